@@ -1,0 +1,1 @@
+"""kontrast learns embeddings by contrast from heterogeneous data, and makes them useful."""

@@ -1,0 +1,83 @@
+"""A Bank: embeddings, ids, labels, metadata. The only thing that travels after training; judges, search and report see no model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kontrast.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Rows of embeddings, one block a field of the data.
+
+    z: field -> (N, D) float32, L2-normalised; a row that lacks the field is NaN throughout.
+    shared: whether the fields lie in one space (CLIP), so that a row of one may be compared with a row of another.
+    ids: (N,) strings. labels: (N,) strings, "" where unknown; None where the data has none. metadata: N rows of plain columns, for filters and hover texts.
+    """
+
+    z: Mapping[str, np.ndarray]
+    ids: np.ndarray
+    labels: np.ndarray | None = None
+    metadata: pa.Table = field(default_factory=lambda: pa.table({}))
+    shared: bool = False
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def has(self, name: str) -> np.ndarray:
+        """(N,) bool: which rows have that field."""
+        return ~np.isnan(self.z[name][:, 0])
+
+    def take(self, index: np.ndarray) -> "Bank":
+        """Those rows, in that order (indices or a mask)."""
+        index = np.flatnonzero(index) if index.dtype == bool else index
+        labels = None if self.labels is None else self.labels[index]
+        metadata = self.metadata.take(pa.array(index)) if self.metadata.num_columns else self.metadata
+        return Bank({n: z[index] for n, z in self.z.items()}, self.ids[index], labels, metadata, self.shared)
+
+    def whole(self) -> np.ndarray:
+        """(N, D) one vector a row: of several fields the normalised mean in a shared space, the concatenation else (a missing field counts as zero)."""
+        blocks = [np.nan_to_num(z) for z in self.z.values()]
+        one = sum(blocks[1:], blocks[0]) if self.shared else np.concatenate(blocks, axis=1)
+        return one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-12)
+
+    def save(self, path: Path) -> None:
+        """One Parquet file, embeddings as fixed-size lists; written beside and renamed, so that no half file is ever seen."""
+        table = {"id": pa.array(self.ids.astype(str))}
+        if self.labels is not None:
+            table["label"] = pa.array(self.labels.astype(str))
+        for name, z in self.z.items():
+            flat = pa.array(np.ascontiguousarray(z, np.float32).ravel())
+            table[f"embedding {name}"] = pa.FixedSizeListArray.from_arrays(flat, z.shape[1])
+        for name in self.metadata.column_names:
+            table[f"meta {name}"] = self.metadata[name]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(path.name + ".part")
+        pq.write_table(pa.table(table).replace_schema_metadata({"kontrast": "bank", "shared": str(self.shared)}), aside)
+        aside.replace(path)
+
+    @staticmethod
+    def load(path: Path) -> "Bank":
+        """Back from `save`."""
+        if not path.is_file():
+            raise UserError(f"no bank at {path}; expected a file written by kontrast embed or train.")
+        table = pq.read_table(path)
+        marks = table.schema.metadata or {}
+        if marks.get(b"kontrast") != b"bank":
+            raise UserError(
+                f"{path} is a Parquet file, but no bank of kontrast; expected one written by kontrast embed or train."
+            )
+        z = {}
+        for name in table.column_names:
+            if name.startswith("embedding "):
+                column = table[name].combine_chunks()
+                width = column.type.list_size
+                z[name.removeprefix("embedding ")] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+        metadata = pa.table({n.removeprefix("meta "): table[n] for n in table.column_names if n.startswith("meta ")})
+        labels = np.array(table["label"].to_pylist(), dtype=str) if "label" in table.column_names else None
+        return Bank(z, np.array(table["id"].to_pylist(), dtype=str), labels, metadata, marks[b"shared"] == b"True")

@@ -1,0 +1,49 @@
+"""Randomness that depends only on (seed, epoch, sample id, view), drawn for whole batches at once: splitmix64 counters in plain torch.
+
+Row i draws the same numbers alone, in any batch, on any worker or rank, and after resuming.
+Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+"""
+
+import torch
+from torch import Tensor
+
+# splitmix64's constants as signed 64-bit numbers: int64 wraps as uint64 would; >> needs its sign bits cut.
+_GAMMA, _M1, _M2 = -7046029254386353131, -4658895280553007687, -7723592293110705685
+
+
+def mix(x: Tensor) -> Tensor:
+    """splitmix64's finaliser: int64 -> int64, one to one, every input bit moves every output bit."""
+    x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * _M1
+    x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * _M2
+    return x ^ ((x >> 31) & 0x1FFFFFFFF)
+
+
+def key(seed: int, epoch: int, ids_B: Tensor, view: int) -> Tensor:
+    """One stream of random numbers a row: (B,) int64. One mix a part, so that no two tuples meet by addition."""
+    k = mix(torch.tensor(seed, device=ids_B.device) * _GAMMA)
+    for part in (torch.tensor(epoch, device=ids_B.device), torch.tensor(view, device=ids_B.device), ids_B):
+        k = mix(k + (part + 1) * _GAMMA)
+    return k
+
+
+def fork(key_B: Tensor, branch: int) -> Tensor:
+    """An independent stream from each of these streams, for one more kind of decision about the same row."""
+    return mix(key_B ^ mix(torch.tensor(branch + 1, device=key_B.device) * _M1))
+
+
+def uniform(key_B: Tensor, n: int) -> Tensor:
+    """(B, n) float32 in [0, 1): the first n numbers of each row's stream."""
+    steps = torch.arange(1, n + 1, device=key_B.device) * _GAMMA
+    return ((mix(key_B[:, None] + steps) >> 40) & 0xFFFFFF) * 2.0**-24
+
+
+def normal(key_B: Tensor, n: int) -> Tensor:
+    """(B, n) float32 standard normal (Box-Muller)."""
+    u = uniform(key_B, 2 * n)
+    radius = (-2 * (1 - u[:, :n]).log()).sqrt()
+    return radius * (2 * torch.pi * u[:, n:]).cos()
+
+
+def permutation(seed: int, epoch: int, n: int) -> Tensor:
+    """An order of n rows: (n,) int64, the same on every rank and after resuming."""
+    return key(seed, epoch, torch.arange(n), -7).argsort()

@@ -1,0 +1,33 @@
+"""What the user is told when something that is his to mend goes wrong: who, what was found, what was expected, what to do."""
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+
+
+class UserError(ValueError):
+    """A mistake that the user can mend; the command line prints its message alone and ends with exit code 2."""
+
+
+class Unreadable(ValueError):
+    """One cell that cannot be read; the row is set aside with this reason, the others go on."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` where something alike is known, else what there is."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; there is: {', '.join(known) or 'nothing'}."
+
+
+def needs(module: str, extra: str) -> ModuleType:
+    """The optional module, or a message that says which extra brings it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.split(".")[0] != module.split(".")[0]:
+            raise
+        raise UserError(
+            f"this needs the package '{module}', which is not installed: pip install 'kontrast[{extra}]'"
+        ) from missing

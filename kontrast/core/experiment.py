@@ -1,0 +1,154 @@
+"""An Experiment: one frozen value that says all of a run, to JSON and back; the diff of two runs is the diff of two JSON files."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from kontrast.core import find
+from kontrast.core.errors import UserError, did_you_mean
+
+Kinds = Literal["image", "text", "series", "label", "id", "split", "meta", "ignore"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Something chosen by name, with its settings: {"name": "simclr", "temperature": 0.2}."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the rows come from and what their columns are.
+
+    data: a path, or "memory" for what was handed over in Python. fields: column -> kind, where the user or inference said so.
+    quarantine: the largest share of unreadable rows that training accepts. held_out: the share of rows kept for judging,
+    drawn by hash of the id, where the data has no split of its own.
+    """
+
+    data: str = "memory"
+    fields: Mapping[str, str] = field(default_factory=dict)
+    quarantine: float = 0.01
+    held_out: float = 0.2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how to train. One of steps, epochs, minutes ends the run.
+
+    batch: rows per step over all ranks. passes: rows per pass of the encoder (gradient caching), None for one pass.
+    precision, channels_last, compile: "auto" tries them in the first steps and keeps what pays.
+    warmup: share of the steps. clip: largest norm of the gradient, 0 for none. checkpoint: seconds between checkpoints.
+    """
+
+    batch: int = 256
+    steps: int | None = None
+    epochs: float | None = None
+    minutes: float | None = None
+    optimiser: Choice = Choice("adamw")
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    warmup: float = 0.05
+    clip: float = 1.0
+    passes: int | None = None
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    channels_last: Literal["auto", "on", "off"] = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
+    checkpoint: float = 60.0
+    keep_going: bool = False
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Source, views, encoders, method, plan, scores, seed.
+
+    views: field -> modality and its settings. encoders: tower (a modality's name, or a field's to give it its own) -> encoder.
+    """
+
+    source: Source = Source()
+    views: Mapping[str, Choice] = field(default_factory=dict)
+    encoders: Mapping[str, Choice] = field(default_factory=dict)
+    method: Choice = Choice("simclr")
+    plan: Plan = Plan()
+    scores: tuple[Choice, ...] = ()
+    seed: int = 0
+
+    def to_json(self) -> str:
+        """Indented JSON, keys in the order of the signature."""
+        return json.dumps(_plain(self), indent=2, ensure_ascii=False) + "\n"
+
+    @staticmethod
+    def from_json(text: str, where: str = "experiment") -> "Experiment":
+        """Back from `to_json`; a key that is not in the signature is refused with the nearest one."""
+        try:
+            tree = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{where} is not JSON: {error}.") from error
+        return _frozen(Experiment, tree, where)
+
+    def difference(self, other: "Experiment") -> list[str]:
+        """One line a setting that differs: `plan.batch: 256 -> 512`."""
+        one, two = dict(_leaves(_plain(self))), dict(_leaves(_plain(other)))
+        return [
+            f"{k}: {one.get(k, 'absent')} -> {two.get(k, 'absent')}"
+            for k in sorted({*one, *two})
+            if one.get(k) != two.get(k)
+        ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Choice):
+        return {"name": value.name, **{k: _plain(v) for k, v in value.settings.items()}}
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
+
+
+def _frozen(made: type, tree: Any, where: str) -> Any:
+    if not isinstance(tree, dict):
+        raise UserError(
+            f"{where} is {tree!r}; expected an object with {', '.join(f.name for f in dataclasses.fields(made))}."
+        )
+    known = {f.name: f for f in dataclasses.fields(made)}
+    values = {}
+    for key, value in tree.items():
+        if key not in known:
+            raise UserError(f"{where} has no setting '{key}'{did_you_mean(key, known)}")
+        values[key] = _part(made, key, value, f"{where}.{key}")
+    return made(**values)
+
+
+def _part(made: type, key: str, value: Any, where: str) -> Any:
+    if (made, key) in {(Experiment, "source"), (Experiment, "plan")}:
+        return _frozen(Source if key == "source" else Plan, value, where)
+    if (made, key) in {(Experiment, "views"), (Experiment, "encoders")}:
+        return {name: choice(v, f"{where}.{name}") for name, v in value.items()}
+    if (made, key) == (Experiment, "scores"):
+        return tuple(choice(v, where) for v in value)
+    if key in {"method", "optimiser"}:
+        return choice(value, where)
+    hint = find.settings_of(made)
+    kind = next(f.type for f in dataclasses.fields(made) if f.name == key)
+    if not find.fits(value, kind):
+        raise UserError(f"{where}={value!r} is not {dict((n, t) for n, t, _ in hint)[key]}.")
+    return value
+
+
+def choice(value: Any, where: str = "choice") -> Choice:
+    """A name, or {"name": ..., settings}, as a Choice."""
+    if isinstance(value, str):
+        return Choice(value)
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        raise UserError(f"{where} is {value!r}; expected a name or an object with a name.")
+    return Choice(value["name"], {k: v for k, v in value.items() if k != "name"})
+
+
+def _leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
+    if isinstance(tree, dict) and tree:
+        return [leaf for k, v in tree.items() for leaf in _leaves(v, f"{path}.{k}" if path else k)]
+    return [(path, tree)]

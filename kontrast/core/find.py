@@ -1,0 +1,142 @@
+"""The folder is the registry and the signature is the schema: find, list and build what the rooms hold, by name.
+
+`losses/infonce.py` with a class InfoNCE *is* the loss `infonce`; a recipe is a file with a function `experiment`. A stranger's class is named
+`my_lab.ideas:MyLoss`. Listing parses files and imports nothing, so that `kontrast list` answers at once.
+"""
+
+import ast
+import importlib
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from kontrast.core.errors import UserError, did_you_mean
+
+HOUSE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One thing that can be named: where it is and what it says of itself in its first sentence."""
+
+    room: str
+    name: str
+    module: str
+    attribute: str
+    summary: str
+
+
+def rooms() -> dict[str, dict[str, Kind]]:
+    """Every room that holds kinds, by its folder's name, with its kinds by theirs."""
+    found: dict[str, dict[str, Kind]] = {}
+    for path in sorted(HOUSE.rglob("*.py")):
+        kind = _kind(path)
+        if kind:
+            found.setdefault(kind.room, {})[kind.name] = kind
+    return found
+
+
+def locate(room: str, name: str) -> Kind:
+    """The kind of that name in that room, or a message with the nearest name."""
+    here = {path.stem: path for path in sorted(HOUSE.rglob(f"{room}/*.py"))}
+    kind = _kind(here[name]) if name in here else None
+    if kind is None:
+        known = [kind.name for path in here.values() if (kind := _kind(path))]
+        raise UserError(
+            f"no {_singular(room)} '{name}'{did_you_mean(name, known)} `kontrast list {room}` shows all {len(known)}."
+        )
+    return kind
+
+
+def load(room: str, name: str) -> Any:
+    """The class (or a recipe's function) behind a name; `package.module:Name` names one outside of kontrast."""
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        if "" not in sys.path:  # a console script does not see the working folder, where a user's own module lies
+            sys.path.insert(0, "")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise UserError(
+                f"cannot load {_singular(room)} '{name}': {error}. Expected package.module:Name, importable from here."
+            ) from error
+    kind = locate(room, name)
+    return getattr(importlib.import_module(kind.module), kind.attribute)
+
+
+def build(room: str, name: str, settings: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Any:
+    """The thing itself. `settings` are the user's and must all be known; `given` are facts (a width, the channels) passed where they are asked for."""
+    made = load(room, name)
+    check(room, name, settings, made)
+    parameters = inspect.signature(made).parameters
+    return made(**{k: v for k, v in (given or {}).items() if k in parameters and k not in settings}, **settings)
+
+
+def check(room: str, name: str, settings: Mapping[str, Any], made: Any = None) -> None:
+    """Refuse a setting that the signature does not know, or a value of the wrong type, before anything is built."""
+    made = made or load(room, name)
+    parameters = inspect.signature(made).parameters
+    hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
+    for key, value in settings.items():
+        if key not in parameters:
+            raise UserError(f"{_singular(room)} '{name}' has no setting '{key}'{did_you_mean(key, parameters)}")
+        if key in hints and not fits(value, hints[key]):
+            raise UserError(f"{_singular(room)} '{name}': {key}={value!r} is not {_words(hints[key])}.")
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a JSON-like value may stand where the annotation is; what cannot be judged passes."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin is Literal:
+        return value in parts
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, part) for part in parts)
+    if origin in (tuple, list):
+        inner = [part for part in parts if part is not Ellipsis]
+        return isinstance(value, tuple | list) and (len(inner) != 1 or all(fits(v, inner[0]) for v in value))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint) if hint in (str, bool, dict, type(None)) else True
+
+
+def settings_of(made: Any) -> list[tuple[str, str, Any]]:
+    """(name, type, default) of every setting of a class or function, in order; the default is inspect's `empty` where there is none."""
+    hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
+    return [(p.name, _words(hints.get(p.name, Any)), p.default) for p in inspect.signature(made).parameters.values()]
+
+
+def _kind(path: Path) -> Kind | None:
+    if path.stem.startswith("_"):
+        return None
+    tree = ast.parse(path.read_text(encoding="utf8"))
+    wanted = path.stem.replace("_", "")
+    for node in tree.body:
+        named = isinstance(node, ast.ClassDef) and node.name.lower() == wanted and not _abstract(node)
+        recipe = isinstance(node, ast.FunctionDef) and node.name == "experiment"
+        if named or recipe:
+            module = ".".join(("kontrast", *path.relative_to(HOUSE).with_suffix("").parts))
+            summary = (ast.get_docstring(tree if recipe else node) or "").split("\n")[0]
+            return Kind(path.parent.name, path.stem, module, node.name, summary)
+    return None
+
+
+def _abstract(node: ast.ClassDef) -> bool:
+    """Not a kind: derives from nothing (plumbing), or is a contract itself (ABC, Protocol)."""
+    return not node.bases or any(isinstance(base, ast.Name) and base.id in ("ABC", "Protocol") for base in node.bases)
+
+
+def _singular(room: str) -> str:
+    return {"scoring": "score", "losses": "loss"}.get(room, room.removesuffix("s").replace("modalitie", "modality"))
+
+
+def _words(hint: Any) -> str:
+    return getattr(hint, "__name__", str(hint)) if not get_args(hint) else str(hint).replace("typing.", "")

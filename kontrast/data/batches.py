@@ -1,0 +1,126 @@
+"""Batches: which rows a step sees, read ahead by a thread; and how their views are drawn, all rows at once."""
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kontrast.core import chance
+from kontrast.core.rows import Keys
+from kontrast.data.dataset import Dataset
+from kontrast.data.modality import Modality
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The views of some samples, each (B, ...), and the keys of these samples, each (B,)."""
+
+    views: Mapping[str, Tensor]
+    keys: Keys
+
+    def __len__(self) -> int:
+        return len(self.keys["id"])
+
+    def __getitem__(self, rows: slice) -> "Batch":
+        return Batch({n: v[rows] for n, v in self.views.items()}, {n: k[rows] for n, k in self.keys.items()})
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        views = {n: v.to(device, non_blocking=True) for n, v in self.views.items()}
+        return Batch(views, {n: k.to(device, non_blocking=True) for n, k in self.keys.items()})
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which rows every step sees: a function of (seed, step) alone, so that any rank and any resumed run agrees.
+
+    Each epoch is a new permutation; what is left over at its end, less than a batch, is dropped, other rows each time.
+    """
+
+    rows: np.ndarray
+    batch: int
+    seed: int
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps in an epoch."""
+        return max(1, len(self.rows) // self.batch)
+
+    def epoch(self, step: int) -> int:
+        """The epoch that a step belongs to."""
+        return step // self.per_epoch
+
+    def at(self, step: int, rank: int = 0, world: int = 1) -> np.ndarray:
+        """This rank's rows of a step; parts of the batch may differ by one row."""
+        place = step % self.per_epoch * self.batch
+        order = chance.permutation(self.seed, self.epoch(step), len(self.rows)).numpy()
+        return np.array_split(self.rows[order[place : place + self.batch]], world)[rank]
+
+
+class Reader:
+    """Reads the cached rows of a batch. A row that lacks a field gets a stand-in there, which no encoder ever sees."""
+
+    def __init__(self, dataset: Dataset, modalities: Mapping[str, Modality]) -> None:
+        self.dataset, self.modalities = dataset, modalities
+        self.stand_in = {name: int(np.flatnonzero(dataset.stores[name].has)[0]) for name in modalities}
+
+    def read(self, index: np.ndarray) -> Batch:
+        """The undistorted rows as `Modality.collate` gives them, a field each."""
+        data, views = self.dataset, {}
+        keys = {"id": torch.from_numpy(data.keys[index])}
+        for name, modality in self.modalities.items():
+            has = data.stores[name].has[index]
+            there = np.where(has, index, self.stand_in[name])
+            views[name] = modality.collate(data.stores[name].rows(there))
+            keys[f"has {name}"] = torch.from_numpy(has)
+            keys[f"content {name}"] = torch.from_numpy(data.content[name][index])
+        return Batch(views, keys)
+
+
+def ahead(reader: Reader, order: Order, start: int, rank: int = 0, world: int = 1, depth: int = 3) -> Iterator[Batch]:
+    """The batches of step `start`, `start + 1`, ... without end, read by a thread while the last one is trained on."""
+    slots: queue.Queue[Batch | BaseException] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(item: Batch | BaseException) -> None:
+        while not stop.is_set():
+            try:
+                return slots.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        step = start
+        try:
+            while not stop.is_set():
+                put(reader.read(order.at(step, rank, world)))
+                step += 1
+        except BaseException as error:  # handed over to whoever waits for the batch
+            put(error)
+
+    thread = threading.Thread(target=work, daemon=True, name="kontrast-reader")
+    thread.start()
+    try:
+        while True:
+            item = slots.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+def draw(
+    batch: Batch, draws: Mapping[str, str], modalities: Mapping[str, Modality], *, seed: int, epoch: int
+) -> Batch:
+    """The views a method asks for (view -> field), distorted by draws from (seed, epoch, sample id, view) alone."""
+    views = {}
+    for number, (view, field) in enumerate(draws.items()):
+        stream = chance.key(seed, epoch, batch.keys["id"], number)
+        views[view] = modalities[field].distort(batch.views[field], stream)
+    return Batch(views, batch.keys)

@@ -1,0 +1,171 @@
+"""Images: pictures of any format and size become squares of one size; distorted by whole batches on the encoder's device.
+
+Axis letters: B rows, C channels, H and W pixels, S the side of the square.
+"""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image as Pil
+from torch import Tensor
+
+from kontrast.core import chance
+from kontrast.core.errors import UserError
+from kontrast.data.distort.image import LIGHT, LUMA, STRONG, recolour, warp
+from kontrast.data.modality import Modality
+from kontrast.data.picture import picture
+
+_KEPT = (
+    512  # `read` shrinks a short side to this (or to `size`, if larger): a sample of photographs must fit into memory
+)
+_ELONGATED = 2.0  # up to this ratio of the sides the middle square is kept, beyond it the whole picture is squeezed
+_RAW = 16
+
+
+class Image(Modality):
+    """Pictures: files, encoded bytes, arrays or PIL images, grey or coloured.
+
+    `size`: side in pixels; by default the median short side of a sample, a multiple of 8 from 16 to 64.
+    `channels`: 1 or 3; by default 1 where all of a sample is grey. Arrays may have another number if it is set.
+    `strength` of the distortions: "strong" where two views of one image are the pair (SimCLR), "light" where the pairs come from the data (an image
+    and its caption), "none". `flip`: whether mirror images mean the same; by default in "strong" views of coloured pictures (grey ones are more
+    often scans, digits, x-rays). `mean`, `std`: a channel's, in 0..1; by default the sample's.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int | None = None,
+        channels: int | None = None,
+        strength: Literal["strong", "light", "none"] = "strong",
+        flip: bool | None = None,
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+    ) -> None:
+        if size is not None and size < 8:
+            raise UserError(f"image: size={size}: expected at least 8 pixels.")
+        if channels is not None and channels < 1:
+            raise UserError(f"image: channels={channels}: expected 1, 3, or what your arrays have.")
+        for name, value in (("mean", mean), ("std", std)):
+            if value is not None and channels is not None and len(value) != channels:
+                raise UserError(
+                    f"image: {name} has {len(value)} numbers: expected one for each of {channels} channels."
+                )
+        if std is not None and min(std) <= 0:
+            raise UserError(f"image: std={std}: expected numbers above 0.")
+        self.size, self.channels = size or 0, channels or 0
+        self.strength, self.flip = strength, flip
+        self.mean, self.std = list(mean or []), list(std or [])
+
+    def read(self, cell: Any, folder: Path) -> np.ndarray:
+        """(C, H, W) uint8; see `picture` for what a cell may be. A large picture is shrunk, its proportions kept."""
+        item = picture(cell, folder, self.channels)
+        short, most = min(item.shape[1:]), max(_KEPT, self.size)
+        if short <= most:
+            return item
+        return _resize(item, round(item.shape[1] * most / short), round(item.shape[2] * most / short))
+
+    def fit(self, items: Sequence[np.ndarray]) -> None:
+        """Size, channels, mean and standard deviation, where the user gave none."""
+        if not items:
+            raise UserError("image: no picture among the rows could be read, so neither size nor colours are known.")
+        if not self.size:
+            middle = float(np.median([min(item.shape[1:]) for item in items]))
+            self.size = int(np.clip(8 * round(middle / 8), 16, 64))
+        if not self.channels:
+            self.channels = 1 if all(_is_grey(item) for item in items) else 3
+        if self.mean and self.std:
+            return
+        packed = np.stack([self.pack(item) for item in items])
+        x_NC = packed.transpose(0, 2, 3, 1).reshape(-1, self.channels) / np.float32(255)
+        self.mean = self.mean or [round(float(m), 4) for m in x_NC.mean(0, dtype=np.float64)]
+        # A nearly blank sample must not blow noise up.
+        self.std = self.std or [round(max(float(s), 0.05), 4) for s in x_NC.std(0, dtype=np.float64)]
+
+    def pack(self, item: np.ndarray) -> np.ndarray:
+        """(C, S, S) uint8: the middle square, or a squeezed whole where more than half would be lost.
+
+        Squeezed and not padded: padding wastes pixels, and a random crop that holds only padding is a false positive pair.
+        """
+        item = self._coloured(item)
+        high, wide = item.shape[1:]
+        if max(high, wide) <= _ELONGATED * min(high, wide):
+            side = min(high, wide)
+            top, left = (high - side) // 2, (wide - side) // 2
+            item = item[:, top : top + side, left : left + side]
+        return _resize(item, self.size, self.size)
+
+    def collate(self, packed: Sequence[np.ndarray]) -> Tensor:
+        """(B, C, S, S) uint8."""
+        return torch.from_numpy(np.stack(packed))
+
+    def plain(self, batch: Tensor) -> Tensor:
+        """(B, C, S, S) float32, normalised."""
+        return self._normalised(batch.float().div_(255))
+
+    def distort(self, batch: Tensor, key_B: Tensor) -> Tensor:
+        """(B, C, S, S) float32, normalised: a random crop, flip or turn, and colours, by `strength`."""
+        if self.strength == "none":
+            return self.plain(batch)
+        strength = STRONG if self.strength == "strong" else LIGHT
+        flip = self.flip if self.flip is not None else self.strength == "strong" and self.channels == 3
+        strength = replace(strength, flip=0.5 * flip)
+        x = warp(batch.float().div_(255), chance.fork(key_B, 0), strength)
+        return self._normalised(recolour(x, chance.fork(key_B, 1), strength))
+
+    def raw(self, batch: Tensor) -> Tensor:
+        """(B, C 16 16): the pixels at 16 x 16, in 0..1, less the image's own mean."""
+        x_BCHW = F.adaptive_avg_pool2d(batch.float().div_(255), _RAW)
+        return (x_BCHW - x_BCHW.mean((1, 2, 3), keepdim=True)).flatten(1)
+
+    def show(self, packed: np.ndarray) -> str:
+        """An <img> with the PNG inside."""
+        pixels = packed.transpose(1, 2, 0) if len(packed) == 3 else packed[0]
+        png = io.BytesIO()
+        Pil.fromarray(np.ascontiguousarray(pixels)).save(png, "PNG")
+        return f'<img alt="" src="data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}">'
+
+    def facts(self) -> dict[str, Any]:
+        """What an encoder is built for."""
+        return {"channels": self.channels, "size": self.size}
+
+    def state(self) -> dict[str, Any]:
+        """Size, channels, mean, std."""
+        return {"size": self.size, "channels": self.channels, "mean": self.mean, "std": self.std}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Back from `state`."""
+        self.size, self.channels = state["size"], state["channels"]
+        self.mean, self.std = list(state["mean"]), list(state["std"])
+
+    def _normalised(self, x_BCHW: Tensor) -> Tensor:
+        mean, std = (torch.tensor(v, device=x_BCHW.device).view(-1, 1, 1) for v in (self.mean, self.std))
+        return x_BCHW.sub_(mean).div_(std)
+
+    def _coloured(self, item: np.ndarray) -> np.ndarray:
+        if len(item) == self.channels:
+            return item
+        if len(item) == 1:
+            return item.repeat(self.channels, 0)
+        grey = np.tensordot(np.float32(LUMA), item, 1) + np.float32(0.5)
+        return grey.astype(np.uint8)[None].repeat(self.channels, 0)
+
+
+def _resize(item: np.ndarray, high: int, wide: int) -> np.ndarray:
+    """Antialiased bilinear, uint8 to uint8."""
+    if item.shape[1:] == (high, wide):
+        return np.ascontiguousarray(item)
+    x = torch.from_numpy(np.ascontiguousarray(item))[None]
+    return F.interpolate(x, (high, wide), mode="bilinear", antialias=True, align_corners=False)[0].numpy()
+
+
+def _is_grey(item: np.ndarray) -> bool:
+    """No channel differs by more than what JPEG's chroma leaves on a grey picture."""
+    return len(item) == 1 or (len(item) == 3 and int(np.ptp(item.astype(np.int16), axis=0).max()) <= 8)

@@ -1,0 +1,62 @@
+"""The contract of a modality: how the cells of one field are read, kept, batched, distorted and shown. One file each in `modalities/`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+
+class Modality(ABC):
+    """A field's cells on their way to an encoder: cell -> read -> pack (cached, once) -> collate -> plain or distort -> encoder.
+
+    `fit` learns from training cells what the others share (size, vocabulary, scale); `state` carries that to the run folder and back.
+    A batch is one tensor, absence marked in band: images (B, C, H, W) uint8, texts (B, L) int64 with -1 after the end, series (B, C, T)
+    float32 with NaN for gaps and after the end. So any batch can be sliced by row.
+    """
+
+    @abstractmethod
+    def read(self, cell: Any, folder: Path) -> np.ndarray:
+        """Decode one cell that is not missing: a path (relative to `folder`), bytes, an array, a string. Raises Unreadable with the reason."""
+
+    @abstractmethod
+    def fit(self, items: Sequence[np.ndarray]) -> None:
+        """Learn from a sample of what `read` gave for training rows; settings given by the user stay."""
+
+    @abstractmethod
+    def pack(self, item: np.ndarray) -> np.ndarray:
+        """What is cached of a row: one dtype and one trailing shape for all rows; axis 0 may differ from row to row."""
+
+    @abstractmethod
+    def collate(self, packed: Sequence[np.ndarray]) -> Tensor:
+        """A batch from cached rows."""
+
+    @abstractmethod
+    def plain(self, batch: Tensor) -> Tensor:
+        """What the encoder sees of undistorted rows; the result for a row does not depend on the other rows."""
+
+    @abstractmethod
+    def distort(self, batch: Tensor, key_B: Tensor) -> Tensor:
+        """What the encoder sees in training: all rows at once, on the batch's device, each row's draws from its own key alone."""
+
+    @abstractmethod
+    def raw(self, batch: Tensor) -> Tensor:
+        """(B, R) features without any learning, the baseline that stands beside every score."""
+
+    @abstractmethod
+    def show(self, packed: np.ndarray) -> str:
+        """A row as a small piece of HTML with everything in it (a data URI, an SVG, escaped text)."""
+
+    @abstractmethod
+    def facts(self) -> Mapping[str, Any]:
+        """What an encoder must know: channels, vocabulary, ... Passed to constructor parameters of the same name."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What `fit` learned, as plain JSON values."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Back from `state`."""

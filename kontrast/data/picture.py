@@ -1,0 +1,144 @@
+"""A picture in whatever form a cell holds it becomes one array: (C, H, W) uint8, upright, transparency on white, 16 bits scaled.
+
+JPEG and PNG are decoded by torchvision (4x faster than PIL, and exact for 16 bits, which PIL's `convert` clips to white); the rest by PIL.
+"""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image as Pil
+from PIL import ImageOps
+
+from kontrast.core.errors import Unreadable
+
+MEGAPIXELS = 64  # what a header may announce; more is refused before a pixel is decoded (decompression bombs)
+
+
+def picture(cell: Any, folder: Path, channels: int = 0) -> np.ndarray:
+    """(C, H, W) uint8 with C of 1 (grey), 3 (RGB), or `channels` where an array has that many.
+
+    `cell`: a path relative to `folder`, an encoded file as bytes, `{"bytes": ..., "path": ...}` as `datasets` gives it, a PIL image, or an
+    array HW, HWC or CHW of bool, uint8, uint16, other integers 0..255, or floats in 0..1 or 0..255. Raises Unreadable with the reason.
+    """
+    if isinstance(cell, dict):
+        cell = cell["bytes"] if cell.get("bytes") is not None else cell.get("path")
+    if isinstance(cell, str | Path):
+        cell = _load(folder, cell)
+    if isinstance(cell, bytes | bytearray | memoryview):
+        return _settle(_decode(bytes(cell)), channels)
+    if isinstance(cell, Pil.Image):
+        _refuse_bomb(*cell.size)
+        return _settle(_from_pil(cell), channels)
+    if cell is None:
+        raise Unreadable("nothing there: expected a path, bytes or an array.")
+    try:
+        array = np.asarray(cell)
+    except ValueError as error:
+        raise Unreadable(f"not an array: {error}.") from error
+    return _settle(_channels_first(array), channels)
+
+
+def _load(folder: Path, name: str | Path) -> bytes:
+    if str(name).startswith(("http://", "https://")):
+        raise Unreadable("a web address, not a file: download the pictures first.")
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError as error:
+        raise Unreadable("no such file.") from error
+    except IsADirectoryError as error:
+        raise Unreadable("a folder, not a file.") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise Unreadable(f"cannot be opened: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def _decode(data: bytes) -> np.ndarray:
+    """Encoded bytes -> (C, H, W) uint8 or wider; C of 2 and 4 end with alpha."""
+    if not data:
+        raise Unreadable("an empty file.")
+    # Decoders meet hostile bytes here and raise whatever they like (OSError, SyntaxError, struct.error, IndexError, ...): any of it means unreadable.
+    try:
+        head = Pil.open(io.BytesIO(data))
+    except (Pil.DecompressionBombError, Pil.DecompressionBombWarning) as error:
+        raise Unreadable(f"announces more than {MEGAPIXELS} megapixels.") from error
+    except Pil.UnidentifiedImageError as error:
+        raise Unreadable("not a picture of a known format.") from error
+    except Exception as error:
+        raise Unreadable(f"damaged: {_short(error)}.") from error
+    _refuse_bomb(*head.size)
+    try:
+        return _from_torchvision(data, head) if head.format in ("JPEG", "MPO", "PNG") else _from_pil(head)
+    except Exception as error:
+        raise Unreadable(f"damaged {head.format}: {_short(error)}.") from error
+
+
+def _from_torchvision(data: bytes, head: Pil.Image) -> np.ndarray:
+    from torchvision.io import ImageReadMode, decode_image
+
+    # The mode is named, for UNCHANGED would give a palette's indices; RGB_ALPHA where a palette or a colour key is transparent.
+    grey, alpha = head.mode in ("1", "L", "LA", "I", "I;16"), head.has_transparency_data
+    mode = ImageReadMode[("GRAY" if grey else "RGB") + ("_ALPHA" if alpha else "")]
+    return decode_image(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode, apply_exif_orientation=True).numpy()
+
+
+def _from_pil(image: Pil.Image) -> np.ndarray:
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # never `convert`: it clips
+        return _channels_first(np.asarray(image))
+    alpha = image.has_transparency_data
+    grey = image.mode in ("1", "L", "LA", "La")
+    return _channels_first(np.asarray(image.convert(("LA" if alpha else "L") if grey else "RGBA" if alpha else "RGB")))
+
+
+def _channels_first(array: np.ndarray) -> np.ndarray:
+    """HW, HWC or CHW -> (C, H, W): the shorter of the two ends holds the channels."""
+    if array.ndim == 2:
+        return array[None]
+    if array.ndim != 3:
+        raise Unreadable(f"an array of shape {array.shape}: expected HW, HWC or CHW.")
+    return array if array.shape[0] < array.shape[2] else array.transpose(2, 0, 1)
+
+
+def _settle(array_CHW: np.ndarray, channels: int) -> np.ndarray:
+    """Any number type and alpha -> uint8 without alpha."""
+    if 0 in array_CHW.shape:
+        raise Unreadable(f"no pixels: shape {array_CHW.shape}.")
+    _refuse_bomb(*array_CHW.shape[1:])
+    array_CHW = _bytes(array_CHW)
+    count = len(array_CHW)
+    if count == channels or count in (1, 3):
+        return np.ascontiguousarray(array_CHW)
+    if count not in (2, 4):
+        raise Unreadable(f"{count} channels: expected 1, 3 or 4, or set channels={count}.")
+    alpha = array_CHW[-1:].astype(np.uint32)
+    return ((array_CHW[:-1] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _bytes(array: np.ndarray) -> np.ndarray:
+    """Any number type -> uint8."""
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == bool:
+        return array * np.uint8(255)
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype.kind not in "iuf":
+        raise Unreadable(f"an array of {array.dtype}: expected numbers.")
+    low, high = float(array.min()), float(array.max())
+    if not 0 <= low <= high <= 255:  # also false for NaN
+        raise Unreadable(
+            f"{array.dtype} values from {low:g} to {high:g}: expected 0..1 or 0..255, or uint16; scale them."
+        )
+    return (array * (255 if array.dtype.kind == "f" and high <= 1 else 1) + 0.5).astype(np.uint8)
+
+
+def _refuse_bomb(side: int, other: int) -> None:
+    if side * other > MEGAPIXELS * 1_000_000:
+        raise Unreadable(f"{side} x {other} pixels: expected at most {MEGAPIXELS} megapixels.")
+
+
+def _short(error: Exception) -> str:
+    """The end of torchvision's messages is the reason; their beginning is a path of its build machine."""
+    return str(error).split("\n")[0].split(", ")[-1].strip(" .")[:120] or type(error).__name__

@@ -1,0 +1,25 @@
+"""The contract of an encoder: a batch of views becomes one feature vector a row."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module, ABC):
+    """`forward`: what `Modality.plain` or `distort` gave -> (B, width). In eval mode a row's features do not depend on its batch.
+
+    Constructor parameters are settings, but for those named like a fact of the modality (channels, vocabulary), which the data fills.
+    """
+
+    width: int
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, ...) -> (B, width)."""
+
+    @classmethod
+    def wants(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings that this encoder, with these settings, asks of its modality: an image size, a tokenizer."""
+        return {}

@@ -1,0 +1,44 @@
+"""The head between an encoder's features and the embedding that is compared: a small multilayer perceptron."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from kontrast.core.errors import UserError
+
+
+class Head(nn.Module):
+    """Linear, norm, ReLU, ..., Linear: (B, in_width) -> (B, width), not normalised to length 1 (the kernel does that).
+
+    What is learned below a head carries over better than what comes out of it (Chen et al., "A Simple Framework for Contrastive
+    Learning of Visual Representations", ICML 2020, section 4.2). `hidden` is in_width unless given; `layers` counts the linear ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_width: int,
+        width: int = 128,
+        hidden: int | None = None,
+        layers: int = 2,
+        norm: Literal["batch", "layer", "none"] = "batch",
+    ) -> None:
+        super().__init__()
+        if layers < 1:
+            raise UserError(f"head: layers={layers}: expected 1 or more.")
+        made: list[nn.Module] = []
+        for _ in range(layers - 1):
+            out = hidden or in_width
+            # A norm has its own offset, so the linear layer before it needs none.
+            made += [nn.Linear(in_width, out, bias=norm == "none"), *_norm(norm, out), nn.ReLU(inplace=True)]
+            in_width = out
+        self.net = nn.Sequential(*made, nn.Linear(in_width, width))
+        self.width = width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_width) -> (B, width)."""
+        return self.net(x)
+
+
+def _norm(norm: str, width: int) -> list[nn.Module]:
+    return {"batch": [nn.BatchNorm1d(width)], "layer": [nn.LayerNorm(width)], "none": []}[norm]

@@ -1,0 +1,25 @@
+"""Towers: which encoder reads which field. Fields of one modality share a tower unless told otherwise."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from kontrast.encoders.encoder import Encoder
+
+
+class Towers(nn.Module):
+    """encoders: tower -> encoder. tower_of: field -> tower; two image fields of a row usually share one."""
+
+    def __init__(self, encoders: Mapping[str, Encoder], tower_of: Mapping[str, str]) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleDict(encoders)
+        self.tower_of = dict(tower_of)
+
+    def width(self, field: str) -> int:
+        """The width of a field's features."""
+        return self.encoders[self.tower_of[field]].width  # pyright: ignore[reportReturnType]
+
+    def forward(self, field: str, x: Tensor) -> Tensor:
+        """A batch of one field's views -> (B, width) features."""
+        return self.encoders[self.tower_of[field]](x)
+

@@ -1,0 +1,26 @@
+"""Cosine similarity over a temperature."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kontrast.losses.kernel import Kernel
+
+
+class Cosine(Kernel):
+    """S_ij = cos(a_i, c_j) / temperature.
+
+    `learnable` learns the scale 1/temperature in log space, clamped to at most `largest` as CLIP does (arXiv:2103.00020).
+    """
+
+    def __init__(self, *, temperature: float = 0.1, learnable: bool = False, largest: float = 100.0) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"temperature={temperature}; expected more than 0.")
+        self.log_scale = nn.Parameter(torch.tensor(1 / temperature).log(), requires_grad=learnable)
+        self.largest = largest
+
+    def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Both sides on the sphere, the anchors scaled."""
+        scale = self.log_scale.exp().clamp_max(max(self.largest, 1e-12)) if self.log_scale.requires_grad else self.log_scale.exp()
+        return F.normalize(a, dim=-1) * scale, F.normalize(c, dim=-1)

@@ -1,0 +1,13 @@
+"""The bare inner product."""
+
+from torch import Tensor
+
+from kontrast.losses.kernel import Kernel
+
+
+class Dot(Kernel):
+    """S_ij = a_i . c_j, neither normalised nor scaled: TS2Vec (arXiv:2106.10466), N-pair."""
+
+    def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Both sides as they are."""
+        return a, c

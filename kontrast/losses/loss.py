@@ -1,0 +1,57 @@
+"""The contract of a contrastive loss, and the two sums most of them are made of."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kontrast.losses.weights import Weights
+
+
+class Contrast(nn.Module, ABC):
+    """How hard to pull and push: sees similarities and the two weights of a tile, never a rank, a device, a modality.
+
+    `attract.dense()` gives a plain matrix to whoever wants one; `log_sum` and `mean` are faster.
+    """
+
+    @abstractmethod
+    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+        """(l, n, M) -> (l, n): the loss of each anchor; what it gives an anchor without positives is never used."""
+
+    def slope(self, similarity: Tensor, attract: Weights, among: Weights, weight: Tensor) -> tuple[Tensor, ...]:
+        """The losses, d(weight . losses)/dS as a matrix and a factor (l, n) of its rows, and d/d each parameter.
+
+        A loss may derive its own; the contract test holds it to this one. `similarity` may be overwritten.
+        """
+        with torch.enable_grad():
+            each = self.per_anchor(similarity.requires_grad_(), attract, among)
+            d_s, *rest = torch.autograd.grad(each, [similarity, *self.parameters()], weight)
+            return each.detach(), d_s, torch.ones_like(weight), *rest
+
+
+class _LogSum(torch.autograd.Function):
+    """log sum exp with one saved matrix; autograd's own keeps three."""
+
+    @staticmethod
+    def forward(ctx: Any, s: Tensor, among: Weights) -> Tensor:
+        e = among.log_onto_(s.clone())
+        top = e.amax(-1, keepdim=True).clamp_min(torch.finfo(e.dtype).min)
+        mass = e.sub_(top).exp_().sum(-1, keepdim=True).clamp_min(torch.finfo(e.dtype).tiny)
+        ctx.save_for_backward(e, mass)
+        return (mass.log() + top).squeeze(-1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        e, mass = ctx.saved_tensors
+        return e * (grads[0][..., None] / mass), None
+
+
+def log_sum(s: Tensor, weights: Weights) -> Tensor:
+    """log sum_j W_ij e^S_ij, an anchor each; the maximum is subtracted first."""
+    return _LogSum.apply(s, weights)  # pyright: ignore[reportReturnType]
+
+
+def mean(s: Tensor, weights: Weights) -> Tensor:
+    """sum_j W_ij S_ij / sum_j W_ij, an anchor each; 0 where all weights are."""
+    return weights.dot(s) / weights.sum().clamp_min(1e-12)

@@ -1,0 +1,29 @@
+"""Rows with an equal key attract."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from kontrast.core.rows import Keys
+from kontrast.losses.relation import Pairs, Relation, equal, nobody
+
+
+@dataclass(frozen=True)
+class Same(Relation):
+    """Equal keys attract: "id" is SimCLR (arXiv:2002.05709) and CLIP (arXiv:2103.00020), "label" is SupCon (arXiv:2004.11362).
+
+    `apart` takes those that attract out of the candidates too, as decoupled contrastive learning does (arXiv:2110.06848).
+    """
+
+    key: str
+    apart: bool = False
+
+    def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
+        """1 where the keys are equal."""
+        same = a[self.key] == c[self.key]
+        return same, ~same if self.apart else None
+
+    def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
+        """Equal keys are listed by sorting."""
+        pairs = equal(a[self.key], c[self.key])
+        return pairs, pairs if self.apart else nobody(a)

@@ -1,0 +1,20 @@
+"""Only rows of one group are compared."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from kontrast.core.rows import Keys
+from kontrast.losses.relation import Relation
+
+
+@dataclass(frozen=True)
+class Within(Relation):
+    """Rows of other groups neither attract nor count: contrast inside a domain, a batch of one source, a sensitive group."""
+
+    key: str
+
+    def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
+        """1 inside the group."""
+        same = a[self.key] == c[self.key]
+        return same, same

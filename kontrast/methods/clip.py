@@ -1,0 +1,94 @@
+"""CLIP for any number of fields: the fields of a row attract one another across one shared space; rows may lack fields."""
+
+import itertools
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from kontrast.core.errors import UserError, did_you_mean
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Keys, Mean, Rows
+from kontrast.layers.head import Head
+from kontrast.layers.towers import Towers
+from kontrast.losses.contrast import contrast
+from kontrast.losses.infonce import Infonce
+from kontrast.losses.kernels.cosine import Cosine
+from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.twins import Twins
+from kontrast.methods.method import Method
+
+
+class Clip(Method):
+    """Symmetric InfoNCE between every two fields of a row (Radford et al. 2021, arXiv:2103.00020; several: arXiv:1906.05849).
+
+    around: a field to which all others are compared (a star, as ImageBind does, arXiv:2305.05665); None: every pair. A row
+    takes part in each pair of which it has both fields; as a candidate it counts wherever it has the one asked for. A
+    learnable temperature, one a pair. Rows with equal content in either field are no negatives of each other.
+    """
+
+    shared = True
+
+    def __init__(
+        self, towers: Towers, *, temperature: float = 0.07, around: str | None = None, hidden: int = 0, width: int = 256
+    ) -> None:
+        super().__init__()
+        fields = list(towers.tower_of)
+        if len(fields) < 2:
+            raise UserError(f"method 'clip' compares two or more fields of a row; found {', '.join(fields)} alone.")
+        if around is not None and around not in fields:
+            raise UserError(f"method 'clip': around='{around}' is no view{did_you_mean(around, fields)}")
+        self.towers = towers
+        tower_widths = {towers.tower_of[field]: towers.width(field) for field in fields}
+        self.heads = nn.ModuleDict(
+            {tower: Head(in_width=n, hidden=hidden, width=width, layers=2 if hidden else 1) for tower, n in tower_widths.items()}
+        )
+        self.pairs = [p for p in itertools.combinations(fields, 2) if around is None or around in p]
+        self.kernels = nn.ModuleList([Cosine(temperature=temperature, learnable=True) for _ in self.pairs])
+        self.loss = Infonce()
+        self.width = width
+
+    def draws(self) -> dict[str, str]:
+        """Every field, drawn once."""
+        return {field: field for field in self.towers.tower_of}
+
+    def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
+        """Each field's rows where they are there, zeros elsewhere; only what is there meets an encoder."""
+        out = {}
+        for field, x in views.items():
+            here = keys[f"has {field}"]
+            rows = here.nonzero()[:, 0]
+            z = self.embed(field, x if len(rows) == len(here) else x[rows]) if len(rows) else None
+            if z is None or len(rows) < len(here):
+                blank = self.kernels[0].log_scale.new_zeros(len(here), self.width)
+                z = blank if z is None else blank.index_put((rows,), z.to(blank.dtype))
+            out[field] = z
+        return out
+
+    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+        """Both directions of every pair, among the rows that have the field."""
+        here = {name: _present(r, name) for name, r in rows.items()}
+        everyone = {name: _present(r, name) for name, r in ranks.gather(rows).items()}
+        terms = {}
+        for (a, b), kernel in zip(self.pairs, self.kernels, strict=True):
+            relation = Same("id") & Twins(f"content {a}") & Twins(f"content {b}")
+            for one, two in ((a, b), (b, a)):
+                mean = contrast(here[one], everyone[two], relation, loss=self.loss, kernel=kernel)  # pyright: ignore
+                terms[f"{one}>{two}"] = (0.5 / len(self.pairs)) * mean
+        return terms
+
+    def embed(self, field: str, x: Tensor) -> Tensor:
+        """The point in the shared space."""
+        return self.heads[self.towers.tower_of[field]](self.towers(field, x))
+
+    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
+        """Both fields of the rows that have them, for every pair."""
+        out = []
+        for a, b in self.pairs:
+            both = rows[a].keys[f"has {a}"] & rows[a].keys[f"has {b}"]
+            out.append((rows[a][both], rows[b][both]))
+        return out
+
+
+def _present(rows: Rows, field: str) -> Rows:
+    here = rows.keys[f"has {field}"]
+    return rows if here.all() else rows[here]

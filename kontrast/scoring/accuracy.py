@@ -1,0 +1,25 @@
+"""What classifiers share: the labelled rows they learn from and are asked about, and the share they name rightly."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from kontrast.core.bank import Bank
+from kontrast.scoring.evidence import Evidence
+from kontrast.scoring.spaces import Space, spaces
+
+
+def labelled(train: Bank, test: Bank) -> Iterator[tuple[Space, Space, np.ndarray]]:
+    """Labelled rows of train and of test and the sorted train labels, for whole rows and every field where there are enough of them."""
+    for learned, asked in zip(spaces(train), spaces(test), strict=True):
+        learned, asked = learned.labelled(), asked.labelled()
+        labels = np.unique(learned.labels) if len(learned) else np.array([])
+        if len(labels) > 1 and len(asked):
+            yield learned, asked, labels
+
+
+def accuracy(learned: Space, asked: Space, right_N: np.ndarray) -> Evidence:
+    """The share of test rows named rightly, beside that of always saying the largest train class."""
+    labels, counts = np.unique(learned.labels, return_counts=True)
+    chance = float((asked.labels == labels[counts.argmax()]).mean())
+    return Evidence((right_N.astype(np.float64),), chance=chance, bounds=(0, 1), field=asked.field)

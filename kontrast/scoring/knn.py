@@ -1,0 +1,53 @@
+"""Knn: the accuracy of the nearest train rows' vote on each test row. N test rows, M train rows, C classes."""
+
+import math
+
+import numpy as np
+import torch
+
+from kontrast.core.bank import Bank
+from kontrast.scoring.accuracy import accuracy, labelled
+from kontrast.scoring.evidence import Evidence
+from kontrast.scoring.score import Score
+from kontrast.scoring.spaces import Space, unlearnable
+
+TILE = 2**24  # similarities held at once: 64 MB
+
+
+class Knn(Score):
+    """The weighted vote of the k nearest train rows by cosine: what a row's neighbourhood knows of its label, without any training.
+
+    A neighbour weighs exp(similarity / temperature), as in Wu et al., "Unsupervised feature learning via non-parametric instance
+    discrimination", CVPR 2018, section 3.4 (they took k = 200 of a million). temperature 0: one neighbour, one vote. k is never more than sqrt(M),
+    nor than the rows of an average class, so that a train set of twenty rows is not voted down by its largest class. A test label that no
+    train row bears counts as a miss. Chance: always saying the largest train class.
+    """
+
+    def __init__(self, *, k: int = 20, temperature: float = 0.07) -> None:
+        self.k, self.temperature = k, temperature
+
+    def why_not(self, train: Bank, test: Bank) -> str | None:
+        """No labels, or one class only."""
+        return unlearnable(train, test)
+
+    def __call__(self, train: Bank, test: Bank) -> dict[str, Evidence]:
+        """Name -> whether each labelled test row is named rightly."""
+        found = {}
+        for learned, asked, labels in labelled(train, test) if self.why_not(train, test) is None else ():
+            right = labels[self._vote(learned, asked.z, labels)] == asked.labels
+            found[asked.named("kNN accuracy")] = accuracy(learned, asked, right)
+        return found
+
+    def _vote(self, learned: Space, z_ND: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """(N,) the code of the label that wins; the first of equals."""
+        M, C = len(learned), len(labels)
+        k = max(1, min(self.k, math.isqrt(M), M // C))
+        bank_MD, code_M = torch.from_numpy(learned.z), torch.from_numpy(np.searchsorted(labels, learned.labels))
+        winners = []
+        for z_BD in torch.from_numpy(z_ND).split(max(1, TILE // max(M, C))):
+            near_BK, index_BK = (z_BD @ bank_MD.T).topk(k)
+            # relative to the nearest, so that nothing underflows
+            weight_BK = ((near_BK - near_BK[:, :1]) / self.temperature).exp() if self.temperature else near_BK * 0 + 1
+            votes_BC = near_BK.new_zeros(len(z_BD), C).scatter_add_(1, code_M[index_BK], weight_BK)
+            winners.append(votes_BC.argmax(1))
+        return torch.cat(winners).numpy()

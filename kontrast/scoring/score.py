@@ -1,0 +1,22 @@
+"""The contract of a judge: two banks become named numbers. One file each in this folder."""
+
+from abc import ABC, abstractmethod
+
+from kontrast.core.bank import Bank
+from kontrast.scoring.evidence import Evidence
+
+
+class Score(ABC):
+    """Judges a test bank, learning (if it learns) from a train bank alone. Constructor parameters are settings.
+
+    Deterministic, blind to the order of rows, memory bounded by chunks. Numbers of whole rows bear a plain name ("kNN accuracy"); those of
+    one field, or of a pair, begin with it ("image kNN accuracy", "image>text R@1").
+    """
+
+    @abstractmethod
+    def __call__(self, train: Bank, test: Bank) -> dict[str, Evidence]:
+        """What is found; {} exactly where `why_not` gives a reason."""
+
+    @abstractmethod
+    def why_not(self, train: Bank, test: Bank) -> str | None:
+        """Why these banks cannot be judged, in a few words that follow "not judged: "; None where they can. Cheap."""

@@ -1,0 +1,206 @@
+"""The loop: yields a Moment a step. Who listens writes, draws, judges and stops; nothing here knows a file or a screen."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kontrast.core.experiment import Plan
+from kontrast.core.ranks import Ranks
+from kontrast.data.batches import Batch, Order, Reader, ahead, draw
+from kontrast.methods.method import Method
+from kontrast.training.health import Health, examine
+from kontrast.training.precision import Mode, autocast, prepare
+from kontrast.training.step import Outcome, step
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is known after a step. total: steps of the whole run as planned now. rate: rows a second, over the last steps.
+
+    wait: share of the time spent waiting for data. negatives: candidates that repelled, an anchor. twins: duplicates that
+    were masked, in this batch. gradient: its norm before clipping. health: now and then.
+    """
+
+    step: int
+    total: int
+    epoch: int
+    loss: float
+    terms: dict[str, float]
+    rate: float
+    wait: float
+    seconds: float
+    learning_rate: float
+    gradient: float
+    anchors: float
+    negatives: float
+    twins: int
+    health: Health | None = None
+
+
+class NotFinite(ArithmeticError):
+    """The loss or the gradient of a step is not a number; `batch` is what it was computed from."""
+
+    def __init__(self, step: int, loss: float, gradient: float, batch: Batch) -> None:
+        super().__init__(f"step {step}: loss {loss}, gradient norm {gradient}")
+        self.step, self.loss, self.gradient, self.batch = step, loss, gradient, batch
+
+
+@dataclass
+class Course:
+    """All that moves in training, so that a checkpoint of it continues bit for bit."""
+
+    method: Method
+    optimiser: torch.optim.Optimizer
+    plan: Plan
+    mode: Mode
+    total: int
+    seed: int
+    device: torch.device
+    step: int = 0
+    seconds: float = 0.0
+    ranks: Ranks = field(default_factory=Ranks)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors (for safetensors) and plain numbers (for JSON)."""
+        tensors = {f"method.{k}": v for k, v in self.method.state_dict().items()}
+        for index, slots in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{k}": torch.as_tensor(v) for k, v in slots.items()}
+        return tensors, {"step": self.step, "total": self.total, "seconds": self.seconds}
+
+    def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+        """Back from `state`."""
+        own = {k.removeprefix("method."): v for k, v in tensors.items() if k.startswith("method.")}
+        self.method.load_state_dict(own)
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimiser."):
+                _, index, key = name.split(".", 2)
+                slots.setdefault(int(index), {})[key] = value
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
+        self.step, self.total, self.seconds = numbers["step"], numbers["total"], numbers["seconds"]
+
+
+def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -> Iterator[Moment]:
+    """Train until `course.total` steps are done, yielding after each; health every `every` steps and at the last.
+
+    With `plan.minutes` the total follows the measured speed: it is set anew at each twentieth of the run. Raises NotFinite.
+    """
+    method, ranks, plan = course.method, course.ranks, course.plan
+    encode = _encode(prepare(method, course.mode), course)
+    usual = [group["lr"] for group in course.optimiser.param_groups]
+    batches = ahead(reader, order, course.step, ranks.rank, ranks.world)
+    clock, started, earlier = _Clock(), time.perf_counter(), course.seconds
+    method.train()
+    try:
+        while course.step < course.total:
+            waited = time.perf_counter()
+            batch = next(batches).to(course.device)
+            waited = time.perf_counter() - waited
+            epoch = order.epoch(course.step)
+            batch = draw(batch, method.draws(), reader.modalities, seed=course.seed, epoch=epoch)
+            factor = schedule(course.step / course.total, plan.warmup)
+            for group, rate in zip(course.optimiser.param_groups, usual, strict=True):
+                group["lr"] = rate * factor
+            course.optimiser.zero_grad(set_to_none=True)
+            outcome = step(method, encode, batch, ranks, seed=course.seed + 1_000_003 * course.step, passes=plan.passes)
+            gradient = _clip(method, plan.clip)
+            if not (math.isfinite(outcome.loss) and math.isfinite(gradient)):
+                raise NotFinite(course.step, outcome.loss, gradient, batch)
+            course.optimiser.step()
+            method.after_update(outcome.rows, ranks)
+            course.step += 1
+            course.seconds = earlier + time.perf_counter() - started
+            clock.tick(len(batch) * ranks.world, waited)
+            if plan.minutes and course.step % max(1, course.total // 20) == 0:
+                left = max(0.0, plan.minutes * 60 - course.seconds)
+                course.total = course.step + int(left / clock.seconds_a_step)
+            due = course.step % every == 0 or course.step >= course.total or course.step <= 1
+            yield _moment(course, outcome, batch, clock, epoch, gradient, usual[0] * factor, due)
+    finally:
+        for group, rate in zip(course.optimiser.param_groups, usual, strict=True):
+            group["lr"] = rate
+        batches.close()
+
+
+def schedule(progress: float, warmup: float) -> float:
+    """The factor of the learning rate: linear warm-up, then half a cosine down to 0 (arXiv:1608.03983)."""
+    if progress < warmup:
+        return (progress + 1e-3) / (warmup + 1e-3)
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / max(1 - warmup, 1e-9)))
+
+
+def twins_in(batch: Batch) -> int:
+    """Pairs of different rows of a batch whose content is the same in some field."""
+    found = 0
+    for name, key in batch.keys.items():
+        if name.startswith("content "):
+            counts = torch.unique(key, return_counts=True)[1]
+            found += int((counts * (counts - 1)).sum()) // 2
+    return found
+
+
+class _Clock:
+    """Speed and waiting over the last steps."""
+
+    def __init__(self) -> None:
+        self.last = time.perf_counter()
+        self.steps: list[tuple[float, int, float]] = []
+
+    def tick(self, rows: int, waited: float) -> None:
+        now = time.perf_counter()
+        self.steps = [*self.steps[-49:], (now - self.last, rows, waited)]
+        self.last = now
+
+    @property
+    def seconds_a_step(self) -> float:
+        return sum(s for s, _, _ in self.steps) / len(self.steps)
+
+    @property
+    def rate(self) -> float:
+        return sum(n for _, n, _ in self.steps) / sum(s for s, _, _ in self.steps)
+
+    @property
+    def wait(self) -> float:
+        return sum(w for _, _, w in self.steps) / sum(s for s, _, _ in self.steps)
+
+
+def _encode(called: nn.Module, course: Course) -> Any:
+    def encode(views: dict[str, Tensor], keys: dict[str, Tensor]) -> dict[str, Tensor]:
+        with autocast(course.device, course.mode):
+            return {name: z.float() for name, z in called(views, keys).items()}
+
+    return encode
+
+
+def _clip(method: Method, largest: float) -> float:
+    learned = [p for p in method.parameters() if p.grad is not None]
+    if not learned:
+        return 0.0
+    return float(nn.utils.clip_grad_norm_(learned, largest or math.inf))
+
+
+def _moment(
+    course: Course, outcome: Outcome, batch: Batch, clock: _Clock, epoch: int, gradient: float, rate: float, due: bool
+) -> Moment:
+    anchors = max(outcome.anchors, 1.0)
+    return Moment(
+        step=course.step,
+        total=course.total,
+        epoch=epoch,
+        loss=outcome.loss,
+        terms=dict(outcome.terms),
+        rate=clock.rate,
+        wait=clock.wait,
+        seconds=course.seconds,
+        learning_rate=rate,
+        gradient=gradient,
+        anchors=outcome.anchors,
+        negatives=outcome.negatives / anchors,
+        twins=twins_in(batch),
+        health=examine(course.method.outline(outcome.rows)) if due else None,
+    )

@@ -1,0 +1,44 @@
+"""LARS: momentum SGD whose step is scaled, a tensor at a time, to the size of the weights."""
+
+from collections.abc import Callable
+
+import torch
+
+from kontrast.training.optimiser import Optimiser
+
+
+class Lars(Optimiser):
+    """Layer-wise adaptive rate scaling (You et al. 2017, arXiv:1708.03888), for batches of thousands.
+
+    For a matrix w with gradient g: step = trust * |w| / |g + decay w|; biases, norms and other vectors take a plain SGD step.
+    """
+
+    learning_rate = 0.3
+    weight_decay = 1e-6
+
+    def __init__(self, *, momentum: float = 0.9, trust: float = 0.001) -> None:
+        self.momentum, self.trust = momentum, trust
+
+    def build(self, groups: list[dict[str, object]], learning_rate: float) -> torch.optim.Optimizer:
+        """Ours: torch has none."""
+        return _Lars(groups, learning_rate, self.momentum, self.trust)
+
+
+class _Lars(torch.optim.Optimizer):
+    def __init__(self, groups: list[dict[str, object]], lr: float, momentum: float, trust: float) -> None:
+        super().__init__(groups, {"lr": lr, "momentum": momentum, "trust": trust, "weight_decay": 0.0})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                g = p.grad.add(p, alpha=group["weight_decay"])
+                if p.ndim > 1:
+                    w_norm, g_norm = p.norm(), g.norm()
+                    ratio = torch.where((w_norm > 0) & (g_norm > 0), group["trust"] * w_norm / g_norm, 1.0)
+                    g = g * ratio
+                velocity = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                velocity.mul_(group["momentum"]).add_(g)
+                p.sub_(velocity, alpha=group["lr"])

@@ -1,0 +1,19 @@
+"""Stochastic gradient descent with Nesterov momentum."""
+
+import torch
+
+from kontrast.training.optimiser import Optimiser
+
+
+class Sgd(Optimiser):
+    """SGD with momentum; the optimiser of many published contrastive recipes on images."""
+
+    learning_rate = 0.06
+    weight_decay = 5e-4
+
+    def __init__(self, *, momentum: float = 0.9) -> None:
+        self.momentum = momentum
+
+    def build(self, groups: list[dict[str, object]], learning_rate: float) -> torch.optim.Optimizer:
+        """torch's own."""
+        return torch.optim.SGD(groups, lr=learning_rate, momentum=self.momentum, nesterov=self.momentum > 0)

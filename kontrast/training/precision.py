@@ -1,0 +1,111 @@
+"""What makes a step faster without making it worse: bf16, channels-last, compile. Tried on the first batch, kept where it pays."""
+
+import contextlib
+import copy
+import time
+from dataclasses import dataclass, replace
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from kontrast.core.experiment import Plan
+from kontrast.core.ranks import Ranks
+from kontrast.data.batches import Batch
+from kontrast.methods.method import Method
+from kontrast.training.step import step
+
+# A gain below this is within the noise of three steps and not worth a different number format.
+PAYS = 1.1
+# Compiling takes the better part of a minute; a run shorter than this cannot win it back.
+LONG = 600.0
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How the encoders compute. gain: how many times faster than plain float32 a step was, None where nothing was tried."""
+
+    bf16: bool = False
+    channels_last: bool = False
+    compiled: bool = False
+    gain: float | None = None
+
+    @property
+    def words(self) -> str:
+        """For the first screen: `bf16, channels-last: 1.8x plain`."""
+        names = [n for n, on in (("bf16", self.bf16), ("channels-last", self.channels_last), ("compiled", self.compiled)) if on]
+        return ", ".join(names or ["float32"]) + (f": {self.gain:.1f}x plain" if names and self.gain else "")
+
+
+def pinned(plan: Plan) -> Mode:
+    """What the plan fixes; "auto" counts as off."""
+    return Mode(plan.precision == "bf16", plan.channels_last == "on", plan.compile == "on")
+
+
+def forced(plan: Plan, mode: Mode) -> Plan:
+    """The plan with that mode pinned, so that a resumed run computes as the first one did."""
+    on = {True: "on", False: "off"}
+    return replace(plan, precision="bf16" if mode.bf16 else "32", channels_last=on[mode.channels_last], compile=on[mode.compiled])
+
+
+def choose(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple[Mode, float]:
+    """(the fastest mode the plan allows, its seconds a step), timed on copies: the method itself is not touched."""
+    best = pinned(plan)
+    images = any(v.ndim == 4 for v in batch.views.values())
+    plain = seconds = _time(method, batch, best, plan.passes)
+    trials = [
+        ("channels_last", plan.channels_last == "auto" and images),
+        ("bf16", plan.precision == "auto" and _has_bf16(batch.keys["id"].device)),
+        ("compiled", plan.compile == "auto" and _length(plan, seconds, steps) > LONG),
+    ]
+    for name, allowed in trials:
+        if allowed:
+            mode = replace(best, **{name: True})
+            taken = _time(method, batch, mode, plan.passes)
+            if taken * PAYS < seconds:
+                best, seconds = mode, taken
+    return replace(best, gain=plain / seconds), seconds
+
+
+def prepare(method: nn.Module, mode: Mode) -> nn.Module:
+    """The module to call: in the mode's memory format, compiled where it says so. Autocast is the caller's."""
+    if mode.channels_last:
+        for child in method.modules():
+            if isinstance(child, nn.Conv2d | nn.BatchNorm2d):
+                child.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return torch.compile(method) if mode.compiled else method  # pyright: ignore[reportReturnType]
+
+
+def autocast(device: torch.device, mode: Mode) -> contextlib.AbstractContextManager[object]:
+    """bf16 where the mode says so; losses compute in float32 all the same."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=mode.bf16)
+
+
+def _time(method: Method, batch: Batch, mode: Mode, passes: int | None) -> float:
+    twin = copy.deepcopy(method)
+    called = prepare(twin, mode)
+    device = batch.keys["id"].device
+
+    def encode(views: dict[str, Tensor], keys: dict[str, Tensor]) -> dict[str, Tensor]:
+        with autocast(device, mode):
+            return {name: z.float() for name, z in called(views, keys).items()}
+
+    taken = []
+    for _ in range(4):
+        start = time.perf_counter()
+        step(twin, encode, batch, Ranks(), seed=0, passes=passes)  # pyright: ignore[reportArgumentType]
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        taken.append(time.perf_counter() - start)
+    return median(taken[1:])
+
+
+def _length(plan: Plan, seconds: float, steps: int | None) -> float:
+    return plan.minutes * 60 if plan.minutes else seconds * (steps or 0)
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """Not every CPU computes bf16; those without AMX or AVX512-bf16 emulate it, which the timing would find, slowly."""
+    if device.type == "cpu":
+        return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return device.type != "cuda" or torch.cuda.is_bf16_supported()

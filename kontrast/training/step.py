@@ -1,0 +1,72 @@
+"""The step: encode, compare, send back; whole or in passes, one rank or many."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Rows
+from kontrast.data.batches import Batch
+from kontrast.methods.method import Method
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step found: the loss over all ranks, its terms, how much was compared, and the rows themselves."""
+
+    loss: float
+    terms: Mapping[str, float]
+    anchors: float
+    negatives: float
+    rows: Mapping[str, Rows]
+
+
+def step(
+    method: Method,
+    encode: nn.Module,
+    batch: Batch,
+    ranks: Ranks,
+    *,
+    seed: int,
+    passes: int | None = None,
+    backward: Callable[[Tensor], None] = torch.Tensor.backward,
+    no_sync: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+) -> Outcome:
+    """Leave the gradient of the global mean in every parameter; `encode` is the method as DDP wrapped it.
+
+    The graph is always cut at the embeddings: what comes back to them is the same whether the encoder's graph was kept
+    (one pass) or is run again (`passes` rows at a time: gradient caching, arXiv:2101.06983).
+    """
+    B = len(batch)
+    cuts = [slice(k, min(k + (passes or B), B)) for k in range(0, max(B, 1), passes or max(B, 1))]
+
+    def run(k: int) -> dict[str, Tensor]:
+        torch.manual_seed(seed + k)  # dropout falls alike in both runs, and in a resumed one
+        return encode(batch[cuts[k]].views, batch[cuts[k]].keys)
+
+    with torch.set_grad_enabled(len(cuts) == 1):
+        kept = [run(k) for k in range(len(cuts))]
+    leaves = {name: torch.cat([out[name] for out in kept]).detach().requires_grad_() for name in kept[0]}
+    with torch.no_grad():
+        fixed = method.targets(batch.views, batch.keys)
+    view = torch.zeros_like(batch.keys["id"])
+    rows = {name: Rows(z, {**batch.keys, "view": view + 64 * k}) for k, (name, z) in enumerate({**leaves, **fixed}.items())}
+    loss, terms = ranks.divide(means := method.compare(rows, ranks))
+    own = [p for p in method.parameters() if p.requires_grad]
+    slopes = torch.autograd.grad(loss, [*leaves.values(), *own], allow_unused=True, materialize_grads=True)
+    back, d_own = dict(zip(leaves, slopes, strict=False)), slopes[len(leaves) :]
+    for k, cut in enumerate(cuts):
+        last = k == len(cuts) - 1
+        with contextlib.nullcontext() if last else no_sync():
+            out = kept[k] if len(cuts) == 1 else run(k)
+            line = torch.stack([(out[name] * back[name][cut]).sum() for name in out]).sum()
+            if last:  # every parameter takes part once, used or not: no rank waits for a modality it did not see
+                line = line + torch.stack([(p * d).sum() for p, d in zip(own, d_own, strict=True)]).sum()
+            backward(line)
+    total = sum(means[name].weight * value for name, value in terms.items())
+    anchors, negatives = (sum(float(n) for n in part) for part in zip(*((m.count, m.negatives) for m in means.values()), strict=True))
+    return Outcome(total, terms, anchors, negatives, {name: r.detach() for name, r in rows.items()})
