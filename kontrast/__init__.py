@@ -1,1 +1,63 @@
-"""kontrast learns embeddings by contrast from heterogeneous data, and makes them useful."""
+"""kontrast learns embeddings by contrast from heterogeneous data, and makes them useful.
+
+    import kontrast as kt
+    run = kt.train("pictures/")            # a folder, CSV, Parquet, arrays, a data frame, ...
+    run.scores, run.embed("more/"), run.search(like="one.png")
+
+Nothing heavy is imported until it is used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kontrast.api import load, resume, train
+    from kontrast.core.bank import Bank
+    from kontrast.core.errors import UserError
+    from kontrast.core.experiment import Choice, Experiment, Plan, Source
+    from kontrast.core.rows import Rows
+    from kontrast.losses.contrast import contrast
+    from kontrast.runs.run import Run
+
+__version__ = "0.1.0"
+__all__ = [
+    "Bank",
+    "Choice",
+    "Experiment",
+    "Plan",
+    "Rows",
+    "Run",
+    "Source",
+    "UserError",
+    "contrast",
+    "load",
+    "resume",
+    "train",
+]
+
+_HOMES = {
+    "Bank": "kontrast.core.bank",
+    "Choice": "kontrast.core.experiment",
+    "Experiment": "kontrast.core.experiment",
+    "Plan": "kontrast.core.experiment",
+    "Rows": "kontrast.core.rows",
+    "Run": "kontrast.runs.run",
+    "Source": "kontrast.core.experiment",
+    "UserError": "kontrast.core.errors",
+    "contrast": "kontrast.losses.contrast",
+    "load": "kontrast.api",
+    "resume": "kontrast.api",
+    "train": "kontrast.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Public names are imported from where they live at their first use."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'kontrast' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """What is public."""
+    return sorted(__all__)

@@ -24,7 +24,7 @@ PACKAGES = {GOOGLE: "16.0.0", TWITTER: "16.0.0", NAMES: "17.0.0"}
 WANTED = re.compile(r"package/(emoji\.json|img/(google|twitter)/64/.+\.png|[a-z-]+/data\.json)")
 
 # A drawing gets the smallest of these palettes whose error, over black as over white, is within the decibels: about
-# 1.6 of 255 levels, which the eye does not see. The few drawings that 256 colours cannot bring there get 256.
+# 1.6 of 255 levels, which the eye does not see. The few drawings that 256 colours cannot bring there stay as they are.
 PALETTES = (16, 32, 48, 64, 96, 128, 160, 192, 224, 256)
 DECIBELS = 44.0
 
@@ -34,7 +34,7 @@ METADATA = {
     "twitter": f"Twemoji v16.0.1, Twitter, Inc and others, CC BY 4.0, from npm {TWITTER} {PACKAGES[TWITTER]}",
     "names, tags": f"Miles Johnson, MIT, from npm {NAMES} {PACKAGES[NAMES]}; Unicode CLDR, Unicode-3.0",
     "id, group, subgroup": f"Cal Henderson, MIT, from npm {GOOGLE} {PACKAGES[GOOGLE]}",
-    "changes": "pictures re-encoded with a reduced palette; skin tones left out; captions joined from names and tags",
+    "changes": "most pictures re-encoded with a reduced palette; no skin tones; captions joined from names and tags",
 }
 
 Array = np.ndarray
@@ -88,9 +88,8 @@ def premultiplied(pixels: Array) -> Array:
 
 
 def nearest(colours: Array, palette: Array) -> Array:
-    # All numbers are whole and small, so floats hold them exactly and every machine picks the same.
-    squared = (palette**2).sum(axis=1) - 2.0 * (colours.astype(float) @ palette.T.astype(float))
-    return squared.argmin(axis=1)
+    # In whole numbers, so that every machine picks the same; the colour's own square makes no difference to the choice.
+    return ((palette**2).sum(axis=1) - 2 * colours @ palette.T).argmin(axis=1)
 
 
 def fit_palette(colours: Array, counts: Array, size: int, rounds: int = 12) -> Array:
@@ -119,7 +118,7 @@ def decibels(colours: Array, counts: Array, shown: Array) -> float:
 
 
 def small_png(png: bytes, who: str) -> bytes:
-    """The drawing as a palette PNG with transparency, a third to a half of the bytes."""
+    """The drawing as a palette PNG with transparency, about half the bytes."""
     picture = Image.open(io.BytesIO(png)).convert("RGBA")
     if picture.size != (SIDE, SIDE):
         raise SystemExit(f"build_emoji: {who} is {picture.size}, expected {SIDE} by {SIDE}: did the package change?")
@@ -130,6 +129,8 @@ def small_png(png: bytes, who: str) -> bytes:
         palette = fit_palette(colours, counts, size)
         if decibels(colours, counts, palette[nearest(colours, palette)]) >= DECIBELS:
             break
+    else:
+        return png
     # Opaque colours last: PNG then stores an opacity only for those before them.
     palette = palette[np.lexsort((palette.sum(axis=1), palette[:, 3] == 255))]
     alpha = palette[:, 3:]
@@ -148,7 +149,7 @@ def small_png(png: bytes, who: str) -> bytes:
 
 def build_rows(google: dict[str, bytes], twitter: dict[str, bytes], names: dict[str, bytes]) -> list[dict]:
     """One row an emoji that both vendors draw and every language names, without the bare skin tone swatches."""
-    languages = {path.split("/")[1]: by_emoji(data) for path, data in sorted(names.items())}
+    languages = dict(sorted((path.split("/")[1], by_emoji(data)) for path, data in names.items()))
     rows = []
     for entry in sorted(json.loads(google["package/emoji.json"]), key=lambda entry: entry["unified"]):
         key, image = same_emoji(entry["unified"]), entry["image"]

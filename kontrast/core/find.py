@@ -73,14 +73,14 @@ def build(room: str, name: str, settings: Mapping[str, Any], given: Mapping[str,
     """The thing itself. `settings` are the user's and must all be known; `given` are facts (a width, the channels) passed where they are asked for."""
     made = load(room, name)
     check(room, name, settings, made)
-    parameters = inspect.signature(made).parameters
+    parameters = _parameters(made)
     return made(**{k: v for k, v in (given or {}).items() if k in parameters and k not in settings}, **settings)
 
 
 def check(room: str, name: str, settings: Mapping[str, Any], made: Any = None) -> None:
     """Refuse a setting that the signature does not know, or a value of the wrong type, before anything is built."""
     made = made or load(room, name)
-    parameters = inspect.signature(made).parameters
+    parameters = _parameters(made)
     hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
     for key, value in settings.items():
         if key not in parameters:
@@ -111,7 +111,13 @@ def fits(value: Any, hint: Any) -> bool:
 def settings_of(made: Any) -> list[tuple[str, str, Any]]:
     """(name, type, default) of every setting of a class or function, in order; the default is inspect's `empty` where there is none."""
     hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
-    return [(p.name, _words(hints.get(p.name, Any)), p.default) for p in inspect.signature(made).parameters.values()]
+    return [(p.name, _words(hints.get(p.name, Any)), p.default) for p in _parameters(made).values()]
+
+
+def _parameters(made: Any) -> dict[str, inspect.Parameter]:
+    """The named ones; a class without a constructor of its own inherits torch's (*args, **kwargs), which are no settings."""
+    starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {name: p for name, p in inspect.signature(made).parameters.items() if p.kind not in starred}
 
 
 def _kind(path: Path) -> Kind | None:
@@ -124,14 +130,15 @@ def _kind(path: Path) -> Kind | None:
         recipe = isinstance(node, ast.FunctionDef) and node.name == "experiment"
         if named or recipe:
             module = ".".join(("kontrast", *path.relative_to(HOUSE).with_suffix("").parts))
-            summary = (ast.get_docstring(tree if recipe else node) or "").split("\n")[0]
+            summary = (ast.get_docstring(tree) or "").split("\n")[0]
             return Kind(path.parent.name, path.stem, module, node.name, summary)
     return None
 
 
 def _abstract(node: ast.ClassDef) -> bool:
-    """Not a kind: derives from nothing (plumbing), or is a contract itself (ABC, Protocol)."""
-    return not node.bases or any(isinstance(base, ast.Name) and base.id in ("ABC", "Protocol") for base in node.bases)
+    """Not a kind: derives from no contract of this project (plumbing, or a plain nn.Module), or is one itself (ABC, Protocol)."""
+    names = [base.id for base in node.bases if isinstance(base, ast.Name)]
+    return not names or "ABC" in names or "Protocol" in names
 
 
 def _singular(room: str) -> str:

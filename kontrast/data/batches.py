@@ -115,9 +115,7 @@ def ahead(reader: Reader, order: Order, start: int, rank: int = 0, world: int = 
         thread.join()
 
 
-def draw(
-    batch: Batch, draws: Mapping[str, str], modalities: Mapping[str, Modality], *, seed: int, epoch: int
-) -> Batch:
+def draw(batch: Batch, draws: Mapping[str, str], modalities: Mapping[str, Modality], *, seed: int, epoch: int) -> Batch:
     """The views a method asks for (view -> field), distorted by draws from (seed, epoch, sample id, view) alone."""
     views = {}
     for number, (view, field) in enumerate(draws.items()):

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kontrast.data.cells import read_cells
+
 Column = pa.ChunkedArray | np.ndarray
 
 
@@ -24,10 +26,7 @@ class Frame:
 
     def cells(self, column: str, rows: Sequence[int] | np.ndarray) -> list[Any]:
         """Those cells as Python values or arrays; None where there is nothing."""
-        values = self.columns[column]
-        if isinstance(values, np.ndarray):
-            return [values[i] for i in rows]
-        return values.take(pa.array(np.asarray(rows, dtype=np.int64))).to_pylist()
+        return read_cells(self.columns[column], rows)
 
     def take(self, rows: np.ndarray) -> "Frame":
         """Those rows, in that order."""

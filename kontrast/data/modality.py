@@ -17,6 +17,9 @@ class Modality(ABC):
     float32 with NaN for gaps and after the end. So any batch can be sliced by row.
     """
 
+    encoder: str
+    """The encoder that is taken where none is named."""
+
     @abstractmethod
     def read(self, cell: Any, folder: Path) -> np.ndarray:
         """Decode one cell that is not missing: a path (relative to `folder`), bytes, an array, a string. Raises Unreadable with the reason."""
@@ -48,6 +51,10 @@ class Modality(ABC):
     @abstractmethod
     def show(self, packed: np.ndarray) -> str:
         """A row as a small piece of HTML with everything in it (a data URI, an SVG, escaped text)."""
+
+    @abstractmethod
+    def look(self, view: Tensor) -> str:
+        """One row of what `plain` or `distort` gave, as HTML: what the encoder saw."""
 
     @abstractmethod
     def facts(self) -> Mapping[str, Any]:

@@ -46,7 +46,7 @@ class _Block(nn.Module):
             nn.Identity()
             if stride == 1 and width == out
             else nn.Sequential(
-                nn.AvgPool2d(stride) if stride > 1 else nn.Identity(),
+                nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity(),
                 nn.Conv2d(width, out, 1, bias=False),
                 nn.BatchNorm2d(out),
             )

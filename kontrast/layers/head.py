@@ -10,8 +10,9 @@ from kontrast.core.errors import UserError
 class Head(nn.Module):
     """Linear, norm, ReLU, ..., Linear: (B, in_width) -> (B, width), not normalised to length 1 (the kernel does that).
 
-    What is learned below a head carries over better than what comes out of it (Chen et al., "A Simple Framework for Contrastive
-    Learning of Visual Representations", ICML 2020, section 4.2). `hidden` is in_width unless given; `layers` counts the linear ones.
+    `hidden` is in_width unless given; `layers` counts the linear ones. What is learned below a head carries over better
+    than what comes out of it: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations",
+    ICML 2020, section 4.2.
     """
 
     def __init__(

@@ -65,7 +65,9 @@ class Tile:
     among: Weights
 
 
-def tiles(relation: Relation, a: Keys, c: Keys, shape: tuple[int, int, int], dtype: torch.dtype, budget: int) -> Iterator[Tile]:
+def tiles(
+    relation: Relation, a: Keys, c: Keys, shape: tuple[int, int, int], dtype: torch.dtype, budget: int
+) -> Iterator[Tile]:
     """All tiles of (L, N, M), none of more than `budget` numbers: many small problems at once, or some rows of a large one."""
     L, N, M = shape
     rows = max(1, min(N, budget // max(M, 1)))
@@ -95,7 +97,9 @@ def tiles(relation: Relation, a: Keys, c: Keys, shape: tuple[int, int, int], dty
         yield Tile(lead, here, *both)
 
 
-def _lists(relation: Relation, a: Keys, c: Keys, dtype: torch.dtype) -> tuple[tuple[Tensor, Tensor, Tensor] | None, ...]:
+def _lists(
+    relation: Relation, a: Keys, c: Keys, dtype: torch.dtype
+) -> tuple[tuple[Tensor, Tensor, Tensor] | None, ...]:
     """(anchor, candidate, weight) of both sides, sorted by anchor, where the relation can list them; each pair once."""
     left, right = {k: v[0] for k, v in a.items()}, {k: v[0] for k, v in c.items()}
     size = len(next(iter(right.values())))

@@ -27,6 +27,7 @@ class Clip(Method):
     """
 
     shared = True
+    strength = "light"
 
     def __init__(
         self, towers: Towers, *, temperature: float = 0.07, around: str | None = None, hidden: int = 0, width: int = 256
@@ -40,7 +41,10 @@ class Clip(Method):
         self.towers = towers
         tower_widths = {towers.tower_of[field]: towers.width(field) for field in fields}
         self.heads = nn.ModuleDict(
-            {tower: Head(in_width=n, hidden=hidden, width=width, layers=2 if hidden else 1) for tower, n in tower_widths.items()}
+            {
+                tower: Head(in_width=n, hidden=hidden, width=width, layers=2 if hidden else 1)
+                for tower, n in tower_widths.items()
+            }
         )
         self.pairs = [p for p in itertools.combinations(fields, 2) if around is None or around in p]
         self.kernels = nn.ModuleList([Cosine(temperature=temperature, learnable=True) for _ in self.pairs])

@@ -20,6 +20,9 @@ class Method(nn.Module, ABC):
     shared: bool = False
     """Whether the fields are embedded into one space, so that one may be searched by another."""
 
+    strength: str = "strong"
+    """How much its views are distorted by default: "strong" where distortion alone makes the pair, "light" where the data does."""
+
     @abstractmethod
     def draws(self) -> dict[str, str]:
         """The views a step needs: view name -> field. A field may be drawn more than once."""

@@ -10,9 +10,10 @@ from kontrast.scoring.spaces import Space, spaces
 
 
 def labelled(train: Bank, test: Bank) -> Iterator[tuple[Space, Space, np.ndarray]]:
-    """Labelled rows of train and of test and the sorted train labels, for whole rows and every field where there are enough of them."""
-    for learned, asked in zip(spaces(train), spaces(test), strict=True):
-        learned, asked = learned.labelled(), asked.labelled()
+    """Labelled rows of train and of test and the sorted train labels, for whole rows and each field that has enough."""
+    asked_of = {space.field: space.labelled() for space in spaces(test)}
+    for learned in (space.labelled() for space in spaces(train)):
+        asked = asked_of[learned.field]
         labels = np.unique(learned.labels) if len(learned) else np.array([])
         if len(labels) > 1 and len(asked):
             yield learned, asked, labels

@@ -1,6 +1,7 @@
 """Linear: the accuracy of a linear probe, fitted on train rows, on the test rows."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -14,13 +15,16 @@ FOLDS, SMALL, ENOUGH = 5, 1000, 5000
 
 
 class Linear(Score):
-    """Multinomial logistic regression on standardised embeddings: what a label costs to read out of them, with one matrix.
+    """Multinomial logistic regression on standardised embeddings: how much of the label one matrix can read out.
 
-    The inverse strength C of the ridge is the best of `strengths` on held-out TRAIN rows (accuracy, then log-likelihood, then the smaller C):
-    5 folds up to 1,000 rows, one split of 5,000 rows above. The test rows are seen once, at the end. Chance: always saying the largest train class.
+    The inverse strength C of the ridge is the best of `strengths` on held-out TRAIN rows (accuracy, then
+    log-likelihood, then the smaller C): 5 folds up to 1,000 rows, one split of 5,000 rows above. The test rows are
+    seen once, at the end. Chance: always saying the largest train class.
     """
 
-    def __init__(self, *, strengths: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0), iterations: int = 300) -> None:
+    def __init__(
+        self, *, strengths: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0), iterations: int = 300
+    ) -> None:
         self.strengths, self.iterations = tuple(sorted(strengths)), iterations
 
     def why_not(self, train: Bank, test: Bank) -> str | None:
@@ -40,12 +44,12 @@ class Linear(Score):
         return found
 
     def _strength(self, x: np.ndarray, y: np.ndarray) -> float:
-        """The C that does best on train rows it was not fitted on; 1 where no class has two rows."""
+        """The C that does best on train rows it was not fitted on; the middle one where no class has two rows."""
         x, y = x[:ENOUGH], y[:ENOUGH]
         fold = folds(y)
         tried = [f for f in range(FOLDS if len(y) <= SMALL else 1) if (fold == f).any()]
-        if not tried or len(self.strengths) == 1 or len(np.unique(y)) < 2:
-            return 1.0 if len(self.strengths) > 1 else self.strengths[0]
+        if not tried:
+            return self.strengths[len(self.strengths) // 2]
         merit = np.zeros((len(self.strengths), 2))
         for f in tried:
             seen, x_held, y_held = fold != f, x[fold == f], y[fold == f]
@@ -59,18 +63,18 @@ class Linear(Score):
                 )
         return self.strengths[max(range(len(merit)), key=lambda i: (*merit[i], -i))]
 
-    def _fit(self, x: np.ndarray, y: np.ndarray, strength: float):  # noqa: ANN202 (scikit-learn is imported late)
+    def _fit(self, x: np.ndarray, y: np.ndarray, strength: float) -> Any:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
         with warnings.catch_warnings():
-            # The iterations are bounded on purpose; at the weakest ridge the last digits of the weights change no class.
+            # Iterations are bounded on purpose: at the weakest ridge the last digits of the weights change no class.
             warnings.simplefilter("ignore", ConvergenceWarning)
             return LogisticRegression(C=strength, max_iter=self.iterations).fit(x, y)
 
 
 def folds(y: np.ndarray) -> np.ndarray:
-    """(N,) the fold each row is held out in, every class dealt out in turn; -1 for the only row of a class, which is always fitted."""
+    """(N,) the fold each row is held out in, every class dealt out in turn; -1 (never) for the only row of a class."""
     fold = np.empty(len(y), int)
     for label in np.unique(y):
         rows = np.flatnonzero(y == label)

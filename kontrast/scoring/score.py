@@ -9,8 +9,8 @@ from kontrast.scoring.evidence import Evidence
 class Score(ABC):
     """Judges a test bank, learning (if it learns) from a train bank alone. Constructor parameters are settings.
 
-    Deterministic, blind to the order of rows, memory bounded by chunks. Numbers of whole rows bear a plain name ("kNN accuracy"); those of
-    one field, or of a pair, begin with it ("image kNN accuracy", "image>text R@1").
+    Deterministic, blind to the order of rows, memory bounded by chunks. Numbers of whole rows bear a plain name ("kNN
+    accuracy"); those of one field, or of a pair, begin with it ("image kNN accuracy", "image>text R@1").
     """
 
     @abstractmethod

@@ -10,12 +10,12 @@ from kontrast.core.bank import Bank
 
 @dataclass(frozen=True)
 class Space:
-    """Rows that have something to be judged by. field: None for whole rows. z: (N, D) float32, unit length. labels: (N,), "" unknown, or None."""
+    """Rows to be judged. field: None for whole rows. z: (N, D) of unit length. labels: (N,), "" where unknown."""
 
     field: str | None
     z: np.ndarray
     ids: np.ndarray
-    labels: np.ndarray | None
+    labels: np.ndarray
 
     def __len__(self) -> int:
         return len(self.z)
@@ -26,27 +26,28 @@ class Space:
 
     def take(self, index: np.ndarray) -> "Space":
         """Those rows, in that order (indices or a mask)."""
-        return Space(self.field, self.z[index], self.ids[index], None if self.labels is None else self.labels[index])
+        return Space(self.field, self.z[index], self.ids[index], self.labels[index])
 
     def labelled(self) -> "Space":
         """The rows whose label is known."""
-        return self.take(np.zeros(len(self), bool) if self.labels is None else self.labels != "")
+        return self.take(self.labels != "")
 
 
 def spaces(bank: Bank) -> list[Space]:
-    """Whole rows first; then, of a bank with several fields, each field. Rows without any field, or without that field, are left out.
+    """Whole rows first; then, of a bank with several fields, each field; only the rows that have any, or that, field.
 
-    Rows are ordered by a hash of their id: what draws, starts or breaks ties by position cannot profit from rows sorted by class, nor change
-    with the order of the file.
+    Rows are ordered by a hash of their id: what draws, starts or breaks ties by position cannot profit from rows
+    sorted by class, nor change with the order of the file.
     """
     order = np.array(sorted(range(len(bank)), key=lambda i: hashlib.blake2b(str(bank.ids[i]).encode()).digest()), int)
     bank = bank.take(order)
-    present = {field: bank.has(field) for field in bank.z}
-    some = np.logical_or.reduce(list(present.values())) if present else np.zeros(0, bool)
-    found = [_space(None, bank.whole(), bank, some)] if present else []
-    if len(present) > 1:
-        found += [_space(field, bank.z[field], bank, has) for field, has in present.items()]
-    return found
+    found = [_space(None, bank.whole(), bank, present(bank))]
+    return found + [_space(f, bank.z[f], bank, bank.has(f)) for f in bank.z if len(bank.z) > 1]
+
+
+def present(bank: Bank) -> np.ndarray:
+    """(N,) bool: which rows have any field."""
+    return np.logical_or.reduce([bank.has(field) for field in bank.z])
 
 
 def unit(z: np.ndarray) -> np.ndarray:
@@ -55,12 +56,13 @@ def unit(z: np.ndarray) -> np.ndarray:
 
 
 def _space(field: str | None, z: np.ndarray, bank: Bank, kept: np.ndarray) -> Space:
-    return Space(field, unit(z[kept]), bank.ids[kept], None if bank.labels is None else bank.labels[kept])
+    labels = np.full(len(bank), "") if bank.labels is None else bank.labels
+    return Space(field, unit(z[kept]), bank.ids[kept], labels[kept])
 
 
 def classes(bank: Bank) -> int:
-    """How many classes the labelled rows have."""
-    return 0 if bank.labels is None else len(set(bank.labels.tolist()) - {""})
+    """How many classes the rows with a label and an embedding have."""
+    return 0 if bank.labels is None else len(set(bank.labels[present(bank)].tolist()) - {""})
 
 
 def unlearnable(train: Bank, test: Bank) -> str | None:

@@ -81,7 +81,14 @@ def verdict(health: Health, loss: float, chance_loss: float, first_loss: float, 
 
 
 def likely_causes(
-    *, learning_rate: float, usual_rate: float, temperature: float, batch: int, twins: float, varied: float, gradient: float
+    *,
+    learning_rate: float,
+    usual_rate: float,
+    temperature: float,
+    batch: int,
+    twins: float,
+    varied: float,
+    gradient: float,
 ) -> list[str]:
     """What most often stands behind a collapse or a standstill, the likeliest first.
 

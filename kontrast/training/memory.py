@@ -47,7 +47,9 @@ def forecast(method: Method, batch: Batch, passes: int | None) -> Forecast:
         held = method.eval()(batch[slice(0, rows)].views, batch[slice(0, rows)].keys)  # eval: running statistics stay
     method.train(training)
     del held
-    activations = sum(n for at, n in kept.items() if at not in own) * min(len(batch), passes or len(batch)) // max(rows, 1)
+    activations = (
+        sum(n for at, n in kept.items() if at not in own) * min(len(batch), passes or len(batch)) // max(rows, 1)
+    )
     learned = sum(p.numel() * p.element_size() for p in method.parameters() if p.requires_grad)
     fixed = sum(p.numel() * p.element_size() for p in method.parameters() if not p.requires_grad)
     return Forecast(4 * learned + fixed, activations, 4 * 3 * TILE, _capacity(batch.keys["id"].device))

@@ -33,7 +33,11 @@ class Mode:
     @property
     def words(self) -> str:
         """For the first screen: `bf16, channels-last: 1.8x plain`."""
-        names = [n for n, on in (("bf16", self.bf16), ("channels-last", self.channels_last), ("compiled", self.compiled)) if on]
+        names = [
+            n
+            for n, on in (("bf16", self.bf16), ("channels-last", self.channels_last), ("compiled", self.compiled))
+            if on
+        ]
         return ", ".join(names or ["float32"]) + (f": {self.gain:.1f}x plain" if names and self.gain else "")
 
 
@@ -45,7 +49,9 @@ def pinned(plan: Plan) -> Mode:
 def forced(plan: Plan, mode: Mode) -> Plan:
     """The plan with that mode pinned, so that a resumed run computes as the first one did."""
     on = {True: "on", False: "off"}
-    return replace(plan, precision="bf16" if mode.bf16 else "32", channels_last=on[mode.channels_last], compile=on[mode.compiled])
+    return replace(
+        plan, precision="bf16" if mode.bf16 else "32", channels_last=on[mode.channels_last], compile=on[mode.compiled]
+    )
 
 
 def choose(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple[Mode, float]:

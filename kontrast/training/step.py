@@ -54,7 +54,9 @@ def step(
     with torch.no_grad():
         fixed = method.targets(batch.views, batch.keys)
     view = torch.zeros_like(batch.keys["id"])
-    rows = {name: Rows(z, {**batch.keys, "view": view + 64 * k}) for k, (name, z) in enumerate({**leaves, **fixed}.items())}
+    rows = {
+        name: Rows(z, {**batch.keys, "view": view + 64 * k}) for k, (name, z) in enumerate({**leaves, **fixed}.items())
+    }
     loss, terms = ranks.divide(means := method.compare(rows, ranks))
     own = [p for p in method.parameters() if p.requires_grad]
     slopes = torch.autograd.grad(loss, [*leaves.values(), *own], allow_unused=True, materialize_grads=True)
@@ -68,5 +70,7 @@ def step(
                 line = line + torch.stack([(p * d).sum() for p, d in zip(own, d_own, strict=True)]).sum()
             backward(line)
     total = sum(means[name].weight * value for name, value in terms.items())
-    anchors, negatives = (sum(float(n) for n in part) for part in zip(*((m.count, m.negatives) for m in means.values()), strict=True))
+    anchors, negatives = (
+        sum(float(n) for n in part) for part in zip(*((m.count, m.negatives) for m in means.values()), strict=True)
+    )
     return Outcome(total, terms, anchors, negatives, {name: r.detach() for name, r in rows.items()})

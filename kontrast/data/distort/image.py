@@ -1,4 +1,4 @@
-"""Distortions of whole batches of images: one warp (crop, flip, turn) and one colour matrix a row, each row's draws from its own key.
+"""Distortions of whole batches of images: one warp and one colour matrix a row, each row's draws from its own key.
 
 Axis letters: B rows, C channels, H and W pixels. Pixels are float in 0..1 between the steps.
 """
@@ -17,7 +17,7 @@ _TO_YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -
 
 @dataclass(frozen=True)
 class Strength:
-    """How far the distortions go; a factor of .4 draws from 0.6..1.4, a hue of .1 from -36..36 degrees, a turn in degrees."""
+    """How far the distortions go: .4 draws a factor from 0.6..1.4, a hue of .1 is 36 degrees, a turn is in degrees."""
 
     smallest_crop: float
     turn: float
@@ -32,14 +32,14 @@ class Strength:
 
 # Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, as used for 32 px.
 STRONG = Strength(0.2, 0.0, 0.4, 0.4, 0.4, 0.1, 0.8, 0.2, 0.5)
-# For pairs that already differ (an image and its caption, two drawings of one thing): enough to not learn pixels by heart.
+# For pairs that already differ (an image and its caption, two drawings of one thing): pixels are not learned by heart.
 LIGHT = Strength(0.6, 10.0, 0.2, 0.2, 0.2, 0.02, 0.8, 0.0, 0.0)
 
 
 def warp(x_BCHW: Tensor, key_B: Tensor, strength: Strength) -> Tensor:
-    """A random part of each image (area `smallest_crop`..1, sides 3:4..4:3), mirrored or turned, at the full size again: one resampling.
+    """A random part of each image (area `smallest_crop`..1, sides 3:4..4:3), mirrored or turned, at full size again.
 
-    What a turn brings in from outside is mirrored at the edge.
+    One resampling does it all; what a turn brings in from outside is mirrored at the edge.
     """
     area, ratio, along_x, along_y, mirror, turn = chance.uniform(key_B, 6).unbind(1)
     area = strength.smallest_crop + (1 - strength.smallest_crop) * area
@@ -61,8 +61,8 @@ def warp(x_BCHW: Tensor, key_B: Tensor, strength: Strength) -> Tensor:
 def recolour(x_BCHW: Tensor, key_B: Tensor, strength: Strength) -> Tensor:
     """Brightness, contrast, saturation, hue and grey as one matrix and one offset a row, then cut to 0..1.
 
-    All five are linear in the colour of a pixel, so they compose; torchvision cuts after each and shuffles their order, which costs 5x the time.
-    With other than three channels: brightness and contrast alone.
+    All five are linear in a pixel's colour, so they compose; cutting after each, in shuffled order, as elsewhere, costs
+    several times the time. With other than three channels: brightness and contrast alone.
     """
     bright, contrast, saturation, hue, whether, grey = chance.uniform(key_B, 6).unbind(1)
     on = (whether < strength.jitter).to(x_BCHW.dtype)

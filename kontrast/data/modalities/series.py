@@ -24,18 +24,18 @@ _COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706")
 class Series(Modality):
     """Time series as lists or arrays of numbers: (T,), (T, C) or (C, T); None or NaN is a gap.
 
-    Channels lie on the axis whose size is the same in all training rows; where both are, on the smaller one. NaN at the end of
-    a row is padding, so rows may differ in length.
+    Channels lie on the axis whose size is the same in all training rows; where both are, on the smaller one. NaN at the
+    end of a row is padding, so rows may differ in length.
 
-    length: samples kept of a series; a longer one is averaged down to it, a shorter one stays as it is. None: the longest of
-    the training rows, at most 512.
-    normalise: "series" gives every row and channel mean 0 and scale 1, which shows the shape and hides level and amplitude;
-    "dataset" takes both from the training rows, so that level, amplitude and the relation of rows stay; "both" shows the
-    encoder the two side by side; "none" leaves the numbers alone.
+    length: samples kept of a series; a longer one is averaged down to it, a shorter one stays as it is. None: the
+    longest of the training rows, at most 512.
+    normalise: "series" gives every row and channel mean 0 and scale 1, which shows the shape and hides level and
+    amplitude; "dataset" takes both from the training rows, so that level and amplitude stay; "both" shows the encoder
+    the two side by side, twice the channels; "none" leaves the numbers alone.
 
-    Distortions, 0 for none: crop is the smallest share of time that is kept; stretch the largest change of speed (0.2: 20 %);
-    warp the largest local change of speed; scale the largest change of amplitude; shift and noise are in units of the row's own
-    standard deviation; gaps is the largest share of time that is hidden.
+    Distortions, 0 (crop: 1) for none: crop is the smallest share of time that is kept; stretch the largest change of
+    speed (0.2: 20 %); warp the largest local change of speed; scale the largest change of amplitude; shift (of the
+    level, at most) and noise are in the row's own standard deviations; gaps is the largest hidden share of time.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Series(Modality):
         self._mean, self._spread, self._within = [0.0], [1.0], [1.0]
 
     def read(self, cell: Any, folder: Path) -> np.ndarray:
-        """One row's numbers, (T,) or 2-D as it came, float32; refuses text, ragged lists, infinities and rows without any number."""
+        """One row's numbers, (T,) or 2-D as it came, float32; refuses text, ragged lists, infinities, only gaps."""
         if isinstance(cell, str | bytes | Mapping):
             raise Unreadable(f"is {type(cell).__name__}; a series is a list of numbers")
         try:
@@ -89,11 +89,11 @@ class Series(Modality):
         return item.astype(np.float32)
 
     def fit(self, items: Sequence[np.ndarray]) -> None:
-        """Which axis is time, how many channels, how long, and each channel's mean and spread over all rows and within a row."""
+        """Which axis is time, how many channels, how long; each channel's mean and spread, overall and in a row."""
         if not items:
             raise UserError("series: no row could be read; expected lists of numbers.")
         shapes = [item.shape if item.ndim == 2 else (len(item), 1) for item in items]
-        # The most common size of each axis: (share of the rows that have it, smaller is better, -).
+        # Channels: the axis whose commonest size is the commoner; on a tie the smaller one.
         sizes = [max(set(s), key=s.count) for s in zip(*shapes, strict=True)]
         shares = [sum(shape[axis] == sizes[axis] for shape in shapes) for axis in (0, 1)]
         self._axis = 1 if (shares[1], -sizes[1]) >= (shares[0], -sizes[0]) else 0
@@ -146,7 +146,7 @@ class Series(Modality):
         return torch.cat(parts, 1) if parts else batch
 
     def distort(self, batch: Tensor, key_B: Tensor) -> Tensor:
-        """(B, K, T): another window of time at another speed, amplitude, level, noise and gaps; unequal ends and gaps stay."""
+        """(B, K, T): another window of time at another speed, amplitude and level, with noise; gaps stay, more come."""
         keys = [chance.fork(key_B, branch) for branch in range(4)]
         mean, deviation = _moments(batch)
         seen = self._window(batch, keys[0])
@@ -162,7 +162,7 @@ class Series(Modality):
         return self.plain(seen)
 
     def raw(self, batch: Tensor) -> Tensor:
-        """(B, R): gaps filled by straight lines, every row averaged onto one grid of at most 128 steps, mean 0 and scale 1 a channel.
+        """(B, R): gaps bridged by straight lines, rows averaged onto a grid of at most 128 steps, z-normalised.
 
         Cosine neighbours of these are neighbours by Euclidean distance between z-normalised series.
         """
@@ -201,8 +201,12 @@ class Series(Modality):
         size = 'viewBox="0 0 160 40" width="160" height="40"'
         return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{words}">{"".join(lines)}</svg>'
 
+    def look(self, view: Tensor) -> str:
+        """The series as it was fed."""
+        return self.show(view.float().cpu().numpy().T)
+
     def facts(self) -> Mapping[str, Any]:
-        """channels: what the encoder sees at an instant (two for one of the field's under "both"); length: the longest row."""
+        """channels: what the encoder sees at an instant ("both": two for one of the field's); length: the longest."""
         return {"channels": self._channels * (2 if self.normalise == "both" else 1), "length": self.length}
 
     def state(self) -> dict[str, Any]:
@@ -240,7 +244,7 @@ class Series(Modality):
         kept = torch.maximum(end_B * (self.crop + (1 - self.crop) * u[0]), end_B.clamp_max(4)).floor()
         start = ((end_B - kept + 1) * u[1]).floor()
         steps = (kept * torch.exp(math.log1p(self.stretch) * (2 * u[2] - 1))).round().clamp_min(1)
-        at = torch.arange(T, device=batch.device) / (steps - 1).clamp_min(1)[:, None]  # 0 at the window's start, 1 at its end
+        at = torch.arange(T, device=batch.device) / (steps - 1).clamp_min(1)[:, None]  # 0: window's start, 1: end
         # Monotone, ends fixed: the slope is 1 + warp * mean of three cosines of amplitude under 1.
         for wave in (1, 2, 3):
             swing = (2 * u[2 + wave] - 1)[:, None] * self.warp / (3 * math.pi * wave)
@@ -292,7 +296,7 @@ def _gauss(key_B: Tensor, channels: int, steps: int) -> Tensor:
 
 
 def _bridged(batch: Tensor) -> Tensor:
-    """Gaps filled by a straight line between their neighbours, by the nearest value at the ends, by 0 where nothing is known."""
+    """Gaps filled by a straight line between their neighbours, at the ends by the nearest value, all by 0 if none."""
     known, T = batch.isfinite(), batch.shape[-1]
     t = torch.arange(T, device=batch.device)
     before = torch.where(known, t, -1).cummax(-1).values

@@ -19,6 +19,7 @@ from torch import Tensor
 from kontrast.core import chance
 from kontrast.core.errors import Unreadable, UserError, needs
 from kontrast.data.modality import Modality
+from kontrast.data.pretrained import folder_of
 
 END, BETWEEN = -1, -2
 NOTHING = "<nothing>"  # stands for a text that a tokenizer turns into no token at all
@@ -36,6 +37,8 @@ class Text(Modality):
         dropout makes the views (SimCSE, Gao et al. 2021).
     A row of several texts shows one of them, drawn anew at every look, in training and its first one otherwise.
     """
+
+    encoder = "tokens"
 
     def __init__(
         self,
@@ -122,7 +125,8 @@ class Text(Modality):
         count_BU = torch.zeros(len(ids), len(tokens_U), device=ids.device)
         count_BU.index_put_((there.nonzero()[:, 0], where), torch.ones(len(where), device=ids.device), accumulate=True)
         features_UR = self._hashed(tokens_U.tolist()).to(ids.device)
-        idf_U = ((1 + self._documents) / (1 + self._frequency.to(ids.device)[tokens_U])).log() + 1
+        # The root of the usual inverse document frequency: frequent words carry the question in questions, and little elsewhere.
+        idf_U = (((1 + self._documents) / (1 + self._frequency.to(ids.device)[tokens_U])).log() + 1).sqrt()
         return torch.nn.functional.normalize((count_BU.log1p() * idf_U) @ features_UR, dim=1)
 
     def show(self, packed: np.ndarray) -> str:
@@ -131,9 +135,15 @@ class Text(Modality):
         texts = [self._fitted().decode(part[part >= 0].tolist()).strip() for part in parts]
         return "<br>".join(html.escape(text) for text in texts)
 
+    def look(self, view: torch.Tensor) -> str:
+        """What is left of the text."""
+        return self.show(view.cpu().numpy())
+
     def facts(self) -> Mapping[str, Any]:
-        """vocabulary: how many token ids there are."""
-        return {"vocabulary": self._fitted().get_vocab_size()}
+        """vocabulary: how many token ids there are. spellings: how each is written."""
+        coder = self._fitted()
+        size = coder.get_vocab_size()
+        return {"vocabulary": size, "spellings": tuple(coder.id_to_token(i) or "" for i in range(size))}
 
     def state(self) -> dict[str, Any]:
         """The whole tokenizer as JSON, pretrained or not: a run folder needs nothing beside it."""
@@ -213,16 +223,15 @@ def _learned(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 def _pretrained(name: str) -> tuple[Tokenizer, int]:
     """A transformers tokenizer by folder or hub name, and how many tokens its model takes."""
     transformers = needs("transformers", "text")
-    here = Path(name).is_dir()
+    folder = folder_of(name, weights=False)
     try:
-        found = transformers.AutoTokenizer.from_pretrained(name, local_files_only=here, trust_remote_code=False)
+        found = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"text: no tokenizer at '{name}': expected a folder with tokenizer.json, or a model's name on the Hugging Face hub, "
-            f"which must be reachable or in the cache. ({str(error).splitlines()[0]})"
+            f"text: {folder} holds no tokenizer that can be read; expected tokenizer.json. Found: {str(error).splitlines()[0]}"
         ) from error
     if not found.is_fast:
-        raise UserError(f"text: the tokenizer '{name}' has no tokenizer.json, which is needed to keep it in the run folder.")
+        raise UserError(f"text: the tokenizer in {folder} is none of the tokenizers library; expected tokenizer.json beside it.")
     return Tokenizer.from_str(found.backend_tokenizer.to_str()), found.model_max_length
 
 

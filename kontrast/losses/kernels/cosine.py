@@ -22,5 +22,9 @@ class Cosine(Kernel):
 
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Both sides on the sphere, the anchors scaled."""
-        scale = self.log_scale.exp().clamp_max(max(self.largest, 1e-12)) if self.log_scale.requires_grad else self.log_scale.exp()
+        scale = (
+            self.log_scale.exp().clamp_max(max(self.largest, 1e-12))
+            if self.log_scale.requires_grad
+            else self.log_scale.exp()
+        )
         return F.normalize(a, dim=-1) * scale, F.normalize(c, dim=-1)

@@ -1,0 +1,86 @@
+"""Cells of a column as Python values or arrays, without touching the rest of a column that may be larger than memory."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as kinds
+
+
+def read_cells(column: pa.ChunkedArray | np.ndarray, rows: Sequence[int] | np.ndarray) -> list[Any]:
+    """Those cells; lists of numbers as arrays, None where there is nothing.
+
+    Each chunk is taken from by itself: `ChunkedArray.take` joins all chunks first, 7 s and the whole column in memory for three cells of a
+    memory-mapped gigabyte (pyarrow 26).
+    """
+    if isinstance(column, np.ndarray):
+        return [column[i] for i in rows]
+    index = np.asarray(rows, dtype=np.int64)
+    ends = np.cumsum([len(chunk) for chunk in column.chunks])
+    home = np.searchsorted(ends, index, side="right")
+    out: list[Any] = [None] * len(index)
+    for number in np.unique(home):
+        places = np.flatnonzero(home == number)
+        chunk = column.chunk(int(number))
+        start = ends[number] - len(chunk)
+        for place, value in zip(places, _values(chunk.take(pa.array(index[places] - start))), strict=True):
+            out[place] = value
+    return out
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """A list of any of Arrow's makes."""
+    return kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)
+
+
+def innermost(kind: pa.DataType) -> tuple[pa.DataType, int]:
+    """What the lists hold in the end, and how deep they are nested; 0 for no list."""
+    depth = 0
+    while is_list(kind):
+        kind, depth = kind.value_type, depth + 1
+    return kind, depth
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Integers, floats and decimals; not bool."""
+    return kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_decimal(kind)
+
+
+def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Without dictionaries and extension types, as ordinary values."""
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        chunks = [chunk.storage for chunk in column.chunks]
+        return plain(pa.chunked_array(chunks, kind.storage_type))
+    return column.cast(kind.value_type) if kinds.is_dictionary(kind) else column
+
+
+def _values(array: pa.Array) -> list[Any]:
+    inner, depth = innermost(array.type)
+    if depth and is_number(inner):
+        return _arrays(array)
+    return array.to_pylist()
+
+
+def _arrays(array: pa.Array) -> list[Any]:
+    """A list array as one numpy array a cell (nested lists: stacked where they are equal, else left as lists); a null inside is NaN."""
+    lengths = pc.call_function("list_value_length", [array]).fill_null(0).to_numpy(zero_copy_only=False)
+    ends = np.cumsum(lengths)
+    flat = array.flatten()
+    inner = _arrays(flat) if is_list(flat.type) else _numbers(flat)
+    there = array.is_valid().to_numpy(zero_copy_only=False)
+    pairs = zip(there, ends - lengths, ends, strict=True)
+    return [_stacked(inner[start:end]) if ok else None for ok, start, end in pairs]
+
+
+def _numbers(array: pa.Array) -> np.ndarray:
+    if kinds.is_decimal(array.type) or (array.null_count and not kinds.is_floating(array.type)):
+        array = array.cast(pa.float64())
+    return array.to_numpy(zero_copy_only=False)
+
+
+def _stacked(part: Any) -> Any:
+    equal = isinstance(part, list) and part and all(p is not None and p.shape == part[0].shape for p in part)
+    return np.stack(part) if equal else part

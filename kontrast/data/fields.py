@@ -1,0 +1,252 @@
+"""What each column is: image, text, series, label, id, split, plain metadata, or nothing to learn from; and why."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as types
+
+from kontrast.core.errors import UserError, did_you_mean
+from kontrast.core.experiment import Kinds
+from kontrast.data import split
+from kontrast.data.cells import innermost, is_list, is_number, read_cells
+from kontrast.data.frame import Frame
+
+_SAMPLE = 1000  # cells that are looked at, spread evenly over the rows
+# In the order in which they are believed, where a table has several.
+_LABELS = ("label", "labels", "class", "target", "y", "category", "classes", "targets", "class_name", "label_name")
+_IDS = ("id", "key", "uuid", "guid", "filename", "file_name", "index")
+_SPLITS = ("split", "subset", "partition", "set", "fold", "part")
+_TEXTS = ("text", "caption", "captions", "sentence", "description", "title", "body", "content", "review", "document")
+_PICTURES = re.compile(r"\.(png|jpe?g|jfif|bmp|gif|webp|tiff?|pp?gm|ppm|avif)$", re.IGNORECASE)
+_URL = re.compile(r"^(https?|ftp|s3|gs|hf)://\S+$|^www\.\S+$", re.IGNORECASE)
+_MOMENT = re.compile(r"^\d{4}[-/]\d\d?[-/]\d\d?([T ][\d:.+Z-]*)?$|^\d\d?[./]\d\d?[./]\d{4}$|^\d\d?:\d\d(:\d\d)?$")
+_CODE = re.compile(r"^(?=.*\d)[\w.:/-]+$", re.ASCII)
+_PATH = re.compile(r"^[^\s/]*(/[^\s/]+)+$")
+_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"P5", b"P6")
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a column is taken for, one of `kontrast.core.experiment.Kinds`, and the reason in words that a user understands."""
+
+    kind: str
+    why: str
+
+
+def infer(frame: Frame, chosen: Mapping[str, str], label: str | None) -> dict[str, Field]:
+    """Every column's field. `chosen` (column -> kind) and `label` (the label's column) are the user's word and win.
+
+    Where several columns could be the label, the id or the split, the likeliest is, and the others are metadata.
+    """
+    kinds = get_args(Kinds)
+    for column, kind in {**chosen, **({label: "label"} if label else {})}.items():
+        if column not in frame.columns:
+            hint = did_you_mean(column, frame.columns)
+            listed = "" if hint.startswith("; there is") else f" Its columns: {', '.join(frame.columns)}."
+            raise UserError(f"{frame.name} has no column '{column}'{hint}{listed}")
+        if kind not in kinds:
+            raise UserError(f"column '{column}': no kind '{kind}'{did_you_mean(kind, kinds)}")
+    fields = {column: _field(column, frame) for column in frame.columns if column not in chosen and column != label}
+    said = {column: Field(kind, "as you said") for column, kind in chosen.items()}
+    if label:
+        said[label] = Field("label", "as you said")
+    _single(fields, said)
+    return {column: said.get(column) or fields[column] for column in frame.columns}
+
+
+def _single(fields: dict[str, Field], said: Mapping[str, Field]) -> None:
+    """Leaves one label, one id and one split of what was inferred; none where the user named one."""
+    for kind, names in (("label", _LABELS), ("id", _IDS), ("split", _SPLITS)):
+        named = [column for column, field in said.items() if field.kind == kind]
+        if len(named) > 1:
+            raise UserError(f"several columns are to be the {kind}: {', '.join(named)}; choose one.")
+        found = [column for column, field in fields.items() if field.kind == kind]
+        found.sort(key=lambda column: names.index(column.lower()) if column.lower() in names else len(names))
+        by_name = [column for column in found if column.lower() in names]
+        # Without a telling name, a label is only believed where nothing else could be one.
+        keep = "" if named or (kind == "label" and not by_name and len(found) > 1) else found[0] if found else ""
+        for column in found:
+            if column != keep:
+                fields[column] = Field("meta", fields[column].why)
+
+
+def _field(name: str, frame: Frame) -> Field:
+    column = frame.columns[name]
+    rows = np.unique(np.linspace(0, len(frame) - 1, min(_SAMPLE, len(frame))).astype(np.int64))
+    cells = [cell for cell in read_cells(column, rows) if cell is not None]
+    if not cells:
+        return Field("ignore", "empty in every row that was looked at")
+    if isinstance(column, np.ndarray):
+        return _of_arrays(cells, column)
+    kind = column.type
+    if is_list(kind):
+        return _of_lists(kind, cells)
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return _of_strings(name.lower(), column, [cell for cell in cells if cell.strip()], frame.folder)
+    if is_number(kind) or types.is_boolean(kind):
+        return _of_numbers(name.lower(), column)
+    if types.is_temporal(kind):
+        return Field("meta", "dates or times")
+    return _of_records(kind, cells)
+
+
+def _of_arrays(cells: list[Any], column: np.ndarray) -> Field:
+    """Rows of a numpy array, or objects: arrays of differing shapes, pictures of PIL."""
+    arrays = [cell for cell in cells if isinstance(cell, np.ndarray)]
+    if not arrays:
+        picture = type(cells[0]).__module__.startswith("PIL.")
+        return Field("image", "pictures") if picture else Field("ignore", f"objects of type {type(cells[0]).__name__}")
+    shape = " x ".join(map(str, arrays[0].shape)) if len({a.shape for a in arrays}) == 1 else "differing size"
+    if arrays[0].dtype.kind not in "biuf":
+        return Field("ignore", f"arrays of {arrays[0].dtype}, no numbers")
+    if arrays[0].ndim == 3 and min(arrays[0].shape[0], arrays[0].shape[2]) <= 4:
+        return Field("image", f"arrays of {shape} with at most 4 channels")
+    if arrays[0].ndim == 2 and all(map(_is_grey, arrays[:32])):
+        return Field("image", f"arrays of {shape} with values of a grey picture")
+    if arrays[0].ndim == 1 and max(map(len, arrays)) < 4:
+        return Field("ignore", f"at most {max(map(len, arrays))} numbers a row, too short for a series")
+    if arrays[0].ndim <= 2:
+        return Field("series", f"arrays of numbers ({shape})")
+    return Field("ignore", f"arrays of {arrays[0].ndim} axes ({shape}); expected series of 1 or 2, or images of 2 or 3")
+
+
+def _is_grey(array: np.ndarray) -> bool:
+    """Height x width of a picture and no channels x time: bytes, or a square of values that only a picture has."""
+    if min(array.shape) < 8 or max(array.shape) > 4 * min(array.shape):
+        return False
+    if array.dtype in (np.uint8, bool):
+        return True
+    low, high = array.min(), array.max()
+    return array.shape[0] == array.shape[1] and low >= 0 and (high <= 1 or (array.dtype.kind in "iu" and high <= 255))
+
+
+def _of_lists(kind: pa.DataType, cells: list[Any]) -> Field:
+    inner, depth = innermost(kind)
+    if depth == 1 and (types.is_string(inner) or types.is_large_string(inner)):
+        return Field("text", "lists of strings: several texts a row")
+    if not is_number(inner):
+        return Field("ignore", f"lists of {inner}, neither numbers nor strings")
+    shapes = [np.shape(cell) for cell in cells if isinstance(cell, np.ndarray)]
+    if depth == 3 and any(len(s) == 3 and min(s[0], s[2]) <= 4 for s in shapes):
+        return Field("image", "lists of three axes, one with at most 4 channels")
+    if depth == 2 and types.is_uint8(inner) and all(map(_is_grey, [c for c in cells if isinstance(c, np.ndarray)])):
+        return Field("image", "lists of rows of bytes: grey pictures")
+    if depth > 2:
+        return Field("ignore", f"lists nested {depth} deep")
+    longest = max(max(np.shape(cell), default=0) if isinstance(cell, np.ndarray) else len(cell) for cell in cells)
+    if longest < 4:
+        return Field("ignore", f"lists of at most {longest} numbers, too short for a series")
+    return Field("series", "lists of numbers")
+
+
+def _of_records(kind: pa.DataType, cells: list[Any]) -> Field:
+    """Records and bytes."""
+    if types.is_struct(kind) and {kind.field(i).name for i in range(kind.num_fields)} == {"bytes", "path"}:
+        filled = [c for c in cells if c["bytes"] or c["path"]]
+        if filled and _mostly(
+            lambda c: _is_picture(c["bytes"] or b"") or bool(_PICTURES.search(c["path"] or "")), filled
+        ):
+            return Field("image", "image files inside the table")
+        return Field("ignore", "files inside the table that are no images")
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+        return (
+            Field("image", "bytes of image files")
+            if _mostly(_is_picture, cells)
+            else Field("ignore", "bytes, no images")
+        )
+    return Field("ignore", f"nested or unknown values ({str(kind)[:60]}), which are not read")
+
+
+def _of_numbers(name: str, column: pa.ChunkedArray) -> Field:
+    distinct = _distinct(column)
+    filled = len(column) - column.null_count
+    known = column.filter(pc.call_function("is_finite", [column])) if types.is_floating(column.type) else column
+    whole = not types.is_floating(column.type) or _all_whole(known)
+    if name in _LABELS and whole and distinct <= max(2, filled / 2):
+        return Field("label", f"{distinct} distinct numbers, and named '{name}'")
+    if _named_id(name) and types.is_integer(column.type) and distinct == len(column):
+        return Field("id", f"named '{name}', and different in every row")
+    if distinct == 1 and len(column) > 1 and not column.null_count:
+        return Field("ignore", "the same number in every row")
+    return Field("meta", "true or false" if types.is_boolean(column.type) else "single numbers")
+
+
+def _of_strings(name: str, column: pa.ChunkedArray, cells: list[str], folder: Path) -> Field:
+    if not cells:
+        return Field("ignore", "empty strings")
+    if _mostly(lambda cell: bool(_PICTURES.search(cell)) and not _URL.match(cell), cells):
+        there = sum(_exists(folder / cell) for cell in cells[:50])
+        if 2 * there >= min(50, len(cells)):
+            return Field("image", "strings that name image files")
+        return Field("ignore", f"strings that look like image files, but hardly any of them lies in {folder}")
+    if name in _SPLITS and all(split.part(cell) for cell in cells):
+        parts = sorted({str(split.part(cell)) for cell in cells}, key="train validation test".index)
+        return (
+            Field("split", f"says {', '.join(parts)}") if len(parts) > 1 else Field("meta", f"says '{parts[0]}' only")
+        )
+    if _mostly(lambda cell: bool(_URL.match(cell)), cells):
+        return Field("meta", "web addresses")
+    if _mostly(lambda cell: bool(_MOMENT.match(cell)), cells):
+        return Field("meta", "dates or times")
+    return _of_words(name, column, cells)
+
+
+def _of_words(name: str, column: pa.ChunkedArray, cells: list[str]) -> Field:
+    """Strings that are neither files, parts of a split, addresses nor dates: by how many are distinct, and how long they are."""
+    some = len(set(cells))
+    # All of a long column is only counted where the sample repeats itself.
+    repeats = some < 0.9 * len(cells) or len(cells) < 40
+    distinct = _distinct(column) if repeats or _named_id(name) else len(column)
+    filled = len(column) - column.null_count
+    if name in _LABELS and distinct <= max(2, filled / 2):
+        return Field("label", f"{distinct} distinct strings, and named '{name}'")
+    if _named_id(name) and distinct == len(column):
+        return Field("id", f"named '{name}', and different in every row")
+    if distinct == 1 and filled == len(column) > 1:
+        return Field("ignore", "the same string in every row")
+    if name in _TEXTS:
+        return Field("text", f"strings, and named '{name}'")
+    long = float(np.mean([len(cell) for cell in cells])) > 60
+    if not long and (distinct <= min(50, filled / 20) or distinct <= min(20, filled / 4)):
+        return Field("label", f"{distinct} distinct strings")
+    if not long and distinct <= filled / 10:
+        return Field("meta", f"{distinct} distinct strings, too many for classes that nobody named")
+    if _mostly(lambda cell: bool(_PATH.match(cell)), cells):
+        return Field("meta", "paths")
+    if _mostly(lambda cell: bool(_CODE.match(cell)), cells):
+        return Field("meta", "codes: single words with digits")
+    return Field("text", "long strings" if long else "strings, most of them different")
+
+
+def _distinct(column: pa.ChunkedArray) -> int:
+    return pc.call_function("count_distinct", [column]).as_py()
+
+
+def _all_whole(column: pa.ChunkedArray) -> bool:
+    rounded = pc.call_function("round", [column])
+    return bool(pc.call_function("all", [pc.call_function("equal", [rounded, column])]).as_py())
+
+
+def _named_id(name: str) -> bool:
+    return name in _IDS or name.endswith("_id")
+
+
+def _mostly(test: Callable[[Any], bool], cells: list[Any]) -> bool:
+    return sum(map(test, cells)) >= 0.8 * len(cells)
+
+
+def _is_picture(data: bytes) -> bool:
+    return data.startswith(_MAGIC) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP") or data[4:12] == b"ftypavif"
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a NUL: no file has it
+        return False

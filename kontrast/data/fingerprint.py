@@ -1,0 +1,112 @@
+"""Stable hashes: of an id, of what a row holds, of a column before it is read, of a whole data set."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kontrast.data.frame import Column, Frame
+
+_ROWS = 4096  # rows hashed at a time
+
+
+def number(data: bytes) -> int:
+    """63 bits, never negative."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") >> 1
+
+
+def numbers(ids: Iterable[str]) -> np.ndarray:
+    """(N,) int64 of strings."""
+    return np.array([number(text.encode("utf8", "surrogatepass")) for text in ids], dtype=np.int64)
+
+
+def content(packed: np.ndarray) -> int:
+    """Of a row as it is cached: equal where dtype, shape and every value are."""
+    return number(f"{packed.dtype.str}{packed.shape}".encode() + packed.tobytes())
+
+
+def text(*parts: str | bytes) -> str:
+    """24 hex digits of all parts, each told apart from the next."""
+    hashed = hashlib.blake2b(digest_size=12)
+    for part in parts:
+        data = part.encode("utf8", "surrogatepass") if isinstance(part, str) else part
+        hashed.update(len(data).to_bytes(8, "little"))
+        hashed.update(data)
+    return hashed.hexdigest()
+
+
+def of_column(column: Column, folder: Path) -> str:
+    """Of a column before it is read: its values, and size and time of change of every file that a string of it names."""
+    hashed = hashlib.blake2b(digest_size=12)
+    hashed.update(str(column.dtype if isinstance(column, np.ndarray) else column.type).encode())
+    files = not isinstance(column, np.ndarray) and _names_files(column.slice(0, 100), folder)
+    for start in range(0, len(column), _ROWS):
+        if isinstance(column, np.ndarray):
+            _hash_array(hashed, column[start : start + _ROWS])
+            continue
+        part = column.slice(start, _ROWS)
+        joined = part.combine_chunks()
+        for array in joined.chunks if isinstance(joined, pa.ChunkedArray) else [joined]:
+            hashed.update(pa.record_batch([array], ["x"]).serialize())
+        if files:
+            hashed.update("".join(_stamp(folder / cell) for cell in part.to_pylist() if cell).encode())
+    return hashed.hexdigest()
+
+
+def of_frame(frame: Frame, names: Iterable[str]) -> str:
+    """Of those columns of a frame."""
+    parts = [part for name in names for part in (name, of_column(frame.columns[name], frame.folder))]
+    return text(str(len(frame)), *parts)
+
+
+def of_dataset(
+    ids: np.ndarray,
+    labels: np.ndarray | None,
+    held_out: np.ndarray,
+    contents: Mapping[str, np.ndarray],
+    kinds: Mapping[str, str],
+) -> dict[str, Any]:
+    """What data.json keeps: rows, fields and hashes that are equal where ids, labels, split and every cached value are."""
+    fields = {
+        name: {
+            "kind": kinds[name],
+            "rows": int((codes >= 0).sum()),
+            "content": text(np.where(codes < 0, -1, codes).astype("<i8").tobytes()),
+        }
+        for name, codes in contents.items()
+    }
+    return {
+        "rows": len(ids),
+        "held_out": int(held_out.sum()),
+        "ids": text(*ids.tolist()),
+        "labels": text(*labels.tolist()) if labels is not None else None,
+        "split": text(np.packbits(held_out).tobytes()),
+        "fields": fields,
+    }
+
+
+def _hash_array(hashed: Any, part: np.ndarray) -> None:
+    if part.dtype != object:
+        hashed.update(np.ascontiguousarray(part).view(np.uint8).data if part.size else b"")
+        return
+    for cell in part:
+        array = np.asarray(cell) if cell is not None else np.empty(0)
+        hashed.update(f"{type(cell).__name__}{array.dtype.str}{array.shape}".encode())
+        hashed.update(array.tobytes() if array.dtype != object else repr(cell).encode())
+
+
+def _names_files(column: pa.ChunkedArray, folder: Path) -> bool:
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return False
+    return any(_stamp(folder / cell) != "-" for cell in column.to_pylist() if cell)
+
+
+def _stamp(path: Path) -> str:
+    try:
+        state = path.stat()
+    except (OSError, ValueError):  # no file, or a string that is no path at all
+        return "-"
+    return f"{state.st_size} {state.st_mtime_ns};"

@@ -1,0 +1,57 @@
+"""From anything that a user points at to a Frame: the first source that claims it opens it."""
+
+import importlib
+from pathlib import Path
+
+from kontrast.core import find
+from kontrast.core.errors import UserError
+from kontrast.data.frame import Frame
+from kontrast.data.source import SourceReader
+
+
+def open_frame(data: object, *, cache: Path | None) -> Frame:
+    """Rows from a path (a file, a folder, a stem of files) or a Python object; see `sources/` for the kinds there are.
+
+    cache: folder in which tables are kept memory-mapped; None holds them in memory. Raises UserError where nothing is there, nothing
+    knows it, or no row is in it.
+    """
+    if isinstance(data, Frame):
+        return _filled(data)
+    if isinstance(data, str):
+        if "://" in data:
+            raise UserError(
+                f"{data} is an address; kontrast reads what is on this machine. Download it and give the path."
+            )
+        data = Path(data)
+    if isinstance(data, Path):
+        data = data.expanduser()
+    known = readers()
+    for reader in known:
+        if reader.claims(data):
+            return _filled(reader.open(data, cache))
+    raise UserError(_unknown(data, ", ".join(reader.reads for reader in known)))
+
+
+def readers() -> list[SourceReader]:
+    """One of each source of the folder, in the order in which they are asked."""
+    kinds = find.rooms()["sources"].values()
+    made = [getattr(importlib.import_module(kind.module), kind.attribute)() for kind in kinds]
+    return sorted(made, key=lambda reader: reader.order)
+
+
+def _filled(frame: Frame) -> Frame:
+    if not len(frame):
+        raise UserError(f"{frame.name} has no rows; expected at least two to learn from.")
+    return frame
+
+
+def _unknown(data: object, known: str) -> str:
+    if not isinstance(data, Path):
+        return f"data is a {type(data).__name__}, which no source reads; expected {known}."
+    if not data.exists():
+        return f"{data} does not exist (looked from {Path.cwd()}). Check the path."
+    if data.is_dir():
+        found = sorted(p.name for p in data.iterdir())[:5]
+        listed = f"found {', '.join(found)}" if found else "it is empty"
+        return f"the folder {data} holds nothing that a source reads ({listed}). Expected {known}."
+    return f"no source reads {data} (suffix '{data.suffix}'); expected {known}."

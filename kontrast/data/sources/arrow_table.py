@@ -1,0 +1,26 @@
+"""An Arrow table in memory."""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from kontrast.data.columns import frame_of_table
+from kontrast.data.frame import Frame
+from kontrast.data.source import SourceReader
+
+
+class ArrowTable(SourceReader):
+    """A pyarrow Table or RecordBatch."""
+
+    order = 40
+    reads = "a pyarrow Table"
+
+    def claims(self, data: object) -> bool:
+        """By type."""
+        return isinstance(data, pa.Table | pa.RecordBatch)
+
+    def open(self, data: object, cache: Path | None) -> Frame:
+        """The same columns, not copied."""
+        assert isinstance(data, pa.Table | pa.RecordBatch)
+        table = pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
+        return frame_of_table(table, "table", Path.cwd())

@@ -1,0 +1,160 @@
+"""Tables of text: CSV and TSV, with a header."""
+
+import csv
+import gzip
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
+
+from kontrast.core.errors import UserError
+from kontrast.data.columns import frame_of_table
+from kontrast.data.frame import Frame
+from kontrast.data.source import SourceReader
+from kontrast.data.sources.images import SUFFIXES
+from kontrast.data.spill import spilled
+
+_BLOCK = 16_000_000  # bytes read at a time; no line may be longer
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+class Csv(SourceReader):
+    """A CSV or TSV file with a header (.csv, .tsv, also gzipped).
+
+    Only the empty cell is missing: `NA` and `null` are strings. A column is integer, float or string, whatever all of its cells are;
+    numbers with leading zeros are codes and stay strings.
+    """
+
+    order = 30
+    reads = "CSV or TSV with a header"
+
+    def claims(self, data: object) -> bool:
+        """By suffix."""
+        return isinstance(data, Path) and _suffix(data) in _DELIMITERS and data.is_file()
+
+    def open(self, data: object, cache: Path | None) -> Frame:
+        """A memory-mapped table, read in two passes: the first finds each column's type, the second converts."""
+        assert isinstance(data, Path)
+
+        def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+            header, delimiter = _header(data)
+            types = dict.fromkeys(header, pa.int64())
+            for batch in _batches(data, header, delimiter, dict.fromkeys(header, pa.string())):
+                types = {name: _loosened(types[name], batch.column(name)) for name in header}
+            return pa.schema(types), _batches(data, header, delimiter, types)
+
+        return frame_of_table(spilled([data], cache, read), data.name, data.parent)
+
+
+def _suffix(path: Path) -> str:
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def _text(path: Path) -> TextIO:
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    return opened(path, "rt", encoding="utf-8-sig", newline="")
+
+
+def _header(path: Path) -> tuple[list[str], str]:
+    """The column names and what parts them; refuses a first line that is data."""
+    delimiter = _DELIMITERS[_suffix(path)]
+    try:
+        with _text(path) as file:
+            first = next(csv.reader(file, delimiter=delimiter), None)
+            if first is not None and len(first) == 1:  # semicolons, where the comma is the decimal point
+                delimiter = max(delimiter + ";\t|", key=first[0].count)
+                file.seek(0)
+                first = next(csv.reader(file, delimiter=delimiter))
+    except (UnicodeDecodeError, gzip.BadGzipFile) as error:
+        raise UserError(_encoding(path, error)) from error
+    if first is None:
+        raise UserError(f"{path} is empty; expected a header and rows.")
+    header = [name.strip() or f"column {i}" for i, name in enumerate(first)]
+    doubles = [name for name in header if header.count(name) > 1]
+    if _is_data(first, path.parent):
+        raise UserError(
+            f"{path} has no header: its first line is data ({', '.join(first)[:60]}). Write the column names into the first line."
+        )
+    if doubles:
+        raise UserError(f"{path}: the header names '{doubles[0]}' twice; give every column a name of its own.")
+    return header, delimiter
+
+
+def _is_data(line: list[str], folder: Path) -> bool:
+    """All numbers, or among them a picture's path: no header looks like that."""
+    cells = [cell for cell in line if cell.strip()]
+    pictures = any(Path(cell).suffix.lower() in SUFFIXES and (folder / cell).exists() for cell in cells)
+    return bool(cells) and (pictures or all(map(_is_number, cells)))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _batches(path: Path, header: list[str], delimiter: str, types: dict[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+    try:
+        reader = arrow_csv.open_csv(
+            pa.input_stream(str(path), compression="detect"),
+            read_options=arrow_csv.ReadOptions(
+                column_names=header, skip_rows=0, skip_rows_after_names=1, block_size=_BLOCK
+            ),
+            parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=arrow_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
+        )
+        yield from reader
+    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
+        raise UserError(_ragged(path, delimiter, len(header)) or f"{path} cannot be read: {error}.") from error
+
+
+def _loosened(kind: pa.DataType, column: pa.Array) -> pa.DataType:
+    """integer -> float -> string, as far as these cells need."""
+    if column.null_count == len(column):
+        return kind
+    if kind != pa.string() and _coded(column):
+        return pa.string()
+    for wanted in (pa.int64(), pa.float64()):
+        if kind == pa.string() or (kind == pa.float64() and wanted == pa.int64()):
+            continue
+        try:
+            column.cast(wanted)
+        except pa.ArrowInvalid:
+            continue
+        return wanted
+    return pa.string()
+
+
+def _coded(column: pa.Array) -> bool:
+    """Whether a number begins with a zero, as post codes do."""
+    options = pc.MatchSubstringOptions(r"^\s*[+-]?0\d")
+    return bool(pc.call_function("any", [pc.call_function("match_substring_regex", [column], options)]).as_py())
+
+
+def _ragged(path: Path, delimiter: str, expected: int) -> str:
+    """Names the first line with another number of cells, which Arrow does not; empty where there is none."""
+    try:
+        with _text(path) as file:
+            reader = csv.reader(file, delimiter=delimiter)
+            start = 1
+            for cells in reader:
+                if cells and len(cells) != expected:
+                    return (
+                        f"{path}, line {start}: {len(cells)} cells where the header has {expected}. "
+                        "Mend the line; a cell that holds the delimiter needs quotes."
+                    )
+                start = reader.line_num + 1
+    except UnicodeDecodeError as error:
+        return _encoding(path, error)
+    except csv.Error as error:
+        return f"{path}, line {start}: {error}."
+    return ""
+
+
+def _encoding(path: Path, error: Exception) -> str:
+    return f"{path} is not UTF-8 text ({error}); save it as UTF-8, for example: iconv -f latin1 -t utf8 {path.name} > utf8.csv"

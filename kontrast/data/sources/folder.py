@@ -1,0 +1,42 @@
+"""A folder of tables: one, or one for each of train, test and validation."""
+
+from pathlib import Path
+
+from kontrast.data import parts
+from kontrast.data.frame import Frame
+from kontrast.data.open import open_frame
+from kontrast.data.source import SourceReader
+from kontrast.data.sources.images import SUFFIXES
+
+_TABLES = {".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".feather", ".npz"}
+
+
+class Folder(SourceReader):
+    """A folder of tables: train.csv and test.csv (or NAME_train.csv ...), one table of any kind, or a metadata table beside its pictures.
+
+    The stem NAME stands for NAME_train.csv and NAME_test.csv too."""
+
+    order = 60
+    reads = "a folder with train and test tables, or one table"
+
+    def claims(self, data: object) -> bool:
+        """Tables named like parts of a split, a single table without pictures beside it, or one named metadata."""
+        return isinstance(data, Path) and (bool(parts.sets(data, _TABLES)) or _single(data) is not None)
+
+    def open(self, data: object, cache: Path | None) -> Frame:
+        """The tables under each other; paths in them are relative to the folder."""
+        assert isinstance(data, Path)
+        single = _single(data)
+        if single is None:
+            return parts.opened(data, _TABLES, lambda path: open_frame(path, cache=cache))
+        frame = open_frame(single, cache=cache)
+        return Frame(frame.columns, data.name, data)
+
+
+def _single(folder: Path) -> Path | None:
+    tables = sorted(p for p in folder.glob("*") if p.suffix.lower() in _TABLES and not p.name.startswith("."))
+    described = [p for p in tables if p.stem == "metadata"]
+    if len(described) == 1:
+        return described[0]
+    pictures = len(tables) == 1 and any(p.suffix.lower() in SUFFIXES for p in folder.rglob("*"))
+    return tables[0] if len(tables) == 1 and not pictures else None

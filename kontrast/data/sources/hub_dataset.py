@@ -1,0 +1,66 @@
+"""A Dataset or DatasetDict of Hugging Face's datasets, in memory or memory-mapped."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from kontrast.core.errors import UserError
+from kontrast.data import split
+from kontrast.data.cells import plain
+from kontrast.data.columns import frame_of_table
+from kontrast.data.frame import Frame
+from kontrast.data.source import SourceReader
+
+
+class HubDataset(SourceReader):
+    """A `datasets.Dataset`, or a DatasetDict of parts named like a split, or a folder where one was saved by `save_to_disk`."""
+
+    order = 25
+    reads = "a Dataset of Hugging Face"
+
+    def claims(self, data: object) -> bool:
+        """By type, where datasets has been imported by whoever made it; a folder by the files that `save_to_disk` leaves."""
+        if isinstance(data, Path):
+            return any((data / name).is_file() for name in ("dataset_dict.json", "state.json")) and data.is_dir()
+        datasets = sys.modules.get("datasets")
+        return datasets is not None and isinstance(data, datasets.Dataset | datasets.DatasetDict)
+
+    def open(self, data: object, cache: Path | None) -> Frame:
+        """The Arrow table underneath; images stay encoded, class numbers become names."""
+        import datasets
+
+        name = data.name if isinstance(data, Path) else "Dataset"
+        if isinstance(data, Path):
+            data = datasets.load_from_disk(str(data))
+        if isinstance(data, datasets.Dataset):
+            return _frame(data, name)
+        assert isinstance(data, datasets.DatasetDict)
+        unknown = [key for key in data if split.part(key) is None]
+        if unknown:
+            raise UserError(
+                f"DatasetDict has a part '{unknown[0]}'; expected train, test, validation. Hand over the parts you mean."
+            )
+        return split.joined({str(key): _frame(part, f"{name}, {key}") for key, part in data.items()}, name)
+
+
+def _frame(data: Any, name: str) -> Frame:
+    from datasets import ClassLabel
+
+    table: pa.Table = data.with_format("arrow")[:]
+    for place, column in enumerate(table.column_names):
+        feature = data.features[column]
+        values = plain(table[column])
+        if isinstance(feature, ClassLabel):
+            names = pa.array(feature.names, pa.string())
+            known = values.cast(pa.int64())
+            values = pa.chunked_array([names.take(_known(chunk)) for chunk in known.chunks], pa.string())
+        table = table.set_column(place, column, values)
+    return frame_of_table(table.replace_schema_metadata(None), name, Path.cwd())
+
+
+def _known(numbers: pa.Array) -> pa.Array:
+    """-1, which stands for no label, as missing."""
+    values = numbers.fill_null(-1).to_numpy(zero_copy_only=False)
+    return pa.array(values, pa.int64(), mask=values < 0)

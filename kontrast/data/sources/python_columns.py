@@ -1,0 +1,27 @@
+"""A dict of columns in memory."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kontrast.core.errors import UserError
+from kontrast.data.columns import frame_of
+from kontrast.data.frame import Frame
+from kontrast.data.source import SourceReader
+
+
+class PythonColumns(SourceReader):
+    """A dict of columns: lists, numpy arrays, torch tensors, Arrow arrays."""
+
+    order = 40
+    reads = "a dict of columns"
+
+    def claims(self, data: object) -> bool:
+        """By type."""
+        return isinstance(data, Mapping)
+
+    def open(self, data: object, cache: Path | None) -> Frame:
+        """One column a key, equal in length."""
+        assert isinstance(data, Mapping)
+        if not data:
+            raise UserError("data is an empty dict; expected columns, such as {'text': [...], 'image': [...]}.")
+        return frame_of(data, "dict")

@@ -1,0 +1,84 @@
+"""Time series in the .ts format of the UEA archive."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from kontrast.core.errors import UserError
+from kontrast.data import parts
+from kontrast.data.columns import frame_of
+from kontrast.data.frame import Frame
+from kontrast.data.source import SourceReader
+
+
+class Ts(SourceReader):
+    """A UEA .ts file, or a folder or stem with NAME_TRAIN.ts and NAME_TEST.ts.
+
+    Columns `series` (one or several channels, equal or unequal length, `?` is a gap) and `label`, where the file has class labels or targets.
+    """
+
+    order = 10
+    reads = "UEA .ts"
+
+    def claims(self, data: object) -> bool:
+        """By suffix, for a file or for the parts that belong to a folder or stem."""
+        return isinstance(data, Path) and bool(parts.sets(data, (".ts",)))
+
+    def open(self, data: object, cache: Path | None) -> Frame:
+        """All rows, in memory."""
+        assert isinstance(data, Path)
+        return parts.opened(data, (".ts",), _read)
+
+
+def _read(path: Path) -> Frame:
+    tags, lines = _halves(path)
+    if tags.get("timestamps", "false").startswith("true"):
+        raise UserError(f"{path} gives a time stamp with every value, which is not read; expected @timeStamps false.")
+    labelled = any(tags.get(tag, "false").startswith("true") for tag in ("classlabel", "targetlabel"))
+    rows: list[np.ndarray] = []
+    labels: list[str] = []
+    for number, line in lines:
+        channels = line.split(":")
+        if labelled:
+            labels.append(channels.pop().strip())
+        try:
+            values = [np.array(c.replace("?", "nan").split(","), dtype=np.float32) for c in channels]
+        except ValueError as error:
+            raise UserError(f"{path}, line {number}: {error}; expected numbers or ? parted by commas.") from error
+        if not values or len(values) != len(rows[0] if rows else values):
+            raise UserError(
+                f"{path}, line {number}: {len(values)} channels where the first row has {len(rows[0]) if rows else 1}."
+            )
+        rows.append(_stacked(values))
+    columns = {"series": _column(rows), **({"label": labels} if labelled else {})}
+    return frame_of(columns, path.name, path.parent)
+
+
+def _halves(path: Path) -> tuple[dict[str, str], Iterator[tuple[int, str]]]:
+    """The tags of the header in lower case, and the numbered lines of the data."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text ({error}); expected the .ts format of the UEA archive.") from error
+    lines = [
+        (n, s) for n, line in enumerate(text.splitlines(), 1) if (s := line.strip()) and not s.startswith(("#", "%"))
+    ]
+    start = next((i for i, (_, line) in enumerate(lines) if line.lower() == "@data"), None)
+    if start is None:
+        raise UserError(f"{path} has no line @data; expected the .ts format of the UEA archive.")
+    heads = (line.lower().lstrip("@").split(None, 1) for _, line in lines[:start])
+    return {head[0]: head[1] if len(head) > 1 else "" for head in heads}, iter(lines[start + 1 :])
+
+
+def _stacked(channels: list[np.ndarray]) -> np.ndarray:
+    """(C, T), the shorter channels with NaN at their ends."""
+    out = np.full((len(channels), max(map(len, channels))), np.nan, np.float32)
+    for row, channel in zip(out, channels, strict=True):
+        row[: len(channel)] = channel
+    return out
+
+
+def _column(rows: list[np.ndarray]) -> list[np.ndarray]:
+    """(T,) each where there is one channel, else (C, T)."""
+    return [row[0] for row in rows] if rows and len(rows[0]) == 1 else rows

@@ -1,0 +1,65 @@
+"""Time series in the plain tables of the UCR archive."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kontrast.core.errors import UserError
+from kontrast.data import parts
+from kontrast.data.columns import frame_of
+from kontrast.data.frame import Frame
+from kontrast.data.source import SourceReader
+
+_SUFFIXES = (".tsv", ".txt")
+
+
+class Ucr(SourceReader):
+    """A UCR table (.tsv, .txt) without header, or a folder or stem with NAME_TRAIN.tsv and NAME_TEST.tsv.
+
+    The first number of a line is its label, the others its series (columns `label` and `series`); NaN at the end is padding.
+    """
+
+    order = 20
+    reads = "UCR .tsv"
+
+    def claims(self, data: object) -> bool:
+        """By suffix and first lines of nothing but numbers, at least three."""
+        files = (
+            [f for one in parts.sets(data, _SUFFIXES).values() for f in one.values()] if isinstance(data, Path) else []
+        )
+        return bool(files) and all(map(_is_numbers, files))
+
+    def open(self, data: object, cache: Path | None) -> Frame:
+        """All rows, in memory."""
+        assert isinstance(data, Path)
+        return parts.opened(data, _SUFFIXES, _read)
+
+
+def _is_numbers(path: Path) -> bool:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        cells = file.readline().replace(",", " ").split()
+    return len(cells) > 2 and all(map(_number, cells))
+
+
+def _number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _read(path: Path) -> Frame:
+    labels, rows = [], []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        cells = line.replace(",", " ").split()
+        if not cells:
+            continue
+        try:
+            values = np.array(cells, dtype=np.float64)
+        except ValueError as error:
+            raise UserError(f"{path}, line {number}: {error}; expected a label and a series, all numbers.") from error
+        known = np.flatnonzero(~np.isnan(values[1:]))
+        labels.append(f"{values[0]:g}")
+        rows.append(values[1 : known[-1] + 2 if len(known) else 1].astype(np.float32))
+    return frame_of({"series": rows, "label": labels}, path.name, path.parent)

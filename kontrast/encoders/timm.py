@@ -1,0 +1,145 @@
+"""Any image model of the timm library, by its name, as an encoder; with public weights, local weights or none."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kontrast.core.errors import UserError
+from kontrast.encoders.encoder import Encoder
+
+_SEED = 6_027_551  # of weights that a file must replace; not one that people use
+
+
+class Timm(Encoder):
+    """(B, C, S, S) -> (B, width): the pooled features of a timm model (convolutional, transformer or mixed).
+
+    `model`: a name as timm lists them ("resnet10t", "vit_base_patch16_224.mae"). `pretrained`: weights from the
+    Hugging Face hub or its cache. `weights`: a local .safetensors file instead, for machines without a network. Nothing
+    pickled is ever loaded. `freeze`: the weights stay as they are, and the model stays in eval mode.
+    `channels` and `size` are the images'. Wightman, "PyTorch Image Models", 2019.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        channels: int = 3,
+        size: int | None = None,
+        pretrained: bool = False,
+        weights: str | None = None,
+        freeze: bool = False,
+    ) -> None:
+        super().__init__()
+        config = _config(model)
+        options: dict[str, Any] = {"in_chans": channels}
+        if config.fixed_input_size and size:
+            options["img_size"] = size
+        file = _local(weights) if weights else _downloaded(model, config) if pretrained else None
+        try:
+            self.net = _loaded(model, options, file) if file else _built(model, options)
+            self.width = _width(self.net, channels, size or config.input_size[-1])
+        except (RuntimeError, AssertionError, KeyError, ValueError) as error:
+            raise UserError(
+                f"timm: '{model}' cannot be built for {channels} channels and {size or 'its own number of'} pixels"
+                f"{f' from {weights}' if weights else ''}: {str(error)[:300]}. It expects images of "
+                f"{config.input_size[-1]} pixels{', and a file of its own weights' if weights else ''}."
+            ) from error
+        self.frozen = freeze
+        if freeze:
+            self.requires_grad_(False)
+        self.train()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The model's features before its classifier, pooled."""
+        return self.net(x)
+
+    def train(self, mode: bool = True) -> "Timm":
+        """As of any module, but a frozen model stays in eval mode, so that its batch statistics stay too."""
+        return super().train(mode and not self.frozen)
+
+    @classmethod
+    def wants(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The model's own image size; with weights, also the colours that they know. Nothing is downloaded."""
+        if "model" not in settings:
+            raise UserError("timm: name the model: model='resnet10t', or any other that timm lists.")
+        config = _config(settings["model"])
+        asked: dict[str, Any] = {"size": config.input_size[-1]}
+        if settings.get("pretrained") or settings.get("weights"):
+            asked |= {"channels": config.input_size[0], "mean": list(config.mean), "std": list(config.std)}
+        return asked
+
+
+def _config(model: str) -> Any:
+    """What timm knows of a model without building it."""
+    import timm
+    from timm.models import get_pretrained_cfg
+
+    bare, _, tag = model.partition(".")
+    if not timm.is_model(bare):
+        near = difflib.get_close_matches(bare, timm.list_models(), n=3) or timm.list_models(f"*{bare}*")[:5]
+        tip = f"did you mean {' or '.join(near)}?" if near else "`timm.list_models()` lists all."
+        raise UserError(f"timm: there is no model '{model}'; {tip}")
+    try:
+        return get_pretrained_cfg(model)
+    except RuntimeError as error:
+        tags = [name.partition(".")[2] for name in timm.list_pretrained(f"{bare}.*")]
+        raise UserError(f"timm: '{bare}' has no weights '{tag}'; there is: {', '.join(tags) or 'nothing'}.") from error
+
+
+def _local(weights: str) -> Path:
+    path = Path(weights)
+    if path.suffix != ".safetensors":
+        raise UserError(
+            f"timm: weights='{weights}': expected a .safetensors file; other formats can run code when read."
+        )
+    if not path.is_file():
+        raise UserError(f"timm: weights='{weights}': there is no such file.")
+    return path
+
+
+def _downloaded(model: str, config: Any) -> Path:
+    """The model's safetensors from the hub's cache or the hub; never timm's own download, which takes pickles too."""
+    from huggingface_hub import hf_hub_download
+
+    if not config.hf_hub_id:
+        raise UserError(f"timm: '{model}' has no public weights; choose another model or leave pretrained=False.")
+    name = "open_clip_model.safetensors" if "open_clip" in (config.hf_hub_filename or "") else "model.safetensors"
+    try:
+        return Path(hf_hub_download(config.hf_hub_id, name))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"timm: the weights of '{model}' are not in the Hugging Face cache and cannot be downloaded "
+            f"({str(error).splitlines()[0][:200]}). With a network: try again. Without: fetch {name} of "
+            f"https://huggingface.co/{config.hf_hub_id} elsewhere and set weights='path/to/{name}'."
+        ) from error
+
+
+def _built(model: str, options: dict[str, Any]) -> nn.Module:
+    import timm
+
+    return timm.create_model(model, num_classes=0, **options)
+
+
+def _loaded(model: str, options: dict[str, Any], file: Path) -> nn.Module:
+    """With the file's weights. timm passes over what the file lacks, so what stayed random is looked for."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        random = dict(_built(model, options).named_parameters())
+        torch.manual_seed(_SEED)
+        net = _built(model, {**options, "pretrained": True, "pretrained_cfg_overlay": {"file": str(file)}})
+    drawn = {name for name, p in random.items() if p.ndim > 1 and p.detach().std() > 0}
+    left = [name for name, p in net.named_parameters() if name in drawn and torch.equal(p, random[name])]
+    if left:
+        raise ValueError(f"the file has no weights for {len(left)} of {len(drawn)} tensors, such as {left[0]}")
+    return net
+
+
+def _width(net: nn.Module, channels: int, size: int) -> int:
+    """From one dry pass: `num_features` is wrong for models with a head of their own (MobileNetV4, EfficientViT)."""
+    net.eval()
+    with torch.no_grad():
+        return net(torch.zeros(1, channels, size, size)).shape[-1]

@@ -1,0 +1,135 @@
+"""Any text model of the transformers library as an encoder: frozen, with LoRA adapters, or trained as a whole."""
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from kontrast.core.errors import UserError, needs
+from kontrast.data.pretrained import folder_of
+from kontrast.encoders.encoder import Encoder
+
+MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+class Transformer(Encoder):
+    """A pretrained language model (BERT, MiniLM, MPNet, ...) by folder or hub name, where knowing the language pays more than speed.
+
+    x: (B, L) int64 ids of the model's own tokenizer, -1 after the end -> (B, width).
+    model: only safetensors weights are read, and no code that comes with a model is run.
+    train: "lora" learns a low-rank addition to every linear layer (Hu et al. 2022): a few percent of the weights, so small data cannot
+        wash out what the model knows; "full" all weights, for large data; "frozen" none, without dropout: only the head on top learns.
+    rank: of the additions. pooling: the mean over the tokens or the first one; None asks the model's 1_Pooling/config.json, else mean.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str = MODEL,
+        train: Literal["frozen", "lora", "full"] = "lora",
+        rank: int = 8,
+        pooling: Literal["mean", "cls"] | None = None,
+    ) -> None:
+        super().__init__()
+        self.frozen = train == "frozen"
+        folder = folder_of(model, weights=True)
+        loaded = _load(folder)
+        self.pooling = pooling or _pooling(folder)
+        self.width: int = loaded.config.hidden_size
+        self.pad: int = loaded.config.pad_token_id or 0
+        self.model: nn.Module = _with_lora(loaded, rank) if train == "lora" else loaded
+        for name, part in self.model.named_parameters():
+            if self.frozen or "pooler" in name:  # the pooler of BERT and its kin is not on the way to our features
+                part.requires_grad_(False)
+        self.train()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The last hidden layer, pooled over the tokens that are there."""
+        there = x >= 0
+        h_BLD = self.model(input_ids=x.masked_fill(~there, self.pad), attention_mask=there.long()).last_hidden_state
+        if self.pooling == "cls":
+            return h_BLD[:, 0]
+        there_BL1 = there[:, :, None].to(h_BLD.dtype)
+        return (h_BLD * there_BL1).sum(1) / there_BL1.sum(1).clamp_min(1)
+
+    def train(self, mode: bool = True) -> "Transformer":
+        """As of any module, but a frozen model stays in eval mode."""
+        return super().train(mode and not self.frozen)
+
+    @classmethod
+    def wants(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The model's own tokenizer and length; a frozen one has no dropout, so its views need tokens left out."""
+        model = settings.get("model", MODEL)
+        length = _json(folder_of(model, weights=False) / "sentence_bert_config.json").get("max_seq_length")
+        asked: dict[str, Any] = {"tokenizer": model}
+        if length:
+            asked["length"] = min(length, 256)
+        if settings.get("train") == "frozen":
+            asked["deletion"] = 0.15
+        return asked
+
+
+def _load(folder: Path) -> nn.Module:
+    transformers = needs("transformers", "text")
+    try:
+        with _quiet():
+            loaded = transformers.AutoModel.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+            )
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"transformer: {folder} holds no model that can be read; expected config.json and model.safetensors of a model that the "
+            f"transformers library knows. Found: {str(error).splitlines()[0]}"
+        ) from error
+    # Of a model with encoder and decoder (T5, BART) the encoder embeds; alone it also shares no weights, which safetensors refuses.
+    return loaded.get_encoder() if loaded.config.is_encoder_decoder else loaded
+
+
+def _with_lora(loaded: nn.Module, rank: int) -> nn.Module:
+    peft = needs("peft", "text")
+    config = peft.LoraConfig(
+        r=rank,
+        lora_alpha=2 * rank,
+        target_modules="all-linear",
+        exclude_modules=r".*pooler.*",
+        task_type="FEATURE_EXTRACTION",
+    )
+    with _quiet():
+        return peft.get_peft_model(loaded, config)
+
+
+def _pooling(folder: Path) -> Literal["mean", "cls"]:
+    """What a sentence-transformers model says of its pooling: {"pooling_mode_cls_token": true, ...}, or {"pooling_mode": "cls"}."""
+    said = _json(folder / "1_Pooling" / "config.json")
+    modes = [name.removeprefix("pooling_mode_") for name, on in said.items() if name.startswith("pooling_mode_") and on]
+    modes = modes or [said.get("pooling_mode", "mean")]
+    known: dict[str, Literal["mean", "cls"]] = {"mean_tokens": "mean", "mean": "mean", "cls_token": "cls", "cls": "cls"}
+    if len(modes) != 1 or modes[0] not in known:
+        raise UserError(f"transformer: {folder} pools by {modes}; there is mean and cls here. Choose with pooling='mean' or 'cls'.")
+    return known[modes[0]]
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf8")) if path.exists() else {}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars, no advice, no warnings of one library about another meanwhile; the settings are put back."""
+    log = needs("transformers", "text").utils.logging
+    before, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.set_verbosity(before)
+        if bars:
+            log.enable_progress_bar()

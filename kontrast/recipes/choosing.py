@@ -1,0 +1,87 @@
+"""The shape of the data decides the recipe where none is named, and says why."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from kontrast.core import find
+from kontrast.core.errors import UserError, did_you_mean
+from kontrast.core.experiment import Choice, Experiment
+from kontrast.data.fields import Field
+from kontrast.data.modality import Modality
+from kontrast.methods.method import Method
+
+# Steps of a run whose length nobody named: a few minutes for small encoders on two cores.
+STEPS = 1000
+
+
+def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -> tuple[Experiment, str]:
+    """(the experiment with every view, encoder and length filled in, why it is this one).
+
+    `asked` holds what the user named; what is named there stays.
+    """
+    modalities = find.rooms()["modalities"]
+    views = {name: f for name, f in fields.items() if f.kind in modalities}
+    if not views:
+        seen = "; ".join(f"{name} is {f.kind}: {f.why}" for name, f in fields.items())
+        raise UserError(
+            f"nothing to embed: no column holds {', '.join(modalities)}. Found {seen}. Name one: --field COLUMN=KIND."
+        )
+    unknown = [name for name in asked.views if name not in views]
+    if unknown:
+        raise UserError(f"the experiment names a view '{unknown[0]}'{did_you_mean(unknown[0], views)}")
+    method, why = _method(views, asked, recipe)
+    made: type[Method] = find.load("methods", method.name)
+    find.check("methods", method.name, method.settings)
+    filled = {}
+    for name, field in views.items():
+        kind = asked.views.get(name, Choice(field.kind))
+        takes = [setting for setting, _, _ in find.settings_of(find.load("modalities", kind.name))]
+        strength = {"strength": made.strength} if "strength" in takes else {}
+        filled[name] = Choice(kind.name, {**strength, **kind.settings})
+    encoders = dict(asked.encoders)
+    for view in filled.values():
+        modality: type[Modality] = find.load("modalities", view.name)
+        encoders.setdefault(view.name, Choice(modality.encoder))
+    used = {t: c for t, c in encoders.items() if t in filled or t in {v.name for v in filled.values()}}
+    for tower in encoders:
+        if tower not in used:
+            raise UserError(f"no view is called '{tower}' or of that kind{did_you_mean(tower, {*filled, *used})}")
+    plan = asked.plan
+    if plan.steps is None and plan.epochs is None and plan.minutes is None:
+        plan = dataclasses.replace(plan, steps=STEPS)
+    kinds = {name: f.kind for name, f in fields.items()}
+    source = dataclasses.replace(asked.source, fields=kinds)
+    return dataclasses.replace(asked, source=source, views=filled, encoders=used, method=method, plan=plan), why
+
+
+def _method(views: Mapping[str, Field], asked: Experiment, recipe: str | None) -> tuple[Choice, str]:
+    if recipe is not None:
+        return asked.method, "as asked"
+    if len(views) == 1:
+        (field,) = views.values()
+        return Choice("simclr", _settings(asked, "simclr")), f"one {field.kind} field, no pairs"
+    kinds = " · ".join(f"{name} ({f.kind})" for name, f in views.items())
+    return Choice("clip", _settings(asked, "clip")), f"{len(views)} fields of a row belong together: {kinds}"
+
+
+def _settings(asked: Experiment, name: str) -> Mapping[str, Any]:
+    """Settings given for the method without naming it belong to whichever is chosen."""
+    return asked.method.settings if asked.method.name in (name, "") else {}
+
+
+def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
+    """The experiment with dotted settings replaced: {"method.temperature": 0.1, "plan.batch": 128}."""
+    tree = json.loads(experiment.to_json())
+    for path, value in settings.items():
+        *way, last = path.split(".")
+        here = tree
+        for part in way:
+            if not isinstance(here, dict) or part not in here:
+                raise UserError(f"no setting '{path}'{did_you_mean(part, here if isinstance(here, dict) else [])}")
+            here = here[part]
+        if not isinstance(here, dict):
+            raise UserError(f"no setting '{path}': '{way[-1]}' is a plain value.")
+        here[last] = value
+    return Experiment.from_json(json.dumps(tree), "the experiment")

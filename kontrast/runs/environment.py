@@ -1,0 +1,41 @@
+"""What a run ran on: versions, machine, command. No user name, no host name, nothing that need not travel."""
+
+import importlib.metadata
+import os
+import platform
+import sys
+from typing import Any
+
+NOTED = (
+    "torch",
+    "torchvision",
+    "lightning-fabric",
+    "numpy",
+    "pyarrow",
+    "scikit-learn",
+    "timm",
+    "tokenizers",
+    "transformers",
+    "peft",
+)
+
+
+def environment(command: str, device: str) -> dict[str, Any]:
+    """As a plain dict for environment.json."""
+    from kontrast import __version__
+
+    versions = {"kontrast": __version__}
+    for name in NOTED:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "command": command,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "device": device,
+        "versions": versions,
+        "executable": os.path.basename(sys.executable),
+    }

@@ -1,0 +1,163 @@
+"""The journey of a run: rows are read, an encoder is trained, judged and shown, and everything is left in the folder."""
+
+import csv
+import io
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from kontrast.core import chance
+from kontrast.core.bank import Bank
+from kontrast.core.errors import UserError
+from kontrast.core.experiment import Experiment
+from kontrast.data.dataset import Dataset, TooManyUnreadable, prepare
+from kontrast.data.fields import infer
+from kontrast.data.frame import Frame
+from kontrast.runs import words
+from kontrast.runs.folder import Folder
+from kontrast.runs.listener import Listener
+from kontrast.runs.model import Model, describe, method_of, modalities_of, raw_bank
+from kontrast.runs.run import BANKS, Run, judges
+from kontrast.runs.train import train
+from kontrast.scoring.judge import judge
+
+# Rows judged at most: more would narrow the intervals beyond need and take longer than the training.
+TRAIN_JUDGED, TEST_JUDGED = 10_000, 5_000
+VIEWS_SHOWN = 6
+
+
+def travel(
+    frame: Frame, folder: Folder, recipe: dict[str, str], listener: Listener, device: torch.device, *, resume: bool
+) -> Run:
+    """From opened rows to scores and report, by the folder's experiment. recipe: its name, and why it was chosen."""
+    experiment = folder.experiment()
+    modalities = modalities_of(experiment)
+    data = _read(frame, experiment, modalities, folder, recipe, listener)
+    model = Model(experiment, modalities, method_of(experiment, modalities).to(device))
+    listener.fact("recipe", f"{recipe['name']} · {recipe['why']}")
+    listener.fact("encoder", describe(model.method))
+    rows = _judged(data, experiment.seed)
+    if not resume or not (folder.path / "banks" / "untrained-test.parquet").is_file():
+        _bank(folder, "raw", lambda part: raw_bank(modalities, data, part), rows)
+        _bank(folder, "untrained", lambda part: model.embed(data, part), rows)
+    ended = train(model, data, folder, listener, resume=resume, device=device)
+    _bank(folder, "trained", lambda part: model.embed(data, part, progress=listener.progress), rows)
+    run = Run(folder.path)
+    banks = {which: (run.bank(f"{which}-train"), run.bank(f"{which}-test")) for which in BANKS}
+    scores = judge(judges(experiment), banks, experiment.seed)
+    folder.write_json("samples.json", _samples(model, data, rows[1]))
+    folder.write_json(
+        "scores.json",
+        {"verdict": vars(ended.verdict), "steps": ended.steps, "seconds": ended.seconds, "scores": scores},
+    )
+    listener.fact("scores", words.scores(scores))
+    run.report()
+    listener.fact("run", f"{folder.path}    report.html · encoder/ · banks/ · experiment.json")
+    listener.fact("next", words.next_steps(folder.path, model))
+    shutil.rmtree(folder.path / "cache", ignore_errors=True)
+    return run
+
+
+def _read(
+    frame: Frame,
+    experiment: Experiment,
+    modalities: dict[str, Any],
+    folder: Folder,
+    recipe: dict[str, str],
+    listener: Listener,
+) -> Dataset:
+    """The rows, cached and split; data.json; and a refusal where a resumed run would see other rows than before."""
+    fields = infer(frame, experiment.source.fields, None)
+    try:
+        data = prepare(
+            frame,
+            fields,
+            modalities,
+            source=experiment.source,
+            seed=experiment.seed,
+            cache=folder.path / "cache",
+            fit=True,
+            progress=lambda done, total: listener.progress("reading", done, total),
+        )
+    except TooManyUnreadable as refused:
+        _quarantine(folder, refused.quarantined)
+        raise
+    _quarantine(folder, data.quarantined)
+    known = folder.path / "data.json"
+    if known.is_file() and folder.read_json("data.json")["fingerprint"] != data.fingerprint:
+        raise UserError(
+            f"{frame.name} has changed since {folder.path} was begun; a resumed run must see the same rows."
+        )
+    kinds = {name: {"kind": f.kind, "why": f.why} for name, f in fields.items()}
+    folder.write_json("data.json", {**facts(data), "fields": kinds, "recipe": recipe})
+    listener.fact("data", words.data(data, kinds, folder.path))
+    listener.fact("split", words.split(data))
+    return data
+
+
+def facts(data: Dataset) -> dict[str, Any]:
+    """What is known of the data, for data.json and the report."""
+    labels = None
+    if data.labels is not None:
+        names, counts = np.unique(data.labels[data.labels != ""], return_counts=True)
+        labels = dict(sorted(zip(names.tolist(), counts.tolist(), strict=True), key=lambda pair: -pair[1]))
+    return {
+        "name": data.name,
+        "rows": len(data.ids),
+        "train": int((~data.held_out).sum()),
+        "held_out": int(data.held_out.sum()),
+        "missing": dict(data.missing),
+        "duplicates": data.duplicates,
+        "quarantined": [dict(zip(("row", "id", "field", "reason"), q, strict=True)) for q in data.quarantined],
+        "labels": labels,
+        "fingerprint": data.fingerprint,
+    }
+
+
+def _quarantine(folder: Folder, rows: Any) -> None:
+    """quarantine.csv: the rows set aside, each with its reason."""
+    if rows:
+        out = io.StringIO()
+        csv.writer(out).writerows([("row", "id", "field", "reason"), *rows])
+        folder.write("quarantine.csv", out.getvalue())
+
+
+def _judged(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(train, test) rows that are embedded and judged: all, or as many as matter, chosen by their ids."""
+    order = np.argsort(chance.mix(torch.from_numpy(data.keys) + seed).numpy())
+    train, test = order[~data.held_out[order]][:TRAIN_JUDGED], order[data.held_out[order]][:TEST_JUDGED]
+    return np.sort(train), np.sort(test)
+
+
+def _bank(folder: Folder, name: str, embed: Callable[[np.ndarray], Bank], rows: tuple[np.ndarray, np.ndarray]) -> None:
+    for part, index in zip(("train", "test"), rows, strict=True):
+        embed(index).save(folder.path / "banks" / f"{name}-{part}.parquet")
+
+
+def _samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:
+    """What the report shows of rows: a thumbnail of every judged one, and of a few the views as the model sees them."""
+    shown: dict[str, list[str | None]] = {}
+    for name, modality in model.modalities.items():
+        has = data.stores[name].has[rows]
+        packed = iter(data.stores[name].rows(rows[has]))
+        shown[name] = [modality.show(next(packed)) if there else None for there in has]
+    views = []
+    for name, modality in model.modalities.items():
+        few = np.flatnonzero(data.stores[name].has & ~data.held_out)[:VIEWS_SHOWN]
+        batch = modality.collate(data.stores[name].rows(few))
+        ids = torch.from_numpy(data.keys[few])
+        drawn = [modality.distort(batch.clone(), chance.key(model.experiment.seed, 0, ids, n)) for n in range(3)]
+        for k, row in enumerate(few):
+            looks = [modality.look(view[k]) for view in drawn]
+            views.append(
+                {
+                    "id": str(data.ids[row]),
+                    "field": name,
+                    "original": modality.show(data.stores[name].rows(few[k : k + 1])[0]),
+                    "views": looks,
+                }
+            )
+    return {"thumbnails": shown, "views": views}

@@ -1,0 +1,180 @@
+"""A Model: the fitted modalities and the method, from an experiment or from a run folder, and what it makes of rows: a Bank."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kontrast.core import find
+from kontrast.core.bank import Bank
+from kontrast.core.errors import UserError, did_you_mean
+from kontrast.core.experiment import Choice, Experiment
+from kontrast.data.dataset import Dataset
+from kontrast.data.modality import Modality
+from kontrast.encoders.encoder import Encoder
+from kontrast.layers.towers import Towers
+from kontrast.methods.method import Method
+from kontrast.runs.folder import Folder, load_tensors, save_tensors
+
+CHUNK = 256  # rows embedded at once, unless asked otherwise
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What embeds: `modalities` by field, and the `method` with its towers."""
+
+    experiment: Experiment
+    modalities: Mapping[str, Modality]
+    method: Method
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that can be embedded."""
+        return list(self.modalities)
+
+    def save(self, folder: Folder) -> None:
+        """encoder/model.safetensors and encoder/modalities.json: all that embedding needs besides experiment.json."""
+        states = {name: modality.state() for name, modality in self.modalities.items()}
+        folder.write_json("encoder/modalities.json", states)
+        save_tensors(self.method.state_dict(), folder.path / "encoder" / "model.safetensors")
+
+    @staticmethod
+    def load(folder: Folder) -> "Model":
+        """Back from `save`, ready to embed on the CPU."""
+        experiment = folder.experiment()
+        modalities = modalities_of(experiment)
+        states = folder.read_json("encoder/modalities.json")
+        for name, modality in modalities.items():
+            modality.restore(states[name])
+        method = method_of(experiment, modalities)
+        method.load_state_dict(load_tensors(folder.path / "encoder" / "model.safetensors"))
+        return Model(experiment, modalities, method.eval())
+
+    @torch.no_grad()
+    def embed_views(self, field: str, x: Tensor) -> Tensor:
+        """(B, ...) as `Modality.plain` gives it -> (B, D) float32 on the sphere, each row on its own."""
+        device = next(self.method.parameters()).device
+        return F.normalize(self.method.embed(field, x.to(device)).float(), dim=1).cpu()
+
+    def embed_cells(self, field: str, cells: list[Any], folder: Path = Path()) -> np.ndarray:
+        """Cells as the data holds them (a path, a text, an array) -> (n, D) on the sphere."""
+        if field not in self.modalities:
+            raise UserError(f"this run has no field '{field}'{did_you_mean(field, self.modalities)}")
+        modality = self.modalities[field]
+        packed = [modality.pack(modality.read(cell, folder)) for cell in cells]
+        self.method.eval()
+        return self.embed_views(field, modality.plain(modality.collate(packed))).numpy()
+
+    def embed(
+        self, data: Dataset, rows: np.ndarray | None = None, *, batch: int = CHUNK, progress: Progress | None = None
+    ) -> Bank:
+        """The rows of a dataset as a Bank; a row lacks what its field lacks. `batch` changes speed and memory only."""
+        rows = np.arange(len(data.ids)) if rows is None else rows
+        self.method.eval()
+
+        def features(name: str, packed: Tensor) -> Tensor:
+            return self.embed_views(name, self.modalities[name].plain(packed))
+
+        z = _blocks(self.modalities, data, rows, features, batch, progress)
+        return bank_of(z, data, rows, self.method.shared)
+
+
+def raw_bank(modalities: Mapping[str, Modality], data: Dataset, rows: np.ndarray) -> Bank:
+    """The baseline without any learning: each field's raw features, on the sphere."""
+
+    def features(name: str, packed: Tensor) -> Tensor:
+        return F.normalize(modalities[name].raw(packed).float(), dim=1)
+
+    return bank_of(_blocks(modalities, data, rows, features, CHUNK, None), data, rows, shared=False)
+
+
+def _blocks(
+    modalities: Mapping[str, Modality],
+    data: Dataset,
+    rows: np.ndarray,
+    features: Callable[[str, Tensor], Tensor],
+    batch: int,
+    progress: Progress | None,
+) -> dict[str, np.ndarray]:
+    """field -> (N, D), NaN where the row has no such field."""
+    blocks = {}
+    for name, store in data.stores.items():
+        modality = modalities[name]
+        there = np.flatnonzero(store.has[rows])
+        block: np.ndarray | None = None
+        for start in range(0, len(there), batch):
+            part = there[start : start + batch]
+            z = features(name, modality.collate(store.rows(rows[part]))).numpy()
+            block = np.full((len(rows), z.shape[1]), np.nan, np.float32) if block is None else block
+            block[part] = z
+            if progress:
+                progress(f"embedding {name}", start + len(part), len(there))
+        blocks[name] = np.full((len(rows), 1), np.nan, np.float32) if block is None else block
+    return blocks
+
+
+def bank_of(z: Mapping[str, np.ndarray], data: Dataset, rows: np.ndarray, shared: bool) -> Bank:
+    """Embeddings with what is known of their rows."""
+    labels = None if data.labels is None else data.labels[rows]
+    return Bank(
+        z, data.ids[rows], labels, data.metadata.take(rows) if data.metadata.num_columns else data.metadata, shared
+    )
+
+
+def modalities_of(experiment: Experiment) -> dict[str, Modality]:
+    """The modality of every field, not yet fitted, with what its encoder asks of it.
+
+    Fields of one tower and equal settings share one modality, so that one vocabulary, size and scale is fitted to both.
+    """
+    made: dict[str, Modality] = {}
+    shared: list[tuple[str, Choice, Modality]] = []
+    for field, view in experiment.views.items():
+        tower = tower_of(experiment, field)
+        twin = next((m for t, v, m in shared if (t, v) == (tower, view)), None)
+        if twin is None:
+            chosen = experiment.encoders[tower]
+            find.check("encoders", chosen.name, chosen.settings)
+            encoder: type[Encoder] = find.load("encoders", chosen.name)
+            find.check("modalities", view.name, view.settings)
+            twin = find.build("modalities", view.name, {**encoder.wants(chosen.settings), **view.settings})
+            shared.append((tower, view, twin))
+        made[field] = twin
+    return made
+
+
+def tower_of(experiment: Experiment, field: str) -> str:
+    """A field's own tower where it has one, else that of its modality."""
+    return field if field in experiment.encoders else experiment.views[field].name
+
+
+def method_of(experiment: Experiment, modalities: Mapping[str, Modality]) -> Method:
+    """The method with its towers, weights drawn from the seed."""
+    torch.manual_seed(experiment.seed)
+    towers = {field: tower_of(experiment, field) for field in experiment.views}
+    encoders: dict[str, Encoder] = {}
+    for field, tower in towers.items():
+        facts = dict(modalities[field].facts())
+        if tower not in encoders:
+            chosen: Choice = experiment.encoders[tower]
+            encoders[tower] = find.build("encoders", chosen.name, chosen.settings, given=facts)
+    return find.build(
+        "methods", experiment.method.name, experiment.method.settings, given={"towers": Towers(encoders, towers)}
+    )
+
+
+def describe(method: Method) -> str:
+    """For the first screen: `resnet 2.8 M -> 256`, a tower each."""
+    parts = []
+    for field, tower in method.towers.tower_of.items():  # pyright: ignore
+        encoder = method.towers.encoders[tower]  # pyright: ignore
+        count = sum(p.numel() for p in encoder.parameters())
+        line = f"{tower}: {type(encoder).__name__.lower()} {count / 1e6:.1f} M -> {method.towers.width(field)}"  # pyright: ignore
+        parts.append(line) if line not in parts else None
+    return " · ".join(parts)

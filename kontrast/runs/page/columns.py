@@ -1,0 +1,57 @@
+"""What the map can be coloured by: label and metadata as categories, numbers or mere text for the hover."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kontrast.core.bank import Bank
+
+MOST_COLUMNS, MOST_VALUES, LONGEST = 12, 200, 120
+
+
+def columns(bank: Bank, rows: np.ndarray) -> list[dict[str, Any]]:
+    """Label first, then metadata, of those rows; {"name", "kind", "values", "codes"?}."""
+    made = []
+    if bank.labels is not None and any(bank.labels[rows]):
+        made.append(category("label", [str(v) for v in bank.labels[rows]]))
+    for name in bank.metadata.column_names[:MOST_COLUMNS]:
+        made.append(column(name, bank.metadata[name].take(pa.array(rows))))
+    return made
+
+
+def column(name: str, values: pa.ChunkedArray) -> dict[str, Any]:
+    """Numbers stay numbers if more than a dozen differ; words that repeat are categories; the rest is text."""
+    cells = values.to_pylist()
+    if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
+        known = {v for v in cells if v is not None and np.isfinite(v)}
+        if len(known) > 12:
+            return {"name": name, "kind": "number", "values": cells}
+    words = ["" if v is None else short(v) for v in cells]
+    distinct = len(set(words))
+    if distinct <= MOST_VALUES and distinct <= max(2, len(words) // 2):
+        return category(name, words)
+    return {"name": name, "kind": "text", "values": words}
+
+
+def category(name: str, words: list[str]) -> dict[str, Any]:
+    """Few values in their natural order, many by how often they come, so that the commonest get the colours."""
+    found, counts = np.unique(np.array(words, dtype=str), return_counts=True)
+    many = len(found) > 10
+    order = sorted(range(len(found)), key=lambda i: (-int(counts[i]) if many else 0, _natural(str(found[i]))))
+    place = {str(found[i]): k for k, i in enumerate(order)}
+    return {"name": name, "kind": "category", "values": [short(v) for v in place], "codes": [place[w] for w in words]}
+
+
+def short(value: Any) -> str:
+    """Text that fits a hover."""
+    text = str(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _natural(text: str) -> tuple[int, float, str]:
+    """2 before 10, numbers before words, the unknown last."""
+    try:
+        return (0, float(text), "")
+    except ValueError:
+        return (1 if text else 2, 0.0, text)

@@ -1,0 +1,397 @@
+"use strict";
+(() => {
+  const read = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "null");
+  const shelf = read("shelf") ?? [];
+  const one = (sign, where = document) => where.querySelector(sign);
+  const all = (sign, where = document) => [...where.querySelectorAll(sign)];
+  const made = (tag, kind, text) => {
+    const node = document.createElement(tag);
+    if (kind) node.className = kind;
+    if (text !== undefined) node.textContent = text; // never innerHTML: these are the user's words
+    return node;
+  };
+
+  // ---- thumbnails: each stands once on the shelf
+  function dress(thumb) {
+    const picture = one("img, svg, canvas, audio, video", thumb);
+    if (!picture && !thumb.classList.contains("none")) {
+      const clamp = made("div", "clamp");
+      clamp.append(...thumb.childNodes);
+      thumb.classList.add("words");
+      thumb.append(clamp);
+    }
+    for (const img of all("img", thumb)) {
+      const mark = () => img.classList.toggle("tiny", img.naturalWidth > 0 && img.naturalWidth <= 96);
+      img.complete ? mark() : img.addEventListener("load", mark);
+    }
+  }
+  for (const thumb of all(".thumb[data-thumb]")) thumb.innerHTML = shelf[+thumb.dataset.thumb];
+  all(".thumb").forEach(dress);
+
+  // ---- curves: the value under the pointer
+  for (const chart of all(".chart[data-points]")) {
+    const points = JSON.parse(chart.dataset.points);
+    const plot = one(".plot", chart), said = one("output", chart), last = said.textContent;
+    const line = made("div", "at"), dot = made("b", "dot");
+    const leave = () => { line.remove(); if (points.length > 1) dot.remove(); said.textContent = last; };
+    plot.addEventListener("pointermove", (event) => {
+      const box = plot.getBoundingClientRect(), at = (event.clientX - box.left) / box.width;
+      const [step, x, y, words] = points.reduce((a, b) => (Math.abs(b[1] - at) < Math.abs(a[1] - at) ? b : a));
+      line.style.left = dot.style.left = `${100 * x}%`;
+      dot.style.top = `${100 * (1 - y)}%`;
+      plot.append(line, dot);
+      said.textContent = `step ${step.toLocaleString("en")}: ${words}`;
+    });
+    plot.addEventListener("pointerleave", leave);
+  }
+
+  // ---- copy, print, navigation
+  for (const button of all("[data-copy]")) {
+    button.addEventListener("click", async () => {
+      const source = document.getElementById(button.dataset.copy);
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+      } catch { // pages opened from a file may not reach the clipboard: select the text, and copy the old way
+        getSelection().selectAllChildren(source);
+        document.execCommand("copy");
+      }
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    });
+  }
+  addEventListener("beforeprint", () => all("details").forEach((d) => { d.open = true; }));
+  const links = new Map(all("nav a").map((a) => [a.hash.slice(1), a]));
+  const watch = new IntersectionObserver((seen) => {
+    for (const { target, isIntersecting } of seen) {
+      if (!isIntersecting) continue;
+      links.forEach((a) => a.removeAttribute("aria-current"));
+      links.get(target.id)?.setAttribute("aria-current", "true");
+    }
+  }, { rootMargin: "-25% 0px -70% 0px" });
+  all("main > section").forEach((section) => watch.observe(section));
+
+  // ---- the map
+  const data = read("map-data");
+  if (data) map(one("#map"), data);
+
+  function map(root, { planes, fields, joined, ids, columns, thumbs }) {
+    const canvas = one("canvas", root), pen = canvas.getContext("2d"), tip = one(".tip", root), legend = one(".legend", root);
+    const choose = { plane: one(".pick-plane select", root), colour: one(".pick-colour select", root) };
+    const tick = (name) => one(`.${name}`, root);
+    const colourable = columns.filter((c) => c.kind !== "text");
+    let plane, column, zoom, shift, scale = 1, hovered = null, pinned = null, pointed = null, hidden = new Set(), places = [], style, size;
+    const COLOURS = 10, PAD = 26;
+
+    // what is drawn: the colour group and the form of each point
+    const group = (i) => {
+      if (!column) return 0;
+      if (column.kind === "field") return plane.field[i];
+      if (column.kind === "number") return 0;
+      return Math.min(column.codes[plane.row[i]], few() ? Infinity : COLOURS - 1);
+    };
+    const few = () => column.values.length <= COLOURS;
+    function colour(i) {
+      if (!column) return style("--c0");
+      if (column.kind === "number") {
+        const value = column.values[plane.row[i]];
+        return value === null ? style("--rest") : ramp((value - column.low) / (column.high - column.low || 1));
+      }
+      const g = group(i);
+      return g === COLOURS - 1 && column.kind === "category" && !few() ? style("--rest") : style(`--c${g}`);
+    }
+    function ramp(t) {
+      const stops = ["--s0", "--s1", "--s2"].map((n) => style(n).match(/[0-9a-f]{2}/gi).map((h) => parseInt(h, 16)));
+      const at = Math.min(Math.max(t, 0), 1) * 2, k = Math.min(Math.floor(at), 1);
+      return `rgb(${stops[k].map((v, j) => Math.round(v + (stops[k + 1][j] - v) * (at - k))).join(",")})`;
+    }
+    function form(path, kind, x, y, r) {
+      path.beginPath();
+      if (kind === 0) path.arc(x, y, r, 0, 7);
+      else if (kind === 1) { path.moveTo(x, y - r * 1.25); path.lineTo(x + r * 1.15, y + r * 0.8); path.lineTo(x - r * 1.15, y + r * 0.8); path.closePath(); }
+      else if (kind === 2) path.rect(x - r * 0.9, y - r * 0.9, r * 1.8, r * 1.8);
+      else { path.moveTo(x, y - r * 1.3); path.lineTo(x + r * 1.3, y); path.lineTo(x, y + r * 1.3); path.lineTo(x - r * 1.3, y); path.closePath(); }
+    }
+
+    // where: map units to pixels; the whole map fills the canvas at zoom 1
+    function measure() {
+      const box = canvas.getBoundingClientRect(), dots = devicePixelRatio || 1;
+      canvas.width = Math.round(box.width * dots);
+      canvas.height = Math.round(box.height * dots);
+      pen.setTransform(dots, 0, 0, dots, 0, 0);
+      size = { w: box.width, h: box.height };
+    }
+    function place() {
+      plane.fit ??= [0, 1].map((d) => plane.row.reduce((most, _, i) => Math.max(most, plane.xy[2 * i + d]), 0));
+      const [w, h] = plane.fit;
+      scale = Math.min((size.w - 2 * PAD) / (w || 1), (size.h - 2 * PAD) / (h || 1)) * zoom;
+      places = plane.row.map((_, i) => [
+        size.w / 2 + shift.x + (plane.xy[2 * i] - w / 2) * scale,
+        size.h / 2 + shift.y + (plane.xy[2 * i + 1] - h / 2) * scale,
+      ]);
+    }
+
+    function draw() {
+      style = ((s) => (name) => s.getPropertyValue(name).trim())(getComputedStyle(document.documentElement));
+      place();
+      pen.clearRect(0, 0, size.w, size.h);
+      if (joined && tick("join").checked) joinFields();
+      const r = Math.min(Math.max(6.2 - Math.log2(places.length) * 0.27, 3) * Math.sqrt(Math.sqrt(zoom)), 9);
+      const asked = hovered ?? pinned;
+      const bare = asked !== null && column?.kind === "category" && !few() && group(asked) === COLOURS - 1; // of a value without a colour
+      const told = pointed ?? (bare ? column.codes[plane.row[asked]] : null);
+      const stands = (i) => told === null || (pointed !== null ? group(i) === told : column.codes[plane.row[i]] === told);
+      pen.lineWidth = 0.5;
+      pen.strokeStyle = style("--card");
+      for (const wanted of [false, true]) {
+        for (let i = 0; i < places.length; i++) {
+          if (hidden.has(group(i)) || hidden.has(`f${plane.field[i]}`) || stands(i) !== wanted) continue;
+          pen.globalAlpha = wanted ? 0.88 : 0.16;
+          pen.fillStyle = told !== null && wanted && pointed === null ? style("--accent") : colour(i);
+          form(pen, plane.field[i], ...places[i], r);
+          pen.fill();
+          pen.stroke();
+        }
+      }
+      pen.globalAlpha = 1;
+      if (tick("names").checked) writeNames();
+      if (asked !== null) drawAsked(asked, r);
+    }
+    const stroke = (a, b) => { pen.beginPath(); pen.moveTo(...places[a]); pen.lineTo(...places[b]); pen.stroke(); };
+    function joinFields() {
+      const first = new Map();
+      pen.strokeStyle = style("--soft");
+      pen.lineWidth = 0.6;
+      pen.globalAlpha = 0.3;
+      plane.row.forEach((row, i) => {
+        if (hidden.has(group(i)) || hidden.has(`f${plane.field[i]}`)) return;
+        first.has(row) ? stroke(first.get(row), i) : first.set(row, i);
+      });
+      pen.globalAlpha = 1;
+    }
+    function drawAsked(i, r) {
+      pen.strokeStyle = style("--ink");
+      pen.lineWidth = 1.2;
+      const ring = (j, more) => { form(pen, plane.field[j], ...places[j], r + more); pen.stroke(); };
+      if (tick("near").checked) plane.near[i].forEach((j) => { stroke(i, j); ring(j, 2); });
+      if (joined) {
+        pen.setLineDash([4, 3]);
+        plane.row.forEach((row, j) => { if (row === plane.row[i] && j !== i) { stroke(i, j); ring(j, 3); } });
+        pen.setLineDash([]);
+      }
+      pen.lineWidth = 2;
+      pen.fillStyle = colour(i);
+      form(pen, plane.field[i], ...places[i], r + 2.5);
+      pen.fill();
+      pen.stroke();
+    }
+    function writeNames() { // over the middle of each group; a name that would cover another is left out
+      if (column?.kind !== "category") return;
+      plane.names ??= new Map();
+      if (!plane.names.has(column)) {
+        const groups = new Map();
+        plane.row.forEach((row, i) => {
+          const key = `${column.codes[row]} ${plane.field[i]}`;
+          groups.has(key) ? groups.get(key).push(i) : groups.set(key, [i]);
+        });
+        const part = (list, d, share) => list.map((i) => plane.xy[2 * i + d]).sort((a, b) => a - b)[Math.floor(list.length * share)];
+        const found = [...groups.values()].sort((a, b) => b.length - a.length).map((list) => {
+          const x = part(list, 0, 0.5), y = part(list, 1, 0.5), far = (i) => Math.hypot(plane.xy[2 * i] - x, plane.xy[2 * i + 1] - y);
+          return { i: list.reduce((a, b) => (far(b) < far(a) ? b : a)), rise: 2 * (y - part(list, 1, 0.25)) };
+        });
+        plane.names.set(column, found.slice(0, 60));
+      }
+      const taken = [];
+      pen.font = `600 12px ${getComputedStyle(root).fontFamily}`;
+      pen.textAlign = "center";
+      pen.textBaseline = "middle";
+      pen.lineJoin = "round";
+      for (const { i, rise } of plane.names.get(column)) {
+        let words = column.values[column.codes[plane.row[i]]];
+        if (!words || hidden.has(group(i)) || hidden.has(`f${plane.field[i]}`)) continue;
+        if (words.length > 24) words = `${words.slice(0, 23)}…`;
+        const x = places[i][0], y = places[i][1] - Math.min(rise * scale, 70) - 11, half = pen.measureText(words).width / 2 + 3;
+        if (taken.some((t) => Math.abs(t.x - x) < t.half + half && Math.abs(t.y - y) < 17)) continue;
+        taken.push({ x, y, half });
+        pen.strokeStyle = style("--card");
+        pen.lineWidth = 4;
+        pen.strokeText(words, x, y);
+        pen.fillStyle = style("--ink");
+        pen.fillText(words, x, y);
+      }
+    }
+
+    // ---- what a point says
+    function tell() {
+      const i = hovered ?? pinned;
+      tip.hidden = i === null;
+      if (i === null) return;
+      const row = plane.row[i], nodes = [];
+      const order = joined ? [plane.field[i]] : fields.map((_, k) => k);
+      for (const k of order) {
+        const number = thumbs[row][k];
+        if (number === null) continue;
+        const thumb = made("div", "thumb");
+        thumb.innerHTML = shelf[number];
+        dress(thumb);
+        nodes.push(thumb);
+      }
+      if (joined) nodes.push(made("div", "of", fields[plane.field[i]]));
+      nodes.push(made("div", "title", ids[row]));
+      for (const c of columns.slice(0, 7)) {
+        let value = c.kind === "category" ? c.values[c.codes[row]] : c.values[row];
+        if (typeof value === "number" && !Number.isInteger(value)) value = +value.toPrecision(4);
+        if (value !== null && value !== "" && value !== ids[row]) nodes.push(made("div", "line", `${c.name}: ${value}`));
+      }
+      tip.replaceChildren(...nodes);
+      const [x, y] = places[i], w = tip.offsetWidth, h = tip.offsetHeight;
+      if (size.w < 560) { // no room beside the point: the corner farthest from it
+        tip.style.left = `${x > size.w / 2 ? 4 : size.w - w - 4}px`;
+        tip.style.top = `${y > size.h / 2 ? 4 : Math.max(size.h - h - 4, 4)}px`;
+        return;
+      }
+      tip.style.left = `${Math.max(4, Math.min(x + 16 + w < size.w ? x + 16 : x - w - 16, size.w - w - 4))}px`;
+      tip.style.top = `${Math.max(4, Math.min(y - h / 2, size.h - h - 4))}px`;
+    }
+    function find(event, reach) {
+      const box = canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
+      let best = null, least = reach;
+      places.forEach(([px, py], i) => {
+        const far = Math.hypot(px - x, py - y);
+        if (far < least && !hidden.has(group(i)) && !hidden.has(`f${plane.field[i]}`)) [best, least] = [i, far];
+      });
+      return best;
+    }
+    let due = false;
+    const redraw = () => { if (!due) { due = true; requestAnimationFrame(() => { due = false; draw(); tell(); }); } };
+    const hover = (i) => { if (i !== hovered) { hovered = i; redraw(); } };
+
+    // ---- moving about
+    function zoomBy(factor, at) {
+      const box = canvas.getBoundingClientRect();
+      const x = (at?.clientX ?? box.left + size.w / 2) - box.left - size.w / 2, y = (at?.clientY ?? box.top + size.h / 2) - box.top - size.h / 2;
+      const next = factor ? Math.min(Math.max(zoom * factor, 1), 60) : 1, by = next / zoom;
+      shift = next === 1 ? { x: 0, y: 0 } : { x: x - (x - shift.x) * by, y: y - (y - shift.y) * by };
+      zoom = next;
+      canvas.style.touchAction = zoom > 1 ? "none" : "pan-y"; // a finger scrolls the page until the map is zoomed
+      redraw();
+    }
+    const pan = (x, y) => { if (zoom > 1) { shift.x += x; shift.y += y; redraw(); } };
+    const fingers = new Map();
+    let moved = 0, spread = 0;
+    const apart = () => { const [a, b] = [...fingers.values()]; return Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY); };
+    canvas.addEventListener("pointerdown", (event) => {
+      fingers.set(event.pointerId, event);
+      canvas.setPointerCapture(event.pointerId);
+      moved = fingers.size > 1 ? 99 : 0;
+      if (fingers.size === 2) spread = apart();
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      const before = fingers.get(event.pointerId);
+      if (!before) { if (event.pointerType === "mouse") hover(find(event, 14)); return; }
+      fingers.set(event.pointerId, event);
+      if (fingers.size === 2) {
+        const [a, b] = [...fingers.values()], now = apart();
+        zoomBy(now / spread, { clientX: (a.clientX + b.clientX) / 2, clientY: (a.clientY + b.clientY) / 2 });
+        spread = now;
+      } else {
+        moved += Math.abs(event.clientX - before.clientX) + Math.abs(event.clientY - before.clientY);
+        pan(event.clientX - before.clientX, event.clientY - before.clientY);
+      }
+    });
+    const lift = (event) => {
+      if (fingers.delete(event.pointerId) && event.type === "pointerup" && moved < 6) {
+        const found = find(event, event.pointerType === "mouse" ? 14 : 24);
+        pinned = found === pinned ? null : found;
+        if (event.pointerType !== "mouse") hovered = null;
+        redraw();
+      }
+    };
+    canvas.addEventListener("pointerup", lift);
+    canvas.addEventListener("pointercancel", lift);
+    canvas.addEventListener("pointerleave", () => hover(null));
+    canvas.addEventListener("dblclick", (event) => zoomBy(2, event));
+    canvas.addEventListener("wheel", (event) => { // plain wheel scrolls the page until the map was clicked
+      if (!event.ctrlKey && !event.metaKey && document.activeElement !== canvas) return;
+      event.preventDefault();
+      zoomBy(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0018)), event);
+    }, { passive: false });
+    canvas.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] }[event.key];
+      const by = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 }[event.key];
+      if (event.key === "Escape") { pinned = hovered = null; redraw(); canvas.blur(); }
+      if (step && zoom > 1) { event.preventDefault(); pan(...step); }
+      if (by !== undefined) zoomBy(by);
+    });
+    all("[data-zoom]", root).forEach((button) => button.addEventListener("click", () => zoomBy(+button.dataset.zoom)));
+
+    // ---- legend and choices
+    function legendButton(key, words, count, paint, kind) {
+      const button = made("button");
+      button.type = "button";
+      button.setAttribute("aria-pressed", String(!hidden.has(key)));
+      const mark = document.createElementNS("http://www.w3.org/2000/svg", "svg"), shape = document.createElementNS(mark.namespaceURI, "path");
+      mark.setAttribute("width", 14);
+      mark.setAttribute("height", 14);
+      mark.setAttribute("aria-hidden", "true");
+      shape.setAttribute("d", ["M12 7a5 5 0 1 1-10 0a5 5 0 1 1 10 0Z", "M7 1L13 12H1Z", "M2 2H12V12H2Z", "M7 0L14 7L7 14L0 7Z"][kind]);
+      shape.style.fill = paint;
+      mark.append(shape);
+      button.append(mark, made("span", "value", words), made("span", "count", count.toLocaleString("en")));
+      button.addEventListener("click", () => {
+        hidden.delete(key) || hidden.add(key);
+        button.setAttribute("aria-pressed", String(!hidden.has(key)));
+        redraw();
+      });
+      if (typeof key === "number") {
+        button.addEventListener("pointerenter", () => { pointed = key; redraw(); });
+        button.addEventListener("pointerleave", () => { pointed = null; redraw(); });
+      }
+      legend.append(button);
+    }
+    function writeLegend() {
+      legend.replaceChildren();
+      const count = (test) => plane.row.reduce((n, _, i) => n + test(i), 0);
+      if (column?.kind === "number") {
+        const scale = made("span", "scale"), say = (v) => (Math.abs(v) >= 1000 ? Math.round(v).toLocaleString("en") : String(+v.toPrecision(3)));
+        scale.append(made("span", "", say(column.low)), made("span", "ramp"), made("span", "", say(column.high)));
+        legend.append(scale);
+      } else if (column?.kind === "category") {
+        const shown = few() ? column.values : column.values.slice(0, COLOURS - 1);
+        shown.forEach((value, g) => legendButton(g, value || "unknown", count((i) => group(i) === g), `var(--c${g})`, 0));
+        if (!few()) legendButton(COLOURS - 1, `${column.values.length - COLOURS + 1} more`, count((i) => group(i) === COLOURS - 1), "var(--rest)", 0);
+      }
+      if (joined) {
+        const own = column?.kind === "field";
+        fields.forEach((name, k) => legendButton(own ? k : `f${k}`, name, count((i) => plane.field[i] === k), own ? `var(--c${k})` : "var(--soft)", k % 4));
+      }
+    }
+    function choice(select, names) {
+      select.replaceChildren(...names.map((name, k) => { const o = made("option", "", name); o.value = k; return o; }));
+      select.closest("label").hidden = names.length < 2;
+    }
+    if (joined) colourable.push({ name: "field", kind: "field", values: fields });
+    for (const c of colourable.filter((c) => c.kind === "number")) {
+      const known = c.values.filter((v) => v !== null);
+      [c.low, c.high] = [Math.min(...known), Math.max(...known)];
+    }
+    function pick() {
+      plane = planes[+choose.plane.value || 0];
+      column = colourable[+choose.colour.value || 0];
+      [zoom, shift, hovered, pinned, pointed, hidden] = [1, { x: 0, y: 0 }, null, null, null, new Set()];
+      all(".plane-words").forEach((words, k) => { words.hidden = planes[k] !== plane; });
+      one(".names", root).closest("label").hidden = column?.kind !== "category";
+      measure();
+      writeLegend();
+      draw();
+      tell();
+    }
+    choice(choose.plane, planes.map((p) => p.name));
+    choice(choose.colour, colourable.map((c) => c.name));
+    one(".joins", root).hidden = !joined;
+    [choose.plane, choose.colour].forEach((select) => select.addEventListener("change", pick));
+    all("input", root).forEach((input) => input.addEventListener("change", redraw));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+    new ResizeObserver(() => { measure(); redraw(); }).observe(canvas);
+    pick();
+  }
+})();

@@ -1,0 +1,30 @@
+"""The shelf of thumbnails: each stands once in the page, map and gallery refer to it by number, within a budget."""
+
+from collections.abc import Mapping, Sequence
+
+
+class Shelf:
+    """Takes snippets in the order they are asked for (gallery first) until `budget` characters are spent."""
+
+    def __init__(self, thumbnails: Mapping[str, Sequence[str | None]], budget: int = 8_000_000):
+        self.snippets: list[str] = []
+        self.left_out = 0
+        self._given = thumbnails
+        self._budget = budget
+        self._places: dict[tuple[str, int], int] = {}
+
+    def place(self, field: str, row: int) -> int | None:
+        """The number of that row's thumbnail; None where it has none or the budget is spent."""
+        if (field, row) in self._places:
+            return self._places[field, row]
+        column = self._given.get(field)
+        snippet = column[row] if column is not None else None
+        if not snippet:
+            return None
+        if len(snippet) > self._budget:
+            self.left_out += 1
+            return None
+        self._budget -= len(snippet)
+        self._places[field, row] = len(self.snippets)
+        self.snippets.append(snippet)
+        return self._places[field, row]

@@ -1,0 +1,148 @@
+"""The report: one self-contained HTML page a run leaves, from the verdict to the command that repeats it."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from kontrast.core.bank import Bank
+from kontrast.runs.page import facts
+from kontrast.runs.page.charts import curves
+from kontrast.runs.page.digits import clock, many, number
+from kontrast.runs.page.gallery import gallery
+from kontrast.runs.page.map import layout, map_section
+from kontrast.runs.page.safe import block, esc
+from kontrast.runs.page.scores import scores
+from kontrast.runs.page.shelf import Shelf
+from kontrast.runs.page.verdict import headline
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that a report tells, as plain values; what is empty is left out of the page.
+
+    title: the run's name. command: replays it exactly. experiment, environment: as in their JSON files.
+    data: {"rows": n, "fields": {name: {"kind", "why"}}, "missing": {name: n}, "quarantined": [{"id", "reason"}],
+    "duplicates": words or n, "splits": {name: n}, "labels": {name: n}, "recipe": {"name", "why"}, "fingerprint": text};
+    each may be absent or None, others are listed as they are.
+    moments: {"step", "loss", "rate": rows a second, "wait": share, "seconds": since the start, "health": None or
+    {"effective_rank", "spread", "alignment", "uniformity"}}.
+    verdict: {"state": "learning" | "collapsed" | "not learning" | ..., "words": text, "causes": [text]}.
+    scores: {"name", "field": text or None, "trained": {"value", "low", "high"}, "raw", "untrained": the same or None,
+    "rows": n, "chance": number or None, "higher_is_better": bool, "paired": absent or {"raw" | "untrained": {"value",
+    "low", "high"} of trained minus baseline over the same resamples}}; the first with a baseline makes the headline.
+    not_judged: (score, reason). bank: the test rows. thumbnails: field -> one HTML snippet, or None, a row of the bank.
+    views: {"id", "original": html, "views": [html]} and, where there are several, "field".
+    Snippets are taken as they are, all other text is escaped; the page's policy lets no snippet run code or fetch.
+    """
+
+    title: str
+    command: str
+    experiment: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    moments: Sequence[Mapping[str, Any]] = ()
+    verdict: Mapping[str, Any] = field(default_factory=dict)
+    scores: Sequence[Mapping[str, Any]] = ()
+    not_judged: Sequence[tuple[str, str]] = ()
+    bank: Bank | None = None
+    thumbnails: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    views: Sequence[Mapping[str, Any]] = ()
+
+
+def write_report(story: Story, path: Path) -> Path:
+    """The page, written beside and renamed, so that no half page is ever seen. Seconds, most of them for the map."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(page(story), encoding="utf8")
+    aside.replace(path)
+    return path
+
+
+def page(story: Story) -> str:
+    """The whole page as text; the same story gives the same bytes."""
+    shelf = Shelf(story.thumbnails)
+    bank = story.bank if story.bank is not None and len(story.bank) else None
+    width = None if bank is None else max(z.shape[1] for z in bank.z.values())
+    near = (
+        "" if bank is None else gallery(bank, shelf)
+    )  # before the map: its thumbnails come first while the budget lasts
+    map_data = None if bank is None else layout(bank, shelf)
+    sections = [
+        ("verdict", "Verdict", _verdict(story)),
+        ("scores", "Scores", scores(story.scores, story.not_judged)),
+        ("curves", "Training", curves(story.moments, width)),
+        ("space", "Map", "" if map_data is None else map_section(map_data, shelf.left_out)),
+        ("nearest", "Neighbours", near),
+        (
+            "views",
+            "Views",
+            _lead("Each row as it is, and as the encoder met it in training.", facts.views(story.views)),
+        ),
+        ("data", "Data", facts.data(story.data) if story.data else ""),
+        ("replay", "Replay", facts.replay(story.command, story.experiment, story.environment)),
+    ]
+    told = [(key, name, body) for key, name, body in sections if body]
+    script = _piece("script.js")
+    return Template(_piece("page.html")).substitute(
+        title=esc(story.title),
+        policy=_policy(script),
+        style=_piece("style.css"),
+        links="".join(f"<a href='#{key}'>{name}</a>" for key, name, _ in told),
+        sections="\n".join(_section(key, name, body) for key, name, body in told),
+        data=block("shelf", shelf.snippets),
+        script=script,
+    )
+
+
+def _verdict(story: Story) -> str:
+    words = headline(story.verdict, story.scores)
+    causes = "".join(f"<li>{esc(cause)}</li>" for cause in story.verdict.get("causes") or ())
+    facts_line = "".join(f"<div><dt>{esc(k)}</dt><dd>{esc(v)}</dd></div>" for k, v in _facts(story).items())
+    return (
+        f"<p class='claim {words.tone}'>{esc(words.claim)}</p><p class='reason'>{esc(words.reason)}</p>"
+        + (f"<h3>Likely causes, the likeliest first</h3><ol class='causes'>{causes}</ol>" if causes else "")
+        + (f"<dl class='strip'>{facts_line}</dl>" if facts_line else "")
+    )
+
+
+def _facts(story: Story) -> dict[str, str]:
+    """The run in a line: what went in, what was done, how long it took."""
+    last = story.moments[-1] if story.moments else {}
+    recipe = story.data.get("recipe") or story.experiment.get("method") or {}
+    state = str(story.verdict.get("state") or "")
+    shown = {
+        "health": state,
+        "rows": number(story.data["rows"]) if story.data.get("rows") is not None else "",
+        "recipe": str(recipe.get("name", "")) if isinstance(recipe, Mapping) else str(recipe),
+        "steps": number(last["step"]) if last.get("step") is not None else "",
+        "time": clock(last["seconds"]) if last.get("seconds") is not None else "",
+        "judged on": many(len(story.bank), "test row") if story.bank is not None else "",
+    }
+    return {k: v for k, v in shown.items() if v}
+
+
+def _section(key: str, name: str, body: str) -> str:
+    return f"<section id='{key}' aria-labelledby='h-{key}'><h2 id='h-{key}'>{name}</h2>{body}</section>"
+
+
+def _lead(words: str, body: str) -> str:
+    return f"<p class='note'>{words}</p>{body}" if body else ""
+
+
+def _piece(name: str) -> str:
+    return files("kontrast.runs.page").joinpath(name).read_text(encoding="utf8")
+
+
+def _policy(script: str) -> str:
+    """Only our own script runs, and nothing is loaded from anywhere: not by a snippet, not by a mistake of ours."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; media-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )

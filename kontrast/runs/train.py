@@ -1,0 +1,258 @@
+"""A training run in its folder: prepared, begun or resumed, recorded step by step, ended or interrupted."""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import json
+import numpy as np
+import torch
+
+from kontrast.core import find
+from kontrast.core.errors import UserError
+from kontrast.core.experiment import Experiment
+from kontrast.data.batches import Batch, Order, Reader, draw
+from kontrast.data.dataset import Dataset
+from kontrast.runs.folder import Folder, save_tensors
+from kontrast.runs.listener import Listener
+from kontrast.runs.model import Model
+from kontrast.training.health import Verdict, likely_causes, verdict
+from kontrast.training.loop import Course, Moment, NotFinite, pretrain
+from kontrast.training.memory import forecast
+from kontrast.training.optimiser import Optimiser, groups_of
+from kontrast.training.precision import choose, forced, pinned
+
+# A collapse must be seen at so many examinations in a row: one odd batch is none.
+PATIENCE = 3
+
+
+class Interrupted(Exception):
+    """Stopped by Ctrl-C or SIGTERM; the run can be resumed."""
+
+    def __init__(self, folder: Folder, step: int, number: int) -> None:
+        super().__init__(f"stopped at step {step:,}; continue with: kontrast train --resume {folder.path}")
+        self.folder, self.step, self.number = folder, step, number
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How training went."""
+
+    verdict: Verdict
+    steps: int
+    seconds: float
+    twins: int
+
+
+def train(
+    model: Model, data: Dataset, folder: Folder, listener: Listener, *, resume: bool, device: torch.device
+) -> Ended:
+    """Train `model` on the training rows, in place, leaving moments, checkpoints and encoder in the folder.
+
+    Raises Interrupted on Ctrl-C and SIGTERM, after a checkpoint; UserError where the numbers are no longer numbers.
+    """
+    rows = training_rows(model, data)
+    plan = model.experiment.plan
+    order = Order(rows, min(plan.batch, len(rows)), model.experiment.seed)
+    reader = Reader(data, {name: model.modalities[name] for name in model.fields})
+    first = _first(model, reader, order, device)
+    course = _course(model, first, order, device, listener, resume=resume, folder=folder)
+    if not resume:  # a resumed run computes as the first one did, whatever is faster now
+        settled = replace(model.experiment, plan=forced(course.plan, course.mode))
+        folder.write("experiment.json", settled.to_json())
+    log = _Log(folder, course, listener)
+    with _signals() as stop:
+        try:
+            for moment in pretrain(course, reader, order):
+                log.hear(moment)
+                if log.collapsed >= PATIENCE and not plan.keep_going:
+                    break
+                if stop.number and course.step < course.total:
+                    log.checkpoint()
+                    raise Interrupted(folder, course.step, stop.number)
+        except NotFinite as broken:
+            raise _saved(broken, folder, course) from broken
+    log.checkpoint()
+    model.method.eval()
+    found = _verdict(model, course, log, first)
+    listener.fact("health", _shout(found))
+    model.save(folder)
+    return Ended(found, course.step, course.seconds, log.twins)
+
+
+def training_rows(model: Model, data: Dataset) -> np.ndarray:
+    """The rows to train on: not held out, and with enough fields for the method to compare something."""
+    has = np.stack([data.stores[name].has for name in model.fields])
+    enough = has.sum(0) >= min(2, len(model.fields))
+    rows = np.flatnonzero(~data.held_out & enough)
+    if len(rows) < 2:
+        raise UserError(
+            f"{data.name}: {len(rows)} row{'' if len(rows) == 1 else 's'} to train on; expected at least 2, better hundreds. "
+            "A contrast needs others to compare with."
+        )
+    return rows
+
+
+def _first(model: Model, reader: Reader, order: Order, device: torch.device) -> Batch:
+    batch = reader.read(order.at(0)).to(device)
+    return draw(batch, model.method.draws(), model.modalities, seed=model.experiment.seed, epoch=0)
+
+
+def _course(
+    model: Model, first: Batch, order: Order, device: torch.device, listener: Listener, *, resume: bool, folder: Folder
+) -> Course:
+    """Everything that moves: begun, or as the newest checkpoint holds it."""
+    experiment, method = model.experiment, model.method.to(device)
+    plan = experiment.plan
+    optimiser: Optimiser = find.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
+    decay = optimiser.weight_decay if plan.weight_decay is None else plan.weight_decay
+    rate = optimiser.learning_rate if plan.learning_rate is None else plan.learning_rate
+    made = optimiser.build(groups_of(method, decay), rate)
+    wanted = _steps(experiment, order)
+    mode, seconds = pinned(plan), 0.0
+    if not resume:
+        mode, seconds = choose(method, first, plan, wanted)
+    total = wanted or max(1, int((plan.minutes or 1) * 60 / max(seconds, 1e-6)))
+    course = Course(method, made, plan, mode, total, experiment.seed, device)
+    saved = folder.newest_checkpoint() if resume else None
+    if saved:
+        course.restore(*saved)
+        listener.fact("resume", f"at step {course.step:,} of {course.total:,}")
+    memory = forecast(method, first, plan.passes)
+    listener.fact("computing", f"{mode.words} · {device}")
+    listener.fact("contrast", f"{_compared(model, order)} · {memory.words}")
+    return course
+
+
+def _compared(model: Model, order: Order) -> str:
+    views = len(model.method.draws()) // len(model.fields)
+    anchors = order.batch * views
+    what = f"{anchors:,} anchors x up to {anchors - views:,} negatives a step"
+    return what + (" for each pair of fields" if len(model.fields) > 1 else "")
+
+
+def _steps(experiment: Experiment, order: Order) -> int | None:
+    plan = experiment.plan
+    named = [n for n in ("steps", "epochs", "minutes") if asdict(plan)[n] is not None]
+    if len(named) > 1:
+        raise UserError(f"a run ends by one of --steps, --epochs, --minutes; found {' and '.join(named)}.")
+    if plan.epochs is not None:
+        return max(1, round(plan.epochs * order.per_epoch))
+    return plan.steps
+
+
+class _Log:
+    """Writes what the loop yields: moments as they come, checkpoints by the clock; counts what the verdict needs."""
+
+    def __init__(self, folder: Folder, course: Course, listener: Listener) -> None:
+        self.folder, self.course, self.listener = folder, course, listener
+        self.file = folder.path / "moments.jsonl"
+        kept = [m for m in folder.moments() if m["step"] <= course.step]  # what came after the checkpoint is done again
+        folder.write("moments.jsonl", "".join(json.dumps(m) + "\n" for m in kept))
+        self.first_loss = kept[0]["loss"] if kept else math.nan
+        self.last: Moment | None = None
+        self.losses: list[float] = [m["loss"] for m in kept[-20:]]
+        self.collapsed = 0
+        self.twins = 0
+        self.saved = time.monotonic()
+
+    def hear(self, moment: Moment) -> None:
+        self.listener.moment(moment)
+        self.first_loss = moment.loss if math.isnan(self.first_loss) else self.first_loss
+        self.losses = [*self.losses[-19:], moment.loss]
+        self.twins += moment.twins
+        if moment.health:
+            self.last = moment
+            # the first steps of a random network are no collapse
+            late = moment.step >= 20
+            self.collapsed = self.collapsed + 1 if moment.health.collapsed and late else 0
+        with self.file.open("a", encoding="utf8") as out:
+            out.write(json.dumps(asdict(moment)) + "\n")
+        if time.monotonic() - self.saved > self.course.plan.checkpoint:
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        self.folder.save_checkpoint(*self.course.state())
+        self.saved = time.monotonic()
+
+
+def _verdict(model: Model, course: Course, log: _Log, first: Batch) -> Verdict:
+    assert log.last is not None
+    assert log.last.health is not None
+    moment = log.last
+    plan = model.experiment.plan
+    optimiser: Optimiser = find.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
+    compared = len(first) * len(first.views) * max(1, moment.negatives)
+    causes = likely_causes(
+        learning_rate=optimiser.learning_rate if plan.learning_rate is None else plan.learning_rate,
+        usual_rate=optimiser.learning_rate,
+        temperature=float(model.experiment.method.settings.get("temperature", 0.1)),
+        batch=len(first),
+        twins=moment.twins / compared,
+        varied=min(_varied(x) for x in first.views.values()),
+        gradient=moment.gradient,
+    )
+    loss = float(np.mean(log.losses))
+    return verdict(moment.health, loss, math.log(moment.negatives + 1), log.first_loss, causes)
+
+
+def _varied(x: torch.Tensor) -> float:
+    """How much the rows of a batch of views differ from one another."""
+    return float(torch.nan_to_num(x.float()).std(0).mean()) if len(x) > 1 else 0.0
+
+
+def _shout(found: Verdict) -> str:
+    first = found.state.upper() if found.state != "learning" else found.state
+    lines = [f"{first}    {found.words}", *(f"likely: {cause}" for cause in found.causes if found.state != "learning")]
+    return "\n".join(lines)
+
+
+def _saved(broken: NotFinite, folder: Folder, course: Course) -> UserError:
+    """The offending batch, beside the last good checkpoint."""
+    name = f"not-finite-step-{broken.step}.safetensors"
+    tensors = {f"view {k}": v for k, v in broken.batch.views.items()} | {
+        f"key {k}": v for k, v in broken.batch.keys.items()
+    }
+    save_tensors(tensors, folder.path / name)
+    return UserError(
+        f"{broken}; training stopped. The batch is in {folder.path / name}. Most often the learning rate is too high "
+        f"(now {course.optimiser.param_groups[0]['lr']:g}) or a field holds numbers of wild size; lower the one with "
+        "--learning-rate, look at the other in that file."
+    )
+
+
+class _Stop:
+    number = 0
+
+
+@contextmanager
+def _signals() -> Iterator[_Stop]:
+    """Ctrl-C and SIGTERM as a wish that the loop sees between two steps; a second one ends at once. Main thread only."""
+    stop = _Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def wish(number: int, _: FrameType | None) -> None:
+        if stop.number:
+            raise KeyboardInterrupt
+        stop.number = number
+
+    old: dict[int, Any] = {n: signal.signal(n, wish) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for n, handler in old.items():
+            signal.signal(n, handler)
+
+
+def cache_of(folder: Folder) -> Path:
+    """Where decoded rows lie while the run needs them."""
+    return folder.path / "cache"

@@ -1,0 +1,72 @@
+"""What the first screen says, one line a fact."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kontrast.data.dataset import Dataset
+from kontrast.runs.model import Model
+
+
+def data(data: Dataset, kinds: Mapping[str, Mapping[str, str]], folder: Path) -> str:
+    """Rows, fields, what is missing, what was set aside."""
+    rows = f"{len(data.ids):,} rows"
+    named = " · ".join(
+        f"{name} ({kind['kind']})" for name, kind in kinds.items() if kind["kind"] not in ("ignore", "meta")
+    )
+    parts = [rows, named]
+    missing = [f"{n:,} without {name}" for name, n in data.missing.items() if n]
+    if missing:
+        parts.append(", ".join(missing))
+    if data.duplicates:
+        parts.append(f"{data.duplicates:,} duplicates")
+    aside = len(data.quarantined)
+    parts.append(f"{aside:,} unreadable set aside: {folder / 'quarantine.csv'}" if aside else "all readable")
+    lines = [" · ".join(parts)]
+    if data.labels is not None:
+        counts = np.unique(data.labels[data.labels != ""], return_counts=True)[1]
+        if len(counts) == 1:
+            lines.append("label: one class only; scores that need classes are left out")
+        elif len(counts):
+            lines.append(f"label: {len(counts)} classes, largest {counts.max() / counts.min():.0f}x smallest")
+    return "\n".join(lines)
+
+
+def split(data: Dataset) -> str:
+    """How many rows train and how many judge."""
+    held_out = int(data.held_out.sum())
+    return f"{len(data.ids) - held_out:,} train · {held_out:,} held out for judging"
+
+
+def number(value: float | None) -> str:
+    """Three digits, no leading zero: .742."""
+    if value is None:
+        return "-"
+    text = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
+def scores(table: Sequence[Mapping[str, Any]]) -> str:
+    """One line a number: trained with its interval, then raw features, the untrained encoder and chance."""
+    rows = [row for row in table if row["trained"]]
+    if not rows:
+        return "none: " + "; ".join(f"{row['name']}: {row['reason']}" for row in table)
+    width = max(len(row["name"]) for row in rows)
+    lines = []
+    for row in rows:
+        trained = row["trained"]
+        beside = [f"raw features {number(row['raw']['value'])}"] if row["raw"] else []
+        beside += [f"untrained {number(row['untrained']['value'])}"] if row["untrained"] else []
+        beside += [f"chance {number(row['chance'])}"] if row["chance"] is not None else []
+        interval = f"[{number(trained['low'])}, {number(trained['high'])}]"
+        lines.append(f"{row['name']:<{width}}  {number(trained['value'])} {interval:<14} {' · '.join(beside)}")
+    return "\n".join(lines)
+
+
+def next_steps(folder: Path, model: Model) -> str:
+    """What to type now."""
+    kinds = [view.name for view in model.experiment.views.values()]
+    query = '"a few words"' if "text" in kinds else "--like FILE"
+    return f"kontrast index {folder}\nkontrast search {folder} {query}\nkontrast report {folder} --open"

@@ -1,0 +1,100 @@
+"""Geometry: how the test rows lie on the sphere: pairs near, the rest spread, no direction unused. N rows, width D."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kontrast.core.bank import Bank
+from kontrast.scoring.evidence import Evidence
+from kontrast.scoring.retrieval import pairs
+from kontrast.scoring.score import Score
+from kontrast.scoring.spaces import Space, present, spaces, unit
+
+
+class Geometry(Score):
+    """Health rather than merit: a collapse shows here whatever the labels, a good value alone proves nothing.
+
+    At most `rows` rows, drawn by a hash of their id.
+    uniformity: log mean exp(-t |x - y|^2) over pairs of rows, 0 if collapsed, about -t * 2 if spread over many
+    dimensions; and, between fields, "one>other alignment": mean |x - y|^2 of a row's two fields, chance that of two
+    rows (Wang, Isola, ICML 2020, equations 1 and 3). effective rank: exp of the entropy of the normalised singular
+    values (Roy, Vetterli, EUSIPCO 2007), 1 if collapsed, at most D.
+    spread: the root of the total variance, 0 if collapsed, 1 if the mean is the centre of the sphere.
+    """
+
+    def __init__(self, *, t: float = 2.0, rows: int = 2000) -> None:
+        self.t, self.rows = t, rows
+
+    def why_not(self, train: Bank, test: Bank) -> str | None:
+        """Too few rows for a shape."""
+        return None if present(test).sum() > 1 else "fewer than two test rows"
+
+    def __call__(self, train: Bank, test: Bank) -> dict[str, Evidence]:
+        """Name -> distance of each row's pair, or the rows themselves."""
+        if self.why_not(train, test) is not None:
+            return {}
+        found = {}
+        for one, other in pairs(test):
+            if list(test.z).index(one) < list(test.z).index(other):  # alignment is the same both ways
+                found[f"{one}>{other} alignment"] = alignment(test, one, other)
+        for space in (s.take(np.arange(min(self.rows, len(s)))) for s in spaces(test) if len(s) > 1):
+            found |= self._shape(space)
+        return found
+
+    def _shape(self, space: Space) -> dict[str, Evidence]:
+        rank = float(min(space.z.shape))
+        everyone = np.arange(len(space))
+        return {
+            space.named("uniformity"): Evidence(
+                (everyone,),
+                uniformity(space.z, self.t),
+                higher_is_better=False,
+                bounds=(-np.inf, 0),
+                field=space.field,
+            ),
+            space.named("effective rank"): Evidence(
+                (space.z,), effective_rank, bounds=(1, rank), field=space.field, draws=20
+            ),
+            space.named("spread"): Evidence((space.z,), spread, bounds=(0, 1), field=space.field),
+        }
+
+
+def alignment(test: Bank, one: str, other: str) -> Evidence:
+    """Squared distance of each row's two fields; chance is its mean over the fields of different rows."""
+    both = test.has(one) & test.has(other)
+    x, y = unit(test.z[one][both]).astype(np.float64), unit(test.z[other][both]).astype(np.float64)
+    distance, n = ((x - y) ** 2).sum(1), len(x)
+    # |x - y|^2 = |x|^2 + |y|^2 - 2xy, summed over all pairs, less the rows' own
+    everyone = n * ((x**2).sum() + (y**2).sum()) - 2 * x.sum(0) @ y.sum(0)
+    chance = float((everyone - distance.sum()) / (n * (n - 1))) if n > 1 else None
+    return Evidence(
+        (distance,), chance=chance, higher_is_better=False, bounds=(0, 4), field=f"{one}>{other}", across=True
+    )
+
+
+def uniformity(z_ND: np.ndarray, t: float) -> Callable[[np.ndarray], float]:
+    """The number as a function of which rows: the kernel of all pairs is computed once, its diagonal left out."""
+    kernel_NN = np.exp(-t * np.maximum(2 - 2 * (z_ND @ z_ND.T), 0))
+    np.fill_diagonal(kernel_NN, 0)
+
+    def of(rows: np.ndarray) -> float:
+        chosen, n = np.zeros(len(z_ND), np.float32), len(rows)
+        chosen[rows] = 1
+        return min(float(np.log((kernel_NN @ chosen) @ chosen.astype(np.float64) / (n * (n - 1)))), 0.0)
+
+    return of
+
+
+def effective_rank(z_ND: np.ndarray) -> float:
+    """Singular values from the smaller Gram matrix in float64: their squares are its eigenvalues."""
+    z = z_ND.astype(np.float64)
+    gram = z.T @ z if z.shape[0] > z.shape[1] else z @ z.T
+    s = np.sqrt(np.maximum(np.linalg.eigvalsh(gram), 0))
+    p = s / s.sum()
+    p = p[p > 1e-7]  # below is the rounding of the Gram matrix, not a direction
+    return float(np.exp(-(p * np.log(p)).sum()))
+
+
+def spread(z_ND: np.ndarray) -> float:
+    """The root of the variance summed over the coordinates."""
+    return float(np.sqrt(z_ND.var(axis=0, dtype=np.float64).sum()))

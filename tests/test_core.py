@@ -1,0 +1,143 @@
+"""The words: draws that depend on nothing but their names, rooms found by walking, experiments that survive JSON, banks that survive disk."""
+
+import inspect
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from kontrast.core import chance, find
+from kontrast.core.bank import Bank
+from kontrast.core.errors import UserError, did_you_mean, needs
+from kontrast.core.experiment import Choice, Experiment, Plan, Source
+
+
+def test_a_row_draws_the_same_numbers_alone_and_in_any_batch():
+    ids = torch.randint(0, 2**62, (512,))
+    u = chance.uniform(chance.key(3, 5, ids, 1), 16)
+    order = torch.randperm(512)
+    assert torch.equal(chance.uniform(chance.key(3, 5, ids[order], 1), 16), u[order])
+    assert torch.equal(chance.uniform(chance.key(3, 5, ids[7:8], 1), 16)[0], u[7])
+
+
+def test_draws_are_uniform_and_independent_over_views_epochs_seeds_and_forks():
+    ids = torch.arange(4096)
+    streams = [chance.key(0, 3, ids, 1), chance.key(0, 3, ids, 2), chance.key(0, 4, ids, 1), chance.key(1, 3, ids, 1)]
+    streams.append(chance.fork(streams[0], 0))
+    u = torch.stack([chance.uniform(s, 1)[:, 0] for s in streams])
+    assert abs(u.mean() - 0.5) < 0.01
+    assert abs(u.var() - 1 / 12) < 0.005
+    assert (torch.corrcoef(u) - torch.eye(len(u))).abs().max() < 0.06
+    n = chance.normal(streams[0], 4)
+    assert abs(n.mean()) < 0.03
+    assert abs(n.std() - 1) < 0.03
+
+
+def test_an_order_is_a_permutation_and_another_one_each_epoch():
+    one, two = chance.permutation(0, 0, 100), chance.permutation(0, 1, 100)
+    assert sorted(one.tolist()) == list(range(100))
+    assert not torch.equal(one, two)
+
+
+def test_every_kind_in_every_room_loads_and_says_what_it_is():
+    rooms = find.rooms()
+    assert {"losses", "kernels", "relations", "methods", "encoders", "modalities", "sources", "scoring", "recipes"} <= set(rooms)
+    for room, kinds in rooms.items():
+        for name, kind in kinds.items():
+            made = find.load(room, name)
+            assert kind.summary.endswith((".", ":")) or len(kind.summary) > 20, kind
+            assert made.__doc__
+            own = vars(made).get("__init__")
+            kinds_of = [p.kind for p in inspect.signature(own).parameters.values()] if own else []
+            assert inspect.Parameter.VAR_KEYWORD not in kinds_of, f"{kind.module} takes **kwargs"
+
+
+def test_a_strangers_class_is_named_by_module_and_name(tmp_path, monkeypatch):
+    (tmp_path / "my_lab.py").write_text("from kontrast.losses.infonce import Infonce\nclass Mine(Infonce):\n    'Mine.'\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert find.load("losses", "my_lab:Mine").__name__ == "Mine"
+    with pytest.raises(UserError, match="cannot load loss 'my_lab:Other'"):
+        find.load("losses", "my_lab:Other")
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "settings", "words"),
+    [
+        ("methods", "simlcr", {}, "no method 'simlcr'; did you mean 'simclr'?"),
+        ("kernels", "cosine", {"temprature": 1}, "kernel 'cosine' has no setting 'temprature'; did you mean 'temperature'?"),
+        ("kernels", "cosine", {"temperature": "warm"}, "temperature='warm' is not float"),
+        ("kernels", "cosine", {"learnable": 1}, "learnable=1 is not bool"),
+    ],
+)
+def test_what_does_not_exist_is_refused_with_the_nearest_name(room, name, settings, words):
+    with pytest.raises(UserError) as error:
+        find.build(room, name, settings)
+    assert words in str(error.value)
+
+
+def test_an_experiment_survives_json_and_refuses_typos():
+    one = Experiment(
+        source=Source("a.csv", {"photo": "image"}),
+        views={"photo": Choice("image", {"size": 32})},
+        encoders={"image": Choice("resnet", {"width": 16})},
+        plan=Plan(minutes=2.5, optimiser=Choice("sgd", {"momentum": 0.5})),
+        scores=(Choice("knn", {"k": 5}),),
+    )
+    assert Experiment.from_json(one.to_json()) == one
+    with pytest.raises(UserError, match="no setting 'bacth'; did you mean 'batch'"):
+        Experiment.from_json('{"plan": {"bacth": 4}}')
+    with pytest.raises(UserError, match="not JSON"):
+        Experiment.from_json("{")
+    assert one.difference(Experiment.from_json(one.to_json().replace("2.5", "3.5"))) == ["plan.minutes: 2.5 -> 3.5"]
+
+
+def test_a_bank_survives_disk_with_missing_rows_labels_and_metadata(tmp_path):
+    z = {"a": np.random.rand(4, 3).astype(np.float32), "b c": np.random.rand(4, 2).astype(np.float32)}
+    z["b c"][2] = np.nan
+    bank = Bank(z, np.array(["x", "y", "z", "ü"]), np.array(["1", "", "2", "1"]), pa.table({"year": [1, 2, None, 4]}), True)
+    bank.save(tmp_path / "deep" / "bank.parquet")
+    again = Bank.load(tmp_path / "deep" / "bank.parquet")
+    for name in z:
+        np.testing.assert_array_equal(again.z[name], z[name])
+    assert again.ids.tolist() == bank.ids.tolist()
+    assert again.labels is not None
+    assert again.labels.tolist() == ["1", "", "2", "1"]
+    assert again.metadata.equals(bank.metadata)
+    assert again.shared
+    assert again.has("b c").tolist() == [True, True, False, True]
+    assert not list(tmp_path.rglob("*.part"))
+    with pytest.raises(UserError, match="no bank at"):
+        Bank.load(tmp_path / "nothing.parquet")
+
+
+def test_messages_name_what_is_near_and_what_to_install():
+    assert did_you_mean("imgae", ["image", "text"]) == "; did you mean 'image'?"
+    with pytest.raises(UserError, match=r"pip install 'kontrast\[search\]'"):
+        needs("no_such_module_here", "search")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["list"]])
+def test_help_and_list_load_nothing_heavy(arguments):
+    code = (
+        "import sys\nfrom kontrast.cli import main\nsys.argv = ['kontrast', *sys.argv[1:]]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print({'torch', 'numpy', 'datasets', 'transformers', 'pyarrow', 'rich'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.stdout
+    assert done.stderr.strip().endswith("set()")
+
+
+@pytest.mark.parametrize("verb", ["", "train", "demo", "embed", "score", "index", "search", "report", "list", "show"])
+def test_every_help_answers_in_half_a_second(verb):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-m", "kontrast", *verb.split(), "--help"], capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0
+    # processor time, not the clock on the wall: another process may have the core
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5

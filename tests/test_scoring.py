@@ -1,0 +1,414 @@
+"""Scoring: every number is what a slow loop in float64 finds, intervals cover, and a judge without one says why."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kontrast.core import find
+from kontrast.core.bank import Bank
+from kontrast.core.errors import UserError
+from kontrast.scoring.clustering import Clustering
+from kontrast.scoring.evidence import Evidence
+from kontrast.scoring.geometry import Geometry, effective_rank
+from kontrast.scoring.judge import judge
+from kontrast.scoring.knn import Knn
+from kontrast.scoring.linear import Linear, folds
+from kontrast.scoring.retrieval import Retrieval
+from kontrast.scoring.spaces import spaces
+
+JUDGES = [Knn(), Linear(strengths=(0.01, 0.1)), Retrieval(), Clustering(), Geometry()]
+
+
+def unit(z):
+    return (z / np.linalg.norm(z, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def bank(z, labels=None, shared=False, prefix="r"):
+    """A bank from one array or from several named ones; rows of zeros are missing."""
+    z = z if isinstance(z, dict) else {"image": z}
+    blocks = {}
+    for name, block in z.items():
+        lost = ~block.any(axis=1)
+        block = unit(np.where(lost[:, None], 1, block))
+        block[lost] = np.nan
+        blocks[name] = block
+    n = len(next(iter(blocks.values())))
+    labels = None if labels is None else np.array([str(one) for one in labels])
+    return Bank(blocks, np.array([f"{prefix}{i}" for i in range(n)]), labels, shared=shared)
+
+
+def blobs(n, classes=4, width=8, noise=0.3, seed=0, prefix="r"):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(classes, size=n)
+    centres = np.random.default_rng(99).normal(size=(classes, width))
+    return bank(centres[y] + noise * rng.normal(size=(n, width)), [f"c{i}" for i in y], prefix=prefix)
+
+
+def several(n, seed=0, prefix="r", shared=True, noise=0.5, missing=True):
+    """Two noisy looks at one thing, some rows without the one or the other, some labels unknown."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(3, size=n)
+    thing = np.random.default_rng(98).normal(size=(3, 6))[y] + rng.normal(size=(n, 6))
+    z = {name: thing + noise * rng.normal(size=thing.shape) for name in ("google", "twitter")}
+    if missing:
+        z["google"][1::7], z["twitter"][2::5] = 0, 0
+    labels = np.where(np.arange(n) % 11 == 3, "", y.astype(str))
+    return bank(z, labels, shared=shared, prefix=prefix)
+
+
+def values(found):
+    return {name: evidence.value for name, evidence in found.items()}
+
+
+# ---- slow loops
+
+
+def slow_knn(train, test, k, temperature):
+    z, right, asked = train.z["image"].astype(np.float64), 0, 0
+    known = [i for i in range(len(train)) if train.labels[i] != ""]
+    k = max(1, min(k, int((len(known) / len({train.labels[i] for i in known})) ** 0.5)))
+    for i in range(len(test)):
+        if test.labels[i] == "":
+            continue
+        near = sorted(((float(z[j] @ test.z["image"][i].astype(np.float64)), j) for j in known), reverse=True)[:k]
+        votes = {}
+        for similarity, j in near:
+            weight = np.exp(similarity / temperature) if temperature else 1
+            votes[train.labels[j]] = votes.get(train.labels[j], 0) + weight
+        best = min(votes, key=lambda label: (-votes[label], label))
+        right, asked = right + (best == test.labels[i]), asked + 1
+    return right / asked
+
+
+def slow_between(test, one, other, ks):
+    a, b = test.z[one].astype(np.float64), test.z[other].astype(np.float64)
+    candidates = [j for j in range(len(test)) if not np.isnan(b[j, 0])]
+    places = [
+        sorted(candidates, key=lambda j: -float(a[i] @ b[j])).index(i) + 1 for i in candidates if not np.isnan(a[i, 0])
+    ]
+    out = {f"{one}>{other} R@{k}": np.mean([place <= k for place in places]) for k in ks}
+    return out | {f"{one}>{other} MRR": np.mean([1 / place for place in places])}
+
+
+def slow_within(test):
+    z = test.whole().astype(np.float64)
+    rows = [i for i in range(len(test)) if test.labels[i] != "" and z[i].any()]
+    whole, at_r = [], []
+    for i in rows:
+        order = sorted((j for j in rows if j != i), key=lambda j: -float(z[i] @ z[j]))
+        same = [test.labels[j] == test.labels[i] for j in order]
+        if not any(same):
+            continue
+        R = sum(same)
+        precision = [sum(same[: p + 1]) / (p + 1) for p in range(len(same))]
+        whole.append(sum(p for p, s in zip(precision, same, strict=True) if s) / R)
+        at_r.append(sum(p for p, s in zip(precision[:R], same[:R], strict=True) if s) / R)
+    return {"mAP": np.mean(whole), "MAP@R": np.mean(at_r)}
+
+
+@pytest.mark.parametrize("temperature", [0.07, 0.0])
+@pytest.mark.parametrize("k", [1, 5, 20])
+def test_knn_is_the_slow_vote(k, temperature):
+    train, test = blobs(90, noise=1.5), blobs(60, noise=1.5, seed=1, prefix="t")
+    train.labels[::9], test.labels[::8] = "", ""
+    found = Knn(k=k, temperature=temperature)(train, test)
+    assert values(found) == {"kNN accuracy": pytest.approx(slow_knn(train, test, k, temperature))}
+
+
+def test_retrieval_between_fields_is_the_slow_sort_over_rows_that_have_the_other():
+    test = several(70)
+    found = values(Retrieval()(test, replace(test, labels=None)))
+    want = slow_between(test, "google", "twitter", (1, 5, 10)) | slow_between(test, "twitter", "google", (1, 5, 10))
+    assert found == pytest.approx(want)
+
+
+def test_retrieval_by_label_is_the_slow_precision():
+    test = several(80)
+    found = values(Retrieval()(test, test))
+    want = slow_within(test)
+    assert {name: found[name] for name in want} == pytest.approx(want)
+
+
+def test_equal_similarities_count_as_random_orders_do_on_average():
+    rng = np.random.default_rng(0)
+    z = np.repeat(rng.normal(size=(5, 4)), [1, 2, 3, 4, 5], axis=0)  # copies tie exactly
+    test = bank({"a": z, "b": z}, shared=True)
+    found = values(Retrieval(ks=(1, 2))(test, test))
+    sizes = np.repeat([1, 2, 3, 4, 5], [1, 2, 3, 4, 5])
+    assert found["a>b R@1"] == pytest.approx(np.mean(1 / sizes))
+    assert found["a>b R@2"] == pytest.approx(np.mean(np.minimum(2 / sizes, 1)))
+    assert found["a>b MRR"] == pytest.approx(np.mean([np.mean(1 / np.arange(1, s + 1)) for s in sizes]))
+
+
+def test_a_collapsed_encoder_scores_chance_even_where_rows_are_sorted_by_class():
+    rng = np.random.default_rng(0)
+    z = np.ones((300, 16)) + 1e-9 * rng.normal(size=(300, 16))
+    y = np.sort(np.arange(300) % 5)
+    test = bank({"a": z, "b": z}, y, shared=True)
+    for name, evidence in Retrieval()(test, test).items():
+        assert evidence.value == pytest.approx(evidence.chance, abs=0.03), name
+    shape = values(Geometry()(test, test))
+    assert shape["uniformity"] == pytest.approx(0, abs=1e-5)
+    assert shape["effective rank"] == pytest.approx(1, abs=1e-2)
+    assert shape["spread"] == pytest.approx(0, abs=1e-3)
+    assert values(Clustering()(test, test)) == pytest.approx({"NMI": 0, "AMI": 0, "ARI": 0}, abs=0.05)
+
+
+def test_a_perfect_encoder_scores_one():
+    y = np.arange(60) % 3
+    train, test = bank(np.eye(3)[y], y), bank(np.eye(3)[y], y, prefix="t")
+    found = {}
+    for score in (Knn(), Linear(), Retrieval(), Clustering()):
+        found |= values(score(train, test))
+    assert found == pytest.approx(
+        dict.fromkeys(("kNN accuracy", "linear accuracy", "mAP", "MAP@R", "NMI", "AMI", "ARI"), 1)
+    )
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(50, 8))
+    same = bank({"a": z, "b": z}, shared=True)
+    assert set(values(Retrieval()(same, same)).values()) == {1.0}
+    assert values(Geometry()(same, same))["a>b alignment"] == pytest.approx(0, abs=1e-9)
+
+
+def test_noise_scores_chance_within_its_interval():
+    rng = np.random.default_rng(3)
+
+    def noise(n, prefix):
+        z = {name: rng.normal(size=(n, 16)) for name in ("a", "b")}
+        return bank(z, rng.choice(["x", "y", "z"], p=[0.5, 0.3, 0.2], size=n), shared=True, prefix=prefix)
+
+    train, test = noise(400, "r"), noise(400, "t")
+    for score in JUDGES:
+        for name, evidence in score(train, test).items():
+            low, high = evidence.interval(level=0.999)
+            assert low <= evidence.value <= high, name
+            # a guess with the classes' shares is worse than always the largest, so accuracies may only lie below
+            if "accuracy" in name:
+                assert low <= evidence.chance, name
+            elif evidence.chance is not None:
+                assert low - 0.01 <= evidence.chance <= high + 0.01, name
+
+
+def test_chance_of_retrieval_is_the_mean_over_random_orders():
+    rng = np.random.default_rng(0)
+    y = rng.choice(3, p=[0.6, 0.3, 0.1], size=25)
+    found = []
+    for _ in range(200):
+        test = bank(rng.normal(size=(25, 12)), y)
+        found.append(Retrieval()(test, test))
+    for name in ("mAP", "MAP@R"):
+        assert np.mean([f[name].value for f in found]) == pytest.approx(found[0][name].chance, abs=0.012)
+
+
+def test_clustering_is_scikit_learns_number_for_its_own_clusters():
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    test = blobs(150, noise=1.2)
+    space = spaces(test)[0]
+    cluster = KMeans(4, n_init=5, random_state=0).fit_predict(space.z)
+    found = values(Clustering()(test, test))
+    assert found["NMI"] == pytest.approx(normalized_mutual_info_score(space.labels, cluster))
+    assert found["ARI"] == pytest.approx(adjusted_rand_score(space.labels, cluster))
+    counts = np.array(
+        [[np.sum((space.labels == label) & (cluster == c)) for c in range(4)] for label in set(space.labels)]
+    )
+    p = counts / counts.sum()
+    entropy = lambda q: -sum(x * np.log(x) for x in q if x > 0)  # noqa: E731
+    shared = entropy(p.sum(0)) + entropy(p.sum(1)) - entropy(p.ravel())
+    assert found["NMI"] == pytest.approx(2 * shared / (entropy(p.sum(0)) + entropy(p.sum(1))))
+
+
+def test_geometry_is_the_slow_loop():
+    test = several(40)
+    found = values(Geometry()(test, test))
+    a = test.z["google"][test.has("google")].astype(np.float64)
+    pairs = [np.exp(-2 * ((x - y) ** 2).sum()) for i, x in enumerate(a) for j, y in enumerate(a) if i != j]
+    assert found["google uniformity"] == pytest.approx(np.log(np.mean(pairs)), abs=1e-5)
+    s = np.linalg.svd(a, compute_uv=False) / np.linalg.svd(a, compute_uv=False).sum()
+    assert found["google effective rank"] == pytest.approx(np.exp(-(s * np.log(s)).sum()), abs=1e-5)
+    assert found["google spread"] == pytest.approx(np.sqrt(1 - (a.mean(0) ** 2).sum()), abs=1e-5)
+    both = test.has("google") & test.has("twitter")
+    x, y = test.z["google"][both].astype(np.float64), test.z["twitter"][both].astype(np.float64)
+    alignment = Geometry()(test, test)["google>twitter alignment"]
+    assert alignment.value == pytest.approx(np.mean([((p - q) ** 2).sum() for p, q in zip(x, y, strict=True)]))
+    others = [((p - q) ** 2).sum() for i, p in enumerate(x) for j, q in enumerate(y) if i != j]
+    assert alignment.chance == pytest.approx(np.mean(others))
+
+
+def test_effective_rank_knows_how_many_directions_are_used():
+    rng = np.random.default_rng(0)
+    flat = np.linalg.qr(rng.normal(size=(200, 5)))[0] @ np.linalg.qr(rng.normal(size=(32, 5)))[0].T
+    assert effective_rank(flat) == pytest.approx(5, abs=1e-3)
+    assert effective_rank(flat.T) == pytest.approx(5, abs=1e-3)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**31), st.booleans())
+def test_the_order_of_rows_changes_nothing(seed, shared):
+    rng = np.random.default_rng(seed)
+    train, test = several(60, shared=shared), several(50, seed=1, prefix="t", shared=shared)
+    other_train, other_test = train.take(rng.permutation(60)), test.take(rng.permutation(50))
+    for score in JUDGES:
+        assert values(score(other_train, other_test)) == pytest.approx(values(score(train, test)), abs=1e-5), score
+
+
+def test_the_probe_holds_out_rows_of_every_class_that_has_two():
+    y = np.array([0, 0, 0, 1, 2, 2, 0, 0, 0])
+    assert folds(y).tolist() == [0, 1, 2, -1, 0, 1, 3, 4, 0]
+
+
+def test_the_probe_never_looks_at_test_labels_and_repeats_itself():
+    train, test = blobs(80, noise=1.5), blobs(60, noise=1.5, seed=1, prefix="t")
+    right = Linear()(train, test)["linear accuracy"].arrays[0]
+    again = Linear()(train, test)["linear accuracy"].arrays[0]
+    np.testing.assert_array_equal(right, again)
+    half = replace(test, labels=np.where(np.arange(60) < 30, test.labels, ""))
+    kept = np.isin(spaces(test)[0].ids, half.ids[:30])
+    np.testing.assert_array_equal(Linear()(train, half)["linear accuracy"].arrays[0], right[kept])
+
+
+def test_the_probe_picks_a_strong_ridge_where_noise_abounds():
+    """20 rows of 2 classes in 200 dimensions: the choice is made on train rows, works, and warns of nothing."""
+    train, test = blobs(20, 2, 200, 1.0), blobs(200, 2, 200, 1.0, seed=1, prefix="t")
+    assert Linear()(train, test)["linear accuracy"].value > 0.95
+    assert Knn()(train, test)["kNN accuracy"].value > 0.95
+
+
+def test_a_test_label_that_train_lacks_is_a_miss():
+    train = bank(np.eye(3)[[0, 0, 1, 1]], ["a", "a", "b", "b"])
+    test = bank(np.eye(3)[[0, 1, 2]], ["a", "b", "new"], prefix="t")
+    for score in (Knn(), Linear()):
+        (evidence,) = score(train, test).values()
+        assert evidence.value == pytest.approx(2 / 3)
+
+
+def test_fields_are_judged_each_and_whole_over_the_rows_that_have_them():
+    train, test = several(60), several(50, seed=1, prefix="t")
+    found = Knn()(train, test)
+    assert {name: e.field for name, e in found.items()} == {
+        "kNN accuracy": None,
+        "google kNN accuracy": "google",
+        "twitter kNN accuracy": "twitter",
+    }
+    known = test.labels != ""
+    assert len(found["google kNN accuracy"]) == (test.has("google") & known).sum()
+    assert len(found["kNN accuracy"]) == ((test.has("google") | test.has("twitter")) & known).sum()
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"), [(None, "no labels"), (["a"] * 30, "one class only"), ([""] * 30, "no labelled")]
+)
+def test_a_judge_that_cannot_judge_says_why(labels, reason):
+    test = bank(np.random.default_rng(0).normal(size=(30, 4)), labels)
+    for score in (Knn(), Linear(), Retrieval(), Clustering()):
+        assert score(test, test) == {}
+        assert reason in score.why_not(test, test)
+    assert Geometry().why_not(test, test) is None
+    assert len(Geometry()(test, test)) == 3
+    assert Geometry().why_not(test, test.take(np.arange(1))) == "fewer than two test rows"
+
+
+@pytest.mark.parametrize("score", JUDGES, ids=lambda s: type(s).__name__)
+def test_a_judge_finds_nothing_exactly_where_it_has_a_reason(score):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(12, 4))
+    gone = z.copy()
+    gone[:6] = 0
+    for labels in (None, ["a"] * 12, [""] * 12, list("aaaaaabbbbbb"), list("abcdefghijkl"), ["a"] + [""] * 11):
+        for fields in ({"x": z}, {"x": gone}, {"x": z, "y": gone}, {"x": gone, "y": z[:, :3]}, {"x": z * 0}):
+            test = bank(fields, labels)
+            assert (score(test, test) == {}) == (score.why_not(test, test) is not None), (labels, list(fields))
+
+
+def test_an_interval_covers_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    means = [Evidence((rng.random(150) < 0.7,)).interval(seed=i) for i in range(200)]
+    assert 0.9 <= np.mean([low <= 0.7 <= high for low, high in means]) <= 0.99
+
+    def correlation(x, y):
+        return np.corrcoef(x, y)[0, 1]
+
+    covered, widths, found = [], [], []
+    for i in range(200):
+        x = rng.normal(size=150)
+        evidence = Evidence((x, 0.5 * x + np.sqrt(0.75) * rng.normal(size=150)), correlation)
+        low, high = evidence.interval(seed=i)
+        covered.append(low <= 0.5 <= high)
+        widths.append(high - low)
+        found.append(evidence.value)
+    assert 0.9 <= np.mean(covered) <= 0.99
+    assert np.mean(widths) == pytest.approx(2 * 1.96 * np.std(found), rel=0.15)
+
+
+def test_an_interval_repeats_for_a_seed_and_narrows_with_rows():
+    rng = np.random.default_rng(0)
+    few, many = Evidence((rng.random(50),)), Evidence((rng.random(5000),))
+    assert few.interval(seed=3) == few.interval(seed=3) != few.interval(seed=4)
+    assert np.ptp(many.interval()) < np.ptp(few.interval()) / 5
+    assert np.isnan(Evidence((np.ones(1),)).interval()).all()
+
+
+def three(shared=True):
+    raw = (several(60, shared=False, noise=2), several(50, seed=1, prefix="t", shared=False, noise=2))
+    trained = (several(60, shared=shared), several(50, seed=1, prefix="t", shared=shared))
+    return {"trained": trained, "untrained": trained, "raw": raw}
+
+
+def test_the_table_sets_trained_beside_raw_and_untrained_and_is_json():
+    table = judge(JUDGES, three(), seed=1)
+    assert json.loads(json.dumps(table, allow_nan=False)) == table
+    by_name = {row["name"]: row for row in table}
+    row = by_name["google>twitter R@1"]
+    assert (row["score"], row["field"], row["higher_is_better"], row["reason"]) == (
+        "retrieval",
+        "google>twitter",
+        True,
+        None,
+    )
+    assert row["chance"] == pytest.approx(1 / 40)
+    assert row["trained"] == row["untrained"]
+    assert row["raw"]["value"] < row["trained"]["value"]
+    assert row["raw"]["low"] <= row["raw"]["value"] <= row["raw"]["high"]
+    assert by_name["google>twitter alignment"]["higher_is_better"] is False
+    assert len(by_name) == len(table)
+    again = judge(JUDGES[2:3], three(), seed=1)
+    assert again == [row for row in table if row["score"] == "retrieval"]
+
+
+def test_raw_features_of_another_width_have_no_number_between_fields():
+    banks = three()
+    banks["raw"] = tuple(replace(b, z={**b.z, "twitter": b.z["twitter"][:, :4]}) for b in banks["raw"])
+    table = {row["name"]: row for row in judge([Retrieval()], banks)}
+    assert table["google>twitter R@1"]["raw"] is None
+    assert table["mAP"]["raw"] is not None
+
+
+def test_fields_of_a_trained_encoder_are_compared_only_in_one_space():
+    assert [row["name"] for row in judge([Retrieval()], three(shared=False))] == ["mAP", "MAP@R"]
+    unlabelled = {which: tuple(replace(b, labels=None) for b in pair) for which, pair in three(shared=False).items()}
+    (row,) = judge([Retrieval()], unlabelled)
+    assert (row["reason"], row["trained"]) == ("the fields do not share one space", None)
+
+
+def test_the_table_says_why_a_judge_does_not_apply():
+    test = bank(np.random.default_rng(0).normal(size=(30, 4)), ["a"] * 30)
+    (row,) = judge([Clustering()], {"trained": (test, test)})
+    assert (row["name"], row["reason"], row["rows"], row["trained"]) == ("clustering", "one class only", 30, None)
+
+
+def test_banks_that_do_not_fit_are_refused_in_words():
+    test = bank(np.eye(3))
+    with pytest.raises(UserError, match="expected 'trained'"):
+        judge(JUDGES, {"raw": (test, test)})
+    with pytest.raises(UserError, match="train has image, test has text"):
+        judge(JUDGES, {"trained": (test, replace(test, z={"text": test.z["image"]}))})
+
+
+def test_the_folder_lists_the_judges():
+    assert set(find.rooms()["scoring"]) == {"knn", "linear", "retrieval", "clustering", "geometry"}
+    assert isinstance(find.build("scoring", "retrieval", {"ks": [1, 3]}), Retrieval)

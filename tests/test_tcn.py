@@ -1,0 +1,102 @@
+"""The temporal convolutional network: padding and neighbours change nothing, gaps are no values, any length passes."""
+
+import math
+
+import pytest
+import torch
+
+from kontrast.core import find
+from kontrast.core.errors import UserError
+from kontrast.encoders.tcn import Tcn
+
+
+@pytest.fixture(params=[30, 100, 700], ids=lambda length: f"length {length}")
+def network(request):
+    torch.manual_seed(0)
+    return Tcn(channels=2, length=request.param, hidden=16, out=24).eval(), torch.randn(3, 2, request.param)
+
+
+def padded(x, more):
+    return torch.nn.functional.pad(x, (0, more), value=math.nan)
+
+
+def test_features_have_the_promised_width(network):
+    encoder, x = network
+    assert encoder(x).shape == (3, encoder.width) == (3, 48)
+
+
+@pytest.mark.parametrize("more", [1, 2, 5, 64])
+def test_padding_changes_nothing(network, more):
+    encoder, x = network
+    torch.testing.assert_close(encoder(padded(x, more)), encoder(x), atol=1e-5, rtol=0)
+
+
+def test_a_row_does_not_depend_on_the_rows_beside_it(network):
+    encoder, x = network
+    shorter = x[:1, :, :17]
+    beside = torch.cat((padded(shorter, x.shape[-1] - 17), x))
+    torch.testing.assert_close(encoder(beside)[:1], encoder(shorter), atol=1e-5, rtol=0)
+
+
+def test_a_gap_is_not_a_zero(network):
+    encoder, x = network
+    gap, zero = x.clone(), x.clone()
+    gap[:, :, 5:12], zero[:, :, 5:12] = math.nan, 0.0
+    assert (encoder(gap) - encoder(zero)).abs().max() > 1e-3
+
+
+def test_one_channel_may_be_missing_alone(network):
+    encoder, x = network
+    x[:, 1] = math.nan
+    assert encoder(x).isfinite().all()
+
+
+def test_a_row_of_nothing_gives_zeros(network):
+    encoder, x = network
+    assert not encoder(torch.full_like(x, math.nan)).any()
+
+
+def test_every_length_passes(network):
+    encoder, _ = network
+    for steps in (1, 2, 3, 1000):
+        assert encoder(torch.randn(2, 2, steps)).isfinite().all()
+
+
+def test_the_order_of_time_matters(network):
+    encoder, x = network
+    assert (encoder(x) - encoder(x.flip(-1))).abs().max() > 1e-3
+
+
+def test_gradients_are_finite_and_reach_every_weight(network):
+    encoder, x = network
+    x[0, :, 4:9] = math.nan
+    x[1, :, 20:] = math.nan
+    x[2] = math.nan
+    encoder(x).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in encoder.parameters())
+
+
+def test_the_middle_of_the_longest_row_sees_all_of_it():
+    torch.manual_seed(0)
+    encoder = Tcn(length=128, hidden=8, out=8)
+    h = torch.zeros(1, 8, 128, requires_grad=True)
+    x, inside = h, torch.ones(1, 1, 128)
+    for block in encoder.blocks:
+        x = block(x, inside)
+    x[0, :, 64].square().sum().backward()
+    assert (h.grad[0].abs().sum(0) > 0).all()
+
+
+def test_long_rows_are_strided_to_at_most_128_instants():
+    assert [Tcn(length=length).stride for length in (15, 128, 129, 512, 3000)] == [1, 1, 2, 4, 24]
+
+
+def test_facts_of_a_series_fill_the_signature():
+    built = find.build("encoders", "tcn", {"hidden": 8}, {"channels": 3, "length": 40, "vocabulary": 7})
+    assert built.stem.weight.shape == (8, 6, 3)
+
+
+@pytest.mark.parametrize("settings", [{"hidden": 0}, {"out": 0}, {"depth": 0}, {"stride": -1}])
+def test_nonsense_is_refused_in_words(settings):
+    with pytest.raises(UserError, match=next(iter(settings))):
+        Tcn(**settings)
