@@ -125,7 +125,7 @@ def test_the_share_held_out_is_about_what_was_asked_and_depends_on_id_and_seed_a
 
 
 def test_a_given_split_is_kept_and_validation_is_held_out_only_without_a_test(tmp_path):
-    rows = dict(text=some(6))
+    rows = {"text": some(6)}
     data = make(tmp_path, frame(**rows, split=["train", "train", "Test", "val", "train", "test"]), TEXT)
     assert data.held_out.tolist() == [False, False, True, False, False, True]
     data = make(tmp_path, frame(**rows, split=["train", "train", "dev", "val", "train", "train"]), TEXT)
@@ -151,6 +151,22 @@ def test_a_caption_that_half_the_rows_share_does_not_bind_them_together(tmp_path
     views = {"text": ("text", Words), "stock": ("text", Words)}
     data = make(tmp_path, frame(text=some(500), stock=["one", "two"] * 250), views)
     assert 0.1 < data.held_out.mean() < 0.3
+
+
+def test_strange_split_words_and_lists_as_labels_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"column 'split' says 'fold 3'; expected train, test or validation"):
+        make(tmp_path, frame(text=some(3), split=["train", "test", "fold 3"]), TEXT)
+    with pytest.raises(UserError, match=r"label column holds lists"):
+        make(tmp_path, frame(text=some(2), label=[["a", "b"], ["c"]]), TEXT)
+
+
+def test_a_cache_written_by_another_process_meanwhile_is_kept(tmp_path):
+    target = tmp_path / "x"
+    with disk.replacing(target) as part:
+        part.mkdir()
+        target.mkdir()
+        (target / "theirs").touch()
+    assert [p.name for p in tmp_path.rglob("*")] == ["x", "theirs"]
 
 
 def test_fit_sees_training_rows_only(tmp_path):
@@ -247,7 +263,7 @@ def test_a_cache_that_does_not_fit_is_left_out_and_rows_are_decoded_on_demand(tm
     views = {"text": ("text", Words), "x": ("series", Numbers)}
     texts: list = some(30)
     texts[4], texts[8] = None, "broken"
-    columns = dict(text=texts, x=[[i, i + 1.0] for i in range(30)])
+    columns = {"text": texts, "x": [[i, i + 1.0] for i in range(30)]}
     kept = make(tmp_path / "a", frame(**columns), views, quarantine=0.1)
     lean = make(tmp_path / "b", frame(**columns), views, quarantine=0.1, limit=10)
     assert not list((tmp_path / "b").rglob("values.bin"))
@@ -263,7 +279,7 @@ def test_a_full_disk_is_told_in_words_and_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Writer, "append", full)
-    with pytest.raises(UserError, match="disk is full: the cache in .* needs about .* are free there"):
+    with pytest.raises(UserError, match=r"disk is full: the cache in .* needs about .* are free there"):
         make(tmp_path, frame(text=some()), TEXT)
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
@@ -304,7 +320,7 @@ def test_a_single_class_is_noted(tmp_path):
 def test_one_row_and_no_view_and_flat_series_are_refused(tmp_path):
     with pytest.raises(UserError, match="one row to train on"):
         make(tmp_path, frame(text=["alone"]), TEXT, held_out=0.0)
-    with pytest.raises(UserError, match="no column to learn from.*a: meta"):
+    with pytest.raises(UserError, match=r"no column to learn from.*a: meta"):
         make(tmp_path, frame(a=[1, 2]), {})
     with pytest.raises(UserError, match="no series changes over time"):
         make(tmp_path, frame(x=np.full((10, 5), 3.0)), {"x": ("series", Numbers)})

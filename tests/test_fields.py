@@ -123,7 +123,7 @@ def test_ids_and_splits():
 
 
 def test_the_user_has_the_last_word():
-    columns = dict(text=WORDS, mood=FEW, place=FEW, label=FEW)
+    columns = {"text": WORDS, "mood": FEW, "place": FEW, "label": FEW}
     assert kinds(**columns, said={"mood": "text", "text": "ignore"}) == {
         "text": "ignore",
         "mood": "text",

@@ -21,7 +21,7 @@ def _one_thread():
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [16, 32, 64])
 def test_resnet_gives_its_width_for_every_small_size(channels, size):
-    net = Resnet(channels=channels)
+    net = Resnet(channels=channels, size=size)
     z = net(torch.randn(2, channels, size, size))
     assert z.shape == (2, net.width)
     z.square().mean().backward()
@@ -29,7 +29,7 @@ def test_resnet_gives_its_width_for_every_small_size(channels, size):
 
 
 def test_resnet_takes_sizes_that_are_no_power_of_two():
-    assert Resnet(channels=3)(torch.randn(2, 3, 40, 40)).shape[0] == 2
+    assert Resnet(channels=3, size=40)(torch.randn(2, 3, 40, 40)).shape[0] == 2
 
 
 @pytest.mark.parametrize("make", [lambda: Resnet(channels=3), lambda: Timm(model=SMALL, size=32)])
@@ -49,7 +49,7 @@ def test_resnet_learns_to_tell_two_textures():
     x = torch.randn(64, 1, 16, 16)
     y = torch.arange(64) % 2
     x[y == 1] = torch.nn.functional.avg_pool2d(x[y == 1], 3, 1, 1) * 3
-    net = Resnet(channels=1, base=8)
+    net = Resnet(channels=1, size=16, base=8)
     out = torch.nn.Linear(net.width, 2)
     adam = torch.optim.AdamW([*net.parameters(), *out.parameters()], 1e-2)
     for _ in range(15):
@@ -141,3 +141,21 @@ def test_timm_without_a_network_says_what_to_do(monkeypatch):
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", offline)
     with pytest.raises(UserError, match=r"set weights='path/to/model\.safetensors'"):
         Timm(model=SMALL, pretrained=True)
+
+
+def test_resnet_with_a_grid_knows_where_things_are():
+    x = torch.zeros(1, 1, 32, 32)
+    x[..., :16, :16] = torch.randn(16, 16)
+    moved = x.roll((16, 16), (2, 3))
+    far = {}
+    for grid in (1, 2):
+        torch.manual_seed(0)
+        net = Resnet(channels=1, grid=grid).eval()
+        with torch.no_grad():
+            far[grid] = torch.nn.functional.cosine_similarity(net(x) - net(x * 0), net(moved) - net(x * 0)).item()
+    assert far[2] < far[1] - 0.1
+
+
+def test_resnet_refuses_nothing_of_something():
+    with pytest.raises(UserError, match="blocks=0"):
+        Resnet(channels=1, blocks=0)

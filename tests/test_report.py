@@ -181,6 +181,18 @@ def test_scores_that_are_not_clear_are_named():
     assert "1 of 2 scores are clear of their baselines; not so: linear accuracy." in headline({}, rows).reason
 
 
+def test_a_number_that_only_describes_is_neither_counted_nor_called_better():
+    rows = [score(0.7, 0.4, 0.5), score(70.0, 20.0, 5.0, name="effective rank", chance=None)]
+    assert "effective rank" not in headline({}, rows).reason
+    assert "scores are clear" not in headline({}, rows).reason
+    assert page(story(scores=rows)).count("trained is higher") == 2
+
+
+def test_the_headline_is_of_the_leading_judge_and_not_of_the_best_number():
+    rows = [score(0.9, 0.1, 0.1, name="ARI", score="clustering"), score(0.5, 0.4, 0.5, score="knn")]
+    assert headline({}, rows).claim == "Training added nothing that can be measured"
+
+
 def test_a_collapse_stands_above_any_score():
     words = headline({"state": "collapsed", "words": "all rows embed alike"}, [score(0.9, 0.1, 0.1)])
     assert words[:2] == ("bad", "It collapsed")

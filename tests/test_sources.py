@@ -105,7 +105,7 @@ def test_csv_refusals_name_the_place(tmp_path, text, message):
 
 def test_text_that_is_not_utf8_says_how_to_convert(tmp_path):
     (tmp_path / "a.csv").write_bytes("name,n\nJosé,1\n".encode("latin1"))
-    with pytest.raises(UserError, match="not UTF-8.*iconv"):
+    with pytest.raises(UserError, match=r"not UTF-8.*iconv"):
         open_frame(tmp_path / "a.csv", cache=None)
     (tmp_path / "a.jsonl").write_bytes('{"a": "José"}\n'.encode("latin1"))
     with pytest.raises(UserError, match="not UTF-8"):
@@ -369,7 +369,7 @@ def test_what_cannot_be_rows_is_refused_in_words(data, message):
 
 
 def test_empty_folder_and_unknown_suffix_say_what_is_expected(tmp_path):
-    with pytest.raises(UserError, match="it is empty.*a folder of images"):
+    with pytest.raises(UserError, match=r"it is empty.*a folder of images"):
         open_frame(tmp_path, cache=None)
     with pytest.raises(UserError, match=r"suffix '.xlsx'\); expected .*CSV"):
         open_frame(write(tmp_path / "a.xlsx", "x"), cache=None)

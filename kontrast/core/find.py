@@ -128,7 +128,7 @@ def _kind(path: Path) -> Kind | None:
     for node in tree.body:
         named = isinstance(node, ast.ClassDef) and node.name.lower() == wanted and not _abstract(node)
         recipe = isinstance(node, ast.FunctionDef) and node.name == "experiment"
-        if named or recipe:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and (named or recipe):
             module = ".".join(("kontrast", *path.relative_to(HOUSE).with_suffix("").parts))
             summary = (ast.get_docstring(tree) or "").split("\n")[0]
             return Kind(path.parent.name, path.stem, module, node.name, summary)

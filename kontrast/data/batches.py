@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +81,7 @@ class Reader:
         return Batch(views, keys)
 
 
-def ahead(reader: Reader, order: Order, start: int, rank: int = 0, world: int = 1, depth: int = 3) -> Iterator[Batch]:
+def ahead(reader: Reader, order: Order, start: int, rank: int = 0, world: int = 1, depth: int = 3) -> Generator[Batch]:
     """The batches of step `start`, `start + 1`, ... without end, read by a thread while the last one is trained on."""
     slots: queue.Queue[Batch | BaseException] = queue.Queue(depth)
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""Cells of a column as Python values or arrays, without touching the rest of a column that may be larger than memory."""
+"""Cells of a column as Python values or arrays, without touching the rest of it, which may be larger than memory."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +12,8 @@ import pyarrow.types as kinds
 def read_cells(column: pa.ChunkedArray | np.ndarray, rows: Sequence[int] | np.ndarray) -> list[Any]:
     """Those cells; lists of numbers as arrays, None where there is nothing.
 
-    Each chunk is taken from by itself: `ChunkedArray.take` joins all chunks first, 7 s and the whole column in memory for three cells of a
-    memory-mapped gigabyte (pyarrow 26).
+    Each chunk is taken from by itself: `ChunkedArray.take` joins all chunks first, 7 s and the whole column in memory
+    for three cells of a memory-mapped gigabyte (pyarrow 26).
     """
     if isinstance(column, np.ndarray):
         return [column[i] for i in rows]
@@ -65,7 +65,9 @@ def _values(array: pa.Array) -> list[Any]:
 
 
 def _arrays(array: pa.Array) -> list[Any]:
-    """A list array as one numpy array a cell (nested lists: stacked where they are equal, else left as lists); a null inside is NaN."""
+    """A list array as one numpy array a cell (nested lists: stacked where they are equal, else left as lists); a null
+    inside is NaN.
+    """
     lengths = pc.call_function("list_value_length", [array]).fill_null(0).to_numpy(zero_copy_only=False)
     ends = np.cumsum(lengths)
     flat = array.flatten()

@@ -13,7 +13,9 @@ from kontrast.data.frame import Column, Frame
 
 
 def frame_of(values: Mapping[str, Any], name: str, folder: Path | None = None) -> Frame:
-    """Columns of equal length as a Frame; relative paths in them are relative to the working folder where none is named."""
+    """Columns of equal length as a Frame; relative paths in them are relative to the working folder where none is
+    named.
+    """
     columns = {str(key): column(value, f"{name}, column '{key}'") for key, value in values.items()}
     lengths = {key: len(value) for key, value in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -31,7 +33,9 @@ def frame_of_table(table: pa.Table, name: str, folder: Path) -> Frame:
 
 
 def column(values: Any, who: str) -> Column:
-    """One column from a list, tuple, array, tensor, Arrow array or anything that numpy reads; `who` begins the messages."""
+    """One column from a list, tuple, array, tensor, Arrow array or anything that numpy reads; `who` begins the
+    messages.
+    """
     if isinstance(values, pa.Array):
         values = pa.chunked_array([values])
     if isinstance(values, pa.ChunkedArray):

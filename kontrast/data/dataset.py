@@ -34,11 +34,12 @@ class TooManyUnreadable(UserError):
 class Dataset:
     """N usable rows, in the order of the source.
 
-    ids: (N,) distinct strings; keys: (N,) int64, their 63-bit hashes. labels: (N,) strings, "" where unknown, None where there is no label
-    column. stores: field -> what is cached of it. content: field -> (N,) int64, equal where the cached content is, negative and different
-    in rows without the field. metadata: the plain and text columns. held_out: (N,) bool, rows kept for judging. quarantined: rows set aside
-    as (row in the source, id, field, reason). fingerprint: for data.json. missing: field -> rows without it. duplicates: rows that repeat
-    an earlier one in every field. notes: what the user should know, in sentences.
+    ids: (N,) distinct strings; keys: (N,) int64, their 63-bit hashes. labels: (N,) strings, "" where unknown, None
+    where there is no label column. stores: field -> what is cached of it. content: field -> (N,) int64, equal where
+    the cached content is, negative and different in rows without the field. metadata: the plain and text columns.
+    held_out: (N,) bool, rows kept for judging. quarantined: rows set aside as (row in the source, id, field, reason).
+    fingerprint: for data.json. missing: field -> rows without it. duplicates: rows that repeat an earlier one in
+    every field. notes: what the user should know, in sentences.
     """
 
     name: str
@@ -73,11 +74,13 @@ def prepare(
 ) -> Dataset:
     """Split, fit, read and cache all rows.
 
-    modalities: field -> modality, for every field that is to be seen; fitted here to a sample of the training rows where `fit`, else
-    restored before. progress: called with (rows done, rows in all). limit: most bytes of the cache, None for half of the free disk.
+    modalities: field -> modality, for every field that is to be seen; fitted here to a sample of the training rows
+    where `fit`, else restored before. progress: called with (rows done, rows in all). limit: most bytes of the cache,
+    None for half of the free disk.
 
-    Rows go to the held-out side as the split column says, else by hash of (seed, id), so that added rows move no other; rows with equal
-    content in a field go to one side. The few fitted ones that this moves across told `fit` only of sizes, words and scale.
+    Rows go to the held-out side as the split column says, else by hash of (seed, id), so that added rows move no
+    other; rows with equal content in a field go to one side. The few fitted ones that this moves across told `fit`
+    only of sizes, words and scale.
     """
     if not modalities:
         raise UserError(_no_view(frame, fields))
@@ -159,7 +162,11 @@ def _ids(frame: Frame, fields: Mapping[str, Field], notes: list[str]) -> np.ndar
 
 def _said(frame: Frame, fields: Mapping[str, Field]) -> np.ndarray | None:
     column = next((name for name, field in fields.items() if field.kind == "split"), None)
-    return None if column is None else split.given(frame.cells(column, range(len(frame))))
+    return (
+        None
+        if column is None
+        else split.given(frame.cells(column, range(len(frame))), f"{frame.name}, column '{column}'")
+    )
 
 
 def _accept(frame: Frame, quarantined: Sequence[Quarantined], share: float) -> None:
@@ -171,25 +178,24 @@ def _accept(frame: Frame, quarantined: Sequence[Quarantined], share: float) -> N
     )
     enough = -(-100 * len(quarantined) // len(frame)) / 100
     raise TooManyUnreadable(
-        f"{frame.name}: {len(quarantined)} of {len(frame)} rows cannot be used, more than the accepted {share:.3g} of them "
-        f"({int(share * len(frame))} rows). The first: {first}. Mend them, or set them aside with --quarantine {enough:g}.",
+        f"{frame.name}: {len(quarantined)} of {len(frame)} rows cannot be used, more than the accepted share of "
+        f"{share:.3g} ({int(share * len(frame))} rows). The first: {first}. "
+        f"Mend them, or set them aside with --quarantine {enough:g}.",
         quarantined,
     )
 
 
 def _sides(held_out: np.ndarray, keys: np.ndarray, packed: Packing, said: bool, notes: list[str]) -> np.ndarray:
     """The split of the usable rows, twins on one side where it is ours to decide."""
-    if said:
-        twins = split.twins(held_out, packed.content)
-        if twins:
-            notes.append(
-                f"{twins} held-out rows have the same content as a training row in some field; the split is the data's own."
-            )
-        return held_out
-    held_out = split.together(held_out, keys, packed.content)
-    if len(held_out) >= 2 > (~held_out).sum():
+    if not said:
+        held_out = split.together(held_out, keys, packed.content)
+    if not said and len(held_out) >= 2 > (~held_out).sum():
         notes.append("so few rows that all are trained on; none are held out.")
         return np.zeros_like(held_out)
+    twins = split.twins(held_out, packed.content)
+    if twins:
+        why = "the split is the data's own" if said else "too many rows share it to keep them on one side"
+        notes.append(f"{twins} held-out rows have the same content as a training row in some field; {why}.")
     return held_out
 
 
@@ -222,6 +228,8 @@ def _labels(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray, notes: 
 
 def _label(cell: Any) -> str:
     """3.0 is the class 3; None and NaN are unknown."""
+    if isinstance(cell, np.ndarray | list | dict):
+        raise UserError(f"the label column holds lists or records ({str(cell)[:60]}); expected one class a row.")
     if cell is None or cell != cell:
         return ""
     if isinstance(cell, float) and cell.is_integer():
@@ -230,7 +238,9 @@ def _label(cell: Any) -> str:
 
 
 def _metadata(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray) -> pa.Table:
-    """Plain and text columns of the usable rows; the first of several texts. Columns stay memory-mapped where no row was set aside."""
+    """Plain and text columns of the usable rows; the first of several texts. Columns stay memory-mapped where no row
+    was set aside.
+    """
     columns: dict[str, Any] = {}
     for name, field in fields.items():
         column = frame.columns[name]

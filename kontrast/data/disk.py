@@ -1,4 +1,6 @@
-"""Writing beside and renaming, so that no half-written file is ever found; a full disk is told in words and leaves nothing behind."""
+"""Writing beside and renaming, so that no half-written file is ever found; a full disk is told in words and leaves
+nothing behind.
+"""
 
 import errno
 import os
@@ -14,6 +16,8 @@ from kontrast.core.errors import UserError
 def replacing(target: Path, *, needed: int = 0) -> Iterator[Path]:
     """A path beside `target` to write a file or a folder to; it takes the place of `target` when the block ends well.
 
+    A folder that is there by then stays: the names of caches tell all that is in them, so that it holds the same.
+
     needed: bytes that will be written, as far as known, for the message on a full disk.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -21,10 +25,11 @@ def replacing(target: Path, *, needed: int = 0) -> Iterator[Path]:
     _remove(part)
     try:
         yield part
-        if part.is_dir():
-            _remove(target)  # a folder cannot replace one that has something in it
-        os.replace(part, target)
+        if not (part.is_dir() and target.is_dir()):  # else another process was faster; what it wrote is as good
+            os.replace(part, target)
     except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and target.is_dir():  # between the two lines above
+            return
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         _remove(part)  # first, so that what was written counts as free again

@@ -33,7 +33,9 @@ _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b
 
 @dataclass(frozen=True)
 class Field:
-    """What a column is taken for, one of `kontrast.core.experiment.Kinds`, and the reason in words that a user understands."""
+    """What a column is taken for, one of `kontrast.core.experiment.Kinds`, and the reason in words that a user
+    understands.
+    """
 
     kind: str
     why: str
@@ -198,7 +200,9 @@ def _of_strings(name: str, column: pa.ChunkedArray, cells: list[str], folder: Pa
 
 
 def _of_words(name: str, column: pa.ChunkedArray, cells: list[str]) -> Field:
-    """Strings that are neither files, parts of a split, addresses nor dates: by how many are distinct, and how long they are."""
+    """Strings that are neither files, parts of a split, addresses nor dates: by how many are distinct, and how long
+    they are.
+    """
     some = len(set(cells))
     # All of a long column is only counted where the sample repeats itself.
     repeats = some < 0.9 * len(cells) or len(cells) < 40

@@ -39,7 +39,7 @@ def text(*parts: str | bytes) -> str:
 
 
 def of_column(column: Column, folder: Path) -> str:
-    """Of a column before it is read: its values, and size and time of change of every file that a string of it names."""
+    """Of a column before it is read: its values, and size and time of change of every file that it names."""
     hashed = hashlib.blake2b(digest_size=12)
     hashed.update(str(column.dtype if isinstance(column, np.ndarray) else column.type).encode())
     files = not isinstance(column, np.ndarray) and _names_files(column.slice(0, 100), folder)
@@ -69,7 +69,9 @@ def of_dataset(
     contents: Mapping[str, np.ndarray],
     kinds: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What data.json keeps: rows, fields and hashes that are equal where ids, labels, split and every cached value are."""
+    """What data.json keeps: rows, fields and hashes that are equal where ids, labels, split and every cached value
+    are.
+    """
     fields = {
         name: {
             "kind": kinds[name],

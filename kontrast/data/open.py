@@ -12,8 +12,8 @@ from kontrast.data.source import SourceReader
 def open_frame(data: object, *, cache: Path | None) -> Frame:
     """Rows from a path (a file, a folder, a stem of files) or a Python object; see `sources/` for the kinds there are.
 
-    cache: folder in which tables are kept memory-mapped; None holds them in memory. Raises UserError where nothing is there, nothing
-    knows it, or no row is in it.
+    cache: folder in which tables are kept memory-mapped; None holds them in memory. Raises UserError where nothing is
+    there, nothing knows it, or no row is in it.
     """
     if isinstance(data, Frame):
         return _filled(data)

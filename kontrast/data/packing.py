@@ -1,11 +1,13 @@
-"""Every row read, packed and cached once: threads decode, one file a field grows, rows that cannot be read are set aside."""
+"""Every row read, packed and cached once: threads decode, one file a field grows, rows that cannot be read are set
+aside.
+"""
 
 import inspect
 import json
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -33,10 +35,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Packing:
-    """The rows of a frame that could be read (`kept`: their numbers, (N,)), what is in them, and those set aside as (row, field, reason).
+    """The rows of a frame that could be read (`kept`: their numbers, (N,)), what is in them, and those set aside as
+    (row, field, reason).
 
-    content: field -> (N,) int64, a hash of what was packed, or a negative number that no other row has. flat: fields that change along the
-    first axis in no row.
+    content: field -> (N,) int64, a hash of what was packed, or a negative number that no other row has. flat: fields
+    that change along the first axis in no row.
     """
 
     kept: np.ndarray
@@ -65,23 +68,22 @@ def sample(frame: Frame, field: str, modality: Modality, rows: np.ndarray) -> li
     reasons: list[str] = []
     weight = 0
 
-    def read(row: int) -> np.ndarray | Unreadable | None:
-        (cell,) = frame.cells(field, [row])
-        try:
-            return None if missing(cell) else modality.read(cell, frame.folder)
-        except Unreadable as error:
-            return error
+    def read(some: np.ndarray) -> list[np.ndarray | Unreadable]:
+        found: list[np.ndarray | Unreadable] = []
+        for cell in frame.cells(field, some):
+            try:
+                if not missing(cell):
+                    found.append(modality.read(cell, frame.folder))
+            except Unreadable as error:
+                found.append(error)
+        return found
 
-    with ThreadPoolExecutor(_threads()) as pool:
-        for start in range(0, len(rows), _PIECE):
-            for item in pool.map(read, rows[start : start + _PIECE].tolist()):
-                if isinstance(item, np.ndarray):
-                    items.append(item)
-                    weight += item.nbytes
-                elif item is not None:
-                    reasons.append(str(item))
-            if weight > _LARGE or len(items) >= _MOST or (len(items) >= _LEAST and weight > _SMALL):
-                break
+    for found in _ahead(read, [rows[start : start + _PIECE] for start in range(0, len(rows), _PIECE)]):
+        items += [item for item in found if isinstance(item, np.ndarray)]
+        reasons += [str(item) for item in found if isinstance(item, Unreadable)]
+        weight += sum(item.nbytes for item in found if isinstance(item, np.ndarray))
+        if weight > _LARGE or len(items) >= _MOST or (len(items) >= _LEAST and weight > _SMALL):
+            break
     if not items:
         found = f"none could be read; the first: {reasons[0]}" if reasons else "it is empty in all of them"
         raise UserError(f"{frame.name}, field '{field}': of {len(rows)} training rows, {found}")
@@ -93,7 +95,8 @@ def packing(
 ) -> Packing:
     """From `cache` where the same columns were packed by modalities in the same state before, else read now.
 
-    limit: most bytes the cache may take, None for half of what is free on its disk; beyond that rows are decoded on demand.
+    limit: most bytes the cache may take, None for half of what is free on its disk; beyond that rows are decoded on
+    demand.
     """
     target = cache / "rows" / _key(frame, modalities)
     if not (target / "facts.json").exists():
@@ -181,14 +184,13 @@ def _varies(row: np.ndarray) -> bool:
     return bool(changed.any())
 
 
-def _pieces(frame: Frame, modalities: Mapping[str, Modality]) -> Iterator[_Piece]:
-    """In order, read by threads a little ahead, so that memory stays bounded."""
-    waiting: deque[Future[_Piece]] = deque()
-    with ThreadPoolExecutor(_threads()) as pool:
-        for start in range(0, len(frame), _PIECE):
-            rows = range(start, min(start + _PIECE, len(frame)))
-            waiting.append(pool.submit(_read, frame, modalities, rows))
-            if len(waiting) > 2 * _threads():
+def _ahead(work: Callable[[Any], Any], parts: Iterable[Any]) -> Iterator[Any]:
+    """`map`, in order, by threads that run a few parts ahead and no more, so that memory stays bounded."""
+    waiting: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+        for part in parts:
+            waiting.append(pool.submit(work, part))
+            if len(waiting) > 2 * (os.cpu_count() or 1):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -203,7 +205,8 @@ def _write(frame: Frame, modalities: Mapping[str, Modality], part: Path, keep: b
     aside: list[tuple[int, str, str]] = []
     with ExitStack() as stack:
         writers = {n: stack.enter_context(Writer(part / str(i))) for i, n in enumerate(modalities)} if keep else {}
-        for piece in _pieces(frame, modalities):
+        ranges = (range(start, min(start + _PIECE, len(frame))) for start in range(0, len(frame), _PIECE))
+        for piece in _ahead(lambda rows: _read(frame, modalities, rows), ranges):
             varied |= {name for name, varies in piece.varies.items() if varies}
             for place, row in enumerate(piece.rows):
                 cells = {name: of[place] for name, of in piece.values.items()}
@@ -250,7 +253,3 @@ def _decoder(frame: Frame, field: str, modality: Modality, kept: np.ndarray) -> 
         return value
 
     return decode
-
-
-def _threads() -> int:
-    return min(16, os.cpu_count() or 1)

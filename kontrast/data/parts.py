@@ -9,7 +9,7 @@ from kontrast.data.frame import Frame
 
 
 def sets(data: Path, suffixes: Collection[str]) -> dict[str, dict[str, Path]]:
-    """Data set -> part (train, test, validation) -> file, of a folder or a stem; a file is a set of its own, its part is "".
+    """Data set -> part (train, test, validation) -> file, of a folder or a stem; a file is a set of one part, "".
 
     Suffixes are in lower case; a set's name ends with the suffix, and begins with what stands before the part's name.
     """
@@ -35,4 +35,5 @@ def opened(data: Path, suffixes: Collection[str], read: Callable[[Path], Frame])
         )
     ((name, files),) = found.items()
     frames = {part: read(path) for part, path in files.items()}
-    return split.joined(frames, Path(name).stem or data.name) if len(frames) > 1 else next(iter(frames.values()))
+    stem = name.removesuffix(next(iter(files.values())).suffix)
+    return split.joined(frames, stem or data.name) if len(frames) > 1 else next(iter(frames.values()))

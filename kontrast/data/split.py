@@ -15,8 +15,9 @@ from kontrast.data.frame import Column, Frame
 _NAMES = {"train": "train", "training": "train", "tr": "train", "test": "test", "testing": "test", "te": "test"}
 _NAMES |= dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "validation")
 _STREAM = -11  # sets these draws apart from all others of the same seed and ids
-# A value that more rows than this share is a category (a stock caption, a blank picture), no copy of one thing, and binds no rows together.
-_TWINS, _TWIN_SHARE = 10, 0.01
+# More rows than this are not bound to one side, neither by one value, which then is a category (a stock caption, a blank
+# picture) and no copy of one thing, nor by a chain of values of several fields, which could bind all rows.
+_BOUND, _BOUND_SHARE = 10, 0.01
 
 
 def part(name: Any) -> str | None:
@@ -56,11 +57,15 @@ def _under(column: str, frames: Mapping[str, Frame], name: str) -> Column:
         ) from error
 
 
-def given(values: list[Any]) -> np.ndarray | None:
-    """(N,) bool, the rows kept for judging as a split column says: its test rows, or its validation rows where there are none.
+def given(values: list[Any], who: str) -> np.ndarray | None:
+    """(N,) bool, the rows kept for judging as a split column says: its test rows, or validation where there is no test.
 
-    None where it keeps none, or all. Validation rows beside a test are trained on: nothing here is tuned on them, and the test stays unseen.
+    None where it keeps none, or all. Validation rows beside a test are trained on: nothing here is tuned on them, and
+    the test stays unseen. A row without an entry is trained on. `who` begins the message on any other entry.
     """
+    strange = next((v for v in values if v is not None and str(v).strip() and part(v) is None), None)
+    if strange is not None:
+        raise UserError(f"{who} says '{strange}'; expected train, test or validation in every row.")
     parts = np.array([part(value) or "train" for value in values])
     held_out = parts == ("test" if (parts == "test").any() else "validation")
     return held_out if held_out.any() and not held_out.all() else None
@@ -73,9 +78,12 @@ def drawn(keys: np.ndarray, share: float, seed: int) -> np.ndarray:
 
 
 def together(held_out: np.ndarray, keys: np.ndarray, content: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The same, but rows with identical content in a field go where the one of them with the smallest key goes."""
-    most = max(_TWINS, int(_TWIN_SHARE * len(keys)))
-    leader = np.arange(len(keys))
+    """The same, but rows with identical content in a field go where the one of them with the smallest key goes.
+
+    Up to 1 % of the rows (at least 10) are bound so; beyond that each goes its own way.
+    """
+    most = max(_BOUND, int(_BOUND_SHARE * len(keys)))
+    leader, size = np.arange(len(keys)), np.ones(len(keys), np.int64)
 
     def root(row: int) -> int:
         while leader[row] != row:
@@ -86,9 +94,13 @@ def together(held_out: np.ndarray, keys: np.ndarray, content: Mapping[str, np.nd
     groups = [group for codes in content.values() for group in _groups(codes, most)]
     for group in groups:
         roots = {root(row) for row in group}
+        whole = sum(size[row] for row in roots)
+        if whole > most:
+            continue
         first = min(roots, key=lambda row: keys[row])
         for other in roots:
             leader[other] = first
+        size[first] = whole
     sides = held_out.copy()
     for row in {row for group in groups for row in group}:
         sides[row] = held_out[root(row)]

@@ -1,4 +1,5 @@
-"""The cached rows of one field: packed on disk and memory-mapped, or decoded when asked for where the disk is too small.
+"""The cached rows of one field: packed on disk and memory-mapped, or decoded when asked for where the disk is too
+small.
 
 Axis letters: N rows, M of them that have the field, B asked for, L length of a row on its first axis.
 """
@@ -27,7 +28,9 @@ class Store(ABC):
 
     @abstractmethod
     def rows(self, index: Sequence[int] | np.ndarray) -> Sequence[np.ndarray]:
-        """Those rows, which must have the field: one array (B, L, ...) where all rows of the field have one length, else a list."""
+        """Those rows, which must have the field: one array (B, L, ...) where all rows of the field have one length,
+        else a list.
+        """
 
 
 class Packed(Store):

@@ -18,13 +18,15 @@ MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 class Transformer(Encoder):
-    """A pretrained language model (BERT, MiniLM, MPNet, ...) by folder or hub name, where knowing the language pays more than speed.
+    """A pretrained language model (BERT, MiniLM, MPNet, ...) by folder or hub name: knows the language, costs time.
 
     x: (B, L) int64 ids of the model's own tokenizer, -1 after the end -> (B, width).
     model: only safetensors weights are read, and no code that comes with a model is run.
-    train: "lora" learns a low-rank addition to every linear layer (Hu et al. 2022): a few percent of the weights, so small data cannot
-        wash out what the model knows; "full" all weights, for large data; "frozen" none, without dropout: only the head on top learns.
-    rank: of the additions. pooling: the mean over the tokens or the first one; None asks the model's 1_Pooling/config.json, else mean.
+    train: "lora" learns a low-rank addition to every linear layer (Hu et al. 2022): a few percent of the weights, so small
+        data cannot wash out what the model knows; "full" all weights, for large data; "frozen" none, and no dropout, so
+        only what stands on top learns.
+    rank: of the additions.
+    pooling: the mean over the tokens or the first one; None asks the model's 1_Pooling/config.json, else mean.
     """
 
     def __init__(
@@ -83,10 +85,10 @@ def _load(folder: Path) -> nn.Module:
             )
     except (OSError, ValueError) as error:
         raise UserError(
-            f"transformer: {folder} holds no model that can be read; expected config.json and model.safetensors of a model that the "
-            f"transformers library knows. Found: {str(error).splitlines()[0]}"
+            f"transformer: {folder} holds no model that can be read; expected config.json and model.safetensors "
+            f"of a model that the transformers library knows. Found: {str(error).splitlines()[0]}"
         ) from error
-    # Of a model with encoder and decoder (T5, BART) the encoder embeds; alone it also shares no weights, which safetensors refuses.
+    # Of an encoder with a decoder (T5, BART) the first embeds; alone it shares no weights, which safetensors would refuse.
     return loaded.get_encoder() if loaded.config.is_encoder_decoder else loaded
 
 
@@ -104,13 +106,15 @@ def _with_lora(loaded: nn.Module, rank: int) -> nn.Module:
 
 
 def _pooling(folder: Path) -> Literal["mean", "cls"]:
-    """What a sentence-transformers model says of its pooling: {"pooling_mode_cls_token": true, ...}, or {"pooling_mode": "cls"}."""
+    """What sentence-transformers wrote: {"pooling_mode_cls_token": true, ...}, or {"pooling_mode": "cls"}."""
     said = _json(folder / "1_Pooling" / "config.json")
     modes = [name.removeprefix("pooling_mode_") for name, on in said.items() if name.startswith("pooling_mode_") and on]
     modes = modes or [said.get("pooling_mode", "mean")]
     known: dict[str, Literal["mean", "cls"]] = {"mean_tokens": "mean", "mean": "mean", "cls_token": "cls", "cls": "cls"}
     if len(modes) != 1 or modes[0] not in known:
-        raise UserError(f"transformer: {folder} pools by {modes}; there is mean and cls here. Choose with pooling='mean' or 'cls'.")
+        raise UserError(
+            f"transformer: {folder} pools by {modes}; there is mean and cls here. Choose with pooling='mean' or 'cls'."
+        )
     return known[modes[0]]
 
 

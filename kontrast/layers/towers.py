@@ -1,6 +1,7 @@
 """Towers: which encoder reads which field. Fields of one modality share a tower unless told otherwise."""
 
 from collections.abc import Mapping
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -15,11 +16,14 @@ class Towers(nn.Module):
         self.encoders = nn.ModuleDict(encoders)
         self.tower_of = dict(tower_of)
 
+    def encoder(self, field: str) -> Encoder:
+        """The encoder that reads a field."""
+        return cast(Encoder, self.encoders[self.tower_of[field]])
+
     def width(self, field: str) -> int:
         """The width of a field's features."""
-        return self.encoders[self.tower_of[field]].width  # pyright: ignore[reportReturnType]
+        return self.encoder(field).width
 
     def forward(self, field: str, x: Tensor) -> Tensor:
         """A batch of one field's views -> (B, width) features."""
-        return self.encoders[self.tower_of[field]](x)
-
+        return self.encoder(field)(x)

@@ -2,7 +2,9 @@
 
 import itertools
 from collections.abc import Mapping
+from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from kontrast.core.errors import UserError, did_you_mean
@@ -63,7 +65,7 @@ class Clip(Method):
             rows = here.nonzero()[:, 0]
             z = self.embed(field, x if len(rows) == len(here) else x[rows]) if len(rows) else None
             if z is None or len(rows) < len(here):
-                blank = self.kernels[0].log_scale.new_zeros(len(here), self.width)
+                blank = torch.zeros(len(here), self.width, device=here.device)
                 z = blank if z is None else blank.index_put((rows,), z.to(blank.dtype))
             out[field] = z
         return out
@@ -76,7 +78,7 @@ class Clip(Method):
         for (a, b), kernel in zip(self.pairs, self.kernels, strict=True):
             relation = Same("id") & Twins(f"content {a}") & Twins(f"content {b}")
             for one, two in ((a, b), (b, a)):
-                mean = contrast(here[one], everyone[two], relation, loss=self.loss, kernel=kernel)  # pyright: ignore
+                mean = contrast(here[one], everyone[two], relation, loss=self.loss, kernel=cast(Cosine, kernel))
                 terms[f"{one}>{two}"] = (0.5 / len(self.pairs)) * mean
         return terms
 

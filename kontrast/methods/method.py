@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Keys, Mean, Rows
+from kontrast.layers.towers import Towers
 
 
 class Method(nn.Module, ABC):
@@ -16,6 +17,9 @@ class Method(nn.Module, ABC):
     rows. Axis 0 of all they return is the sample. `compare` sees all rows of this rank, asks `ranks` for the others', and
     returns sums with their counts. `after_update` is the one home of what lives between steps.
     """
+
+    towers: Towers
+    """The encoders, by field."""
 
     shared: bool = False
     """Whether the fields are embedded into one space, so that one may be searched by another."""

@@ -170,11 +170,10 @@ def method_of(experiment: Experiment, modalities: Mapping[str, Modality]) -> Met
 
 
 def describe(method: Method) -> str:
-    """For the first screen: `resnet 2.8 M -> 256`, a tower each."""
-    parts = []
-    for field, tower in method.towers.tower_of.items():  # pyright: ignore
-        encoder = method.towers.encoders[tower]  # pyright: ignore
+    """For the first screen: `image: resnet 2.8 M -> 256`, a tower each."""
+    lines = {}
+    for field, tower in method.towers.tower_of.items():
+        encoder = method.towers.encoder(field)
         count = sum(p.numel() for p in encoder.parameters())
-        line = f"{tower}: {type(encoder).__name__.lower()} {count / 1e6:.1f} M -> {method.towers.width(field)}"  # pyright: ignore
-        parts.append(line) if line not in parts else None
-    return " · ".join(parts)
+        lines[tower] = f"{tower}: {type(encoder).__name__.lower()} {count / 1e6:.1f} M -> {encoder.width}"
+    return " · ".join(lines.values())

@@ -187,7 +187,8 @@ class Run:
 def judges(experiment: Experiment) -> list[Score]:
     """The judges an experiment names; all there are where it names none."""
     named = experiment.scores or tuple(Choice(name) for name in find.rooms()["scoring"])
-    return [find.build("scoring", score.name, score.settings) for score in named]
+    made: list[Score] = [find.build("scoring", score.name, score.settings) for score in named]
+    return sorted(made, key=lambda judge: judge.place)
 
 
 def joined(one: Bank, two: Bank) -> Bank:

@@ -1,5 +1,6 @@
 """A training run in its folder: prepared, begun or resumed, recorded step by step, ended or interrupted."""
 
+import json
 import math
 import signal
 import threading
@@ -11,7 +12,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import json
 import numpy as np
 import torch
 
@@ -184,9 +184,9 @@ class _Log:
 
 
 def _verdict(model: Model, course: Course, log: _Log, first: Batch) -> Verdict:
-    assert log.last is not None
-    assert log.last.health is not None
     moment = log.last
+    assert moment is not None
+    assert moment.health is not None
     plan = model.experiment.plan
     optimiser: Optimiser = find.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
     compared = len(first) * len(first.views) * max(1, moment.negatives)

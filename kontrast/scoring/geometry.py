@@ -22,6 +22,8 @@ class Geometry(Score):
     spread: the root of the total variance, 0 if collapsed, 1 if the mean is the centre of the sphere.
     """
 
+    place = 60
+
     def __init__(self, *, t: float = 2.0, rows: int = 2000) -> None:
         self.t, self.rows = t, rows
 

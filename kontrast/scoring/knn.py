@@ -25,6 +25,8 @@ class Knn(Score):
     largest train class.
     """
 
+    place = 20
+
     def __init__(self, *, k: int = 20, temperature: float = 0.07) -> None:
         self.k, self.temperature = k, temperature
 

@@ -28,6 +28,8 @@ class Retrieval(Score):
     their id. Chance: the expectation over random orders.
     """
 
+    place = 40
+
     def __init__(self, *, ks: tuple[int, ...] = (1, 5, 10), queries: int = 2000) -> None:
         self.ks, self.queries = tuple(ks), queries
 

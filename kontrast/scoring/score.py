@@ -1,6 +1,7 @@
 """The contract of a judge: two banks become named numbers. One file each in this folder."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from kontrast.core.bank import Bank
 from kontrast.scoring.evidence import Evidence
@@ -12,6 +13,9 @@ class Score(ABC):
     Deterministic, blind to the order of rows, memory bounded by chunks. Numbers of whole rows bear a plain name ("kNN
     accuracy"); those of one field, or of a pair, begin with it ("image kNN accuracy", "image>text R@1").
     """
+
+    place: ClassVar[int] = 50
+    """Where it stands among others, the smallest first: what users ask for before what experts read."""
 
     @abstractmethod
     def __call__(self, train: Bank, test: Bank) -> dict[str, Evidence]:

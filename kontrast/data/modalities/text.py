@@ -1,13 +1,14 @@
-"""Texts: a string, or several of one row, as token ids from a vocabulary learned on the corpus or from a pretrained model's tokenizer.
+"""Texts: a string, or several of one row, as ids of tokens learned on the corpus or of a pretrained model's tokenizer.
 
-Axis letters: B rows, L tokens, R hashed features, U different tokens in a batch. In a batch -1 is after the end, -2 between two texts of one row.
+Axis letters: B rows, L tokens, R hashed features, U different tokens in a batch.
+In a batch -1 is after the end, -2 between two texts of one row.
 """
 
 import html
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,14 @@ RAW_WIDTH = 1024
 
 
 class Text(Modality):
-    """Sentences, captions, names, documents: strings, or lists of strings that say the same (captions of one picture, names in many languages).
+    """Sentences, captions, names, documents: strings, or lists of strings that say the same (captions of one picture).
 
-    tokenizer: folder or hub name of a transformers tokenizer; None learns a byte-level BPE (Sennrich et al. 2016) from the corpus,
-        lower-cased and NFKC-normalised, so that any script works and no character is unknown.
+    tokenizer: folder or hub name of a transformers tokenizer; None learns a byte-level BPE (Sennrich et al. 2016) from
+        the corpus, lower-cased and NFKC-normalised, so that any script works and no character is unknown.
     vocabulary: at most so many tokens are learned; a pretrained tokenizer has its own.
     length: tokens kept of one text; None for 64, or what a pretrained model takes, at most 256.
-    deletion: share of tokens left out in training (Wei, Zou 2019); None for 0.15, or 0 with a pretrained tokenizer, where the model's
-        dropout makes the views (SimCSE, Gao et al. 2021).
+    deletion: share of tokens left out in training (Wei, Zou 2019); None for 0.15, or 0 with a pretrained tokenizer,
+        where the model's dropout makes the views (SimCSE, Gao et al. 2021).
     A row of several texts shows one of them, drawn anew at every look, in training and its first one otherwise.
     """
 
@@ -49,7 +50,9 @@ class Text(Modality):
         deletion: float | None = None,
     ) -> None:
         if vocabulary < 300:
-            raise UserError(f"text: vocabulary={vocabulary}; expected at least 300, since 256 are the bytes themselves.")
+            raise UserError(
+                f"text: vocabulary={vocabulary}; expected at least 300, since 256 are the bytes themselves."
+            )
         if length is not None and length < 4:
             raise UserError(f"text: length={length}; expected at least 4 tokens.")
         if deletion is not None and not 0 <= deletion < 1:
@@ -63,7 +66,8 @@ class Text(Modality):
 
     def read(self, cell: Any, folder: Path) -> np.ndarray:
         """(n,) objects: the row's texts as strings. Numbers are written out; nothing is looked up in `folder`."""
-        cells = cell if isinstance(cell, list | tuple | np.ndarray) and np.ndim(cell) == 1 else [cell]
+        cells = cell.tolist() if isinstance(cell, np.ndarray) else cell
+        cells = cells if isinstance(cells, list | tuple) else [cells]
         texts = [text for each in cells if each is not None and (text := _string(each)).strip()]
         if not texts:
             raise Unreadable("no text: it is empty or only white space")
@@ -95,7 +99,7 @@ class Text(Modality):
 
     def collate(self, packed: Sequence[np.ndarray]) -> Tensor:
         """(B, L) int64, -1 after the end."""
-        sizes = np.array([len(ids) for ids in packed])
+        sizes = np.array([len(ids) for ids in packed], dtype=np.int64)
         batch = np.full((len(packed), sizes.max(initial=1)), END, dtype=np.int64)
         batch[np.arange(batch.shape[1]) < sizes[:, None]] = np.concatenate([*packed, np.empty(0, np.int32)])
         return torch.from_numpy(batch)
@@ -105,7 +109,7 @@ class Text(Modality):
         return _compact(batch, (batch >= 0) & (_text_number(batch) == 0))
 
     def distort(self, batch: Tensor, key_B: Tensor) -> Tensor:
-        """One of the row's texts, drawn evenly, without a random share of its tokens; special tokens stay, and at least one token does."""
+        """One of the row's texts, drawn evenly, without a random share of its tokens; special ones and one other stay."""
         number = _text_number(batch)
         texts_B = number.max(1).values + 1
         drawn_B = (chance.uniform(chance.fork(key_B, 0), 1)[:, 0] * texts_B).long()
@@ -118,14 +122,15 @@ class Text(Modality):
         return _compact(batch, kept)
 
     def raw(self, batch: Tensor) -> Tensor:
-        """(B, 1024) TF-IDF of tokens and of the character trigrams within them, hashed with signs (Weinberger et al. 2009), length one."""
+        """(B, 1024) TF-IDF of tokens and the trigrams within them, hashed with signs (Weinberger et al. 2009), length one."""
         ids = self.plain(batch)
         there = ids >= 0
         tokens_U, where = ids[there].unique(return_inverse=True)
         count_BU = torch.zeros(len(ids), len(tokens_U), device=ids.device)
         count_BU.index_put_((there.nonzero()[:, 0], where), torch.ones(len(where), device=ids.device), accumulate=True)
         features_UR = self._hashed(tokens_U.tolist()).to(ids.device)
-        # The root of the usual inverse document frequency: frequent words carry the question in questions, and little elsewhere.
+        # The root of the usual inverse document frequency, since frequent words matter in some data (who, how, where): 10-NN
+        # of intents .834 with the root, .830 with the whole, .788 with none; of kinds of question .732, .588, .818.
         idf_U = (((1 + self._documents) / (1 + self._frequency.to(ids.device)[tokens_U])).log() + 1).sqrt()
         return torch.nn.functional.normalize((count_BU.log1p() * idf_U) @ features_UR, dim=1)
 
@@ -183,25 +188,26 @@ class Text(Modality):
                 rows.append(row)
                 columns.append(code % RAW_WIDTH)
                 values.append(weight if code & 0x10000 else -weight)
-        features_UR = torch.zeros(len(tokens), RAW_WIDTH)
-        return features_UR.index_put_((torch.tensor(rows), torch.tensor(columns)), torch.tensor(values), accumulate=True)
+        features_UR = np.zeros((len(tokens), RAW_WIDTH), dtype=np.float32)
+        np.add.at(features_UR, (np.array(rows, dtype=int), np.array(columns, dtype=int)), values)
+        return torch.from_numpy(features_UR)
 
 
 def _string(cell: Any) -> str:
-    if isinstance(cell, str):
-        return cell
-    if isinstance(cell, bytes):
-        try:
+    try:
+        if isinstance(cell, bytes):
             return cell.decode("utf8")
-        except UnicodeDecodeError as error:
-            raise Unreadable(f"the bytes are no UTF-8: {error.reason} at byte {error.start}") from error
+        if isinstance(cell, str):
+            return cell if cell.isascii() else cell.encode("utf8").decode("utf8")  # refuses halves of surrogate pairs
+    except UnicodeError as error:
+        raise Unreadable(f"no valid UTF-8: {error}") from error
     if isinstance(cell, int | float | np.number | np.bool_) and cell == cell:
         return str(cell)
     raise Unreadable(f"found {type(cell).__name__} {str(cell)[:40]!r}, expected a string, or a list of strings")
 
 
 def _learned(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """A byte-level BPE. Merges are seen twice at least and stay within words, so a tiny corpus gets a small vocabulary."""
+    """A byte-level BPE. Merges occur twice at least and stay within words, so a tiny corpus gets a small vocabulary."""
     coder = Tokenizer(models.BPE())
     coder.normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
@@ -228,10 +234,13 @@ def _pretrained(name: str) -> tuple[Tokenizer, int]:
         found = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"text: {folder} holds no tokenizer that can be read; expected tokenizer.json. Found: {str(error).splitlines()[0]}"
+            f"text: {folder} holds no tokenizer that can be read; expected tokenizer.json. "
+            f"Found: {str(error).splitlines()[0]}"
         ) from error
     if not found.is_fast:
-        raise UserError(f"text: the tokenizer in {folder} is none of the tokenizers library; expected tokenizer.json beside it.")
+        raise UserError(
+            f"text: the tokenizer in {folder} is none of the tokenizers library; expected tokenizer.json beside it."
+        )
     return Tokenizer.from_str(found.backend_tokenizer.to_str()), found.model_max_length
 
 

@@ -24,8 +24,8 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 class Csv(SourceReader):
     """A CSV or TSV file with a header (.csv, .tsv, also gzipped).
 
-    Only the empty cell is missing: `NA` and `null` are strings. A column is integer, float or string, whatever all of its cells are;
-    numbers with leading zeros are codes and stay strings.
+    Only the empty cell is missing: `NA` and `null` are strings. A column is integer, float or string, whatever all of
+    its cells are; numbers with leading zeros are codes and stay strings.
     """
 
     order = 30
@@ -76,7 +76,8 @@ def _header(path: Path) -> tuple[list[str], str]:
     doubles = [name for name in header if header.count(name) > 1]
     if _is_data(first, path.parent):
         raise UserError(
-            f"{path} has no header: its first line is data ({', '.join(first)[:60]}). Write the column names into the first line."
+            f"{path} has no header: its first line is data ({', '.join(first)[:60]}). "
+            "Write the column names into the first line."
         )
     if doubles:
         raise UserError(f"{path}: the header names '{doubles[0]}' twice; give every column a name of its own.")
@@ -157,4 +158,5 @@ def _ragged(path: Path, delimiter: str, expected: int) -> str:
 
 
 def _encoding(path: Path, error: Exception) -> str:
-    return f"{path} is not UTF-8 text ({error}); save it as UTF-8, for example: iconv -f latin1 -t utf8 {path.name} > utf8.csv"
+    how = f"iconv -f latin1 -t utf8 {path.name} > utf8.csv"
+    return f"{path} is not UTF-8 text ({error}); save it as UTF-8, for example: {how}"

@@ -12,7 +12,8 @@ _TABLES = {".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", "
 
 
 class Folder(SourceReader):
-    """A folder of tables: train.csv and test.csv (or NAME_train.csv ...), one table of any kind, or a metadata table beside its pictures.
+    """A folder of tables: train.csv and test.csv (or NAME_train.csv ...), one table of any kind, or a metadata table
+    beside its pictures.
 
     The stem NAME stands for NAME_train.csv and NAME_test.csv too."""
 

@@ -15,15 +15,20 @@ from kontrast.data.source import SourceReader
 
 
 class HubDataset(SourceReader):
-    """A `datasets.Dataset`, or a DatasetDict of parts named like a split, or a folder where one was saved by `save_to_disk`."""
+    """A `datasets.Dataset`, or a DatasetDict of parts named like a split, or a folder where one was saved by
+    `save_to_disk`.
+    """
 
     order = 25
     reads = "a Dataset of Hugging Face"
 
     def claims(self, data: object) -> bool:
-        """By type, where datasets has been imported by whoever made it; a folder by the files that `save_to_disk` leaves."""
+        """By type, where datasets has been imported by whoever made it; a folder by the files that `save_to_disk`
+        leaves.
+        """
         if isinstance(data, Path):
-            return any((data / name).is_file() for name in ("dataset_dict.json", "state.json")) and data.is_dir()
+            files = [(data / name).is_file() for name in ("dataset_dict.json", "dataset_info.json", "state.json")]
+            return files[0] or all(files[1:])
         datasets = sys.modules.get("datasets")
         return datasets is not None and isinstance(data, datasets.Dataset | datasets.DatasetDict)
 
@@ -40,7 +45,8 @@ class HubDataset(SourceReader):
         unknown = [key for key in data if split.part(key) is None]
         if unknown:
             raise UserError(
-                f"DatasetDict has a part '{unknown[0]}'; expected train, test, validation. Hand over the parts you mean."
+                f"DatasetDict has a part '{unknown[0]}'; expected train, test, validation. "
+                "Hand over the parts you mean."
             )
         return split.joined({str(key): _frame(part, f"{name}, {key}") for key, part in data.items()}, name)
 

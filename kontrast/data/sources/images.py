@@ -16,8 +16,9 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", "
 class Images(SourceReader):
     """A folder of images, with or without subfolders for classes and for train and test.
 
-    Columns: `image`, the path relative to the folder, which is also the row's id; `split` where the top folders are named like one (train, test, val ...);
-    `label`, the name of the subfolder, where pictures lie in two or more of them and none beside them.
+    Columns: `image`, the path relative to the folder, which is also the row's id; `split` where the top folders are
+    named like one (train, test, val ...); `label`, the name of the subfolder, where pictures lie in two or more of
+    them and none beside them.
     """
 
     order = 70

@@ -30,7 +30,9 @@ class Jsonl(SourceReader):
         return isinstance(data, Path) and bool(_SUFFIXES & {s.lower() for s in data.suffixes[-2:]}) and data.is_file()
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """A memory-mapped table, read in two passes: the first finds the columns and their types, the second converts."""
+        """A memory-mapped table, read in two passes: the first finds the columns and their types, the second
+        converts.
+        """
         assert isinstance(data, Path)
 
         def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:

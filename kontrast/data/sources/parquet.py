@@ -21,7 +21,7 @@ class Parquet(SourceReader):
     reads = "Parquet"
 
     def claims(self, data: object) -> bool:
-        """By suffix; a folder by what lies in it, at any depth."""
+        """By suffix; a folder by what lies in it or in its folders."""
         return isinstance(data, Path) and bool(_files(data))
 
     def open(self, data: object, cache: Path | None) -> Frame:
@@ -52,7 +52,8 @@ class Parquet(SourceReader):
 
 def _files(data: Path) -> list[Path]:
     if data.is_dir():
-        return sorted(p for p in data.rglob("*.parquet") if not p.name.startswith("."))
+        found = [*data.glob("*.parquet"), *data.glob("*/*.parquet")]
+        return sorted(p for p in found if not p.name.startswith("."))
     return [data] if data.suffix.lower() in {".parquet", ".pq"} and data.is_file() else []
 
 

@@ -15,7 +15,8 @@ from kontrast.data.source import SourceReader
 class Ts(SourceReader):
     """A UEA .ts file, or a folder or stem with NAME_TRAIN.ts and NAME_TEST.ts.
 
-    Columns `series` (one or several channels, equal or unequal length, `?` is a gap) and `label`, where the file has class labels or targets.
+    Columns `series` (one or several channels, equal or unequal length, `?` is a gap) and `label`, where the file has
+    class labels or targets.
     """
 
     order = 10

@@ -16,7 +16,8 @@ _SUFFIXES = (".tsv", ".txt")
 class Ucr(SourceReader):
     """A UCR table (.tsv, .txt) without header, or a folder or stem with NAME_TRAIN.tsv and NAME_TEST.tsv.
 
-    The first number of a line is its label, the others its series (columns `label` and `series`); NaN at the end is padding.
+    The first number of a line is its label, the others its series (columns `label` and `series`); NaN at the end is
+    padding.
     """
 
     order = 20

@@ -21,7 +21,8 @@ def scores(rows: Sequence[Mapping[str, Any]], not_judged: Sequence[tuple[str, st
             f"<table class='scores'><thead><tr>{head}<th scope='col' class='wide'>{_legend()}</th></tr></thead>"
             f"<tbody>{body}</tbody></table>"
             "<p class='note'>Brackets are intervals over resamples of the test rows. “Better” and “worse” are said "
-            "only where the intervals, or those of the paired differences, are clear of each other.</p>"
+            "only where the intervals, or those of the paired differences, are clear of each other, "
+            "and of scores that have a chance level; the others describe.</p>"
         )
     if not_judged:
         items = "".join(f"<li><b>{esc(name)}</b> {esc(reason)}</li>" for name, reason in not_judged)
@@ -55,9 +56,15 @@ def _value(value: Mapping[str, Any] | None) -> str:
 
 
 def _stand(score: Mapping[str, Any], key: Literal["untrained", "raw"]) -> str:
-    words = {"better": "trained is better", "worse": "trained is worse", "even": "no clear difference"}
     stand = standing(score, key)
-    return f"<small class='stand {stand}'>{words[stand]}</small>" if stand else ""
+    if stand is None:
+        return ""
+    if stand == "even":
+        return "<small class='stand'>no clear difference</small>"
+    if score.get("chance") is None:  # a rank, a spread: it describes, and who may say what is better
+        higher = (stand == "better") == score.get("higher_is_better", True)
+        return f"<small class='stand'>trained is {'higher' if higher else 'lower'}</small>"
+    return f"<small class='stand {stand}'>trained is {stand}</small>"
 
 
 def _plot(score: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from kontrast.runs.page.digits import interval, number
 
+LEADING = ("knn", "retrieval")  # what most people ask of an embedding: are its neighbours right
 Standing = Literal["better", "worse", "even"]
 Score = Mapping[str, Any]
 
@@ -39,12 +40,14 @@ def above_chance(score: Score) -> Standing | None:
     return None if chance is None else _side(*_bounds(score["trained"]), chance, chance, score)
 
 
-def headline(verdict: Mapping[str, Any], scores: Sequence[Score]) -> Words:
-    """The claim of the whole run. A health verdict other than learning stands above any score."""
+def headline(verdict: Mapping[str, Any], scores: Sequence[Score], leading: Sequence[str] = LEADING) -> Words:
+    """The claim of the whole run, from one score, never the best one: the first of the leading judges, else the first
+    that has a baseline. A health verdict other than learning stands above any score.
+    """
     state = str(verdict.get("state") or "").lower()
     said = str(verdict.get("words") or "")
     measured = [s for s in scores if s.get("trained") and s["trained"].get("value") is not None]
-    first = next((s for s in measured if s.get("raw") or s.get("untrained")), measured[0] if measured else None)
+    first = _first(measured, leading)
     reason = [] if first is None else [_sentence(first), _others(measured)]
     if state not in ("", "learning"):
         claim = {"collapsed": "It collapsed", "not learning": "It did not learn"}.get(state, state.capitalize())
@@ -59,6 +62,12 @@ def label(score: Score) -> str:
     """`kNN accuracy (image)`; a name that says its field already is left alone."""
     field = score.get("field")
     return f"{score['name']} ({field})" if field and str(field) not in str(score["name"]) else str(score["name"])
+
+
+def _first(scores: Sequence[Score], leading: Sequence[str]) -> Score | None:
+    compared = [s for s in scores if s.get("raw") or s.get("untrained")] or scores
+    led = [s for judge in leading for s in compared if s.get("score") == judge]
+    return next(iter([*led, *compared]), None)
 
 
 def _claim(score: Score) -> tuple[str, str]:
@@ -104,8 +113,11 @@ def _sentence(score: Score) -> str:
 
 
 def _others(scores: Sequence[Score]) -> str:
-    """How many of all scores are clear of every baseline they have, and which are not."""
-    against = {label(s): {standing(s, "raw"), standing(s, "untrained")} - {None} for s in scores}
+    """How many scores are clear of every baseline they have, and which are not; a number that chance has no value of
+    (a rank, a spread) describes, and is not counted.
+    """
+    counted = [s for s in scores if s.get("chance") is not None]
+    against = {label(s): {standing(s, "raw"), standing(s, "untrained")} - {None} for s in counted}
     judged = {name: stands for name, stands in against.items() if stands}
     if len(judged) < 2:
         return ""

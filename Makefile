@@ -1,0 +1,39 @@
+# make demo: train on the bundled emoji, judge, search, report.   make test: lint, types, the order of imports, all tests.
+# Inside an environment that is already active, that one is used; else .venv is made. An install is repeated only when pyproject.toml changes.
+PYTHON ?= python3
+ENVIRONMENT := $(or $(VIRTUAL_ENV),$(CONDA_PREFIX),.venv)
+BIN := $(ENVIRONMENT)/bin
+
+.PHONY: demo test lint types imports pytest clean
+
+demo: $(ENVIRONMENT)/.kontrast-demo
+	$(BIN)/kontrast demo
+
+test: lint types imports pytest
+
+lint: $(ENVIRONMENT)/.kontrast-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(ENVIRONMENT)/.kontrast-test
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+imports: $(ENVIRONMENT)/.kontrast-test
+	$(BIN)/lint-imports
+
+pytest: $(ENVIRONMENT)/.kontrast-test
+	$(BIN)/pytest
+
+$(ENVIRONMENT)/bin/python:
+	$(PYTHON) -m venv $(ENVIRONMENT)
+
+$(ENVIRONMENT)/.kontrast-demo: pyproject.toml | $(ENVIRONMENT)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[search]"
+	@touch $@
+
+$(ENVIRONMENT)/.kontrast-test: pyproject.toml | $(ENVIRONMENT)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[all,test]"
+	@touch $@ $(ENVIRONMENT)/.kontrast-demo
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dist build
