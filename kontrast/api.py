@@ -46,11 +46,10 @@ def train(
     """
     listener = listener or Silence()
     asked: Experiment = find.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
+    name = (Path(data).stem if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
     data = asked.source.data if data is None else data
     if data == "memory":
         raise UserError("nothing to train on: name a path, or hand over a table or arrays.")
-    frame = open_frame(data, cache=None)
-    found = infer(frame, {**asked.source.fields, **(fields or {})}, label)
     where = str(data) if isinstance(data, str | Path) else "memory"
     named = {
         tower: choice(given if isinstance(given, str) else dict(given), f"encoder {tower}")
@@ -59,14 +58,25 @@ def train(
     asked = replace(asked, source=replace(asked.source, data=where), encoders={**asked.encoders, **named}, seed=seed)
     if not steps is epochs is minutes is None:
         asked = replace(asked, plan=replace(asked.plan, steps=steps, epochs=epochs, minutes=minutes))
-    experiment, why = choose(found, asked, recipe)
-    experiment = override(experiment, settings or {})
-    folder = Folder.fresh(None if out is None else Path(out), frame.name)
-    folder.write("experiment.json", experiment.to_json())
     used = _device(device)
-    folder.write_json("environment.json", environment(command or f"kontrast.train({where!r}, ...)", str(used)))
-    words = {"name": recipe or experiment.method.name, "why": why}
-    return travel(frame, folder, words, listener, used, resume=False)
+    folder = Folder.fresh(
+        None if out is None else Path(out), recipe or (Path(where).stem if where != "memory" else where)
+    )
+    try:
+        frame = open_frame(data, cache=folder.cache)
+        found = infer(frame, {**asked.source.fields, **(fields or {})}, label)
+        experiment, why = choose(found, asked, recipe)
+        experiment = override(experiment, settings or {})
+        folder.write("experiment.json", experiment.to_json())
+        replay = (
+            command or f"kontrast.train({'<the same data>' if where == 'memory' else repr(where)}, seed={seed}, ...)"
+        )
+        folder.write_json("environment.json", environment(replay, str(used)))
+        words = {"name": recipe or experiment.method.name, "why": why}
+        return travel(frame, folder, words, listener, used, resume=False)
+    except UserError:
+        folder.discard_unless_begun()
+        raise
 
 
 def resume(
@@ -100,7 +110,8 @@ def resume(
         if known.is_file()
         else {"name": experiment.method.name, "why": "as begun"}
     )
-    return travel(open_frame(source, cache=None), folder, words, listener, _device(device), resume=True)
+    frame = open_frame(source, cache=folder.cache)
+    return travel(frame, folder, words, listener, _device(device), resume=True)
 
 
 def load(path: str | Path) -> Run:

@@ -1,16 +1,19 @@
 """The command line: verbs over runs. Everything heavy is imported inside the verbs, so that --help answers at once."""
 
+import errno
 import json
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer._click import exceptions as click  # typer's own copy of click; it has no public name for a usage error
 
-from kontrast.core.errors import UserError
+from kontrast.core.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
     from kontrast.runs.listener import Listener
@@ -20,9 +23,11 @@ app = typer.Typer(
     help="Learn embeddings by contrast from heterogeneous data, judge, search and report them.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
     add_completion=False,
 )
+
+# What a machine may refuse whatever this program does; any other OSError is a mistake of ours and shows its traceback.
+MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/clothes-1.")]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder, CSV, TSV, JSONL, Parquet, .npz, .npy or .ts.")]
@@ -43,7 +48,7 @@ def train(
         list[str] | None, typer.Option(help="COLUMN=KIND where inference is wrong: image, text, series, ignore ...")
     ] = None,
     encoder: Annotated[
-        list[str] | None, typer.Option(help="NAME or KIND=NAME[,setting=value]: image=timm,model=resnet10t")
+        list[str] | None, typer.Option(help="KIND=NAME[,setting=value]: image=timm,model=resnet10t")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="End after so many steps.")] = None,
     epochs: Annotated[float | None, typer.Option(min=0, help="End after so many passes over the data.")] = None,
@@ -251,19 +256,34 @@ def main() -> None:
     """Run a command. A user's mistake is one line and exit code 2; --debug shows the traceback instead."""
     debug = "--debug" in sys.argv
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
-    _quieten()
+    _quieten(debug)
     try:
-        app(arguments, prog_name="kontrast", standalone_mode=True)
-    except UserError as error:
-        if debug:
-            raise
-        typer.echo(f"kontrast: {error}", err=True)
-        sys.exit(2)
+        code = app(arguments, prog_name="kontrast", standalone_mode=False)
     except Exception as error:
-        if debug or type(error).__name__ != "Interrupted":
+        ending = _ending(error)
+        if debug or ending is None:
             raise
-        typer.echo(f"kontrast: {error}", err=True)
-        sys.exit(128 + int(error.number))  # pyright: ignore[reportAttributeAccessIssue]
+        words, code = ending
+        typer.echo(f"kontrast: {words}", err=True)
+    else:
+        if code == 130:  # Ctrl-C where nothing had begun that could go on
+            typer.echo("kontrast: stopped.", err=True)
+    sys.exit(code or 0)
+
+
+def _ending(error: Exception) -> tuple[str, int] | None:
+    """(what to say, exit code) where the user or his machine is the cause; None where it is this program."""
+    if isinstance(error, UserError):
+        return str(error), 2
+    if isinstance(error, Interrupted):
+        return str(error), 128 + error.number
+    if isinstance(error, click.UsageError):
+        asked = f" See {error.ctx.command_path} --help." if error.ctx else ""
+        return f"{error.format_message().rstrip('.')}.{asked}", 2
+    if isinstance(error, OSError) and error.errno in MACHINE:
+        where = f" {error.filename}" if error.filename else ""
+        return f"{error.strerror}{where}. Free some space there, or name a place that may be written to.", 2
+    return None
 
 
 @app.callback(invoke_without_command=True)
@@ -278,10 +298,14 @@ def _top(
 
         _say(__version__)
         raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        _say(ctx.get_help())
 
 
-def _quieten() -> None:
+def _quieten(debug: bool) -> None:
     """Other libraries' chatter is not this program's; set before they are imported, where the user has not."""
+    if not debug and not sys.warnoptions:
+        warnings.simplefilter("ignore")
     for name, value in (
         ("LANCEDB_LOG", "error"),
         ("TOKENIZERS_PARALLELISM", "false"),

@@ -184,8 +184,9 @@ def test_what_cannot_be_read_says_why(cell, says, tmp_path):
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
 def test_damaged_files_are_unreadable_and_nothing_else(rng, form):
     data = encoded(Pil.fromarray(colours(rng, 64, 64)), form)
-    with pytest.raises(Unreadable, match=r"damaged|not a picture"):
-        read(data[: len(data) // 2])
+    for cell in (data[: len(data) // 2], Pil.open(io.BytesIO(data[: len(data) // 2])) if form != "WEBP" else data[:50]):
+        with pytest.raises(Unreadable, match=r"damaged|not a picture"):
+            read(cell)
     for _ in range(40):  # some damage cannot be seen; whatever is raised is Unreadable
         broken = bytearray(data)
         for at in rng.integers(0, min(len(data), 200), 6):
@@ -248,6 +249,13 @@ def test_every_size_packs_to_one_shape(shape):
     packed = fitted(16).pack(np.full(shape, 7, np.uint8))
     assert packed.shape == (3, 16, 16)
     assert set(packed.ravel()) == {7}
+
+
+def test_a_picture_that_may_not_be_written_to_packs_too(rng):
+    grey = colours(rng)[..., 0]
+    grey.setflags(write=False)
+    assert fitted(16, 1).pack(read(grey)).shape == (1, 16, 16)
+    assert fitted(16, 1).pack(read(encoded(Pil.fromarray(grey), "PNG"))).shape == (1, 16, 16)
 
 
 def test_shrinking_does_not_alias():

@@ -120,7 +120,8 @@ def test_an_interval_shows_its_width():
     assert interval(0.691, 0.789) == "[.69, .79]"
     assert interval(0.741, 0.744) == "[.741, .744]"
     assert interval(0.004, 0.02) == "[.004, .020]"
-    assert interval(None, 0.7) == ""
+    assert interval(-1.995, -1.943) == "[-2.00, -1.94]"
+    assert interval(None, 0.7) == interval(float("nan"), 0.7) == ""
 
 
 def test_axis_marks_and_times_are_short():

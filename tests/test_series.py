@@ -145,6 +145,11 @@ def test_a_flat_row_stays_flat():
     assert series.plain(batch)[0, 0].abs().max() < 0.01
 
 
+def test_rounding_errors_of_flat_rows_are_no_shape():
+    series, batch = fitted([[7.1] * 50, [300.3] * 50, [-0.7] * 50])
+    assert series.plain(batch)[:, 0].abs().max() < 0.05
+
+
 def test_a_set_of_one_constant_is_finite():
     series, batch = fitted([[7, 7, 7], [7, 7, 7]])
     for seen in (series.plain(batch), series.distort(batch, keys(2)), series.raw(batch)):

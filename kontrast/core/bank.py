@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kontrast.core.errors import UserError
+from kontrast.core.whole import whole
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,19 @@ class Bank:
             table[f"embedding {name}"] = pa.FixedSizeListArray.from_arrays(flat, z.shape[1])
         for name in self.metadata.column_names:
             table[f"meta {name}"] = self.metadata[name]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(path.name + ".part")
-        pq.write_table(pa.table(table).replace_schema_metadata({"kontrast": "bank", "shared": str(self.shared)}), aside)
-        aside.replace(path)
+        marked = pa.table(table).replace_schema_metadata({"kontrast": "bank", "shared": str(self.shared)})
+        with whole(path) as aside:
+            pq.write_table(marked, aside)
 
     @staticmethod
     def load(path: Path) -> "Bank":
         """Back from `save`."""
         if not path.is_file():
             raise UserError(f"no bank at {path}; expected a file written by kontrast embed or train.")
-        table = pq.read_table(path)
+        try:
+            table = pq.read_table(path)
+        except pa.ArrowException as error:
+            raise UserError(f"{path} is damaged or no Parquet file: {str(error).splitlines()[0]}") from error
         marks = table.schema.metadata or {}
         if marks.get(b"kontrast") != b"bank":
             raise UserError(

@@ -14,6 +14,14 @@ class Unreadable(ValueError):
     """One cell that cannot be read; the row is set aside with this reason, the others go on."""
 
 
+class Interrupted(Exception):
+    """Stopped by the signal `number` (Ctrl-C, SIGTERM); the message says how to go on."""
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.number = number
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` where something alike is known, else what there is."""
     known = sorted(known)

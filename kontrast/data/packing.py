@@ -1,6 +1,4 @@
-"""Every row read, packed and cached once: threads decode, one file a field grows, rows that cannot be read are set
-aside.
-"""
+"""Every row read, packed and cached once: threads decode, a file a field grows, unreadable rows are set aside."""
 
 import inspect
 import json
@@ -25,10 +23,7 @@ from kontrast.data.store import OnDemand, Packed, Store, Writer
 _LAYOUT = "1"  # in the key of every cache: another value where packing the same rows gives other files
 _PIECE = 32  # rows a thread reads at a time
 _LEAST, _MOST = 512, 20_000  # rows of a sample: images need few to tell their size, texts many for their words
-_SMALL, _LARGE = (
-    16_000_000,
-    512_000_000,
-)  # bytes of a sample: beyond 512 rows it grows to the first, before them it ends at the second
+_SMALL, _LARGE = 4_000_000, 512_000_000  # bytes: past the least rows a sample ends at the first, else at the second
 
 Progress = Callable[[int, int], None]
 

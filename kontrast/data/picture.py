@@ -31,7 +31,6 @@ def picture(cell: Any, folder: Path, channels: int = 0, enough: int = 1 << 16) -
     if isinstance(cell, bytes | bytearray | memoryview):
         return _settle(_decode(bytes(cell), enough), channels)
     if isinstance(cell, Pil.Image):
-        _refuse_bomb(*cell.size)
         return _settle(_from_pil(cell), channels)
     if cell is None:
         raise Unreadable("nothing there: expected a path, bytes or an array.")
@@ -59,26 +58,30 @@ def _decode(data: bytes, enough: int) -> np.ndarray:
     """Encoded bytes -> (C, H, W) uint8 or wider; C of 2 and 4 end with alpha."""
     if not data:
         raise Unreadable("an empty file.")
-    # Decoders meet hostile bytes here and raise what they like (OSError, SyntaxError, struct.error, IndexError, ...):
-    # any of it means unreadable.
     try:
         head = Pil.open(io.BytesIO(data))
     except (Pil.DecompressionBombError, Pil.DecompressionBombWarning) as error:
         raise Unreadable(f"announces more than {MEGAPIXELS} megapixels.") from error
     except Pil.UnidentifiedImageError as error:
         raise Unreadable("not a picture of a known format.") from error
-    except Exception as error:
+    except Exception as error:  # as in _from_pil
         raise Unreadable(f"damaged: {_short(error)}.") from error
     _refuse_bomb(*head.size)
-    try:
-        head.draft(None, (enough, enough))
-        return _from_pil(head)
-    except Exception as error:
-        raise Unreadable(f"damaged {head.format}: {_short(error)}.") from error
+    head.draft(None, (enough, enough))
+    return _from_pil(head)
 
 
 def _from_pil(image: Pil.Image) -> np.ndarray:
-    image = ImageOps.exif_transpose(image)
+    _refuse_bomb(*image.size)
+    # Decoders meet hostile bytes here and raise what they like (OSError, SyntaxError, struct.error, IndexError, ...):
+    # any of it means unreadable.
+    try:
+        return _pixels(ImageOps.exif_transpose(image))
+    except Exception as error:
+        raise Unreadable(f"damaged {image.format or 'picture'}: {_short(error)}.") from error
+
+
+def _pixels(image: Pil.Image) -> np.ndarray:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _channels_first(np.asarray(image))  # `convert` would clip 16 bits to white
     kind = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"

@@ -1,4 +1,4 @@
-"""The contract of a source: one kind of thing that rows come from, and how it becomes a Frame. One each in `sources/`."""
+"""The contract of a source: one kind of thing that rows come from, and how it becomes a Frame. One each in sources/."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path

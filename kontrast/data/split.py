@@ -15,8 +15,8 @@ from kontrast.data.frame import Column, Frame
 _NAMES = {"train": "train", "training": "train", "tr": "train", "test": "test", "testing": "test", "te": "test"}
 _NAMES |= dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "validation")
 _STREAM = -11  # sets these draws apart from all others of the same seed and ids
-# More rows than this are not bound to one side, neither by one value, which then is a category (a stock caption, a blank
-# picture) and no copy of one thing, nor by a chain of values of several fields, which could bind all rows.
+# More rows than this are not bound to one side, neither by one value, which then is a category (a stock caption, a
+# blank picture) and no copy of one thing, nor by a chain of values of several fields, which could bind all rows.
 _BOUND, _BOUND_SHARE = 10, 0.01
 
 

@@ -10,9 +10,10 @@ from kontrast.encoders.encoder import Encoder
 class Resnet(Encoder):
     """(B, C, S, S) -> (B, width): residual blocks in four stages, then the mean of each quarter of what remains.
 
-    The stem brings images to 8..24 pixels, so 64 px cost what 32 px do; each stage after the first halves that. `base`: channels
-    of the first stage; the others have 2, 4 and 4 times as many. `blocks`: in a stage. `grid`: 2 keeps the four quarters apart,
-    which tells where things are; 1 is the usual mean over everything. `channels` and `size` are the images'.
+    The stem brings images to 12..24 pixels, so 64 px cost what 32 px do; each stage after the first halves that.
+    `base`: channels of the first stage; the others have 2, 4 and 4 times as many. `blocks`: in a stage.
+    `grid`: 2 keeps the four quarters apart, which tells where things are; 1 is the usual mean over everything.
+    `channels` and `size` are the images'.
     He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
     """
 

@@ -25,9 +25,11 @@ class Tokens(Encoder):
     x: (B, L) int64 token ids, -1 after the end -> (B, width). vocabulary and spellings are facts of the modality.
     buckets: vectors that n-grams are hashed to. dropout makes two looks at one text differ (SimCSE, Gao et al. 2021).
 
-    Measured in equal CPU time, held-out R@1 of 500 German-English pairs learned from 500 others: .39; without n-grams
-    .35; with n-grams and a gated convolution .32; TF-IDF .20.
+    Measured in equal CPU time (10 s, one seed), R@1 among 500 German-English pairs after learning from 500 others: .39;
+    without n-grams .35; with n-grams and a gated convolution .32; TF-IDF .20.
     """
+
+    grams_of_VG: Tensor
 
     def __init__(
         self,
@@ -42,7 +44,7 @@ class Tokens(Encoder):
         self.width = width
         self.tokens = nn.Embedding(vocabulary, width)
         self.grams = nn.Embedding(buckets + 1, width, padding_idx=buckets)
-        # LayerNorm takes the scale out of z, but it sets how far a step of Adam turns a vector: 0.3 for rates near 1e-3.
+        # LayerNorm takes the scale out of z, but says how far a step of Adam turns a vector: 0.3 for rates near 1e-3.
         nn.init.normal_(self.tokens.weight, std=0.3)
         nn.init.normal_(self.grams.weight[:buckets].detach(), std=0.3)
         self.dropout, self.norm = nn.Dropout(dropout), nn.LayerNorm(width)

@@ -22,9 +22,9 @@ class Transformer(Encoder):
 
     x: (B, L) int64 ids of the model's own tokenizer, -1 after the end -> (B, width).
     model: only safetensors weights are read, and no code that comes with a model is run.
-    train: "lora" learns a low-rank addition to every linear layer (Hu et al. 2022): a few percent of the weights, so small
-        data cannot wash out what the model knows; "full" all weights, for large data; "frozen" none, and no dropout, so
-        only what stands on top learns.
+    train: "lora" learns a low-rank addition to every linear layer (Hu et al. 2022): a few percent of the weights, so
+        small data cannot wash out what the model knows; "full" all weights, for large data; "frozen" none, and no
+        dropout, so only what stands on top learns.
     rank: of the additions.
     pooling: the mean over the tokens or the first one; None asks the model's 1_Pooling/config.json, else mean.
     """
@@ -76,7 +76,7 @@ class Transformer(Encoder):
         return asked
 
 
-def _load(folder: Path) -> nn.Module:
+def _load(folder: Path) -> Any:
     transformers = needs("transformers", "text")
     try:
         with _quiet():
@@ -88,11 +88,11 @@ def _load(folder: Path) -> nn.Module:
             f"transformer: {folder} holds no model that can be read; expected config.json and model.safetensors "
             f"of a model that the transformers library knows. Found: {str(error).splitlines()[0]}"
         ) from error
-    # Of an encoder with a decoder (T5, BART) the first embeds; alone it shares no weights, which safetensors would refuse.
+    # Of an encoder with a decoder (T5, BART) the first embeds; alone it shares no weights, which safetensors refuses.
     return loaded.get_encoder() if loaded.config.is_encoder_decoder else loaded
 
 
-def _with_lora(loaded: nn.Module, rank: int) -> nn.Module:
+def _with_lora(loaded: Any, rank: int) -> nn.Module:
     peft = needs("peft", "text")
     config = peft.LoraConfig(
         r=rank,

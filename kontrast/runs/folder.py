@@ -1,8 +1,12 @@
 """The run folder: where everything of a run lies, and how it is written so that no half file is ever found there."""
 
+import contextlib
+import errno
 import hashlib
+import itertools
 import json
-import os
+import shlex
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +18,9 @@ from safetensors.torch import load_file, save_file
 
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment
+from kontrast.core.whole import whole
 
+QUARANTINE = "quarantine.csv"
 KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is damaged
 
 
@@ -31,22 +37,29 @@ class Folder:
     @staticmethod
     def fresh(where: Path | None, name: str) -> "Folder":
         """A new folder: `where`, or runs/NAME-1, runs/NAME-2, ... whichever is free."""
-        if where is not None:
-            if where.is_file() or (where.exists() and any(where.iterdir())):
-                raise UserError(
-                    f"{where} exists and is not empty; name a new folder, or continue it with --resume {where}."
-                )
-            where.mkdir(parents=True, exist_ok=True)
-            return Folder(where)
-        stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "run"
-        number = 1
-        while True:
-            path = Path("runs") / f"{stem}-{number}"
-            try:
-                path.mkdir(parents=True)
-                return Folder(path)
-            except FileExistsError:
-                number += 1
+        try:
+            return Folder(_numbered(name) if where is None else _emptied(where))
+        except OSError as error:
+            raise UserError(
+                f"cannot make the run folder {error.filename}: {error.strerror}. Name another with --out."
+            ) from error
+
+    def withdraw(self) -> None:
+        """Take back a run that was refused before training began; quarantine.csv stays, for it says what to mend."""
+        if (self.path / "moments.jsonl").exists():
+            return
+        for entry in self.path.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != QUARANTINE:
+                entry.unlink()
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    @property
+    def go_on(self) -> str:
+        """What to type to continue this run."""
+        return f"continue with: kontrast train --resume {shlex.quote(str(self.path))}"
 
     @staticmethod
     def existing(where: Path) -> "Folder":
@@ -57,27 +70,27 @@ class Folder:
             )
         return Folder(where)
 
+    @property
+    def cache(self) -> Path:
+        """Where decoded rows lie while the run needs them; removed at its end."""
+        return self.path / "cache"
+
+    def discard_unless_begun(self) -> None:
+        """Leave nothing behind of a run that never came to its first step, but for what says why (quarantine.csv)."""
+        shutil.rmtree(self.cache, ignore_errors=True)
+        if not any((self.path / name).exists() for name in ("moments.jsonl", "quarantine.csv")):
+            shutil.rmtree(self.path, ignore_errors=True)
+
     def experiment(self) -> Experiment:
         """The experiment of the run, everything resolved."""
         file = self.path / "experiment.json"
-        return Experiment.from_json(file.read_text(encoding="utf8"), str(file))
+        return Experiment.from_json(_text(file), str(file))
 
     def write(self, name: str, content: str | bytes) -> Path:
         """A whole file, or none."""
         target = self.path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(target.name + ".part")
-        try:
-            with aside.open("wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(target)
-        except OSError as error:
-            aside.unlink(missing_ok=True)
-            raise UserError(
-                f"cannot write {target}: {error.strerror}. Free some space or name another folder."
-            ) from error
+        with whole(target) as aside:
+            aside.write_bytes(content.encode() if isinstance(content, str) else content)
         return target
 
     def write_json(self, name: str, value: Any) -> Path:
@@ -91,7 +104,12 @@ class Folder:
             raise UserError(
                 f"{file} is missing: the run did not get that far. Finish it with kontrast train --resume {self.path}."
             )
-        return json.loads(file.read_text(encoding="utf8"))
+        try:
+            return json.loads(_text(file))
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"{file} is damaged: it is not JSON ({error}). Train anew, or bring the file back."
+            ) from error
 
     def moments(self) -> list[dict[str, Any]]:
         """All moments so far; a last line cut off by a crash is left out."""
@@ -129,17 +147,12 @@ class Folder:
 
 def save_tensors(tensors: dict[str, torch.Tensor], target: Path, metadata: dict[str, str] | None = None) -> None:
     """A safetensors file, whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(target.name + ".part")
-    whole = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    try:
-        save_file(whole, aside, metadata=metadata)
-        with aside.open("rb+") as file:
-            os.fsync(file.fileno())
-        aside.replace(target)
-    except (OSError, SafetensorError) as error:
-        aside.unlink(missing_ok=True)
-        raise UserError(f"cannot write {target}: {error}. Free some space or name another folder.") from error
+    held = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    with whole(target) as aside:
+        try:
+            save_file(held, aside, metadata=metadata)
+        except SafetensorError as error:  # its word for a full disk too
+            raise OSError(errno.EIO, str(error)) from error
 
 
 def load_tensors(file: Path) -> dict[str, torch.Tensor]:
@@ -148,6 +161,32 @@ def load_tensors(file: Path) -> dict[str, torch.Tensor]:
         return load_file(file)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{file} cannot be read as safetensors: {error}.") from error
+
+
+def _emptied(where: Path) -> Path:
+    """That folder, made if need be; what a refused run left in it is removed."""
+    where.mkdir(parents=True, exist_ok=True)
+    if {file.name for file in where.iterdir()} - {QUARANTINE}:
+        raise UserError(f"{where} exists and is not empty; name a new folder, or continue it with --resume {where}.")
+    (where / QUARANTINE).unlink(missing_ok=True)
+    return where
+
+
+def _numbered(name: str) -> Path:
+    stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "run"
+    for number in itertools.count(1):
+        path = Path("runs") / f"{stem}-{number}"
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(parents=True)
+            return path
+    raise AssertionError  # numbers do not end
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is damaged: it is not UTF-8 text ({error}).") from error
 
 
 def _metadata(file: Path) -> dict[str, str]:

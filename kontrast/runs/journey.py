@@ -57,7 +57,7 @@ def travel(
     run.report()
     listener.fact("run", f"{folder.path}    report.html · encoder/ · banks/ · experiment.json")
     listener.fact("next", words.next_steps(folder.path, model))
-    shutil.rmtree(folder.path / "cache", ignore_errors=True)
+    shutil.rmtree(folder.cache, ignore_errors=True)
     return run
 
 
@@ -78,7 +78,7 @@ def _read(
             modalities,
             source=experiment.source,
             seed=experiment.seed,
-            cache=folder.path / "cache",
+            cache=folder.cache,
             fit=True,
             progress=lambda done, total: listener.progress("reading", done, total),
         )

@@ -33,8 +33,8 @@ class Story:
     {"effective_rank", "spread", "alignment", "uniformity"}}.
     verdict: {"state": "learning" | "collapsed" | "not learning" | ..., "words": text, "causes": [text]}.
     scores: {"score": its judge, "name", "field": text or None, "trained": {"value", "low", "high"}, "raw" and
-    "untrained": the same or None, "rows": n, "chance": number or None, "higher_is_better": bool, "paired": absent or {"raw" | "untrained": {"value",
-    "low", "high"} of trained minus baseline over the same resamples}}; what makes the headline says verdict.headline.
+    "untrained": the same or None, "rows": n, "chance": number or None, "higher_is_better": bool, "paired": absent or
+    {"raw" | "untrained": {"value", "low", "high"} of trained minus baseline over the same resamples}}.
     not_judged: (score, reason). bank: the test rows. thumbnails: field -> one HTML snippet, or None, a row of the bank.
     views: {"id", "original": html, "views": [html]} and, where there are several, "field".
     Snippets are taken as they are, all other text is escaped; the page's policy lets no snippet run code or fetch.

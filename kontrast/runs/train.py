@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 
 from kontrast.core import find
-from kontrast.core.errors import UserError
+from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.experiment import Experiment
 from kontrast.data.batches import Batch, Order, Reader, draw
 from kontrast.data.dataset import Dataset
@@ -31,14 +30,6 @@ from kontrast.training.precision import choose, forced, pinned
 
 # A collapse must be seen at so many examinations in a row: one odd batch is none.
 PATIENCE = 3
-
-
-class Interrupted(Exception):
-    """Stopped by Ctrl-C or SIGTERM; the run can be resumed."""
-
-    def __init__(self, folder: Folder, step: int, number: int) -> None:
-        super().__init__(f"stopped at step {step:,}; continue with: kontrast train --resume {folder.path}")
-        self.folder, self.step, self.number = folder, step, number
 
 
 @dataclass(frozen=True)
@@ -76,7 +67,7 @@ def train(
                     break
                 if stop.number and course.step < course.total:
                     log.checkpoint()
-                    raise Interrupted(folder, course.step, stop.number)
+                    raise Interrupted(f"stopped at step {course.step:,}; {folder.go_on}", stop.number)
         except NotFinite as broken:
             raise _saved(broken, folder, course) from broken
     log.checkpoint()
@@ -251,8 +242,3 @@ def _signals() -> Iterator[_Stop]:
     finally:
         for n, handler in old.items():
             signal.signal(n, handler)
-
-
-def cache_of(folder: Folder) -> Path:
-    """Where decoded rows lie while the run needs them."""
-    return folder.path / "cache"

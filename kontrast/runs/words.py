@@ -8,6 +8,7 @@ import numpy as np
 
 from kontrast.data.dataset import Dataset
 from kontrast.runs.model import Model
+from kontrast.runs.page.digits import number
 
 
 def data(data: Dataset, kinds: Mapping[str, Mapping[str, str]], folder: Path) -> str:
@@ -27,10 +28,9 @@ def data(data: Dataset, kinds: Mapping[str, Mapping[str, str]], folder: Path) ->
     lines = [" · ".join(parts)]
     if data.labels is not None:
         counts = np.unique(data.labels[data.labels != ""], return_counts=True)[1]
-        if len(counts) == 1:
-            lines.append("label: one class only; scores that need classes are left out")
-        elif len(counts):
+        if len(counts) > 1:
             lines.append(f"label: {len(counts)} classes, largest {counts.max() / counts.min():.0f}x smallest")
+    lines += data.notes
     return "\n".join(lines)
 
 
@@ -38,14 +38,6 @@ def split(data: Dataset) -> str:
     """How many rows train and how many judge."""
     held_out = int(data.held_out.sum())
     return f"{len(data.ids) - held_out:,} train · {held_out:,} held out for judging"
-
-
-def number(value: float | None) -> str:
-    """Three digits, no leading zero: .742."""
-    if value is None:
-        return "-"
-    text = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
-    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 
 def scores(table: Sequence[Mapping[str, Any]]) -> str:

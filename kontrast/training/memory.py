@@ -37,11 +37,10 @@ def forecast(method: Method, batch: Batch, passes: int | None) -> Forecast:
     kept: dict[int, int] = {}
 
     def note(t: Tensor) -> Tensor:
-        storage = t.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        kept[t.data_ptr()] = t.numel() * t.element_size()
         return t
 
-    own = {p.untyped_storage().data_ptr() for p in method.parameters()}
+    own = {p.data_ptr() for p in method.parameters()}
     training = method.training
     with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t), torch.random.fork_rng(devices=[]):
         held = method.eval()(batch[slice(0, rows)].views, batch[slice(0, rows)].keys)  # eval: running statistics stay

@@ -22,9 +22,8 @@ from kontrast.data.distort.image import LIGHT, LUMA, STRONG, recolour, warp
 from kontrast.data.modality import Modality
 from kontrast.data.picture import picture
 
-_KEPT = (
-    512  # `read` shrinks a short side to this (or to `size`, if larger): a sample of photographs must fit into memory
-)
+# `read` shrinks a short side to this (or to `size`, if larger): a sample of photographs must fit into memory.
+_KEPT = 512
 _ELONGATED = 2.0  # up to this ratio of the sides the middle square is kept, beyond it the whole picture is squeezed
 _SAMPLE = 256  # pictures for mean and standard deviation
 _RAW = 8  # pixels a side
@@ -132,8 +131,8 @@ class Image(Modality):
     def raw(self, batch: Tensor) -> Tensor:
         """(B, C 8 8): the pixels at 8 x 8, in 0..1, less the image's own mean over all channels.
 
-        The strongest of 15 such features by cosine on three sets (two drawings of an emoji, CIFAR-10, Omniglot): 8 pixels
-        before 16 and 32, and the mean over all channels before none, one for each, white, and unit variance.
+        The best by cosine of 15 such features over three sets (two drawings of an emoji, CIFAR-10, Omniglot): 8 pixels
+        before 16 and 32; taking away one mean before none, one for each channel, white, and before unit variance.
         """
         x_BCHW = F.adaptive_avg_pool2d(batch.float().div_(255), _RAW)
         return (x_BCHW - x_BCHW.mean((1, 2, 3), keepdim=True)).flatten(1)
@@ -173,7 +172,7 @@ class Image(Modality):
             return item
         if len(item) == 1:
             return item.repeat(self.channels, 0)
-        grey = np.tensordot(np.float32(LUMA), item, 1) + np.float32(0.5)
+        grey = np.tensordot(np.asarray(LUMA, np.float32), item, 1) + np.float32(0.5)
         return grey.astype(np.uint8)[None].repeat(self.channels, 0)
 
 
@@ -181,7 +180,7 @@ def _resize(item: np.ndarray, high: int, wide: int) -> np.ndarray:
     """Antialiased bilinear, uint8 to uint8."""
     if item.shape[1:] == (high, wide):
         return np.ascontiguousarray(item)
-    x = torch.from_numpy(np.ascontiguousarray(item))[None]
+    x = torch.from_numpy(np.require(item, requirements=["C", "W"]))[None]
     return F.interpolate(x, (high, wide), mode="bilinear", antialias=True, align_corners=False)[0].numpy()
 
 

@@ -38,6 +38,8 @@ class Series(Modality):
     level, at most) and noise are in the row's own standard deviations; gaps is the largest hidden share of time.
     """
 
+    encoder = "tcn"
+
     def __init__(
         self,
         *,
@@ -110,8 +112,7 @@ class Series(Modality):
         within = np.array([np.median(v[c > 0]) if (c > 0).any() else 0.0 for v, c in zip(own.T, counts.T, strict=True)])
         spread = np.sqrt(square.sum(0) / total)
         spread[spread == 0] = 1.0
-        within = np.sqrt(within.clip(0))
-        within[within == 0] = spread[within == 0]
+        within = np.maximum(np.sqrt(within.clip(0)), 1e-3 * spread)  # rows all flat: their rounding errors are no shape
         self._mean, self._spread, self._within = mean.tolist(), spread.tolist(), within.tolist()
 
     def pack(self, item: np.ndarray) -> np.ndarray:

@@ -109,7 +109,7 @@ class Text(Modality):
         return _compact(batch, (batch >= 0) & (_text_number(batch) == 0))
 
     def distort(self, batch: Tensor, key_B: Tensor) -> Tensor:
-        """One of the row's texts, drawn evenly, without a random share of its tokens; special ones and one other stay."""
+        """One of the row's texts, drawn evenly, less a random share of its tokens; special ones and one other stay."""
         number = _text_number(batch)
         texts_B = number.max(1).values + 1
         drawn_B = (chance.uniform(chance.fork(key_B, 0), 1)[:, 0] * texts_B).long()
@@ -122,15 +122,15 @@ class Text(Modality):
         return _compact(batch, kept)
 
     def raw(self, batch: Tensor) -> Tensor:
-        """(B, 1024) TF-IDF of tokens and the trigrams within them, hashed with signs (Weinberger et al. 2009), length one."""
+        """(B, 1024) TF-IDF of tokens and the trigrams within them, hashed with signs (Weinberger 2009), length one."""
         ids = self.plain(batch)
         there = ids >= 0
         tokens_U, where = ids[there].unique(return_inverse=True)
         count_BU = torch.zeros(len(ids), len(tokens_U), device=ids.device)
         count_BU.index_put_((there.nonzero()[:, 0], where), torch.ones(len(where), device=ids.device), accumulate=True)
         features_UR = self._hashed(tokens_U.tolist()).to(ids.device)
-        # The root of the usual inverse document frequency, since frequent words matter in some data (who, how, where): 10-NN
-        # of intents .834 with the root, .830 with the whole, .788 with none; of kinds of question .732, .588, .818.
+        # The root of the usual inverse document frequency, since frequent words matter in some data (who, how, where):
+        # 10-NN of intents .834 with the root, .830 with the whole, .788 with none; kinds of question .732, .588, .818.
         idf_U = (((1 + self._documents) / (1 + self._frequency.to(ids.device)[tokens_U])).log() + 1).sqrt()
         return torch.nn.functional.normalize((count_BU.log1p() * idf_U) @ features_UR, dim=1)
 

@@ -36,10 +36,11 @@ def round_number(value: float) -> str:
 
 def interval(low: float | None, high: float | None) -> str:
     """`[.69, .79]`, with a third digit where two would hide it; nothing where there is none."""
-    if low is None or high is None:
+    if low is None or high is None or not math.isfinite(low + high):
         return ""
-    coarse = number(low, 2) == number(high, 2) or any(0 < abs(x) < 0.01 for x in (low, high))
-    digits = 3 if coarse else 2
+    size = max(abs(low), abs(high))
+    unit = 0.01 if size < 1 else 10 ** (math.floor(math.log10(size)) - 1)  # the second digit
+    digits = 3 if high - low < 3 * unit or any(0 < abs(x) < 0.01 for x in (low, high)) else 2
     return f"[{number(low, digits)}, {number(high, digits)}]"
 
 

@@ -25,9 +25,14 @@ def data(facts: Mapping[str, Any]) -> str:
 
 def views(rows: Sequence[Mapping[str, Any]]) -> str:
     """Each row as it is and as the encoder met it in training."""
+    several = len({row.get("field") for row in rows}) > 1
+
+    def field(row: Mapping[str, Any]) -> str:
+        return f"<small>{esc(row['field'])}</small>" if several and row.get("field") else ""
+
     return "".join(
         f"<div class='views'><figure class='card asked'><div class='thumb'>{row['original']}</div>"
-        f"<figcaption><small title='{esc(row['id'])}'>{esc(row['id'])}</small>{_field(row)}</figcaption></figure>"
+        f"<figcaption><small title='{esc(row['id'])}'>{esc(row['id'])}</small>{field(row)}</figcaption></figure>"
         + "".join(
             f"<figure class='card'><div class='thumb'>{view}</div>"
             f"<figcaption><small>view {i}</small></figcaption></figure>"
@@ -36,10 +41,6 @@ def views(rows: Sequence[Mapping[str, Any]]) -> str:
         + "</div>"
         for row in rows
     )
-
-
-def _field(row: Mapping[str, Any]) -> str:
-    return f"<small>{esc(row['field'])}</small>" if row.get("field") else ""
 
 
 def replay(command: str, experiment: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
@@ -134,7 +135,10 @@ def _table(facts: Mapping[str, Any]) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
-        return esc(" · ".join(f"{k} {number(v) if isinstance(v, int | float) else v}" for k, v in value.items()))
+        parts = [
+            f"{esc(k)} ({_cell(v)})" if isinstance(v, Mapping) else f"{esc(k)} {_cell(v)}" for k, v in value.items()
+        ]
+        return " · ".join(parts)
     if isinstance(value, list | tuple):
         return esc(", ".join(map(str, value)))
     return esc(number(value) if isinstance(value, int | float) else value)

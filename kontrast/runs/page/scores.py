@@ -107,7 +107,7 @@ def axis(values: Sequence[float]) -> tuple[float, float]:
     if low >= 0 and high <= 1:
         return 0.0, 1.0
     room = 0.08 * (high - low) or abs(high) * 0.1 or 1.0
-    return low - room, high + room
+    return low - room if low < 0 or low > room else 0.0, high + room
 
 
 def _known(value: Any) -> bool:

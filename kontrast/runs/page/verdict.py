@@ -124,6 +124,8 @@ def _others(scores: Sequence[Score]) -> str:
     short = [name for name, stands in judged.items() if stands != {"better"}]
     if not short:
         return f"All {len(judged)} scores are clear of their baselines."
+    if len(short) == len(judged):
+        return f"None of the {len(judged)} scores is clear of all its baselines."
     named = ", ".join(short[:4]) + (f" and {len(short) - 4} more" if len(short) > 4 else "")
     return f"{len(judged) - len(short)} of {len(judged)} scores are clear of their baselines; not so: {named}."
 

@@ -1,0 +1,63 @@
+"""Small real data, and the optional folder of published sets that may lie beside the project."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FAST = {"plan.batch": 64, "plan.precision": "32", "plan.channels_last": "off", "plan.compile": "off"}
+
+
+@pytest.fixture(scope="session")
+def published():
+    """The folder of published data sets; tests that need it are skipped where there is none."""
+    folder = Path(os.environ.get("KONTRAST_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no folder of published data sets: set KONTRAST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """A folder of 400 handwritten digits (scikit-learn's) as PNG files in class subfolders."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    folder = tmp_path_factory.mktemp("digits")
+    data = load_digits()
+    for n in range(400):
+        place = folder / str(data.target[n])
+        place.mkdir(exist_ok=True)
+        pixels = (data.images[n] * 255 / 16).astype(np.uint8)
+        Image.fromarray(pixels).resize((16, 16)).save(place / f"{n:04d}.png")
+    return folder
+
+
+def waves(n, seed=0, length=64):
+    """Series of three kinds (slow sine, fast sine, sawtooth) with random phase, height and noise: (n, length) and kinds."""
+    rng = np.random.default_rng(seed)
+    kinds = np.arange(n) % 3
+    t = np.linspace(0, 1, length)
+    phase, height = rng.uniform(0, 1, (n, 1)), rng.uniform(0.5, 2, (n, 1))
+    shapes = np.stack([np.sin(2 * np.pi * (2 * t + phase)), np.sin(2 * np.pi * (6 * t + phase)), 2 * ((3 * t + phase) % 1) - 1])
+    return height * shapes[kinds, np.arange(n)] + 0.2 * rng.standard_normal((n, length)), kinds
+
+
+@pytest.fixture(scope="session")
+def series(tmp_path_factory):
+    """WAVES_TRAIN.ts and WAVES_TEST.ts, unequal in length and with gaps, and the same as WAVES_*.tsv."""
+    folder = tmp_path_factory.mktemp("series")
+    for part, n, seed in (("TRAIN", 120, 0), ("TEST", 60, 1)):
+        x, kinds = waves(n, seed)
+        lengths = np.random.default_rng(seed + 7).integers(48, 65, n)
+        ts = ["@problemName WAVES", "@timeStamps false", "@missing true", "@univariate true", "@equalLength false"]
+        ts += ["@classLabel true 0 1 2", "@data"]
+        tsv = []
+        for row, kind, m in zip(x, kinds, lengths, strict=True):
+            cells = [f"{v:.4f}" for v in row[:m]]
+            ts.append(",".join([*cells[:10], "?", *cells[11:]]) + f":{kind}")
+            tsv.append("\t".join([str(kind), *cells[:10], "NaN", *cells[11:], *["NaN"] * (64 - m)]))
+        (folder / f"WAVES_{part}.ts").write_text("\n".join(ts) + "\n")
+        (folder / f"WAVES_{part}.tsv").write_text("\n".join(tsv) + "\n")
+    return folder
