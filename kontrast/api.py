@@ -18,6 +18,7 @@ from kontrast.runs.folder import Folder
 from kontrast.runs.journey import travel
 from kontrast.runs.listener import Listener, Silence
 from kontrast.runs.run import Run
+from kontrast.runs.train import stoppable
 
 
 def train(
@@ -48,7 +49,7 @@ def train(
     asked: Experiment = find.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
     name = (Path(data).stem if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
     data = asked.source.data if data is None else data
-    if data == "memory":
+    if isinstance(data, str) and data == "memory":
         raise UserError("nothing to train on: name a path, or hand over a table or arrays.")
     where = str(data) if isinstance(data, str | Path) else "memory"
     named = {
@@ -59,9 +60,7 @@ def train(
     if not steps is epochs is minutes is None:
         asked = replace(asked, plan=replace(asked.plan, steps=steps, epochs=epochs, minutes=minutes))
     used = _device(device)
-    folder = Folder.fresh(
-        None if out is None else Path(out), recipe or (Path(where).stem if where != "memory" else where)
-    )
+    folder = Folder.fresh(None if out is None else Path(out), name)
     try:
         frame = open_frame(data, cache=folder.cache)
         found = infer(frame, {**asked.source.fields, **(fields or {})}, label)
@@ -73,8 +72,9 @@ def train(
         )
         folder.write_json("environment.json", environment(replay, str(used)))
         words = {"name": recipe or experiment.method.name, "why": why}
-        return travel(frame, folder, words, listener, used, resume=False)
-    except UserError:
+        with stoppable(folder):
+            return travel(frame, folder, words, listener, used, resume=False)
+    except (UserError, OSError, KeyboardInterrupt):
         folder.discard_unless_begun()
         raise
 
@@ -100,7 +100,7 @@ def resume(
         listener.fact("resume", f"{path} is finished already; nothing to do")
         return Run(folder.path)
     source = experiment.source.data if data is None else data
-    if source == "memory":
+    if isinstance(source, str) and source == "memory":
         raise UserError(
             f"{path} was trained on data from memory; hand it over again: kontrast.resume({str(path)!r}, data=...)."
         )
@@ -110,8 +110,10 @@ def resume(
         if known.is_file()
         else {"name": experiment.method.name, "why": "as begun"}
     )
+    used = _device(device)
     frame = open_frame(source, cache=folder.cache)
-    return travel(frame, folder, words, listener, _device(device), resume=True)
+    with stoppable(folder):
+        return travel(frame, folder, words, listener, used, resume=True)
 
 
 def load(path: str | Path) -> Run:
@@ -124,6 +126,9 @@ def _device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"no device is called '{name}'; expected auto, cpu, cuda, cuda:1 or mps.") from error
+    try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"no device '{name}' here ({str(error).splitlines()[0]}); use --device cpu.") from error

@@ -97,7 +97,7 @@ def train(
         api.resume(resume, data=data, settings=settings, device=device, listener=listener)
         return
     if data is None and recipe is None:
-        raise UserError("kontrast train: nothing to train on. Name a folder or a file: kontrast train pictures/")
+        raise UserError("nothing to train on. Name a folder or a file: kontrast train pictures/")
     api.train(
         data,
         recipe=recipe,
@@ -278,8 +278,9 @@ def _ending(error: Exception) -> tuple[str, int] | None:
     if isinstance(error, Interrupted):
         return str(error), 128 + error.number
     if isinstance(error, click.UsageError):
+        words = error.format_message()
         asked = f" See {error.ctx.command_path} --help." if error.ctx else ""
-        return f"{error.format_message().rstrip('.')}.{asked}", 2
+        return f"{words}{'' if words.endswith(('.', '?')) else '.'}{asked}", 2
     if isinstance(error, OSError) and error.errno in MACHINE:
         where = f" {error.filename}" if error.filename else ""
         return f"{error.strerror}{where}. Free some space there, or name a place that may be written to.", 2
@@ -310,6 +311,8 @@ def _quieten(debug: bool) -> None:
         ("LANCEDB_LOG", "error"),
         ("TOKENIZERS_PARALLELISM", "false"),
         ("HF_HUB_DISABLE_TELEMETRY", "1"),
+        ("HF_HUB_VERBOSITY", "error"),
+        ("TRANSFORMERS_VERBOSITY", "error"),
     ):
         os.environ.setdefault(name, value)
 
@@ -334,7 +337,7 @@ def _pairs(given: list[str] | None, flag: str, value: Callable[[str], Any] = str
     for pair in given or []:
         name, equals, words = pair.partition("=")
         if not equals or not name:
-            raise UserError(f"{flag} {pair}: expected NAME=VALUE.")
+            raise UserError(f"{flag} {pair}: expected NAME=VALUE; `kontrast train --help` has examples.")
         pairs[name] = value(words)
     return pairs
 

@@ -45,7 +45,17 @@ def test_an_order_is_a_permutation_and_another_one_each_epoch():
 
 def test_every_kind_in_every_room_loads_and_says_what_it_is():
     rooms = find.rooms()
-    assert {"losses", "kernels", "relations", "methods", "encoders", "modalities", "sources", "scoring", "recipes"} <= set(rooms)
+    assert {
+        "losses",
+        "kernels",
+        "relations",
+        "methods",
+        "encoders",
+        "modalities",
+        "sources",
+        "scoring",
+        "recipes",
+    } <= set(rooms)
     for room, kinds in rooms.items():
         for name, kind in kinds.items():
             made = find.load(room, name)
@@ -57,7 +67,9 @@ def test_every_kind_in_every_room_loads_and_says_what_it_is():
 
 
 def test_a_strangers_class_is_named_by_module_and_name(tmp_path, monkeypatch):
-    (tmp_path / "my_lab.py").write_text("from kontrast.losses.infonce import Infonce\nclass Mine(Infonce):\n    'Mine.'\n")
+    (tmp_path / "my_lab.py").write_text(
+        "from kontrast.losses.infonce import Infonce\nclass Mine(Infonce):\n    'Mine.'\n"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     assert find.load("losses", "my_lab:Mine").__name__ == "Mine"
@@ -69,7 +81,12 @@ def test_a_strangers_class_is_named_by_module_and_name(tmp_path, monkeypatch):
     ("room", "name", "settings", "words"),
     [
         ("methods", "simlcr", {}, "no method 'simlcr'; did you mean 'simclr'?"),
-        ("kernels", "cosine", {"temprature": 1}, "kernel 'cosine' has no setting 'temprature'; did you mean 'temperature'?"),
+        (
+            "kernels",
+            "cosine",
+            {"temprature": 1},
+            "kernel 'cosine' has no setting 'temprature'; did you mean 'temperature'?",
+        ),
         ("kernels", "cosine", {"temperature": "warm"}, "temperature='warm' is not float"),
         ("kernels", "cosine", {"learnable": 1}, "learnable=1 is not bool"),
     ],
@@ -99,7 +116,9 @@ def test_an_experiment_survives_json_and_refuses_typos():
 def test_a_bank_survives_disk_with_missing_rows_labels_and_metadata(tmp_path):
     z = {"a": np.random.rand(4, 3).astype(np.float32), "b c": np.random.rand(4, 2).astype(np.float32)}
     z["b c"][2] = np.nan
-    bank = Bank(z, np.array(["x", "y", "z", "ü"]), np.array(["1", "", "2", "1"]), pa.table({"year": [1, 2, None, 4]}), True)
+    bank = Bank(
+        z, np.array(["x", "y", "z", "ü"]), np.array(["1", "", "2", "1"]), pa.table({"year": [1, 2, None, 4]}), True
+    )
     bank.save(tmp_path / "deep" / "bank.parquet")
     again = Bank.load(tmp_path / "deep" / "bank.parquet")
     for name in z:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,9 +17,9 @@ from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.geometry import Geometry, effective_rank
 from kontrast.scoring.judge import judge
 from kontrast.scoring.knn import Knn
-from kontrast.scoring.linear import Linear, folds
+from kontrast.scoring.linear import Linear, fit, folds
 from kontrast.scoring.retrieval import Retrieval
-from kontrast.scoring.spaces import spaces
+from kontrast.scoring.spaces import present, spaces
 
 JUDGES = [Knn(), Linear(strengths=(0.01, 0.1)), Retrieval(), Clustering(), Geometry()]
 
@@ -121,7 +122,7 @@ def test_knn_is_the_slow_vote(k, temperature):
 
 def test_retrieval_between_fields_is_the_slow_sort_over_rows_that_have_the_other():
     test = several(70)
-    found = values(Retrieval()(test, replace(test, labels=None)))
+    found = values(Retrieval(ks=(1, 5, 10))(test, replace(test, labels=None)))
     want = slow_between(test, "google", "twitter", (1, 5, 10)) | slow_between(test, "twitter", "google", (1, 5, 10))
     assert found == pytest.approx(want)
 
@@ -226,12 +227,12 @@ def test_clustering_is_scikit_learns_number_for_its_own_clusters():
 def test_geometry_is_the_slow_loop():
     test = several(40)
     found = values(Geometry()(test, test))
-    a = test.z["google"][test.has("google")].astype(np.float64)
+    a = test.whole()[present(test)].astype(np.float64)
     pairs = [np.exp(-2 * ((x - y) ** 2).sum()) for i, x in enumerate(a) for j, y in enumerate(a) if i != j]
-    assert found["google uniformity"] == pytest.approx(np.log(np.mean(pairs)), abs=1e-5)
+    assert found["uniformity"] == pytest.approx(np.log(np.mean(pairs)), abs=1e-5)
     s = np.linalg.svd(a, compute_uv=False) / np.linalg.svd(a, compute_uv=False).sum()
-    assert found["google effective rank"] == pytest.approx(np.exp(-(s * np.log(s)).sum()), abs=1e-5)
-    assert found["google spread"] == pytest.approx(np.sqrt(1 - (a.mean(0) ** 2).sum()), abs=1e-5)
+    assert found["effective rank"] == pytest.approx(np.exp(-(s * np.log(s)).sum()), abs=1e-5)
+    assert found["spread"] == pytest.approx(np.sqrt(1 - (a.mean(0) ** 2).sum()), abs=1e-5)
     both = test.has("google") & test.has("twitter")
     x, y = test.z["google"][both].astype(np.float64), test.z["twitter"][both].astype(np.float64)
     alignment = Geometry()(test, test)["google>twitter alignment"]
@@ -412,3 +413,15 @@ def test_banks_that_do_not_fit_are_refused_in_words():
 def test_the_folder_lists_the_judges():
     assert set(find.rooms()["scoring"]) == {"knn", "linear", "retrieval", "clustering", "geometry"}
     assert isinstance(find.build("scoring", "retrieval", {"ks": [1, 3]}), Retrieval)
+
+
+def test_the_probe_is_scikit_learns_logistic_regression():
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200, 12)).astype(np.float32), rng.integers(0, 3, 200)
+    for strength in (0.01, 0.1, 1.0):
+        ours = fit(torch.from_numpy(x), torch.from_numpy(y), 3, strength, 300)
+        theirs = LogisticRegression(C=strength, max_iter=500, tol=1e-6).fit(x, y)
+        chances = torch.softmax(ours(torch.from_numpy(x)), 1).numpy()
+        np.testing.assert_allclose(chances, theirs.predict_proba(x), atol=2e-3)

@@ -41,7 +41,9 @@ class Small(Method):
 
     def compare(self, rows, ranks):
         everyone = Rows.stack(*ranks.gather(rows).values())
-        return {"contrast": contrast(Rows.stack(*rows.values()), everyone, Same("id"), loss=self.loss, kernel=self.kernel)}
+        return {
+            "contrast": contrast(Rows.stack(*rows.values()), everyone, Same("id"), loss=self.loss, kernel=self.kernel)
+        }
 
     def embed(self, field, x):
         return self.net(x)
@@ -111,7 +113,7 @@ def test_lars_takes_the_papers_step():
     torch.manual_seed(0)
     net = nn.Linear(4, 3)
     made = find.build("optimisers", "lars", {"momentum": 0.5, "trust": 0.01})
-    optimiser = made.build(groups_of(net, 0.1), 0.2)
+    optimiser = made.build(groups_of(net, 0.2, 0.1), 0.2)
     w, b, velocity, slide = net.weight.detach().clone(), net.bias.detach().clone(), 0, 0
     for _ in range(3):
         x = torch.randn(5, 4)
@@ -131,9 +133,8 @@ def test_every_optimiser_lowers_the_loss_and_spares_vectors_the_decay(name):
     torch.manual_seed(0)
     method = Small(dropout=0.0)
     made = find.build("optimisers", name, {})
-    groups = groups_of(method, made.weight_decay)
-    assert all(p.ndim > 1 for p in groups[0]["params"])
-    assert groups[1]["weight_decay"] == 0
+    groups = groups_of(method, made.learning_rate, made.weight_decay)
+    assert all((p.ndim > 1) == (g["weight_decay"] > 0) for g in groups for p in g["params"])
     optimiser = made.build(groups, made.learning_rate)
     losses = []
     for n in range(40):
@@ -184,7 +185,15 @@ def test_health_tells_a_point_a_line_and_a_sphere_apart():
 
 
 def test_causes_name_what_is_wrong_first():
-    usual = {"learning_rate": 2e-3, "usual_rate": 2e-3, "temperature": 0.1, "batch": 256, "twins": 0.0, "varied": 1.0, "gradient": 1.0}
+    usual = {
+        "learning_rate": 2e-3,
+        "usual_rate": 2e-3,
+        "temperature": 0.1,
+        "batch": 256,
+        "twins": 0.0,
+        "varied": 1.0,
+        "gradient": 1.0,
+    }
     assert "no usual cause" in likely_causes(**usual)[0]
     assert "look the same" in likely_causes(**{**usual, "varied": 0.0, "learning_rate": 1.0})[0]
     assert "learning rate" in likely_causes(**{**usual, "learning_rate": 1.0})[0]
@@ -230,4 +239,6 @@ def test_trying_modes_leaves_the_method_as_it_was_and_pinned_modes_are_kept():
 
 def test_an_experiment_builds_its_method_from_names_alone():
     experiment = Experiment(method=Choice("simclr", {"temperature": 0.3}))
-    assert find.build("kernels", "cosine", {"temperature": experiment.method.settings["temperature"]}).log_scale.exp() == pytest.approx(1 / 0.3)
+    assert find.build(
+        "kernels", "cosine", {"temperature": experiment.method.settings["temperature"]}
+    ).log_scale.exp() == pytest.approx(1 / 0.3)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,6 +11,15 @@ from kontrast.core import find
 from kontrast.core.errors import UserError, did_you_mean
 
 Kinds = Literal["image", "text", "series", "label", "id", "split", "meta", "ignore"]
+
+
+def _within(part: str, values: object, least: Mapping[str, float], most: float = math.inf) -> None:
+    """Refuse a number of `values` below its least or above `most`; None says nothing."""
+    for name, low in least.items():
+        value = vars(values)[name]
+        if value is not None and not low <= value <= most:
+            wanted = f"{low:g} or more" if most == math.inf else f"{low:g} to {most:g}"
+            raise UserError(f"{part}.{name}={value!r}; expected {wanted}.")
 
 
 @dataclass(frozen=True)
@@ -34,10 +44,14 @@ class Source:
     quarantine: float = 0.01
     held_out: float = 0.2
 
+    def __post_init__(self) -> None:
+        _within("source", self, {"quarantine": 0, "held_out": 0}, most=1)
+
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how to train. One of steps, epochs, minutes ends the run.
+    """How long and how to train. One of steps, epochs, minutes ends the run; where none is named, 1,000 steps or
+    200 epochs do, whichever is less.
 
     batch: rows per step over all ranks. passes: rows per pass of the encoder (gradient caching), None for one pass.
     precision, channels_last, compile: "auto" tries them in the first steps and keeps what pays.
@@ -59,6 +73,16 @@ class Plan:
     compile: Literal["auto", "on", "off"] = "auto"
     checkpoint: float = 60.0
     keep_going: bool = False
+
+    def __post_init__(self) -> None:
+        _within("plan", self, {"batch": 2, "passes": 1, "learning_rate": 0, "weight_decay": 0})
+        _within("plan", self, {"warmup": 0, "clip": 0, "checkpoint": 0})
+        ends = {name: vars(self)[name] for name in ("steps", "epochs", "minutes") if vars(self)[name] is not None}
+        for name, length in ends.items():
+            if not 0 < length < math.inf:
+                raise UserError(f"plan.{name}={length:g}; expected more than 0.")
+        if len(ends) > 1:
+            raise UserError(f"a run ends by one of --steps, --epochs, --minutes; found {' and '.join(ends)}.")
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,16 @@ def build(room: str, name: str, settings: Mapping[str, Any], given: Mapping[str,
     made = load(room, name)
     check(room, name, settings, made)
     parameters = _parameters(made)
-    return made(**{k: v for k, v in (given or {}).items() if k in parameters and k not in settings}, **settings)
+    facts = {k: v for k, v in (given or {}).items() if k in parameters and k not in settings}
+    for key, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and key not in settings and key not in facts:
+            raise UserError(f"{_singular(room)} '{name}' needs '{key}', which neither its settings nor the data give.")
+    try:
+        return made(**facts, **settings)
+    except UserError:
+        raise
+    except ValueError as refused:  # a constructor's word for a value that it cannot take
+        raise UserError(f"{_singular(room)} '{name}': {refused}") from refused
 
 
 def check(room: str, name: str, settings: Mapping[str, Any], made: Any = None) -> None:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -14,6 +14,10 @@ class Encoder(nn.Module, ABC):
     """
 
     width: int
+    """Of its features."""
+
+    pace: ClassVar[float] = 1.0
+    """The share of the plan's learning rate that suits it: pretrained weights, say, are moved with care."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

@@ -29,6 +29,8 @@ class Transformer(Encoder):
     pooling: the mean over the tokens or the first one; None asks the model's 1_Pooling/config.json, else mean.
     """
 
+    pace = 0.1  # what it knows is easily washed out
+
     def __init__(
         self,
         *,

@@ -29,6 +29,7 @@ class Clip(Method):
     """
 
     shared = True
+    fewest = 2
     strength = "light"
 
     def __init__(

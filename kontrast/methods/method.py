@@ -24,6 +24,12 @@ class Method(nn.Module, ABC):
     shared: bool = False
     """Whether the fields are embedded into one space, so that one may be searched by another."""
 
+    fewest: int = 1
+    """How many fields it needs."""
+
+    most: int | None = None
+    """How many fields it takes at most; None for any number."""
+
     strength: str = "strong"
     """How much its views are distorted by default: "strong" where distortion alone makes the pair, "light" where the data does."""
 

@@ -23,6 +23,8 @@ class Simclr(Method):
     no negatives.
     """
 
+    most = 1
+
     def __init__(self, towers: Towers, *, temperature: float = 0.2, hidden: int = 512, width: int = 128) -> None:
         super().__init__()
         (self.field,) = towers.tower_of

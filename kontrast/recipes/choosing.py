@@ -12,12 +12,9 @@ from kontrast.data.fields import Field
 from kontrast.data.modality import Modality
 from kontrast.methods.method import Method
 
-# Steps of a run whose length nobody named: a few minutes for small encoders on two cores.
-STEPS = 1000
-
 
 def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -> tuple[Experiment, str]:
-    """(the experiment with every view, encoder and length filled in, why it is this one).
+    """(the experiment with every view and encoder filled in, why it is this one).
 
     `asked` holds what the user named; what is named there stays.
     """
@@ -33,7 +30,13 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
         raise UserError(f"the experiment names a view '{unknown[0]}'{did_you_mean(unknown[0], views)}")
     method, why = _method(views, asked, recipe)
     made: type[Method] = find.load("methods", method.name)
-    find.check("methods", method.name, method.settings)
+    if not made.fewest <= len(views) <= (made.most or len(views)):
+        wanted = f"at least {made.fewest} fields" if len(views) < made.fewest else f"at most {made.most} field"
+        raise UserError(
+            f"method '{method.name}' takes {wanted}; found {len(views)}: "
+            f"{', '.join(f'{name} ({f.kind})' for name, f in views.items())}. Say what a column is with --field "
+            "COLUMN=KIND, leave one out with --field COLUMN=ignore, or name no recipe."
+        )
     filled = {}
     for name, field in views.items():
         kind = asked.views.get(name, Choice(field.kind))
@@ -48,12 +51,9 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
     for tower in encoders:
         if tower not in used:
             raise UserError(f"no view is called '{tower}' or of that kind{did_you_mean(tower, {*filled, *used})}")
-    plan = asked.plan
-    if plan.steps is None and plan.epochs is None and plan.minutes is None:
-        plan = dataclasses.replace(plan, steps=STEPS)
     kinds = {name: f.kind for name, f in fields.items()}
     source = dataclasses.replace(asked.source, fields=kinds)
-    return dataclasses.replace(asked, source=source, views=filled, encoders=used, method=method, plan=plan), why
+    return dataclasses.replace(asked, source=source, views=filled, encoders=used, method=method), why
 
 
 def _method(views: Mapping[str, Field], asked: Experiment, recipe: str | None) -> tuple[Choice, str]:
@@ -72,7 +72,7 @@ def _settings(asked: Experiment, name: str) -> Mapping[str, Any]:
 
 
 def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
-    """The experiment with dotted settings replaced: {"method.temperature": 0.1, "plan.batch": 128}."""
+    """The experiment with dotted settings replaced: {"method.temperature": 0.1, "plan.batch": 128}; all of it is checked."""
     tree = json.loads(experiment.to_json())
     for path, value in settings.items():
         *way, last = path.split(".")
@@ -84,4 +84,14 @@ def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
         if not isinstance(here, dict):
             raise UserError(f"no setting '{path}': '{way[-1]}' is a plain value.")
         here[last] = value
-    return Experiment.from_json(json.dumps(tree), "the experiment")
+    changed = Experiment.from_json(json.dumps(tree), "the experiment")
+    for room, chosen in (
+        ("methods", [changed.method]),
+        ("optimisers", [changed.plan.optimiser]),
+        ("modalities", changed.views.values()),
+        ("encoders", changed.encoders.values()),
+        ("scoring", changed.scores),
+    ):
+        for one in chosen:
+            find.check(room, one.name, one.settings)
+    return changed

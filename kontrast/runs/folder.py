@@ -21,6 +21,7 @@ from kontrast.core.experiment import Experiment
 from kontrast.core.whole import whole
 
 QUARANTINE = "quarantine.csv"
+Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors and plain numbers
 KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is damaged
 
 
@@ -44,18 +45,6 @@ class Folder:
                 f"cannot make the run folder {error.filename}: {error.strerror}. Name another with --out."
             ) from error
 
-    def withdraw(self) -> None:
-        """Take back a run that was refused before training began; quarantine.csv stays, for it says what to mend."""
-        if (self.path / "moments.jsonl").exists():
-            return
-        for entry in self.path.iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            elif entry.name != QUARANTINE:
-                entry.unlink()
-        if not any(self.path.iterdir()):
-            self.path.rmdir()
-
     @property
     def go_on(self) -> str:
         """What to type to continue this run."""
@@ -77,9 +66,15 @@ class Folder:
 
     def discard_unless_begun(self) -> None:
         """Leave nothing behind of a run that never came to its first step, but for what says why (quarantine.csv)."""
-        shutil.rmtree(self.cache, ignore_errors=True)
-        if not any((self.path / name).exists() for name in ("moments.jsonl", "quarantine.csv")):
-            shutil.rmtree(self.path, ignore_errors=True)
+        if (self.path / "moments.jsonl").exists():
+            return  # begun: the cache too stays, for whoever resumes
+        for entry in self.path.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            elif entry.name != QUARANTINE:
+                entry.unlink()
+        with contextlib.suppress(OSError):  # quarantine.csv is in it
+            self.path.rmdir()
 
     def experiment(self) -> Experiment:
         """The experiment of the run, everything resolved."""
@@ -131,7 +126,7 @@ class Folder:
             old.with_suffix(".sha256").unlink(missing_ok=True)
         return target
 
-    def newest_checkpoint(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    def newest_checkpoint(self) -> Checkpoint | None:
         """The newest checkpoint that is intact; None where there is none yet."""
         files = sorted((self.path / "checkpoints").glob("*.safetensors"), reverse=True)
         for file in files:

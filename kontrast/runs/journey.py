@@ -3,7 +3,8 @@
 import csv
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from kontrast.core import chance
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment
-from kontrast.data.dataset import Dataset, TooManyUnreadable, prepare
+from kontrast.data.dataset import Dataset, Quarantined, TooManyUnreadable, prepare
 from kontrast.data.fields import infer
 from kontrast.data.frame import Frame
 from kontrast.runs import words
-from kontrast.runs.folder import Folder
+from kontrast.runs.folder import QUARANTINE, Folder
 from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model, describe, method_of, modalities_of, raw_bank
 from kontrast.runs.run import BANKS, Run, judges
@@ -83,9 +84,10 @@ def _read(
             progress=lambda done, total: listener.progress("reading", done, total),
         )
     except TooManyUnreadable as refused:
-        _quarantine(folder, refused.quarantined)
-        raise
-    _quarantine(folder, data.quarantined)
+        listed = _quarantine(folder, refused.quarantined)
+        raise UserError(f"{refused} All of them are in {listed}.") from refused
+    if data.quarantined:
+        _quarantine(folder, data.quarantined)
     known = folder.path / "data.json"
     if known.is_file() and folder.read_json("data.json")["fingerprint"] != data.fingerprint:
         raise UserError(
@@ -117,12 +119,11 @@ def facts(data: Dataset) -> dict[str, Any]:
     }
 
 
-def _quarantine(folder: Folder, rows: Any) -> None:
+def _quarantine(folder: Folder, rows: Sequence[Quarantined]) -> Path:
     """quarantine.csv: the rows set aside, each with its reason."""
-    if rows:
-        out = io.StringIO()
-        csv.writer(out).writerows([("row", "id", "field", "reason"), *rows])
-        folder.write("quarantine.csv", out.getvalue())
+    out = io.StringIO()
+    csv.writer(out).writerows([("row", "id", "field", "reason"), *rows])
+    return folder.write(QUARANTINE, out.getvalue())
 
 
 def _judged(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:

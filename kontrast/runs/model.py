@@ -51,10 +51,17 @@ class Model:
         experiment = folder.experiment()
         modalities = modalities_of(experiment)
         states = folder.read_json("encoder/modalities.json")
-        for name, modality in modalities.items():
-            modality.restore(states[name])
-        method = method_of(experiment, modalities)
-        method.load_state_dict(load_tensors(folder.path / "encoder" / "model.safetensors"))
+        weights = load_tensors(folder.path / "encoder" / "model.safetensors")
+        try:
+            for name, modality in modalities.items():
+                modality.restore(states[name])
+            method = method_of(experiment, modalities)
+            method.load_state_dict(weights)
+        except (KeyError, RuntimeError) as error:
+            raise UserError(
+                f"the encoder in {folder.path} does not fit its experiment.json ({str(error).splitlines()[0]}); "
+                "one of the two has been changed. Bring it back, or train anew."
+            ) from error
         return Model(experiment, modalities, method.eval())
 
     @torch.no_grad()

@@ -126,7 +126,7 @@ class Run:
         try:
             vector = model.embed_cells(name, [cell])[0]
         except Unreadable as reason:
-            raise UserError(f"cannot read {cell!r} as {name}: {reason}.") from reason
+            raise UserError(f"cannot read {cell!r} as {name}: {str(reason).rstrip('.')}.") from reason
         return indexing.Index.open(self.path / "index").search(
             vector, k, field=among or (None if model.method.shared else name), where=where
         )
@@ -156,7 +156,7 @@ class Run:
         try:
             model.modalities[others[0]].read(cell, Path())
         except Unreadable as reason:
-            raise UserError(f"cannot read {cell!r} as {' or '.join(others)}: {reason}.") from reason
+            raise UserError(f"cannot read {cell!r} as {' or '.join(others)}: {str(reason).rstrip('.')}.") from reason
         return others[0]
 
     @contextmanager

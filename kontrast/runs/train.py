@@ -5,7 +5,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from types import FrameType
@@ -19,15 +19,18 @@ from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.experiment import Experiment
 from kontrast.data.batches import Batch, Order, Reader, draw
 from kontrast.data.dataset import Dataset
-from kontrast.runs.folder import Folder, save_tensors
+from kontrast.runs.folder import Checkpoint, Folder, save_tensors
 from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model
-from kontrast.training.health import Verdict, likely_causes, verdict
+from kontrast.training.health import Health, Verdict, likely_causes, verdict
 from kontrast.training.loop import Course, Moment, NotFinite, pretrain
 from kontrast.training.memory import forecast
 from kontrast.training.optimiser import Optimiser, groups_of
 from kontrast.training.precision import choose, forced, pinned
 
+# A run whose length nobody named: a few minutes for small encoders on two cores; fewer steps where the rows are few, for a
+# thousand looks at each of fifty series were measured to do harm.
+STEPS, LOOKS = 1000, 200
 # A collapse must be seen at so many examinations in a row: one odd batch is none.
 PATIENCE = 3
 
@@ -54,8 +57,9 @@ def train(
     order = Order(rows, min(plan.batch, len(rows)), model.experiment.seed)
     reader = Reader(data, {name: model.modalities[name] for name in model.fields})
     first = _first(model, reader, order, device)
-    course = _course(model, first, order, device, listener, resume=resume, folder=folder)
-    if not resume:  # a resumed run computes as the first one did, whatever is faster now
+    saved = folder.newest_checkpoint() if resume else None
+    course = _course(model, first, order, device, listener, saved)
+    if saved is None:  # a resumed run computes as the first one did, whatever is faster now
         settled = replace(model.experiment, plan=forced(course.plan, course.mode))
         folder.write("experiment.json", settled.to_json())
     log = _Log(folder, course, listener)
@@ -97,22 +101,21 @@ def _first(model: Model, reader: Reader, order: Order, device: torch.device) -> 
 
 
 def _course(
-    model: Model, first: Batch, order: Order, device: torch.device, listener: Listener, *, resume: bool, folder: Folder
+    model: Model, first: Batch, order: Order, device: torch.device, listener: Listener, saved: Checkpoint | None
 ) -> Course:
-    """Everything that moves: begun, or as the newest checkpoint holds it."""
+    """Everything that moves: begun, or as a checkpoint holds it."""
     experiment, method = model.experiment, model.method.to(device)
     plan = experiment.plan
     optimiser: Optimiser = find.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
     decay = optimiser.weight_decay if plan.weight_decay is None else plan.weight_decay
     rate = optimiser.learning_rate if plan.learning_rate is None else plan.learning_rate
-    made = optimiser.build(groups_of(method, decay), rate)
+    made = optimiser.build(groups_of(method, rate, decay), rate)
     wanted = _steps(experiment, order)
     mode, seconds = pinned(plan), 0.0
-    if not resume:
+    if saved is None:
         mode, seconds = choose(method, first, plan, wanted)
     total = wanted or max(1, int((plan.minutes or 1) * 60 / max(seconds, 1e-6)))
     course = Course(method, made, plan, mode, total, experiment.seed, device)
-    saved = folder.newest_checkpoint() if resume else None
     if saved:
         course.restore(*saved)
         listener.fact("resume", f"at step {course.step:,} of {course.total:,}")
@@ -131,12 +134,9 @@ def _compared(model: Model, order: Order) -> str:
 
 def _steps(experiment: Experiment, order: Order) -> int | None:
     plan = experiment.plan
-    named = [n for n in ("steps", "epochs", "minutes") if asdict(plan)[n] is not None]
-    if len(named) > 1:
-        raise UserError(f"a run ends by one of --steps, --epochs, --minutes; found {' and '.join(named)}.")
     if plan.epochs is not None:
         return max(1, round(plan.epochs * order.per_epoch))
-    return plan.steps
+    return plan.steps if named else min(STEPS, LOOKS * order.per_epoch)
 
 
 class _Log:
@@ -148,10 +148,11 @@ class _Log:
         kept = [m for m in folder.moments() if m["step"] <= course.step]  # what came after the checkpoint is done again
         folder.write("moments.jsonl", "".join(json.dumps(m) + "\n" for m in kept))
         self.first_loss = kept[0]["loss"] if kept else math.nan
-        self.last: Moment | None = None
+        healthy = [m for m in kept if m["health"]]
+        self.last = Moment(**{**healthy[-1], "health": Health(**healthy[-1]["health"])}) if healthy else None
         self.losses: list[float] = [m["loss"] for m in kept[-20:]]
         self.collapsed = 0
-        self.twins = 0
+        self.twins = sum(m["twins"] for m in kept)
         self.saved = time.monotonic()
 
     def hear(self, moment: Moment) -> None:
@@ -180,13 +181,14 @@ def _verdict(model: Model, course: Course, log: _Log, first: Batch) -> Verdict:
     assert moment.health is not None
     plan = model.experiment.plan
     optimiser: Optimiser = find.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
-    compared = len(first) * len(first.views) * max(1, moment.negatives)
+    pairs = len(model.fields) * len(first) * (len(first) - 1) / 2  # of rows, in every field
     causes = likely_causes(
         learning_rate=optimiser.learning_rate if plan.learning_rate is None else plan.learning_rate,
         usual_rate=optimiser.learning_rate,
+        weight_decay=optimiser.weight_decay if plan.weight_decay is None else plan.weight_decay,
         temperature=float(model.experiment.method.settings.get("temperature", 0.1)),
         batch=len(first),
-        twins=moment.twins / compared,
+        twins=moment.twins / pairs,
         varied=min(_varied(x) for x in first.views.values()),
         gradient=moment.gradient,
     )
@@ -225,20 +227,38 @@ class _Stop:
 
 @contextmanager
 def _signals() -> Iterator[_Stop]:
-    """Ctrl-C and SIGTERM as a wish that the loop sees between two steps; a second one ends at once. Main thread only."""
+    """Ctrl-C and SIGTERM as a wish that the loop sees between two steps; a second one ends at once."""
     stop = _Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
 
     def wish(number: int, _: FrameType | None) -> None:
         if stop.number:
             raise KeyboardInterrupt
         stop.number = number
 
-    old: dict[int, Any] = {n: signal.signal(n, wish) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _handled(wish):
         yield stop
+
+
+@contextmanager
+def stoppable(folder: Folder) -> Iterator[None]:
+    """Outside of the loop, where there is nothing to finish first, Ctrl-C and SIGTERM end at once: with Interrupted."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise Interrupted(f"stopped; {folder.go_on}", number)
+
+    with _handled(end):
+        yield
+
+
+@contextmanager
+def _handled(by: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Both signals, in the main thread; others get none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old: dict[int, Any] = {n: signal.signal(n, by) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
         for n, handler in old.items():
             signal.signal(n, handler)

@@ -40,11 +40,12 @@ def split(data: Dataset) -> str:
     return f"{len(data.ids) - held_out:,} train · {held_out:,} held out for judging"
 
 
-def scores(table: Sequence[Mapping[str, Any]]) -> str:
+def scores(table: Sequence[Mapping[str, Any]], most: int = 14) -> str:
     """One line a number: trained with its interval, then raw features, the untrained encoder and chance."""
     rows = [row for row in table if row["trained"]]
     if not rows:
         return "none: " + "; ".join(f"{row['name']}: {row['reason']}" for row in table)
+    rows, more = rows[:most], len(rows) - most
     width = max(len(row["name"]) for row in rows)
     lines = []
     for row in rows:
@@ -54,7 +55,7 @@ def scores(table: Sequence[Mapping[str, Any]]) -> str:
         beside += [f"chance {number(row['chance'])}"] if row["chance"] is not None else []
         interval = f"[{number(trained['low'])}, {number(trained['high'])}]"
         lines.append(f"{row['name']:<{width}}  {number(trained['value'])} {interval:<14} {' · '.join(beside)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, f"and {more} more in the report"] if more > 0 else lines)
 
 
 def next_steps(folder: Path, model: Model) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import torch
 
 from kontrast.core.bank import Bank
 from kontrast.scoring.evidence import Evidence
@@ -39,9 +40,8 @@ class Geometry(Score):
         for one, other in pairs(test):
             if list(test.z).index(one) < list(test.z).index(other):  # alignment is the same both ways
                 found[f"{one}>{other} alignment"] = alignment(test, one, other)
-        for space in (s.take(np.arange(min(self.rows, len(s)))) for s in spaces(test) if len(s) > 1):
-            found |= self._shape(space)
-        return found
+        space = spaces(test)[0]
+        return found | self._shape(space.take(np.arange(min(self.rows, len(space)))))
 
     def _shape(self, space: Space) -> dict[str, Evidence]:
         rank = float(min(space.z.shape))
@@ -89,9 +89,9 @@ def uniformity(z_ND: np.ndarray, t: float) -> Callable[[np.ndarray], float]:
 
 def effective_rank(z_ND: np.ndarray) -> float:
     """Singular values from the smaller Gram matrix in float64: their squares are its eigenvalues."""
-    z = z_ND.astype(np.float64)
+    z = torch.from_numpy(z_ND).double()
     gram = z.T @ z if z.shape[0] > z.shape[1] else z @ z.T
-    s = np.sqrt(np.maximum(np.linalg.eigvalsh(gram), 0))
+    s = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt().numpy()
     p = s / s.sum()
     p = p[p > 1e-7]  # below is the rounding of the Gram matrix, not a direction
     return float(np.exp(-(p * np.log(p)).sum()))

@@ -30,7 +30,7 @@ class Retrieval(Score):
 
     place = 40
 
-    def __init__(self, *, ks: tuple[int, ...] = (1, 5, 10), queries: int = 2000) -> None:
+    def __init__(self, *, ks: tuple[int, ...] = (1, 10), queries: int = 2000) -> None:
         self.ks, self.queries = tuple(ks), queries
 
     def why_not(self, train: Bank, test: Bank) -> str | None:

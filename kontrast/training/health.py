@@ -75,7 +75,7 @@ def verdict(health: Health, loss: float, chance_loss: float, first_loss: float, 
     )
     if health.collapsed:
         return Verdict("collapsed", f"{numbers}: all rows embed alike", tuple(causes))
-    if loss > 0.97 * min(chance_loss, first_loss):
+    if loss >= 0.97 * min(chance_loss, first_loss):  # equal where there is nothing to tell apart: 0
         return Verdict("not learning", f"{numbers}: the loss {loss:.2f} is no better than at the start", tuple(causes))
     return Verdict("learning", numbers)
 
@@ -84,6 +84,7 @@ def likely_causes(
     *,
     learning_rate: float,
     usual_rate: float,
+    weight_decay: float = 0.0,
     temperature: float,
     batch: int,
     twins: float,
@@ -99,6 +100,10 @@ def likely_causes(
         (varied < 1e-3, "all views look the same to the encoder: constant data, or distortions that erase everything"),
         (twins > 0.5, f"{twins:.0%} of the candidates are duplicates of the anchor and masked"),
         (learning_rate > 3 * usual_rate, f"learning rate {learning_rate:g}, far above the usual {usual_rate:g}"),
+        (
+            learning_rate * weight_decay > 0.1,
+            f"weight decay {weight_decay:g} shrinks the weights by {learning_rate * weight_decay:.0%} a step",
+        ),
         (gradient == 0, "no gradient reaches the encoder: every parameter is frozen"),
         (temperature > 1, f"temperature {temperature:g}: above 1 all candidates count nearly alike"),
         (temperature < 0.01, f"temperature {temperature:g}: below 0.01 only the nearest candidate counts"),

@@ -1,10 +1,11 @@
 """The contract of an optimiser, and which parameters decay."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 
 import torch
 from torch import nn
+
+from kontrast.encoders.encoder import Encoder
 
 
 class Optimiser(ABC):
@@ -18,15 +19,17 @@ class Optimiser(ABC):
         """The optimiser of these parameter groups; `weight_decay` is in them."""
 
 
-def groups_of(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Parameters that decay and parameters that do not: norms, biases, temperatures and all else of one axis or none."""
-    learned = [p for p in module.parameters() if p.requires_grad]
-    matrices, others = _split(learned)
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+def groups_of(method: nn.Module, learning_rate: float, weight_decay: float) -> list[dict[str, object]]:
+    """Parameters by whether they decay and by the pace of the encoder they belong to.
 
-
-def _split(parameters: Iterable[nn.Parameter]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    matrices, others = [], []
-    for p in parameters:
-        (matrices if p.ndim > 1 else others).append(p)
-    return matrices, others
+    What has one axis or none (norms, biases, temperatures) does not decay.
+    """
+    pace_of = {id(p): e.pace for e in method.modules() if isinstance(e, Encoder) for p in e.parameters()}
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for p in method.parameters():
+        if p.requires_grad:
+            groups.setdefault((pace_of.get(id(p), 1.0), p.ndim > 1), []).append(p)
+    return [
+        {"params": some, "lr": learning_rate * pace, "weight_decay": weight_decay if decays else 0.0}
+        for (pace, decays), some in groups.items()
+    ]
