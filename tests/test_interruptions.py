@@ -103,7 +103,7 @@ def test_a_stopped_run_says_how_to_go_on_and_ends_as_if_never_stopped(whole, wav
     process.send_signal(sent)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + sent
-    assert said.startswith("kontrast: stopped at step ")
+    assert said.startswith("kontrast: stopped")
     assert f"kontrast train --resume {run}" in said
     assert said.count("\n") == 1
     assert not parts(run)
@@ -177,6 +177,31 @@ def test_a_full_disk_keeps_the_earlier_bank_and_report(whole, waves, tmp_path, c
             assert "No space left on device" in refused(capsys, *words)
     assert (bank.read_bytes(), report.read_bytes()) == before
     assert not parts(tmp_path)
+
+
+def test_a_full_disk_keeps_the_earlier_index(whole, capsys, monkeypatch):
+    assert call("index", whole, "--quiet") == 0
+    before = sorted(p.relative_to(whole) for p in (whole / "index").rglob("*"))
+    with monkeypatch.context() as patch:
+        full(patch, "index.json")
+        assert "No space left on device" in refused(capsys, "index", whole, "--quiet")
+    assert sorted(p.relative_to(whole) for p in (whole / "index").rglob("*")) == before
+
+
+def test_a_full_disk_between_checkpoints_is_told_in_words_too(whole, waves, tmp_path, capsys, monkeypatch):
+    run, opened = tmp_path / "run", Path.open
+
+    def refuse(path, mode="r", *rest, **options):
+        if mode == "a" and path.read_text().count("\n") == 9:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return opened(path, mode, *rest, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse)
+        said = refused(capsys, "train", waves, "--steps", STEPS, *SHORT, *OFTEN, "--quiet", "--out", run)
+    assert f"No space left on device {run / 'moments.jsonl'}" in said
+    assert call("train", "--resume", run, "--quiet") == 0
+    assert same_weights(whole, run)
 
 
 def test_damaged_files_are_named(whole, waves, tmp_path, capsys):

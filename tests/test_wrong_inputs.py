@@ -52,7 +52,10 @@ def world(tmp_path_factory):
             Image.fromarray(picture).save(place / f"{n:02d}.png")
     for n in range(9):
         (folder / "some_corrupt" / str(n % 3) / f"{n:02d}.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
-    (folder / "empty").mkdir()
+    for name in ("empty", "all_corrupt"):
+        (folder / name).mkdir()
+    for name in ("00.png", "01.png"):
+        (folder / "all_corrupt" / name).write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     (folder / "no_pictures").mkdir()
     (folder / "no_pictures" / "readme.md").write_text("hello")
     words = [f"some words about {n} things" for n in range(40)]
@@ -162,6 +165,9 @@ TRAINING = {
     "pictures --encoder picture=resnet": ["no view is called 'picture'"],
     "pictures --encoder resnet": ["--encoder resnet: expected NAME=VALUE"],
     "pictures --encoder image=timm": ["timm: name the model"],
+    "pictures --set views=[1]": ["views is [1]", "expected an object"],
+    "pictures --set scores=knn": ["scores is 'knn'", "expected a list"],
+    "pictures --precision 64": ["plan.precision='64'", "bf16"],
     "pictures --encoder image=timm,model=resnet99": ["no model 'resnet99'", "did you mean"],
     "pairs.csv --encoder text=transformer,model=/nonexistent": ["'/nonexistent'", "no such folder"],
     "pictures --epochs 2": ["one of --steps, --epochs, --minutes", "steps and epochs"],
@@ -224,6 +230,7 @@ FINISHED = {
     "embed seen nowhere": ["nowhere does not exist"],
     "embed seen pictures --out empty --quiet": ["cannot write empty", "it is a folder"],
     "embed seen pictures --out unknown.xyz/bank.parquet --quiet": ["cannot write unknown.xyz/bank.parquet"],
+    "embed seen all_corrupt": ["none of its 2 rows can be used", "the first: row 0", "not a picture"],
     "score seen waves.npz": ["none of this run's fields (image)"],
     "index seen waves.npz": ["none of this run's fields (image)"],
     "train --resume seen --batch 8": ["another recipe", "plan.batch: 16 -> 8"],
@@ -246,6 +253,20 @@ def test_a_filter_that_cannot_be(refused, seen, world):
         said = refused("search", "indexed", "--like", "pictures/0/00.png", "--where", where)
         assert where in said
         assert "Columns: id (string)" in said
+
+
+def test_public_weights_without_a_network(refused, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    said = refused("train", "pictures", *SHORT, "--encoder", "image=timm,model=resnet10t,pretrained=true")
+    assert "the weights of 'resnet10t' are not in the Hugging Face cache" in said
+    assert "weights='path/to/" in said
+
+
+def test_embed_says_which_rows_it_leaves_out(seen, world, capsys):
+    assert call("embed", seen, world / "some_corrupt", "--out", world / "some.parquet") == 0
+    said = capsys.readouterr().out
+    assert "9 of 60 rows are left out; the first: row 0" in said
+    assert "51 rows" in said
 
 
 def test_resuming_a_finished_run_says_so(done, capsys):

@@ -151,8 +151,12 @@ def _part(made: type, key: str, value: Any, where: str) -> Any:
     if (made, key) in {(Experiment, "source"), (Experiment, "plan")}:
         return _frozen(Source if key == "source" else Plan, value, where)
     if (made, key) in {(Experiment, "views"), (Experiment, "encoders")}:
+        if not isinstance(value, dict):
+            raise UserError(f"{where} is {value!r}; expected an object: a choice by name.")
         return {name: choice(v, f"{where}.{name}") for name, v in value.items()}
     if (made, key) == (Experiment, "scores"):
+        if not isinstance(value, list):
+            raise UserError(f"{where} is {value!r}; expected a list of choices.")
         return tuple(choice(v, where) for v in value)
     if key in {"method", "optimiser"}:
         return choice(value, where)

@@ -172,7 +172,7 @@ class Run:
                     f"{frame.name} has none of this run's fields ({', '.join(model.fields)}); its columns: {', '.join(frame.columns)}."
                 )
             source = replace(model.experiment.source, quarantine=1.0)
-            yield prepare(
+            dataset = prepare(
                 frame,
                 fields,
                 there,
@@ -182,6 +182,13 @@ class Run:
                 fit=False,
                 progress=lambda done, total: listener.progress("reading", done, total),
             )
+            if dataset.quarantined:
+                row, name, field, reason = dataset.quarantined[0]
+                first = f"the first: row {row} ('{name}'){f', {field}' if field else ''}: {reason.rstrip('.')}"
+                if not len(dataset):
+                    raise UserError(f"{frame.name}: none of its {len(frame):,} rows can be used; {first}.")
+                listener.fact("data", f"{len(dataset.quarantined):,} of {len(frame):,} rows are left out; {first}")
+            yield dataset
 
 
 def judges(experiment: Experiment) -> list[Score]:

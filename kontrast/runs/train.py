@@ -136,7 +136,9 @@ def _steps(experiment: Experiment, order: Order) -> int | None:
     plan = experiment.plan
     if plan.epochs is not None:
         return max(1, round(plan.epochs * order.per_epoch))
-    return plan.steps if named else min(STEPS, LOOKS * order.per_epoch)
+    if plan.steps is None and plan.minutes is None:
+        return min(STEPS, LOOKS * order.per_epoch)
+    return plan.steps
 
 
 class _Log:

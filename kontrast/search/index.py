@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError, did_you_mean, needs
+from kontrast.core.whole import whole
 from kontrast.search.where import literal, translate
 
 EXACT_BELOW = 50_000  # records; below, looking at all of them takes some 40 ms
@@ -158,12 +159,11 @@ def build(bank: Bank, folder: Path, *, exact_below: int = EXACT_BELOW) -> Index:
                 space = {"table": f"space{len(spaces)}", "fields": fields, "width": bank.z[fields[0]].shape[1]}
                 spaces.append(space | {"records": len(records)} | _approximate(table, records, exact_below))
         facts = {"kontrast": "index", "tables": tables, "shared": bank.shared, "spaces": spaces, "columns": columns}
-        aside = folder / "index.json.part"
-        aside.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf8")
+        with whole(folder / "index.json") as aside:
+            aside.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf8")
     except BaseException:
         shutil.rmtree(folder / tables, ignore_errors=True)
         raise
-    aside.replace(folder / "index.json")
     for old in folder.glob("tables-*"):
         if old.name != tables:
             shutil.rmtree(old)

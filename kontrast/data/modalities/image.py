@@ -119,7 +119,7 @@ class Image(Modality):
         return self._normalised(batch.float().div_(255))
 
     def distort(self, batch: Tensor, key_B: Tensor) -> Tensor:
-        """(B, C, S, S) float32, normalised: a random crop, flip or turn, and colours, by `strength`."""
+        """(B, C, S, S) float32, normalised: a random crop, flip and colours, by `strength`."""
         if self.strength == "none":
             return self.plain(batch)
         strength = STRONG if self.strength == "strong" else LIGHT
