@@ -24,6 +24,7 @@ class Terminal(Listener):
         self.live: Live | None = None
         self.text = Text
         self.said = 0.0
+        self.rank = ""
         self.began = time.monotonic()
 
     def fact(self, name: str, words: str) -> None:
@@ -46,8 +47,10 @@ class Terminal(Listener):
         m = moment
         left = (m.total - m.step) * m.seconds / max(m.step, 1)
         share = m.step / max(m.total, 1)
+        if m.health:
+            self.rank = f" · rank {m.health.effective_rank:.0f}" if not m.health.collapsed else " · COLLAPSED"
         self._show(
-            f"{share:4.0%} {_bar(share, 36)}  step {m.step:,} of {m.total:,} · loss {m.loss:.2f} · {m.rate:,.0f} rows/s · "
+            f"{share:4.0%} {_bar(share, 36)}  step {m.step:,} of {m.total:,} · loss {m.loss:.2f}{self.rank} · {m.rate:,.0f} rows/s · "
             f"data wait {m.wait:.0%} · {int(left) // 60}:{int(left) % 60:02d} left"
         )
         if m.step >= m.total:

@@ -22,6 +22,7 @@ from kontrast.data.dataset import Dataset
 from kontrast.runs.folder import Checkpoint, Folder, save_tensors
 from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model
+from kontrast.runs.words import compared
 from kontrast.training.health import Health, Verdict, likely_causes, verdict
 from kontrast.training.loop import Course, Moment, NotFinite, pretrain
 from kontrast.training.memory import forecast
@@ -63,9 +64,13 @@ def train(
         settled = replace(model.experiment, plan=forced(course.plan, course.mode))
         folder.write("experiment.json", settled.to_json())
     log = _Log(folder, course, listener)
+    needed = forecast(model.method, first, plan.passes).words
     with _signals() as stop:
         try:
             for moment in pretrain(course, reader, order):
+                if needed:
+                    listener.fact("contrast", f"{compared(moment)} · {needed}")
+                    needed = ""
                 log.hear(moment)
                 if log.collapsed >= PATIENCE and not plan.keep_going:
                     break
@@ -119,17 +124,8 @@ def _course(
     if saved:
         course.restore(*saved)
         listener.fact("resume", f"at step {course.step:,} of {course.total:,}")
-    memory = forecast(method, first, plan.passes)
     listener.fact("computing", f"{mode.words} · {device}")
-    listener.fact("contrast", f"{_compared(model, order)} · {memory.words}")
     return course
-
-
-def _compared(model: Model, order: Order) -> str:
-    views = len(model.method.draws()) // len(model.fields)
-    anchors = order.batch * views
-    what = f"{anchors:,} anchors x up to {anchors - views:,} negatives a step"
-    return what + (" for each pair of fields" if len(model.fields) > 1 else "")
 
 
 def _steps(experiment: Experiment, order: Order) -> int | None:

@@ -9,6 +9,7 @@ import numpy as np
 from kontrast.data.dataset import Dataset
 from kontrast.runs.model import Model
 from kontrast.runs.page.digits import number
+from kontrast.training.loop import Moment
 
 
 def data(data: Dataset, kinds: Mapping[str, Mapping[str, str]], folder: Path) -> str:
@@ -38,6 +39,11 @@ def split(data: Dataset) -> str:
     """How many rows train and how many judge."""
     held_out = int(data.held_out.sum())
     return f"{len(data.ids) - held_out:,} train · {held_out:,} held out for judging"
+
+
+def compared(moment: Moment) -> str:
+    """How much a step really contrasts, counted in the first one."""
+    return f"{moment.anchors:,.0f} anchors x {moment.negatives:,.0f} negatives · {moment.twins:,} duplicates masked"
 
 
 def scores(table: Sequence[Mapping[str, Any]], most: int = 14) -> str:

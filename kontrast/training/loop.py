@@ -14,7 +14,7 @@ from kontrast.core.ranks import Ranks
 from kontrast.data.batches import Batch, Order, Reader, ahead, draw
 from kontrast.methods.method import Method
 from kontrast.training.health import Health, examine
-from kontrast.training.precision import Mode, autocast, prepare
+from kontrast.training.precision import Mode, fabric_for, prepare
 from kontrast.training.step import Outcome, step
 
 
@@ -91,7 +91,8 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
     With `plan.minutes` the total follows the measured speed: it is set anew at each twentieth of the run. Raises NotFinite.
     """
     method, ranks, plan = course.method, course.ranks, course.plan
-    encode = _encode(prepare(method, course.mode), course)
+    fabric = fabric_for(course.device, course.mode)
+    encode = fabric.setup_module(prepare(method, course.mode), move_to_device=False)
     usual = [group["lr"] for group in course.optimiser.param_groups]
     batches = ahead(reader, order, course.step, ranks.rank, ranks.world)
     clock, started, earlier = _Clock(), time.perf_counter(), course.seconds
@@ -107,7 +108,15 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
             for group, rate in zip(course.optimiser.param_groups, usual, strict=True):
                 group["lr"] = rate * factor
             course.optimiser.zero_grad(set_to_none=True)
-            outcome = step(method, encode, batch, ranks, seed=course.seed + 1_000_003 * course.step, passes=plan.passes)
+            outcome = step(
+                method,
+                encode,
+                batch,
+                ranks,
+                seed=course.seed + 1_000_003 * course.step,
+                passes=plan.passes,
+                backward=fabric.backward,
+            )
             gradient = _clip(method, plan.clip)
             if not (math.isfinite(outcome.loss) and math.isfinite(gradient)):
                 raise NotFinite(course.step, outcome.loss, gradient, batch)
@@ -167,14 +176,6 @@ class _Clock:
     @property
     def wait(self) -> float:
         return sum(w for _, _, w in self.steps) / sum(s for s, _, _ in self.steps)
-
-
-def _encode(called: nn.Module, course: Course) -> Any:
-    def encode(views: dict[str, Tensor], keys: dict[str, Tensor]) -> dict[str, Tensor]:
-        with autocast(course.device, course.mode):
-            return {name: z.float() for name, z in called(views, keys).items()}
-
-    return encode
 
 
 def _clip(method: Method, largest: float) -> float:
