@@ -109,6 +109,7 @@ def test_series_of_unequal_length_with_gaps(series, tmp_path):
     same_whatever_the_batch(run, series / "WAVES_TEST.ts")
     run.index()
     assert run.search(like=waves(3)[0][1], k=1)[0].similarity > 0.5
+    assert run.search(like=str(series / "WAVES_TRAIN.ts"), k=1)[0].similarity > 0.99  # a file: its first series
 
 
 def emoji(columns):

@@ -14,6 +14,10 @@ def folder_of(model: str, *, weights: bool) -> Path:
     """A model's folder, by folder or hub name; downloads its configuration, its tokenizer, and its weights if asked."""
     if Path(model).is_dir():
         return Path(model)
+    if Path(model).is_absolute() or model.startswith((".", "~")):
+        raise UserError(
+            f"no text model at {model}: there is no such folder. Give a model's folder, or its name on the hub."
+        )
     from huggingface_hub import snapshot_download
 
     try:
@@ -21,5 +25,5 @@ def folder_of(model: str, *, weights: bool) -> Path:
     except (OSError, ValueError) as error:
         raise UserError(
             f"no text model '{model}': there is no such folder, and the Hugging Face hub (or its cache) answered: "
-            f"{str(error).splitlines()[0]} Give a model's folder, or a name as on the hub: intfloat/e5-small-v2."
+            f"{str(error).splitlines()[0].rstrip('.')}. Give a model's folder, or a name as on the hub: intfloat/e5-small-v2."
         ) from error

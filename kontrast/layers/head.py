@@ -27,6 +27,8 @@ class Head(nn.Module):
         super().__init__()
         if layers < 1:
             raise UserError(f"head: layers={layers}: expected 1 or more.")
+        if width < 1 or (hidden is not None and hidden < 1):
+            raise UserError(f"head: width={width}, hidden={hidden}: expected 1 or more.")
         made: list[nn.Module] = []
         for _ in range(layers - 1):
             out = hidden or in_width

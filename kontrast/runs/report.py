@@ -10,6 +10,7 @@ from string import Template
 from typing import Any
 
 from kontrast.core.bank import Bank
+from kontrast.core.whole import whole
 from kontrast.runs.page import facts
 from kontrast.runs.page.charts import curves
 from kontrast.runs.page.digits import clock, many, number
@@ -57,10 +58,8 @@ class Story:
 def write_report(story: Story, path: Path) -> Path:
     """The page, written beside and renamed, so that no half page is ever seen. Seconds, most of them for the map."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(page(story), encoding="utf8")
-    aside.replace(path)
+    with whole(path) as aside:
+        aside.write_text(page(story), encoding="utf8")
     return path
 
 

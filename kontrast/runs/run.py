@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from kontrast.core import find
 from kontrast.core.bank import Bank
-from kontrast.core.errors import Unreadable, UserError
+from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
 from kontrast.data.dataset import Dataset, prepare
 from kontrast.data.fields import infer
@@ -21,6 +21,7 @@ from kontrast.runs.folder import Folder
 from kontrast.runs.gather import gather
 from kontrast.runs.listener import Listener, Silence
 from kontrast.runs.model import Model, method_of, raw_bank
+from kontrast.runs.query import ask
 from kontrast.runs.report import write_report
 from kontrast.scoring.judge import judge
 from kontrast.scoring.score import Score
@@ -120,44 +121,16 @@ class Run:
             raise UserError(f"search: k={k}; expected 1 or more.")
         model = Model.load(Folder(self.path))
         cell = like if query is None else query
-        name = field or self._field(model, cell, text=query is not None)
+        name, cell = ask(model, cell, field, text=query is not None)
         if among is not None and not model.method.shared and among != name:
             raise UserError(f"the fields of this run do not share a space: '{name}' finds '{name}' only.")
-        try:
-            vector = model.embed_cells(name, [cell])[0]
-        except Unreadable as reason:
-            raise UserError(f"cannot read {cell!r} as {name}: {str(reason).rstrip('.')}.") from reason
-        return indexing.Index.open(self.path / "index").search(
-            vector, k, field=among or (None if model.method.shared else name), where=where
-        )
+        vector = model.embed_cells(name, [cell])[0]
+        target = among or (None if model.method.shared else name)
+        return indexing.Index.open(self.path / "index").search(vector, k, field=target, where=where)
 
     def report(self) -> Path:
         """(Re)write report.html, one self-contained file."""
         return write_report(gather(Folder(self.path)), self.path / "report.html")
-
-    def _field(self, model: Model, cell: object, *, text: bool) -> str:
-        """The field a query is one of: for a text the first text field, else the first that can read the cell."""
-        kinds = {name: view.name for name, view in model.experiment.views.items()}
-        if text:
-            names = [name for name, kind in kinds.items() if kind == "text"]
-            if not names:
-                raise UserError(
-                    f"this run has no text field to search by; it has {', '.join(kinds)}. Search by example: --like FILE."
-                )
-            return names[0]
-        for name, kind in kinds.items():
-            if kind != "text":
-                try:
-                    model.modalities[name].read(cell, Path())
-                except Unreadable:
-                    continue
-                return name
-        others = [name for name, kind in kinds.items() if kind != "text"] or list(kinds)
-        try:
-            model.modalities[others[0]].read(cell, Path())
-        except Unreadable as reason:
-            raise UserError(f"cannot read {cell!r} as {' or '.join(others)}: {str(reason).rstrip('.')}.") from reason
-        return others[0]
 
     @contextmanager
     def _opened(self, model: Model, data: object, listener: Listener) -> Iterator[Dataset]:

@@ -92,7 +92,7 @@ def effective_rank(z_ND: np.ndarray) -> float:
     z = torch.from_numpy(z_ND).double()
     gram = z.T @ z if z.shape[0] > z.shape[1] else z @ z.T
     s = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt().numpy()
-    p = s / s.sum()
+    p = s / max(s.sum(), 1e-12)
     p = p[p > 1e-7]  # below is the rounding of the Gram matrix, not a direction
     return float(np.exp(-(p * np.log(p)).sum()))
 

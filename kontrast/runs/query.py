@@ -1,0 +1,56 @@
+"""What a search asks with: which field of the run it is one of, and the cell itself."""
+
+from pathlib import Path
+
+from kontrast.core.errors import Unreadable, UserError, did_you_mean
+from kontrast.data.fields import infer
+from kontrast.data.open import open_frame
+from kontrast.runs.model import Model
+
+
+def ask(model: Model, query: object, field: str | None, *, text: bool) -> tuple[str, object]:
+    """(field, cell) of a query: words, or something to be like (a picture, an array, or a file that holds one).
+
+    field: what the user said it is; else words are the first text field, and anything else the first field that can read it.
+    """
+    kinds = {name: view.name for name, view in model.experiment.views.items()}
+    if field is not None and field not in kinds:
+        raise UserError(f"this run has no field '{field}'{did_you_mean(field, kinds)}")
+    words = [name for name, kind in kinds.items() if kind == "text"]
+    if text and field is None and not words:
+        raise UserError(
+            f"this run has no text field to search by; it has {', '.join(kinds)}. Search by example: --like FILE."
+        )
+    others = [name for name in kinds if name not in words] or words
+    names = [field] if field else words[:1] if text else others
+    reasons = []
+    for name in names:
+        try:
+            return name, _readable(model, name, kinds[name], query)
+        except Unreadable as reason:
+            reasons.append(str(reason).rstrip("."))
+    raise UserError(f"cannot read {query!r} as {' or '.join(names)}: {reasons[0]}.")
+
+
+def _readable(model: Model, name: str, kind: str, query: object) -> object:
+    """The query as the field's modality reads it; where that is no file it knows, the first such cell of the file."""
+    modality = model.modalities[name]
+    try:
+        modality.read(query, Path())
+        return query
+    except Unreadable:
+        if not isinstance(query, str | Path) or not Path(query).is_file():
+            raise
+        try:
+            frame = open_frame(query, cache=None)
+        except UserError:
+            frame = None
+        if frame is None:
+            raise
+        fields = infer(frame, {}, None)
+        column = name if name in fields else next((n for n, f in fields.items() if f.kind == kind), None)
+        if column is None:
+            raise
+        (cell,) = frame.cells(column, [0])
+        modality.read(cell, frame.folder)
+        return cell
