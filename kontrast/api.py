@@ -40,10 +40,10 @@ def train(
 ) -> Run:
     """Train on any data and leave a run folder: embeddings, scores, report.
 
-    data: a path (folder of pictures, CSV, TSV, JSONL, Parquet, .npz, .npy, .ts), a pandas or Arrow table, numpy or torch
-    arrays, a dict of columns, a `datasets.Dataset`; None: what the recipe brings. fields: column -> kind, where inference is
-    wrong. encoders: tower -> name or {"name": ..., settings}. settings: dotted names of the experiment, such as
-    {"method.temperature": 0.1}. Raises UserError for all that the caller can mend.
+    data: a path (folder of pictures, CSV, TSV, JSONL, Parquet, .npz, .npy, .ts), a pandas or Arrow table, numpy or
+    torch arrays, a dict of columns, a `datasets.Dataset`; None: what the recipe brings. fields: column -> kind, where
+    inference is wrong. encoders: tower -> name or {"name": ..., settings}. settings: dotted names of the experiment,
+    such as {"method.temperature": 0.1}. Raises UserError for all that the caller can mend.
     """
     listener = listener or Silence()
     asked: Experiment = find.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
@@ -87,14 +87,16 @@ def resume(
     device: str = "auto",
     listener: Listener | None = None,
 ) -> Run:
-    """Continue an interrupted run, bit for bit on the CPU. A changed recipe or changed rows are refused, with the difference."""
+    """Continue an interrupted run, bit for bit on the CPU. A changed recipe or changed rows are refused, with the
+    difference."""
     listener = listener or Silence()
     folder = Folder.existing(Path(path))
     experiment = folder.experiment()
     changed = experiment.difference(override(experiment, settings or {}))
     if changed:
         raise UserError(
-            f"{path} was begun with another recipe: {'; '.join(changed)}. Resume without these settings, or start a new run."
+            f"{path} was begun with another recipe: {'; '.join(changed)}. Resume without these settings, or "
+            "start a new run."
         )
     if (folder.path / "scores.json").is_file():
         listener.fact("resume", f"{path} is finished already; nothing to do")

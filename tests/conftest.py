@@ -35,7 +35,8 @@ def digits(tmp_path_factory):
 
 
 def waves(n, seed=0, length=64):
-    """Series of three kinds (slow sine, fast sine, sawtooth) with random phase, height and noise: (n, length) and kinds."""
+    """Series of three kinds (slow sine, fast sine, sawtooth) with random phase, height and noise: (n, length) and
+    kinds."""
     rng = np.random.default_rng(seed)
     kinds = np.arange(n) % 3
     t = np.linspace(0, 1, length)

@@ -1,4 +1,5 @@
-"""The words: draws that depend on nothing but their names, rooms found by walking, experiments that survive JSON, banks that survive disk."""
+"""The words: draws that depend on nothing but their names, rooms found by walking, experiments that survive JSON, banks
+that survive disk."""
 
 import inspect
 import resource

@@ -43,7 +43,8 @@ def number(run, name, which="trained"):
 
 
 def travels(data, tmp_path, *, steps, **options):
-    """Train, interrupted and resumed and uninterrupted: both runs must hold the same weights. Then everything a run can do."""
+    """Train, interrupted and resumed and uninterrupted: both runs must hold the same weights. Then everything a run can
+    do."""
     settings = {**FAST, **options.pop("settings", {})}
     ear = Ear()
     run = kt.train(data, steps=steps, out=tmp_path / "whole", settings=settings, listener=ear, **options)

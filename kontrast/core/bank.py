@@ -1,4 +1,5 @@
-"""A Bank: embeddings, ids, labels, metadata. The only thing that travels after training; judges, search and report see no model."""
+"""A Bank: embeddings, ids, labels, metadata. The only thing that travels after training; judges, search and report see
+no model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ class Bank:
 
     z: field -> (N, D) float32, L2-normalised; a row that lacks the field is NaN throughout.
     shared: whether the fields lie in one space (CLIP), so that a row of one may be compared with a row of another.
-    ids: (N,) strings. labels: (N,) strings, "" where unknown; None where the data has none. metadata: N rows of plain columns, for filters and hover texts.
+    ids: (N,) strings. labels: (N,) strings, "" where unknown; None where the data has none. metadata: N rows of plain
+    columns, for filters and hover texts.
     """
 
     z: Mapping[str, np.ndarray]
@@ -42,13 +44,15 @@ class Bank:
         return Bank({n: z[index] for n, z in self.z.items()}, self.ids[index], labels, metadata, self.shared)
 
     def whole(self) -> np.ndarray:
-        """(N, D) one vector a row: of several fields the normalised mean in a shared space, the concatenation else (a missing field counts as zero)."""
+        """(N, D) one vector a row: of several fields the normalised mean in a shared space, the concatenation else (a
+        missing field counts as zero)."""
         blocks = [np.nan_to_num(z) for z in self.z.values()]
         one = sum(blocks[1:], blocks[0]) if self.shared else np.concatenate(blocks, axis=1)
         return one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-12)
 
     def save(self, path: Path) -> None:
-        """One Parquet file, embeddings as fixed-size lists; written beside and renamed, so that no half file is ever seen."""
+        """One Parquet file, embeddings as fixed-size lists; written beside and renamed, so that no half file is ever
+        seen."""
         table = {"id": pa.array(self.ids.astype(str))}
         if self.labels is not None:
             table["label"] = pa.array(self.labels.astype(str))

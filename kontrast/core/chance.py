@@ -1,4 +1,5 @@
-"""Randomness that depends only on (seed, epoch, sample id, view), drawn for whole batches at once: splitmix64 counters in plain torch.
+"""Randomness that depends only on (seed, epoch, sample id, view), drawn for whole batches at once: splitmix64 counters
+in plain torch.
 
 Row i draws the same numbers alone, in any batch, on any worker or rank, and after resuming.
 Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.

@@ -1,4 +1,5 @@
-"""What the user is told when something that is his to mend goes wrong: who, what was found, what was expected, what to do."""
+"""What the user is told when something that is his to mend goes wrong: who, what was found, what was expected, what to
+do."""
 
 import difflib
 import importlib

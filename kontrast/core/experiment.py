@@ -1,4 +1,5 @@
-"""An Experiment: one frozen value that says all of a run, to JSON and back; the diff of two runs is the diff of two JSON files."""
+"""An Experiment: one frozen value that says all of a run, to JSON and back; the diff of two runs is the diff of two
+JSON files."""
 
 import dataclasses
 import json
@@ -34,9 +35,10 @@ class Choice:
 class Source:
     """Where the rows come from and what their columns are.
 
-    data: a path, or "memory" for what was handed over in Python. fields: column -> kind, where the user or inference said so.
-    quarantine: the largest share of unreadable rows that training accepts. held_out: the share of rows kept for judging,
-    drawn by hash of the id, where the data has no split of its own.
+    data: a path, or "memory" for what was handed over in Python. fields: column -> kind, where the user or inference
+    said so.
+    quarantine: the largest share of unreadable rows that training accepts. held_out: the share of rows kept for
+    judging, drawn by hash of the id, where the data has no split of its own.
     """
 
     data: str = "memory"
@@ -89,7 +91,8 @@ class Plan:
 class Experiment:
     """Source, views, encoders, method, plan, scores, seed.
 
-    views: field -> modality and its settings. encoders: tower (a modality's name, or a field's to give it its own) -> encoder.
+    views: field -> modality and its settings. encoders: tower (a modality's name, or a field's to give it its own) ->
+    encoder.
     """
 
     source: Source = Source()
@@ -160,10 +163,10 @@ def _part(made: type, key: str, value: Any, where: str) -> Any:
         return tuple(choice(v, where) for v in value)
     if key in {"method", "optimiser"}:
         return choice(value, where)
-    hint = find.settings_of(made)
+    words = {name: hint for name, hint, _ in find.settings_of(made)}
     kind = next(f.type for f in dataclasses.fields(made) if f.name == key)
     if not find.fits(value, kind):
-        raise UserError(f"{where}={value!r} is not {dict((n, t) for n, t, _ in hint)[key]}.")
+        raise UserError(f"{where}={value!r} is not {words[key]}.")
     return value
 
 

@@ -1,7 +1,8 @@
 """The folder is the registry and the signature is the schema: find, list and build what the rooms hold, by name.
 
-`losses/infonce.py` with a class InfoNCE *is* the loss `infonce`; a recipe is a file with a function `experiment`. A stranger's class is named
-`my_lab.ideas:MyLoss`. Listing parses files and imports nothing, so that `kontrast list` answers at once.
+`losses/infonce.py` with a class InfoNCE *is* the loss `infonce`; a recipe is a file with a function `experiment`. A
+stranger's class is named `my_lab.ideas:MyLoss`. Listing parses files and imports nothing, so that `kontrast list`
+answers at once.
 """
 
 import ast
@@ -70,7 +71,8 @@ def load(room: str, name: str) -> Any:
 
 
 def build(room: str, name: str, settings: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Any:
-    """The thing itself. `settings` are the user's and must all be known; `given` are facts (a width, the channels) passed where they are asked for."""
+    """The thing itself. `settings` are the user's and must all be known; `given` are facts (a width, the channels)
+    passed where they are asked for."""
     made = load(room, name)
     check(room, name, settings, made)
     parameters = _parameters(made)
@@ -118,13 +120,15 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def settings_of(made: Any) -> list[tuple[str, str, Any]]:
-    """(name, type, default) of every setting of a class or function, in order; the default is inspect's `empty` where there is none."""
+    """(name, type, default) of every setting of a class or function, in order; the default is inspect's `empty` where
+    there is none."""
     hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
     return [(p.name, _words(hints.get(p.name, Any)), p.default) for p in _parameters(made).values()]
 
 
 def _parameters(made: Any) -> dict[str, inspect.Parameter]:
-    """The named ones; a class without a constructor of its own inherits torch's (*args, **kwargs), which are no settings."""
+    """The named ones; a class without a constructor of its own inherits torch's (*args, **kwargs), which are no
+    settings."""
     starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {name: p for name, p in inspect.signature(made).parameters.items() if p.kind not in starred}
 
@@ -139,13 +143,14 @@ def _kind(path: Path) -> Kind | None:
         recipe = isinstance(node, ast.FunctionDef) and node.name == "experiment"
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and (named or recipe):
             module = ".".join(("kontrast", *path.relative_to(HOUSE).with_suffix("").parts))
-            summary = (ast.get_docstring(tree) or "").split("\n")[0]
+            summary = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
             return Kind(path.parent.name, path.stem, module, node.name, summary)
     return None
 
 
 def _abstract(node: ast.ClassDef) -> bool:
-    """Not a kind: derives from no contract of this project (plumbing, or a plain nn.Module), or is one itself (ABC, Protocol)."""
+    """Not a kind: derives from no contract of this project (plumbing, or a plain nn.Module), or is one itself (ABC,
+    Protocol)."""
     names = [base.id for base in node.bases if isinstance(base, ast.Name)]
     return not names or "ABC" in names or "Protocol" in names
 

@@ -19,7 +19,8 @@ class Ranks:
         self.rank = dist.get_rank() if self.world > 1 else 0
 
     def gather(self, rows: Mapping[str, Rows]) -> dict[str, Rows]:
-        """Everyone's rows with their keys, gradient included: each rank's part of the loss sends its share back to the rank that owns the row."""
+        """Everyone's rows with their keys, gradient included: each rank's part of the loss sends its share back to the
+        rank that owns the row."""
         if self.world == 1:
             return dict(rows)
         whole = iter(_Everyone.apply(*(t for r in rows.values() for t in (r.z, *r.keys.values()))))
@@ -39,23 +40,27 @@ class Ranks:
         return x
 
     def divide(self, terms: Mapping[str, Mean]) -> tuple[Tensor, dict[str, float]]:
-        """This rank's loss, scaled so that DDP's average of gradients is the gradient of the global mean; and the global means themselves.
+        """This rank's loss, scaled so that DDP's average of gradients is the gradient of the global mean; and the
+        global means themselves.
 
-        A term without anchors anywhere (a pair of fields that no row of this batch has) is left out; if all are, that is an error.
+        A term without anchors anywhere (a pair of fields that no row of this batch has) is left out; if all are, that
+        is an error.
         """
         sums = torch.stack([torch.stack([t.total.detach().double(), t.count.double()]) for t in terms.values()])
         totals, counts = self.sum(sums).T.tolist()
         here = [(name, t, total, n) for (name, t), total, n in zip(terms.items(), totals, counts, strict=True) if n]
         if not here:
             raise ValueError(
-                f"{', '.join(terms)}: no anchor of this batch, on any rank, has a positive. Draw several views, or several samples, of one key per batch."
+                f"{', '.join(terms)}: no anchor of this batch, on any rank, has a positive. Draw several views, "
+                "or several samples, of one key per batch."
             )
         loss = torch.stack([t.weight * self.world * t.total / n for _, t, _, n in here]).sum()
         return loss, {name: total / n for name, _, total, n in here}
 
 
 class _Everyone(torch.autograd.Function):
-    """All tensors of all ranks in one collective, rows in rank order, however many each has; backward adds what every rank found, in one more."""
+    """All tensors of all ranks in one collective, rows in rank order, however many each has; backward adds what every
+    rank found, in one more."""
 
     @staticmethod
     def forward(ctx: Any, *tensors: Tensor) -> tuple[Tensor, ...]:

@@ -17,9 +17,10 @@ Keys = Mapping[str, Tensor]
 class Rows:
     """Embeddings with the keys of their rows, so that filter, stack, gather and queue cannot misalign them.
 
-    z is (N, D), or (L, N, D) for a stack of problems; a key is (N,) or (N, C), in a stack (L or 1, N) or (L or 1, N, C).
-    Every row has an `id` and a `view`: together they name it on every rank and in every queue, so no offset is needed to
-    keep an anchor from meeting itself.
+    z is (N, D), or (L, N, D) for a stack of problems; a key is (N,) or (N, C), in a stack (L or 1, N) or (L or 1, N,
+    C).
+    Every row has an `id` and a `view`: together they name it on every rank and in every queue, so no offset is needed
+    to keep an anchor from meeting itself.
     """
 
     z: Tensor
@@ -58,7 +59,8 @@ class Rows:
 class Mean:
     """A sum and what it is to be divided by, once all ranks have added theirs.
 
-    weight: its part in the objective. negatives: how many pairs repelled, for who wants to know how many that is an anchor.
+    weight: its part in the objective. negatives: how many pairs repelled, for who wants to know how many that is an
+    anchor.
     """
 
     total: Tensor

@@ -12,8 +12,8 @@ from kontrast.core.errors import UserError
 def whole(target: Path) -> Iterator[Path]:
     """A path beside `target` to write a file to; it takes the place of `target` when the block ends well, else it goes.
 
-    Raises UserError where the machine refuses (a full disk, no right to write, a folder in the way); what stood at `target`
-    before is still there then.
+    Raises UserError where the machine refuses (a full disk, no right to write, a folder in the way); what stood at
+    `target` before is still there then.
     """
     aside = target.with_name(target.name + ".part")
     try:

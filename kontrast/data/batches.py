@@ -1,5 +1,6 @@
 """Batches: which rows a step sees, read ahead by a thread; and how their views are drawn, all rows at once."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Generator, Mapping
@@ -88,10 +89,9 @@ def ahead(reader: Reader, order: Order, start: int, rank: int = 0, world: int = 
 
     def put(item: Batch | BaseException) -> None:
         while not stop.is_set():
-            try:
-                return slots.put(item, timeout=0.1)
-            except queue.Full:
-                continue
+            with contextlib.suppress(queue.Full):
+                slots.put(item, timeout=0.1)
+                break
 
     def work() -> None:
         step = start

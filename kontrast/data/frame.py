@@ -1,4 +1,5 @@
-"""A Frame: rows before anything is decoded, as named columns that stay where they are (Arrow or numpy, memory-mapped where they come from a file)."""
+"""A Frame: rows before anything is decoded, as named columns that stay where they are (Arrow or numpy, memory-mapped
+where they come from a file)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

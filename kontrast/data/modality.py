@@ -1,4 +1,5 @@
-"""The contract of a modality: how the cells of one field are read, kept, batched, distorted and shown. One file each in `modalities/`."""
+"""The contract of a modality: how the cells of one field are read, kept, batched, distorted and shown. One file each in
+`modalities/`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -10,11 +11,13 @@ from torch import Tensor
 
 
 class Modality(ABC):
-    """A field's cells on their way to an encoder: cell -> read -> pack (cached, once) -> collate -> plain or distort -> encoder.
+    """A field's cells on their way to an encoder: cell -> read -> pack (cached, once) -> collate -> plain or distort ->
+    encoder.
 
-    `fit` learns from training cells what the others share (size, vocabulary, scale); `state` carries that to the run folder and back.
-    A batch is one tensor, absence marked in band: images (B, C, H, W) uint8, texts (B, L) int64 with -1 after the end, series (B, C, T)
-    float32 with NaN for gaps and after the end. So any batch can be sliced by row.
+    `fit` learns from training cells what the others share (size, vocabulary, scale); `state` carries that to the run
+    folder and back.
+    A batch is one tensor, absence marked in band: images (B, C, H, W) uint8, texts (B, L) int64 with -1 after the end,
+    series (B, C, T) float32 with NaN for gaps and after the end. So any batch can be sliced by row.
     """
 
     encoder: str
@@ -22,7 +25,8 @@ class Modality(ABC):
 
     @abstractmethod
     def read(self, cell: Any, folder: Path) -> np.ndarray:
-        """Decode one cell that is not missing: a path (relative to `folder`), bytes, an array, a string. Raises Unreadable with the reason."""
+        """Decode one cell that is not missing: a path (relative to `folder`), bytes, an array, a string. Raises
+        Unreadable with the reason."""
 
     @abstractmethod
     def fit(self, items: Sequence[np.ndarray]) -> None:
@@ -42,7 +46,8 @@ class Modality(ABC):
 
     @abstractmethod
     def distort(self, batch: Tensor, key_B: Tensor) -> Tensor:
-        """What the encoder sees in training: all rows at once, on the batch's device, each row's draws from its own key alone."""
+        """What the encoder sees in training: all rows at once, on the batch's device, each row's draws from its own key
+        alone."""
 
     @abstractmethod
     def raw(self, batch: Tensor) -> Tensor:

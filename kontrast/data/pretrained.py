@@ -25,5 +25,6 @@ def folder_of(model: str, *, weights: bool) -> Path:
     except (OSError, ValueError) as error:
         raise UserError(
             f"no text model '{model}': there is no such folder, and the Hugging Face hub (or its cache) answered: "
-            f"{str(error).splitlines()[0].rstrip('.')}. Give a model's folder, or a name as on the hub: intfloat/e5-small-v2."
+            f"{str(error).splitlines()[0].rstrip('.')}. Give a model's folder, or a name as on the hub, such as "
+            "intfloat/e5-small-v2."
         ) from error

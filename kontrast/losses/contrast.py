@@ -29,8 +29,8 @@ def contrast(
     """The mean loss of the anchors against the candidates, as a sum and its count.
 
     Rows of a stack (L, N, D) meet only candidates of their own problem. Anchors without a positive are dropped and not
-    counted. `weight` (N,) weighs anchors. Logits are float32 or better, whatever the autocast around it; `tile` bounds the
-    numbers held at once and changes no value beyond rounding.
+    counted. `weight` (N,) weighs anchors. Logits are float32 or better, whatever the autocast around it; `tile` bounds
+    the numbers held at once and changes no value beyond rounding.
     """
     with torch.autocast(anchors.z.device.type, enabled=False):
         a, c = kernel(_wide(anchors.z), _wide(candidates.z))

@@ -8,11 +8,12 @@ from kontrast.losses.weights import Weights
 
 
 class Infonce(Contrast):
-    """L_i = log sum_k Q_ik e^S_ik - sum_j P_ij S_ij / sum_j P_ij, with P who attracts and Q who is among the candidates.
+    """L_i = log sum_k Q_ik e^S_ik - sum_j P_ij S_ij / sum_j P_ij, with P who attracts and Q who is among the
+    candidates.
 
-    By its relation it is NT-Xent (arXiv:2002.05709), CLIP (arXiv:2103.00020), SupCon with the sum outside (arXiv:2004.11362),
-    GenSCL (arXiv:2206.00384), MoCo's loss (arXiv:1911.05722). First in arXiv:1807.03748. No temperature factor is divided
-    out: the value is the plain mean over anchors that have a positive.
+    By its relation it is NT-Xent (arXiv:2002.05709), CLIP (arXiv:2103.00020), SupCon with the sum outside
+    (arXiv:2004.11362), GenSCL (arXiv:2206.00384), MoCo's loss (arXiv:1911.05722). First in arXiv:1807.03748. No
+    temperature factor is divided out: the value is the plain mean over anchors that have a positive.
     """
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:

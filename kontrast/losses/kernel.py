@@ -8,8 +8,8 @@ from torch import Tensor, nn
 class Kernel(nn.Module, ABC):
     """Prepares both sides once so that similarity is an inner product: S = forward(a, c)[0] @ forward(a, c)[1].T.
 
-    So what a kernel learns never enters a tile. The negative squared distance -|a - c|^2, say, prepares [2a, -|a|^2, -1]
-    and [c, 1, |c|^2].
+    So what a kernel learns never enters a tile. The negative squared distance -|a - c|^2, say, prepares [2a, -|a|^2,
+    -1] and [c, 1, |c|^2].
     """
 
     @abstractmethod

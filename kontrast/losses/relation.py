@@ -17,9 +17,9 @@ Pairs = tuple[Tensor, Tensor]
 class Relation(ABC):
     """How much j attracts i, and how much j counts among i's candidates (None: fully).
 
-    Elementwise: keys come shaped to broadcast, (n, 1) against (1, M) for a tile, (k,) against (k,) for listed pairs. One
-    line serves tiles, lists, stacks, torch.compile and the slow loop of a test. Frozen dataclasses with plain fields: they
-    go to JSON and back.
+    Elementwise: keys come shaped to broadcast, (n, 1) against (1, M) for a tile, (k,) against (k,) for listed pairs.
+    One line serves tiles, lists, stacks, torch.compile and the slow loop of a test. Frozen dataclasses with plain
+    fields: they go to JSON and back.
     """
 
     @abstractmethod

@@ -13,7 +13,8 @@ from kontrast.losses.relation import Pairs, Relation
 
 @dataclass(frozen=True)
 class Weights:
-    """One weight matrix of a tile, (l, n, M): dense; or `rest` (0 or 1) everywhere but at a few listed rows and columns."""
+    """One weight matrix of a tile, (l, n, M): dense; or `rest` (0 or 1) everywhere but at a few listed rows and
+    columns."""
 
     shape: tuple[int, int, int]
     values: Tensor
@@ -57,7 +58,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Tile:
-    """Some problems of a stack (`lead`) and some of their anchors (`rows`), with both weights towards all candidates."""
+    """Some problems of a stack (`lead`) and some of their anchors (`rows`), with their weights towards candidates."""
 
     lead: slice
     rows: slice
@@ -68,7 +69,8 @@ class Tile:
 def tiles(
     relation: Relation, a: Keys, c: Keys, shape: tuple[int, int, int], dtype: torch.dtype, budget: int
 ) -> Iterator[Tile]:
-    """All tiles of (L, N, M), none of more than `budget` numbers: many small problems at once, or some rows of a large one."""
+    """All tiles of (L, N, M), none of more than `budget` numbers: many small problems at once, or some rows of a large
+    one."""
     L, N, M = shape
     rows = max(1, min(N, budget // max(M, 1)))
     stack = max(1, budget // max(rows * M, 1))

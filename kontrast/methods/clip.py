@@ -1,4 +1,4 @@
-"""CLIP for any number of fields: the fields of a row attract one another across one shared space; rows may lack fields."""
+"""CLIP for any number of fields: those of a row attract one another across one shared space; rows may lack some."""
 
 import itertools
 from collections.abc import Mapping
@@ -21,11 +21,13 @@ from kontrast.methods.method import Method
 
 
 class Clip(Method):
-    """Symmetric InfoNCE between every two fields of a row (Radford et al. 2021, arXiv:2103.00020; several: arXiv:1906.05849).
+    """Symmetric InfoNCE between every two fields of a row (Radford et al. 2021, arXiv:2103.00020; several:
+    arXiv:1906.05849).
 
-    around: a field to which all others are compared (a star, as ImageBind does, arXiv:2305.05665); None: every pair. A row
-    takes part in each pair of which it has both fields; as a candidate it counts wherever it has the one asked for. A
-    learnable temperature, one a pair. Rows with equal content in either field are no negatives of each other.
+    around: a field to which all others are compared (a star, as ImageBind does, arXiv:2305.05665); None: every pair. A
+    row takes part in each pair of which it has both fields; as a candidate it counts wherever it has the one asked for.
+    A learnable temperature, one a pair. own: whether the other rows of an anchor's own field repel it too, as in
+    NT-Xent. Rows with equal content in either field are no negatives of each other.
     """
 
     shared = True
@@ -33,7 +35,14 @@ class Clip(Method):
     strength = "light"
 
     def __init__(
-        self, towers: Towers, *, temperature: float = 0.07, around: str | None = None, hidden: int = 0, width: int = 256
+        self,
+        towers: Towers,
+        *,
+        temperature: float = 0.07,
+        around: str | None = None,
+        own: bool = False,
+        hidden: int = 0,
+        width: int = 256,
     ) -> None:
         super().__init__()
         fields = list(towers.tower_of)
@@ -45,14 +54,14 @@ class Clip(Method):
         tower_widths = {towers.tower_of[field]: towers.width(field) for field in fields}
         self.heads = nn.ModuleDict(
             {
-                tower: Head(in_width=n, hidden=hidden, width=width, layers=2 if hidden else 1)
+                tower: Head(in_width=n, hidden=hidden or None, width=width, layers=2 if hidden else 1)
                 for tower, n in tower_widths.items()
             }
         )
         self.pairs = [p for p in itertools.combinations(fields, 2) if around is None or around in p]
         self.kernels = nn.ModuleList([Cosine(temperature=temperature, learnable=True) for _ in self.pairs])
         self.loss = Infonce()
-        self.width = width
+        self.width, self.own = width, own
 
     def draws(self) -> dict[str, str]:
         """Every field, drawn once."""
@@ -79,7 +88,8 @@ class Clip(Method):
         for (a, b), kernel in zip(self.pairs, self.kernels, strict=True):
             relation = Same("id") & Twins(f"content {a}") & Twins(f"content {b}")
             for one, two in ((a, b), (b, a)):
-                mean = contrast(here[one], everyone[two], relation, loss=self.loss, kernel=cast(Cosine, kernel))
+                among = Rows.stack(everyone[two], everyone[one]) if self.own else everyone[two]
+                mean = contrast(here[one], among, relation, loss=self.loss, kernel=cast(Cosine, kernel))
                 terms[f"{one}>{two}"] = (0.5 / len(self.pairs)) * mean
         return terms
 

@@ -13,9 +13,9 @@ from kontrast.layers.towers import Towers
 class Method(nn.Module, ABC):
     """A step in parts, so that one loop serves all methods, on one rank or many, in one pass or several.
 
-    `forward` may run twice (gradient caching) and is what DDP wraps; `targets` runs once, without gradient; neither mixes
-    rows. Axis 0 of all they return is the sample. `compare` sees all rows of this rank, asks `ranks` for the others', and
-    returns sums with their counts. `after_update` is the one home of what lives between steps.
+    `forward` may run twice (gradient caching) and is what DDP wraps; `targets` runs once, without gradient; neither
+    mixes rows. Axis 0 of all they return is the sample. `compare` sees all rows of this rank, asks `ranks` for the
+    others', and returns sums with their counts. `after_update` is the one home of what lives between steps.
     """
 
     towers: Towers
@@ -31,7 +31,8 @@ class Method(nn.Module, ABC):
     """How many fields it takes at most; None for any number."""
 
     strength: str = "strong"
-    """How much its views are distorted by default: "strong" where distortion alone makes the pair, "light" where the data does."""
+    """How much its views are distorted by default: "strong" where distortion alone makes the pair, "light" where the
+    data does."""
 
     @abstractmethod
     def draws(self) -> dict[str, str]:

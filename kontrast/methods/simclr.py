@@ -19,8 +19,8 @@ from kontrast.methods.method import Method
 class Simclr(Method):
     """NT-Xent between two views of one field (Chen et al. 2020, arXiv:2002.05709); needs neither labels nor pairs.
 
-    The projection head is for training only: what is judged and served is the encoder's output. Duplicates of a sample are
-    no negatives.
+    The projection head is for training only: what is judged and served is the encoder's output. Duplicates of a sample
+    are no negatives.
     """
 
     most = 1

@@ -72,7 +72,8 @@ def _settings(asked: Experiment, name: str) -> Mapping[str, Any]:
 
 
 def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
-    """The experiment with dotted settings replaced: {"method.temperature": 0.1, "plan.batch": 128}; all of it is checked."""
+    """The experiment with dotted settings replaced: {"method.temperature": 0.1, "plan.batch": 128}; all of it is
+    checked."""
     tree = json.loads(experiment.to_json())
     for path, value in settings.items():
         *way, last = path.split(".")

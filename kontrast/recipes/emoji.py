@@ -1,7 +1,8 @@
 """The demo: two drawings of each emoji, by two vendors, and its names in one space; judged on emoji never seen.
 
     kontrast demo
-Bundled data (see NOTICE), about three minutes on two CPU cores. Measured figures stand in the README, with their command.
+Bundled data (see NOTICE), about three minutes on two CPU cores. Measured figures stand in the README, with their
+command.
 """
 
 from importlib.resources import files

@@ -27,10 +27,11 @@ KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is
 
 @dataclass(frozen=True)
 class Folder:
-    """experiment.json, environment.json, data.json, moments.jsonl, checkpoints/, encoder/, banks/, scores.json, report.html.
+    """experiment.json, environment.json, data.json, moments.jsonl, checkpoints/, encoder/, banks/, scores.json,
+    report.html.
 
-    Files are written under another name, flushed to disk and renamed: whoever opens the folder, even after a crash, finds
-    whole files only.
+    Files are written under another name, flushed to disk and renamed: whoever opens the folder, even after a crash,
+    finds whole files only.
     """
 
     path: Path
@@ -119,7 +120,7 @@ class Folder:
         folder = self.path / "checkpoints"
         folder.mkdir(exist_ok=True)
         target = folder / f"{numbers['step']:09d}.safetensors"
-        save_tensors({k: v for k, v in tensors.items()}, target, {"numbers": json.dumps(numbers)})
+        save_tensors(tensors, target, {"numbers": json.dumps(numbers)})
         self.write(f"checkpoints/{target.stem}.sha256", hashlib.sha256(target.read_bytes()).hexdigest() + "\n")
         for old in sorted(folder.glob("*.safetensors"))[:-KEPT]:
             old.unlink()

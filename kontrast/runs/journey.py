@@ -1,4 +1,4 @@
-"""The journey of a run: rows are read, an encoder is trained, judged and shown, and everything is left in the folder."""
+"""The journey of a run: rows are read, an encoder is trained, judged and shown, and all is left in the folder."""
 
 import csv
 import io

@@ -1,4 +1,5 @@
-"""A Model: the fitted modalities and the method, from an experiment or from a run folder, and what it makes of rows: a Bank."""
+"""A Model: the fitted modalities and the method, from an experiment or from a run folder, and what it makes of rows: a
+Bank."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

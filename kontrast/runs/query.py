@@ -11,7 +11,8 @@ from kontrast.runs.model import Model
 def ask(model: Model, query: object, field: str | None, *, text: bool) -> tuple[str, object]:
     """(field, cell) of a query: words, or something to be like (a picture, an array, or a file that holds one).
 
-    field: what the user said it is; else words are the first text field, and anything else the first field that can read it.
+    field: what the user said it is; else words are the first text field, and anything else the first field that can
+    read it.
     """
     kinds = {name: view.name for name, view in model.experiment.views.items()}
     if field is not None and field not in kinds:

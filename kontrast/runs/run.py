@@ -142,7 +142,8 @@ class Run:
             there = {name: m for name, m in model.modalities.items() if name in fields}
             if not there:
                 raise UserError(
-                    f"{frame.name} has none of this run's fields ({', '.join(model.fields)}); its columns: {', '.join(frame.columns)}."
+                    f"{frame.name} has none of this run's fields ({', '.join(model.fields)}); its columns: "
+                    f"{', '.join(frame.columns)}."
                 )
             source = replace(model.experiment.source, quarantine=1.0)
             dataset = prepare(

@@ -50,8 +50,8 @@ class Terminal(Listener):
         if m.health:
             self.rank = f" · rank {m.health.effective_rank:.0f}" if not m.health.collapsed else " · COLLAPSED"
         self._show(
-            f"{share:4.0%} {_bar(share, 36)}  step {m.step:,} of {m.total:,} · loss {m.loss:.2f}{self.rank} · {m.rate:,.0f} rows/s · "
-            f"data wait {m.wait:.0%} · {int(left) // 60}:{int(left) % 60:02d} left"
+            f"{share:4.0%} {_bar(share, 36)}  step {m.step:,} of {m.total:,} · loss {m.loss:.2f}{self.rank} · "
+            f"{m.rate:,.0f} rows/s · data wait {m.wait:.0%} · {int(left) // 60}:{int(left) % 60:02d} left"
         )
         if m.step >= m.total:
             self._rest()

@@ -29,7 +29,8 @@ from kontrast.training.memory import forecast
 from kontrast.training.optimiser import Optimiser, groups_of
 from kontrast.training.precision import choose, forced, pinned
 
-# A run whose length nobody named: a few minutes for small encoders on two cores; fewer steps where the rows are few, for a
+# A run whose length nobody named: a few minutes for small encoders on two cores; fewer steps where the rows are few,
+# for a
 # thousand looks at each of fifty series were measured to do harm.
 STEPS, LOOKS = 1000, 200
 # A collapse must be seen at so many examinations in a row: one odd batch is none.
@@ -94,8 +95,8 @@ def training_rows(model: Model, data: Dataset) -> np.ndarray:
     rows = np.flatnonzero(~data.held_out & enough)
     if len(rows) < 2:
         raise UserError(
-            f"{data.name}: {len(rows)} row{'' if len(rows) == 1 else 's'} to train on; expected at least 2, better hundreds. "
-            "A contrast needs others to compare with."
+            f"{data.name}: {len(rows)} row{'' if len(rows) == 1 else 's'} to train on; expected at least 2, better "
+            "hundreds. A contrast needs others to compare with."
         )
     return rows
 

@@ -31,7 +31,8 @@ def judge(scores: Sequence[Score], banks: Mapping[str, tuple[Bank, Bank]], seed:
             )
     from threadpoolctl import threadpool_limits
 
-    # Thousands of small operations: on busy cores a second thread made the probe 10 times slower, on idle ones no faster.
+    # Thousands of small operations: on busy cores a second thread made the probe 10 times slower, on idle ones no
+    # faster.
     with threadpool_limits(1):
         rows = [row for score in scores for row in _rows(score, banks, seed)]
     # what one field finds in another comes first: it is what rows of several fields are trained for

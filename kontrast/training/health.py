@@ -1,4 +1,5 @@
-"""Health: is it learning, has it collapsed, and what is the likeliest cause. Numbers from the embeddings of a batch, not from the loss."""
+"""Health: is it learning, has it collapsed, and what is the likeliest cause. Numbers from the embeddings of a batch,
+not from the loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ from kontrast.core.rows import Rows
 class Health:
     """What the embeddings of one batch look like.
 
-    effective_rank: exp of the entropy of the singular values of the centred embeddings (Roy & Vetterli 2007), of `width`.
-    spread: mean standard deviation of an axis of the normalised embeddings, times sqrt(D): 1 evenly over the sphere, 0 in a
-    point. alignment: mean squared distance of what ought to be alike; uniformity: log mean e^(-2 d^2) over all pairs (Wang
-    and Isola 2020, arXiv:2005.10242), 0 in a point, about -4 at best.
+    effective_rank: exp of the entropy of the singular values of the centred embeddings (Roy & Vetterli 2007), of
+    `width`. spread: mean standard deviation of an axis of the normalised embeddings, times sqrt(D): 1 evenly over the
+    sphere, 0 in a point. alignment: mean squared distance of what ought to be alike; uniformity: log mean e^(-2 d^2)
+    over all pairs (Wang and Isola 2020, arXiv:2005.10242), 0 in a point, about -4 at best.
     """
 
     effective_rank: float
@@ -35,7 +36,8 @@ class Health:
 
 @torch.no_grad()
 def examine(pairs: Sequence[tuple[Rows, Rows]]) -> Health:
-    """The health of pairs of aligned rows, the worst of them for rank and spread. At most 512 rows of each are looked at."""
+    """The health of pairs of aligned rows, the worst of them for rank and spread. At most 512 rows of each are looked
+    at."""
     found = [_examine(one.z[:512].float(), two.z[:512].float()) for one, two in pairs if len(one) > 1]
     if not found:
         return Health(0.0, 0, 0.0, 0.0, 0.0, 0)
@@ -93,8 +95,8 @@ def likely_causes(
 ) -> list[str]:
     """What most often stands behind a collapse or a standstill, the likeliest first.
 
-    varied: mean standard deviation over rows of what the encoder was given, 0 when the distortions or the data leave nothing
-    to tell apart. twins: share of the candidates that are duplicates. gradient: norm of the last gradient.
+    varied: mean standard deviation over rows of what the encoder was given, 0 when the distortions or the data leave
+    nothing to tell apart. twins: share of the candidates that are duplicates. gradient: norm of the last gradient.
     """
     checks = [
         (varied < 1e-3, "all views look the same to the encoder: constant data, or distortions that erase everything"),

@@ -1,4 +1,4 @@
-"""The loop: yields a Moment a step. Who listens writes, draws, judges and stops; nothing here knows a file or a screen."""
+"""The loop: yields a Moment a step. Who listens writes, draws and stops; nothing here knows a file or a screen."""
 
 import math
 import time
@@ -20,10 +20,11 @@ from kontrast.training.step import Outcome, step
 
 @dataclass(frozen=True)
 class Moment:
-    """What is known after a step. total: steps of the whole run as planned now. rate: rows a second, over the last steps.
+    """What is known after a step. total: steps of the whole run as planned now. rate: rows a second, over the last
+    steps.
 
-    wait: share of the time spent waiting for data. negatives: candidates that repelled, an anchor. twins: duplicates that
-    were masked, in this batch. gradient: its norm before clipping. health: now and then.
+    wait: share of the time spent waiting for data. negatives: candidates that repelled, an anchor. twins: duplicates
+    that were masked, in this batch. gradient: its norm before clipping. health: now and then.
     """
 
     step: int
@@ -88,7 +89,8 @@ class Course:
 def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -> Iterator[Moment]:
     """Train until `course.total` steps are done, yielding after each; health every `every` steps and at the last.
 
-    With `plan.minutes` the total follows the measured speed: it is set anew at each twentieth of the run. Raises NotFinite.
+    With `plan.minutes` the total follows the measured speed: it is set anew at each twentieth of the run. Raises
+    NotFinite.
     """
     method, ranks, plan = course.method, course.ranks, course.plan
     fabric = fabric_for(course.device, course.mode)

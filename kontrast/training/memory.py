@@ -13,7 +13,8 @@ from kontrast.methods.method import Method
 
 @dataclass(frozen=True)
 class Forecast:
-    """Bytes: parameters with gradients and two moments of the optimiser, what backward keeps, one tile of the loss; the device's own."""
+    """Bytes: parameters with gradients and two moments of the optimiser, what backward keeps, one tile of the loss; the
+    device's own."""
 
     parameters: int
     activations: int

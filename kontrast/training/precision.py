@@ -1,7 +1,9 @@
-"""What makes a step faster without making it worse: bf16, channels-last, compile. Tried on the first batch, kept where it pays."""
+"""What makes a step faster without making it worse: bf16, channels-last, compile. Tried on the first batch, kept where
+it pays."""
 
 import contextlib
 import copy
+import logging
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -26,7 +28,8 @@ LONG = 600.0
 
 @dataclass(frozen=True)
 class Mode:
-    """How the encoders compute. gain: how many times faster than plain float32 a step was, None where nothing was tried."""
+    """How the encoders compute. gain: how many times faster than plain float32 a step was, None where nothing was
+    tried."""
 
     bf16: bool = False
     channels_last: bool = False
@@ -89,6 +92,7 @@ def fabric_for(device: torch.device, mode: Mode) -> "Fabric":
     """The Fabric that encoders run in: it knows the device, casts to the mode's precision and back to float32."""
     from lightning_fabric import Fabric
 
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # the first screen says it, in its own words
     devices = [device.index] if device.index is not None else 1
     return Fabric(accelerator=device.type, devices=devices, precision="bf16-mixed" if mode.bf16 else "32-true")
 

@@ -10,7 +10,8 @@ from kontrast.losses.kernel import Kernel
 class Cosine(Kernel):
     """S_ij = cos(a_i, c_j) / temperature.
 
-    `learnable` learns the scale 1/temperature in log space, clamped to at most `largest` as CLIP does (arXiv:2103.00020).
+    `learnable` learns the scale 1/temperature in log space, clamped to at most `largest` as CLIP does
+    (arXiv:2103.00020).
     """
 
     def __init__(self, *, temperature: float = 0.1, learnable: bool = False, largest: float = 100.0) -> None:

@@ -10,9 +10,11 @@ from kontrast.losses.relation import Pairs, Relation, equal, nobody
 
 @dataclass(frozen=True)
 class Same(Relation):
-    """Equal keys attract: "id" is SimCLR (arXiv:2002.05709) and CLIP (arXiv:2103.00020), "label" is SupCon (arXiv:2004.11362).
+    """Equal keys attract: "id" is SimCLR (arXiv:2002.05709) and CLIP (arXiv:2103.00020), "label" is SupCon
+    (arXiv:2004.11362).
 
-    `apart` takes those that attract out of the candidates too, as decoupled contrastive learning does (arXiv:2110.06848).
+    `apart` takes those that attract out of the candidates too, as decoupled contrastive learning does
+    (arXiv:2110.06848).
     """
 
     key: str

@@ -12,7 +12,8 @@ from kontrast.losses.relation import Pairs, Relation, nobody
 
 @dataclass(frozen=True)
 class Soft(Relation):
-    """The cosine of two label distributions, (N, C) keys: GenSCL (arXiv:2206.00384), MixUp and CutMix targets. One-hot is SupCon."""
+    """The cosine of two label distributions, (N, C) keys: GenSCL (arXiv:2206.00384), MixUp and CutMix targets. One-hot
+    is SupCon."""
 
     key: str
 

@@ -10,7 +10,8 @@ from kontrast.losses.relation import Relation
 
 @dataclass(frozen=True)
 class Within(Relation):
-    """Rows of other groups neither attract nor count: contrast inside a domain, a batch of one source, a sensitive group."""
+    """Rows of other groups neither attract nor count: contrast inside a domain, a batch of one source, a sensitive
+    group."""
 
     key: str
 

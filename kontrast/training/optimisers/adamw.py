@@ -6,7 +6,8 @@ from kontrast.training.optimiser import Optimiser
 
 
 class Adamw(Optimiser):
-    """Adam with decoupled weight decay (arXiv:1711.05101); the default, sound at every batch size a single machine holds."""
+    """Adam with decoupled weight decay (arXiv:1711.05101); the default, sound at every batch size a single machine
+    holds."""
 
     learning_rate = 2e-3
     weight_decay = 0.05

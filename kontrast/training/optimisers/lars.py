@@ -10,7 +10,8 @@ from kontrast.training.optimiser import Optimiser
 class Lars(Optimiser):
     """Layer-wise adaptive rate scaling (You et al. 2017, arXiv:1708.03888), for batches of thousands.
 
-    For a matrix w with gradient g: step = trust * |w| / |g + decay w|; biases, norms and other vectors take a plain SGD step.
+    For a matrix w with gradient g: step = trust * |w| / |g + decay w|; biases, norms and other vectors take a plain
+    SGD step.
     """
 
     learning_rate = 0.3

@@ -1,0 +1,138 @@
+"""Every kind in every room meets the same suite the moment its file exists."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from kontrast.core import chance, find
+from kontrast.core.errors import Unreadable, UserError
+from kontrast.core.ranks import Ranks
+from kontrast.data.batches import Batch
+from kontrast.encoders.encoder import Encoder
+from kontrast.layers.towers import Towers
+from kontrast.training.step import step
+
+ROOMS = find.rooms()
+
+
+def cells_of(kind, n=12):
+    """Plausible cells of each modality; one for a modality nobody wrote cells for here fails, on purpose."""
+    rng = np.random.default_rng(0)
+    return {
+        "image": [rng.integers(0, 255, (20 + i, 24, 3), dtype=np.uint8) for i in range(n)],
+        "text": [f"the {w} number {i}" for i, w in enumerate(["cat", "dog", "fish", "bird"] * (n // 4))],
+        "series": [rng.standard_normal((40 + i, 2)).cumsum(0).tolist() for i in range(n)],
+    }[kind]
+
+
+def fitted(kind):
+    modality = find.build("modalities", kind, {})
+    cells = cells_of(kind)
+    items = [modality.read(cell, None) for cell in cells]
+    modality.fit(items)
+    return modality, [modality.pack(item) for item in items]
+
+
+@pytest.mark.parametrize("kind", ROOMS["modalities"])
+def test_a_modality_keeps_its_contract(kind):
+    modality, packed = fitted(kind)
+    assert len({p.dtype for p in packed}) == 1
+    assert len({p.shape[1:] for p in packed}) == 1
+    batch = modality.collate(packed)
+    assert len(batch) == len(packed)
+    ids = torch.arange(len(packed)) + 100
+    views = modality.distort(batch.clone(), chance.key(0, 0, ids, 0))
+    again = modality.distort(batch.clone(), chance.key(0, 0, ids, 0))
+    torch.testing.assert_close(views, again, equal_nan=True, rtol=0, atol=0)
+    other = modality.distort(batch.clone(), chance.key(0, 1, ids, 0))
+    assert not torch.equal(torch.nan_to_num(views.float()), torch.nan_to_num(other.float())[: len(views)])
+    raw = modality.raw(batch.clone())
+    assert raw.shape[0] == len(packed)
+    assert torch.isfinite(raw).all()
+    assert modality.show(packed[0])
+    assert modality.look(views[0])
+    twin = find.build("modalities", kind, {})
+    twin.restore(modality.state())
+    torch.testing.assert_close(twin.plain(batch.clone()), modality.plain(batch.clone()), equal_nan=True)
+    assert twin.facts() == modality.facts()
+    find.load("encoders", modality.encoder)
+    with pytest.raises(Unreadable):
+        modality.read(object(), None)
+
+
+def built(name):
+    """An encoder with small settings, for the modality that takes it by default or can feed it."""
+    settings = {"timm": {"model": "test_resnet"}, "transformer": None}.get(name, {})
+    if settings is None:
+        pytest.skip("needs pretrained weights; tests/test_text_encoders.py has the real ones")
+    kind = next((k for k in ROOMS["modalities"] if find.load("modalities", k).encoder == name), "image")
+    modality, packed = fitted(kind)
+    torch.manual_seed(0)
+    encoder = find.build("encoders", name, settings, given=modality.facts())
+    return encoder, modality, modality.collate(packed)
+
+
+@pytest.mark.parametrize("name", ROOMS["encoders"])
+def test_an_encoder_keeps_its_contract(name):
+    encoder, modality, batch = built(name)
+    assert isinstance(encoder, Encoder)
+    x = modality.plain(batch.clone())
+    z = encoder(x)
+    assert z.shape == (len(batch), encoder.width)
+    z.float().square().sum().backward()
+    grads = [p.grad for p in encoder.parameters() if p.requires_grad]
+    assert any(g is not None and g.abs().sum() > 0 for g in grads)
+    encoder.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(x)[3:4], encoder(x[3:4]), rtol=1e-4, atol=1e-5)
+    states = load(save({k: v.contiguous() for k, v in encoder.state_dict().items()}))
+    encoder.load_state_dict(states)
+    assert 0 < encoder.pace <= 1
+
+
+@pytest.mark.parametrize("name", ROOMS["methods"])
+def test_a_method_takes_a_step_and_every_encoder_gets_a_gradient(name):
+    kinds = ["image"] if find.load("methods", name).most == 1 else ["image", "text", "series"]
+    made = {kind: fitted(kind) for kind in kinds}
+    encoders = {kind: find.build("encoders", m.encoder, {}, given=m.facts()) for kind, (m, _) in made.items()}
+    method = find.build("methods", name, {}, given={"towers": Towers(encoders, {k: k for k in kinds})})
+    n = 12
+    keys = {"id": torch.arange(n)}
+    for number, kind in enumerate(kinds):
+        everyone = torch.ones(n, dtype=torch.bool)
+        has = everyone if len(kinds) == 1 else torch.arange(n) % 4 != number
+        keys |= {f"has {kind}": has, f"content {kind}": torch.arange(n)}
+    views = {}
+    for number, (view, field) in enumerate(method.draws().items()):
+        modality, packed = made[field]
+        views[view] = modality.distort(modality.collate(packed), chance.key(0, 0, keys["id"], number))
+    outcome = step(method, method, Batch(views, keys), Ranks(), seed=0)
+    assert np.isfinite(outcome.loss)
+    assert outcome.anchors > 0
+    for kind, encoder in encoders.items():
+        assert sum(p.grad.abs().sum() for p in encoder.parameters() if p.grad is not None) > 0, kind
+    pairs = method.outline(outcome.rows)
+    assert all(len(one) == len(two) for one, two in pairs)
+    method.eval()
+    for kind in kinds:
+        modality, packed = made[kind]
+        assert torch.isfinite(method.embed(kind, modality.plain(modality.collate(packed)))).all()
+
+
+@pytest.mark.parametrize("room", ["encoders", "methods", "kernels", "losses", "modalities", "optimisers", "scoring"])
+def test_every_kind_refuses_a_setting_it_does_not_know(room):
+    for name in ROOMS[room]:
+        with pytest.raises(UserError, match="has no setting 'wobble'"):
+            find.build(room, name, {"wobble": 1})
+
+
+def test_a_star_compares_everything_to_its_centre_only():
+    kinds = ["image", "text", "series"]
+    made = {kind: fitted(kind) for kind in kinds}
+    encoders = {kind: find.build("encoders", m.encoder, {}, given=m.facts()) for kind, (m, _) in made.items()}
+    towers = Towers(encoders, {k: k for k in kinds})
+    star = find.build("methods", "clip", {"around": "text"}, given={"towers": towers})
+    assert star.pairs == [("image", "text"), ("text", "series")]
+    with pytest.raises(UserError, match="did you mean 'text'"):
+        find.build("methods", "clip", {"around": "txet"}, given={"towers": towers})
