@@ -31,7 +31,7 @@ def train(
     steps: int | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     device: str = "auto",
@@ -56,7 +56,9 @@ def train(
         tower: choice(given if isinstance(given, str) else dict(given), f"encoder {tower}")
         for tower, given in (encoders or {}).items()
     }
-    asked = replace(asked, source=replace(asked.source, data=where), encoders={**asked.encoders, **named}, seed=seed)
+    asked = replace(asked, source=replace(asked.source, data=where), encoders={**asked.encoders, **named})
+    if seed is not None:
+        asked = replace(asked, seed=seed)
     if not steps is epochs is minutes is None:
         asked = replace(asked, plan=replace(asked.plan, steps=steps, epochs=epochs, minutes=minutes))
     used = _device(device)
@@ -68,7 +70,8 @@ def train(
         experiment = override(experiment, settings or {})
         folder.write("experiment.json", experiment.to_json())
         replay = (
-            command or f"kontrast.train({'<the same data>' if where == 'memory' else repr(where)}, seed={seed}, ...)"
+            command
+            or f"kontrast.train({'<the same data>' if where == 'memory' else repr(where)}, seed={experiment.seed}, ...)"
         )
         folder.write_json("environment.json", environment(replay, str(used)))
         words = {"name": recipe or experiment.method.name, "why": why}

@@ -55,7 +55,7 @@ def train(
     minutes: Annotated[float | None, typer.Option(min=0, help="End after so many minutes.")] = None,
     batch: Annotated[int | None, typer.Option(min=2, help="Rows a step [256].")] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="The optimiser's own if none is given.")] = None,
-    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Everything random follows from it [0].")] = None,
     precision: Annotated[
         str | None, typer.Option(help="auto, 32 or bf16; auto keeps what pays in the first steps.")
     ] = None,
@@ -93,7 +93,7 @@ def train(
         settings |= {
             f"plan.{n}": v for n, v in (("steps", steps), ("epochs", epochs), ("minutes", minutes)) if v is not None
         }
-        settings |= {"seed": seed} if seed else {}
+        settings |= {"seed": seed} if seed is not None else {}
         api.resume(resume, data=data, settings=settings, device=device, listener=listener)
         return
     if data is None and recipe is None:

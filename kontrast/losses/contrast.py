@@ -33,17 +33,40 @@ def contrast(
     the numbers held at once and changes no value beyond rounding.
     """
     with torch.autocast(anchors.z.device.type, enabled=False):
-        a, c = kernel(_wide(anchors.z), _wide(candidates.z))
-        left, right = named(anchors), named(candidates)
-        if a.ndim == 2:
-            a, c = a[None], c[None]
-            left, right = {k: v[None] for k, v in left.items()}, {k: v[None] for k, v in right.items()}
+        a, c, walk = _problem(anchors, candidates, relation, kernel, tile)
         each = a.new_ones(1, 1) if weight is None else weight.to(a.dtype)
-        walk = tiles(relation & Distinct(), left, right, (*a.shape[:2], c.shape[1]), a.dtype, tile)
         total, count, negatives = _Tiled.apply(  # pyright: ignore[reportGeneralTypeIssues]
             a, c, loss, walk, each.expand(a.shape[:2]), *loss.parameters()
         )
     return Mean(total, count, negatives=negatives)
+
+
+def per_row(
+    anchors: Rows, candidates: Rows, relation: Relation, *, loss: Contrast, kernel: Kernel, tile: int = TILE
+) -> Tensor:
+    """(N,), of a stack (L, N): the loss of every anchor by itself, without gradient; NaN where it does not count.
+
+    For what needs the losses of rows before their mean: estimates that live between steps, scores of single rows.
+    """
+    with torch.no_grad(), torch.autocast(anchors.z.device.type, enabled=False):
+        a, c, walk = _problem(anchors, candidates, relation, kernel, tile)
+        found = a.new_full(a.shape[:2], torch.nan)
+        for t in walk:
+            one = loss.per_anchor(a[t.lead, t.rows] @ c[t.lead].mT, t.attract, t.among)
+            found[t.lead, t.rows] = torch.where(loss.counted(t.attract, t.among) > 0, one, torch.nan)
+    return found if anchors.z.ndim == 3 else found[0]
+
+
+def _problem(
+    anchors: Rows, candidates: Rows, relation: Relation, kernel: Kernel, tile: int
+) -> tuple[Tensor, Tensor, Iterator[Tile]]:
+    """Both sides as the kernel wants them, (L, N, E) and (L, M, E), and the tiles of their weights."""
+    a, c = kernel(_wide(anchors.z), _wide(candidates.z))
+    left, right = named(anchors), named(candidates)
+    if a.ndim == 2:
+        a, c = a[None], c[None]
+        left, right = {k: v[None] for k, v in left.items()}, {k: v[None] for k, v in right.items()}
+    return a, c, tiles(relation & Distinct(), left, right, (*a.shape[:2], c.shape[1]), a.dtype, tile)
 
 
 def _wide(z: Tensor) -> Tensor:
@@ -61,7 +84,7 @@ class _Tiled(torch.autograd.Function):
         d_a, d_c, d_learned = torch.zeros_like(a), torch.zeros_like(c), [torch.zeros_like(p) for p in learned]
         total, count, negatives = (a.new_zeros((), dtype=torch.float64) for _ in range(3))
         for t in walk:
-            counts = (t.attract.sum() > 0).to(a.dtype) * weight[t.lead, t.rows]
+            counts = loss.counted(t.attract, t.among).to(a.dtype) * weight[t.lead, t.rows]
             negatives += ((t.among.sum() - t.attract.count()) * (counts > 0)).sum()
             a_t, c_t = a[t.lead, t.rows], c[t.lead]
             one = len(c) == 1  # a plain matrix product into place is faster than a batched one

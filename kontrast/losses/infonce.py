@@ -16,6 +16,10 @@ class Infonce(Contrast):
     temperature factor is divided out: the value is the plain mean over anchors that have a positive.
     """
 
+    def counted(self, attract: Weights, among: Weights) -> Tensor:
+        """Anchors with a positive and a candidate; where positives are kept apart, there may be none."""
+        return (attract.sum() > 0) & (among.sum() > 0)
+
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
         """The equation above."""
         return log_sum(similarity, among) - mean(similarity, attract)

@@ -17,7 +17,14 @@ class Contrast(nn.Module, ABC):
 
     @abstractmethod
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        """(l, n, M) -> (l, n): the loss of each anchor; what it gives an anchor without positives is never used."""
+        """(l, n, M) -> (l, n): the loss of each anchor; what it gives an anchor that does not count is never used."""
+
+    def counted(self, attract: Weights, among: Weights) -> Tensor:
+        """(l, n): how much each anchor counts in the mean; 1 where someone attracts it, and at 0 it is dropped.
+
+        For losses that need more than an attraction (a triplet needs a negative too), or less.
+        """
+        return attract.sum() > 0
 
     def slope(self, similarity: Tensor, attract: Weights, among: Weights, weight: Tensor) -> tuple[Tensor, ...]:
         """The losses, d(weight . losses)/dS as a matrix and a factor (l, n) of its rows, and d/d each parameter.

@@ -37,6 +37,22 @@ class Relation(ABC):
     def __and__(self, other: "Relation") -> "Relation":
         return Both(self, other)
 
+    @final
+    def __or__(self, other: "Relation") -> "Relation":
+        return Either(self, other)
+
+    @final
+    def __mul__(self, by: float) -> "Relation":
+        return Times(self, float(by))
+
+    @final
+    def __rmul__(self, by: float) -> "Relation":
+        return Times(self, float(by))
+
+    @final
+    def __add__(self, other: "Relation") -> "Relation":
+        return Mixed(self, other)
+
 
 @dataclass(frozen=True)
 class Both(Relation):
@@ -53,9 +69,106 @@ class Both(Relation):
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
         """Attract is 0 outside of either list, among is 1 outside of both."""
         (p, q), (r, s) = self.one.few(a, c), self.two.few(a, c)
-        if q is None or s is None:
-            return (r if p is None else p), None
-        return (r if p is None else p), (torch.cat([q[0], s[0]]), torch.cat([q[1], s[1]]))
+        return (r if p is None else p), _together(q, s)
+
+
+@dataclass(frozen=True)
+class Either(Relation):
+    """One relation or the other: the larger of their weights attracts, whoever counts for one counts. Written `one |
+    two`.
+
+    `Same("id") | Same("label")`: views of the sample and samples of its label, each once.
+    """
+
+    one: Relation
+    two: Relation
+
+    def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
+        """The larger of both; fully (None) wherever either says so."""
+        (p, q), (r, s) = self.one.weights(a, c), self.two.weights(a, c)
+        return _larger(p, r), None if q is None or s is None else _larger(q, s)
+
+    def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
+        """Both lists, on both sides."""
+        return tuple(map(_together, self.one.few(a, c), self.two.few(a, c)))  # pyright: ignore[reportReturnType]
+
+
+@dataclass(frozen=True)
+class Mixed(Relation):
+    """The sum of two attractions; whoever counts for one counts. Written `one + two`, or `one + 0.5 * two`.
+
+    A second opinion on who is alike: labels and a teacher (GenSCL's distillation, arXiv:2206.00384).
+    """
+
+    one: Relation
+    two: Relation
+
+    def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
+        """The sum of what attracts, the larger of what counts."""
+        (p, q), (r, s) = self.one.weights(a, c), self.two.weights(a, c)
+        return 1 * p + 1 * r, None if q is None or s is None else _larger(q, s)
+
+    def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
+        """Both lists, on both sides."""
+        return tuple(map(_together, self.one.few(a, c), self.two.few(a, c)))  # pyright: ignore[reportReturnType]
+
+
+@dataclass(frozen=True)
+class Times(Relation):
+    """An attraction of another strength, among the same candidates; a part of a mixture. Written `relation * 0.5`."""
+
+    one: Relation
+    by: float
+
+    def __post_init__(self) -> None:
+        if not self.by > 0:
+            raise ValueError(
+                f"a relation times {self.by}: expected a number above 0, for attraction is never negative."
+            )
+
+    def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
+        """What attracts, times the number."""
+        attract, among = self.one.weights(a, c)
+        return attract * self.by, among
+
+    def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
+        """The same pairs."""
+        return self.one.few(a, c)
+
+
+@dataclass(frozen=True)
+class Pulling(Relation):
+    """The attraction of a relation alone: whom it takes out of the candidates counts again."""
+
+    one: Relation
+
+    def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
+        """(attract, fully)."""
+        return self.one.weights(a, c)[0], None
+
+    def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
+        """The list of who attracts; no exceptions among the candidates."""
+        return self.one.few(a, c)[0], nobody(a)
+
+
+@dataclass(frozen=True)
+class Counting(Relation):
+    """The candidates of a relation alone: everyone attracts.
+
+    `Same("label", apart=True) & Counting(Within("group"))`: positives of any group, negatives of the anchor's own, as
+    fair supervised contrast wants it (FSCL, arXiv:2203.16209).
+    """
+
+    one: Relation
+
+    def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
+        """(everyone, among)."""
+        attract, among = self.one.weights(a, c)
+        return torch.ones_like(attract), among
+
+    def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
+        """Everyone attracts; the list of exceptions among the candidates."""
+        return None, self.one.few(a, c)[1]
 
 
 @dataclass(frozen=True)
@@ -80,13 +193,18 @@ def named(rows: Rows) -> dict[str, Tensor]:
 
 def equal(a: Tensor, c: Tensor) -> Pairs | None:
     """Every (i, j) with a_i = c_j, sorted by i, unless more than 1 in 32 pairs is."""
+    return between(a, a, c)
+
+
+def between(low: Tensor, high: Tensor, c: Tensor) -> Pairs | None:
+    """Every (i, j) with low_i <= c_j <= high_i, sorted by i, unless more than 1 in 32 pairs is."""
     ordered, order = c.sort()
-    first = torch.searchsorted(ordered, a)
-    counts = torch.searchsorted(ordered, a, right=True) - first
-    if counts.sum() > len(a) * len(c) // 32:
+    first = torch.searchsorted(ordered, low)
+    counts = torch.searchsorted(ordered, high, right=True) - first
+    if counts.sum() > len(low) * len(c) // 32:
         return None
-    i = torch.arange(len(a), device=a.device).repeat_interleave(counts)
-    step = torch.arange(len(i), device=a.device) - (counts.cumsum(0) - counts)[i]
+    i = torch.arange(len(low), device=low.device).repeat_interleave(counts)
+    step = torch.arange(len(i), device=low.device) - (counts.cumsum(0) - counts)[i]
     return i, order[first[i] + step]
 
 
@@ -94,3 +212,12 @@ def nobody(like: Mapping[str, Tensor]) -> Pairs:
     """The empty list of pairs."""
     none = torch.arange(0, device=next(iter(like.values())).device)
     return none, none
+
+
+def _together(one: Pairs | None, two: Pairs | None) -> Pairs | None:
+    """Both lists, where there are both; a pair may stand in it twice."""
+    return None if one is None or two is None else (torch.cat([one[0], two[0]]), torch.cat([one[1], two[1]]))
+
+
+def _larger(p: Tensor, q: Tensor) -> Tensor:
+    return p | q if p.dtype == q.dtype == torch.bool else torch.maximum(1 * p, 1 * q)

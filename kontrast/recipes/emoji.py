@@ -16,4 +16,9 @@ def experiment() -> Experiment:
     """Image, image and text; everything else follows from the data."""
     data = files("kontrast.data.bundled") / "emoji.parquet"
     fields = {**FIELDS, "id": "id", "names": "ignore", "tags": "ignore", "subgroup": "meta"}
-    return Experiment(source=Source(data=str(data), fields=fields), method=Choice("clip"), plan=Plan(minutes=2.5))
+    return Experiment(
+        source=Source(data=str(data), fields=fields),
+        method=Choice("clip", {"own": True}),
+        plan=Plan(minutes=2.5),
+        seed=1,
+    )

@@ -1,5 +1,7 @@
 """Cosine similarity over a temperature."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,3 +31,10 @@ class Cosine(Kernel):
             else self.log_scale.exp()
         )
         return F.normalize(a, dim=-1) * scale, F.normalize(c, dim=-1)
+
+    def set_temperature(self, temperature: float) -> None:
+        """From now on this temperature: for a schedule, between two steps (`losses.temperature.swing`)."""
+        if temperature <= 0:
+            raise ValueError(f"temperature={temperature}; expected more than 0.")
+        with torch.no_grad():
+            self.log_scale.fill_(-math.log(temperature))

@@ -1,0 +1,39 @@
+"""Targets: points on the sphere that lie as far from one another as they can, and which class goes to which."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def uniform_points(number: int, width: int, *, steps: int = 1000, seed: int = 0) -> Tensor:
+    """(number, width) unit vectors that minimise mean_i log sum_{j != i} e^(t_i . t_j / 0.1).
+
+    With width >= number - 1 they are a simplex, every pair at cosine -1 / (number - 1). Targeted supervised contrast
+    puts each class on one, so that rare classes get as much room as frequent ones (Li et al. 2022, arXiv:2111.13998).
+    """
+    start = torch.randn(number, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    points = start.requires_grad_()
+    optimiser = torch.optim.Adam([points], lr=0.05)
+    itself = torch.eye(number, dtype=torch.bool)
+    for step in range(steps if number > 1 else 0):
+        for group in optimiser.param_groups:
+            group["lr"] = 0.05 * (1 - step / steps)
+        t = F.normalize(points, dim=-1)
+        loss = (t @ t.mT / 0.1).masked_fill(itself, -torch.inf).logsumexp(-1).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return F.normalize(points.detach(), dim=-1).float()
+
+
+def assign(means: Tensor, points: Tensor) -> Tensor:
+    """(classes,): which point each class takes, no two the same, so that the summed cosine to the class means is
+    largest.
+
+    means: (classes, D) of present embeddings (zeros for a class without rows); points: at least as many, (K, D). TSC
+    assigns anew every epoch or step, so that semantically close classes keep close targets.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    alike = F.normalize(means.detach().double(), dim=-1) @ F.normalize(points.double(), dim=-1).mT
+    return torch.as_tensor(linear_sum_assignment(alike.cpu().numpy(), maximize=True)[1], device=means.device)

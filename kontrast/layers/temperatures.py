@@ -1,0 +1,41 @@
+"""Temperatures: one a class (or any other number of a row), learned or set."""
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kontrast.core.rows import Rows
+
+
+class Temperatures(nn.Module):
+    """Cosine over the temperature of the anchor's class: S_ij = cos(a_i, c_j) / t[class of i].
+
+    A kernel sees embeddings and no key, so the temperature is folded into the anchors before: what comes out is
+    compared by the kernel `Dot`. Rare classes want a higher one than frequent ones (arXiv:2303.13664).
+    """
+
+    log_scale: Tensor
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        key: str = "label",
+        temperature: float = 0.1,
+        learnable: bool = False,
+        largest: float = 100,
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"temperatures: temperature={temperature}; expected more than 0.")
+        self.key, self.largest = key, largest
+        self.log_scale = nn.Parameter(torch.full((classes,), -math.log(temperature)), requires_grad=learnable)
+
+    def forward(self, anchors: Rows, candidates: Rows) -> tuple[Rows, Rows]:
+        """Both sides on the sphere, each anchor over its temperature."""
+        scale = self.log_scale.exp().clamp_max(self.largest)[anchors.keys[self.key]]
+        a = F.normalize(anchors.z, dim=-1) * scale[..., None]
+        return replace(anchors, z=a), replace(candidates, z=F.normalize(candidates.z, dim=-1))

@@ -1,0 +1,278 @@
+"""Losses on plain tensors whose positives follow from labels or targets, one function each; see `functional`."""
+
+import torch
+from torch import Tensor
+
+from kontrast.core.rows import Rows
+from kontrast.losses.census import chosen, pull
+from kontrast.losses.contrast import contrast
+from kontrast.losses.counts import counts
+from kontrast.losses.herocon import Herocon
+from kontrast.losses.infonce import Infonce
+from kontrast.losses.kernels.cosine import Cosine
+from kontrast.losses.kernels.distance import Distance
+from kontrast.losses.kernels.dot import Dot
+from kontrast.losses.plain import fixed, gathered, rows, settle, sphere
+from kontrast.losses.relation import Counting, Relation
+from kontrast.losses.relations.across import Across
+from kontrast.losses.relations.balanced import Balanced
+from kontrast.losses.relations.close import Close
+from kontrast.losses.relations.column import Column
+from kontrast.losses.relations.neighbours import Neighbours
+from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.soft import Soft
+from kontrast.losses.relations.weighed import Weighed
+from kontrast.losses.relations.within import Within
+from kontrast.losses.rnc import Rnc
+from kontrast.losses.supcon_inside import SupconInside
+
+
+def supcon(z: Tensor, labels: Tensor, *, temperature: float = 0.1) -> Tensor:
+    """Supervised contrast, sum outside the logarithm (arXiv:2004.11362, L_out): z (N, D), labels (N,).
+
+    Two views of a batch: `supcon(torch.cat([z1, z2]), labels.repeat(2))`. Rows alone in their class are left out of the
+    mean; the paper's factor temperature / 0.07 is not applied.
+
+    >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> round(supcon(z, torch.tensor([0, 0, 1]), temperature=1.0).item(), 4)  # log(e + 1) - 1
+    0.3133
+    """
+    ours = rows(z, {"label": labels})
+    kernel = Cosine(temperature=temperature)
+    return settle(loss=contrast(ours, gathered(ours), Same("label"), loss=Infonce(), kernel=kernel))
+
+
+def supcon_inside(z: Tensor, labels: Tensor, *, temperature: float = 0.1, mean: bool = True) -> Tensor:
+    """Supervised contrast, sum inside the logarithm (arXiv:2004.11362, L_in); `mean` False as solo-learn has it.
+
+    >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> round(supcon_inside(z, torch.tensor([0, 0, 1]), temperature=1.0).item(), 4)  # one positive: the same as supcon
+    0.3133
+    """
+    ours = rows(z, {"label": labels})
+    kernel = Cosine(temperature=temperature)
+    return settle(loss=contrast(ours, gathered(ours), Same("label"), loss=SupconInside(mean=mean), kernel=kernel))
+
+
+def gensupcon(
+    z: Tensor, soft: Tensor, *, temperature: float = 0.1, teacher: Tensor | None = None, alpha: float = 1.0
+) -> Tensor:
+    """GenSCL (arXiv:2206.00384): soft labels (N, C) attract by their cosine; MixUp and CutMix targets are such labels.
+
+    `teacher` (N, C): class probabilities of a teacher for distillation, the loss of labels plus alpha times the loss
+    of the teacher. As each is a mean by its own attraction, both are one relation, the sum of the two shared-out
+    attractions.
+
+    >>> z, labels = torch.randn(6, 4), torch.tensor([0, 0, 1, 1, 2, 2])
+    >>> torch.allclose(gensupcon(z, torch.eye(3)[labels]), supcon(z, labels))
+    True
+    """
+    ours = rows(z, {"soft": soft} if teacher is None else {"soft": soft, "teacher": teacher})
+    everyone, relation = gathered(ours), Soft("soft")
+    if teacher is not None:
+        parts = [(Soft(name), _share(ours, everyone, Soft(name))) for name in ("soft", "teacher")]
+        keys = {"1/soft": parts[0][1], "1/teacher": parts[1][1]}
+        ours = Rows(ours.z, {**ours.keys, **keys})
+        relation = Soft("soft") & Weighed("1/soft", of="anchor")
+        relation = relation + alpha * (Soft("teacher") & Weighed("1/teacher", of="anchor"))
+    mean = contrast(ours, everyone, relation, loss=Infonce(), kernel=Cosine(temperature=temperature))
+    return settle(loss=mean if teacher is None else (1 + alpha) * mean)
+
+
+def soft_nearest_neighbour(z: Tensor, labels: Tensor, *, temperature: float = 1.0) -> Tensor:
+    """Soft nearest neighbour (arXiv:1902.01889): -log of the chance e^(-d^2 / temperature) to pick one's own class.
+
+    >>> z = torch.tensor([[0.0], [0.0], [1.0]])
+    >>> round(soft_nearest_neighbour(z, torch.tensor([0, 0, 1])).item(), 4)  # log(1 + e^-1)
+    0.3133
+    """
+    ours = rows(z, {"label": labels})
+    kernel = Distance(temperature=temperature)
+    return settle(loss=contrast(ours, gathered(ours), Same("label"), loss=SupconInside(), kernel=kernel))
+
+
+def multi_positive(z: Tensor, labels: Tensor, *, temperature: float = 0.1) -> Tensor:
+    """Each positive pair alone against the negatives, the mean over pairs: pytorch-metric-learning's NT-Xent.
+
+    >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> round(multi_positive(z, torch.tensor([0, 0, 1]), temperature=1.0).item(), 4)
+    0.3133
+    """
+    ours = rows(z, {"label": labels})
+    kernel = Cosine(temperature=temperature)
+    return settle(loss=contrast(ours, gathered(ours), Same("label"), loss=Herocon(), kernel=kernel))
+
+
+def kcl(z: Tensor, labels: Tensor, ids: Tensor, *, k: int = 6, temperature: float = 0.1, seed: int = 0) -> Tensor:
+    """K-positive contrast (Kang et al., ICLR 2021): SupCon with the sample's other views and k others of its class.
+
+    ids (N,) name the sample of each row. Frequent classes so pull no harder than rare ones. `seed` (the step's
+    number) draws other positives.
+
+    >>> z, labels = torch.randn(6, 4), torch.tensor([0, 0, 1, 1, 2, 2])
+    >>> bool(kcl(z, labels, torch.arange(6), k=6) == supcon(z, labels))
+    True
+    """
+    ours = rows(z, {"label": labels, "id": ids})
+    everyone = gathered(ours)
+    ours, relation = _few(ours, everyone, k, seed)
+    return settle(loss=contrast(ours, everyone, relation, loss=Infonce(), kernel=Cosine(temperature=temperature)))
+
+
+def tsc(
+    z: Tensor,
+    labels: Tensor,
+    ids: Tensor,
+    points: Tensor,
+    *,
+    k: int = 6,
+    strength: float = 1.0,
+    temperature: float = 0.1,
+    seed: int = 0,
+) -> Tensor:
+    """Targeted supervised contrast (arXiv:2111.13998): KCL, and each row towards its class's target, points (C, D).
+
+    points[c] is the target of class c: `layers.targets` makes them and assigns them. All rows and all targets are
+    candidates; the target's part counts `strength` times.
+
+    >>> z, labels = torch.eye(3)[[0, 0, 1, 1, 2, 2]], torch.tensor([0, 0, 1, 1, 2, 2])
+    >>> round(tsc(z, labels, torch.arange(6), torch.eye(3), temperature=1.0).item(), 4)  # 2 (log(2e + 6) - 1)
+    2.8736
+    """
+    ours = rows(z, {"label": labels, "id": ids})
+    ours, relation = _few(ours, everyone := gathered(ours), k, seed)
+    of_class = torch.arange(len(points), device=z.device)
+    targets = fixed(points.to(z.dtype), {"label": of_class, "target": torch.ones_like(of_class)})
+    everyone = Rows(everyone.z, {**everyone.keys, "target": torch.zeros_like(everyone.keys["id"])})
+    candidates = Rows.stack(everyone.only("id", "view", "label", "target"), targets)
+    ours = Rows(ours.z, {**ours.keys, "share": _share(ours, candidates, relation)})
+    whole = relation & Weighed("share", of="anchor")
+    whole = whole + strength * (Same("label") & Weighed("target"))
+    mean = contrast(ours, candidates, whole, loss=Infonce(), kernel=Cosine(temperature=temperature))
+    return settle(loss=(1 + strength) * mean)
+
+
+def bcl(z: Tensor, labels: Tensor, centres: Tensor | None = None, *, temperature: float = 0.1) -> Tensor:
+    """Balanced contrast (arXiv:2207.09052): SupCon whose candidates count 1 / (rows of their class).
+
+    centres (C, D): learned class centres, each one more row of its class, so that no class is ever absent.
+
+    >>> z, labels = torch.eye(2)[[0, 0, 1, 1, 1]], torch.tensor([0, 0, 1, 1, 1])
+    >>> round(bcl(z, labels, temperature=1.0).item(), 4)  # log(e + 1) - 1, however many rows a class has
+    0.3133
+    """
+    ours = rows(z, {"label": labels})
+    candidates = gathered(ours)
+    if centres is not None:
+        own = fixed(centres.to(z.dtype), {"label": torch.arange(len(centres), device=z.device)})
+        candidates = Rows.stack(candidates, own)
+    candidates = Rows(candidates.z, {**candidates.keys, "count": counts(candidates.keys["label"])})
+    kernel = Cosine(temperature=temperature)
+    relation = Same("label") & Balanced("label", "count")
+    return settle(loss=contrast(ours, candidates, relation, loss=Infonce(), kernel=kernel))
+
+
+def paco(
+    z: Tensor,
+    labels: Tensor,
+    centres: Tensor,
+    *,
+    alpha: float = 0.05,
+    temperature: float = 0.2,
+    centre_temperature: float = 1.0,
+    prior: Tensor | None = None,
+) -> Tensor:
+    """Parametric contrast (arXiv:2107.12028): learned centres (C, D) are candidates too; samples attract alpha times.
+
+    Centres are compared by bare dots with the unit vectors z. prior (C,): class frequencies, for logit adjustment; the
+    numerator's log prior, a constant, is left out of the value. alpha = 0 would be a plain classifier.
+
+    >>> z, labels = torch.eye(2), torch.tensor([0, 1])  # no two of a class: the classifier with z as further candidates
+    >>> round(paco(z, labels, torch.eye(2), temperature=1.0).item(), 4)  # log(e + 1 + 1) - 1
+    0.5514
+    """
+    unit = sphere(z)
+    ours = rows(unit, {"label": labels})
+    others = gathered(Rows(unit / temperature, ours.keys))
+    ones, of_class = torch.ones_like(others.z[:, 0]), torch.arange(len(centres), device=z.device)
+    others = Rows(others.z, {**others.keys, "pull": alpha * ones, "count": ones})
+    full = unit.new_ones(len(centres))
+    own = fixed(
+        centres.to(unit.dtype) / centre_temperature,
+        {"label": of_class, "pull": full, "count": full if prior is None else prior.to(unit.dtype)},
+    )
+    relation = Same("label") & Weighed("pull")
+    relation = relation if prior is None else relation & Weighed("count", what="among")
+    return settle(loss=contrast(ours, Rows.stack(others, own), relation, loss=Infonce(), kernel=Dot()))
+
+
+def fscl(z: Tensor, labels: Tensor, groups: Tensor, *, temperature: float = 0.1, even: bool = False) -> Tensor:
+    """Fair supervised contrast (arXiv:2203.16209): positives of any group, negatives of the anchor's own group alone.
+
+    So the sensitive group tells nobody apart, and is not learned. Positives are not among the candidates; rows whose
+    group holds no other class are left out. `even` weighs anchors so that every (class, group) counts the same
+    (FSCL+).
+
+    >>> z, labels, groups = torch.eye(2)[[0, 0, 1, 1]], torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
+    >>> round(fscl(z, labels, groups, temperature=1.0).item(), 4)  # log(1) - 1
+    -1.0
+    """
+    ours = rows(z, {"label": labels, "group": groups})
+    everyone = gathered(ours)
+    relation = Same("label", apart=True) & Counting(Within("group"))
+    weight = None
+    if even:
+        both = Same("label") & Within("group")
+        weight = 1 / (1 + pull(ours, everyone, both))  # the row itself is of its (class, group) too
+    kernel = Cosine(temperature=temperature)
+    return settle(loss=contrast(ours, everyone, relation, loss=Infonce(), kernel=kernel, weight=weight))
+
+
+def herocon(z: Tensor, labels: Tensor, *, temperature: float = 1.0) -> Tensor:
+    """HeroCon's supervised term (Zheng et al., KDD 2022) for several labels a row, labels (N, C) of 0 and 1.
+
+    For each label the mean over pairs that have it, against rows that lack it, all weighed by the Hamming distance of
+    the label sets; summed over labels. The paper counts a row as its own positive too and takes off log(1 +
+    negatives); here a row never meets itself.
+
+    >>> z, labels = torch.eye(2)[[0, 0, 1]], torch.tensor([[1, 0], [1, 0], [0, 1]])
+    >>> round(herocon(z, labels).item(), 4)  # log(1 + 2 e^0 / e^1)
+    0.5514
+    """
+    ours = rows(z, {"labels": labels})
+    everyone = gathered(ours)
+    kernel = Cosine(temperature=temperature)
+    terms = {
+        f"label {n}": contrast(ours, everyone, Column("labels", n), loss=Herocon(), kernel=kernel)
+        for n in range(labels.shape[1])
+    }
+    return settle(**terms)
+
+
+def rnc(z: Tensor, targets: Tensor, *, temperature: float = 2.0) -> Tensor:
+    """Rank-N-Contrast (arXiv:2210.01189) for a continuous target (N,): similarity is -|z_i - z_j| / temperature.
+
+    Every other row is a positive once, against all at least as far from the anchor's target.
+
+    >>> round(rnc(torch.tensor([[0.0], [1.0]]), torch.tensor([20.0, 30.0])).item(), 4)  # no other candidate
+    0.0
+    """
+    ours = rows(z, {"target": targets.double()})
+    everyone = gathered(ours)
+    wide = (everyone.keys["target"].max() - everyone.keys["target"].min()).item()
+    relation = Close("target", width=wide or 1.0, shape="inverse")
+    kernel = Distance(temperature=temperature**2)
+    return settle(loss=contrast(ours, everyone, relation, loss=Rnc(root=True), kernel=kernel))
+
+
+def _share(ours: Rows, everyone: Rows, relation: Relation) -> Tensor:
+    """1 / the sum of what attracts each anchor; 0 where nothing does."""
+    whole = pull(ours, everyone, relation)
+    return torch.where(whole > 0, 1 / whole.clamp_min(torch.finfo(whole.dtype).tiny), 0)
+
+
+def _few(ours: Rows, everyone: Rows, k: int, seed: int) -> tuple[Rows, Relation]:
+    """The other views of a sample and k others of its class attract."""
+    kept = chosen(ours, everyone, Same("label") & Across("id"), k=k, seed=seed)
+    relation = Same("id") | (Same("label") & Neighbours("kept", of="row"))
+    return Rows(ours.z, {**ours.keys, "kept": kept}), relation

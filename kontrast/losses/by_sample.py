@@ -1,0 +1,96 @@
+"""Losses on plain tensors that remember every sample by its number, one function each; see `functional`."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from kontrast.core.rows import Mean, Rows
+from kontrast.layers.bank import Memory
+from kontrast.layers.estimates import Estimates
+from kontrast.losses.contrast import contrast, per_row
+from kontrast.losses.infonce import Infonce
+from kontrast.losses.kernels.cosine import Cosine
+from kontrast.losses.nce import Nce
+from kontrast.losses.plain import gathered, rows, settle, sphere, views
+from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.weighed import Weighed
+
+
+def instance_discrimination(
+    z: Tensor,
+    ids: Tensor,
+    memory: Memory,
+    *,
+    temperature: float = 0.07,
+    noise: Tensor | None = None,
+    proximal: float = 0.0,
+) -> Tensor:
+    """Every sample its own class, known by its slot in a memory (Wu et al. 2018, arXiv:1805.01978).
+
+    z (N, D) and the samples' numbers ids (N,). Without `noise` the softmax over the whole memory; with it (m,)
+    numbers of samples drawn at random (the paper's m is 4096), noise-contrastive estimation against these, shared by
+    the batch. `proximal` (the paper's 30) times |z - slot|^2 keeps embeddings from leaping. After the step:
+    `memory.update(ids, z)`.
+
+    >>> memory = Memory(samples=3, width=3)
+    >>> _ = memory.rows_of.copy_(torch.eye(3))
+    >>> loss = instance_discrimination(torch.eye(3), torch.arange(3), memory, temperature=1.0)
+    >>> round(loss.item(), 4)  # log(e + 2) - 1
+    0.5514
+    """
+    ours = rows(z, {"id": ids})
+    kernel, relation = Cosine(temperature=temperature), Same("id")
+    if noise is None:
+        mean = contrast(ours, memory.rows(), relation, loss=Infonce(), kernel=kernel)
+    else:
+        _measure(ours, memory, temperature)
+        own, drawn = memory.rows(ids), memory.rows(noise)
+        zero, one = torch.zeros_like(ids), torch.ones_like(noise)
+        candidates = Rows.stack(
+            Rows(own.z, {**own.keys, "own": zero + 1, "noise": zero}),
+            Rows(drawn.z, {**drawn.keys, "own": one - 1, "noise": one}),
+        )
+        relation = relation & Weighed("own") & Weighed("noise", what="among")
+        loss = Nce(shift=math.log(len(noise)) + float(memory.log_mean))
+        mean = contrast(ours, candidates, relation, loss=loss, kernel=kernel)
+    leap = (sphere(z) - memory.rows(ids).z).square().sum()
+    return settle(loss=mean, leap=proximal * Mean(leap, leap.new_tensor(len(z)).double()))
+
+
+def sogclr(z1: Tensor, z2: Tensor, ids: Tensor, estimates: Estimates, *, temperature: float = 0.1) -> Tensor:
+    """SogCLR (arXiv:2202.12387): decoupled contrast whose denominators are running means over the samples' history.
+
+    ids (N,) number the samples. L_i = -S_i + log u_i with u_i the estimate of the mean e^S over negatives; its
+    gradient is that of -S_i + g_i / u_i, g_i the mean in this batch. Updates `estimates`. With a rate of 1 its
+    gradient is that of `dcl`. The paper multiplies by the temperature; here nothing is.
+
+    >>> z = torch.eye(3)
+    >>> round(sogclr(z, z, torch.arange(3), Estimates(samples=3), temperature=1.0).item(), 4)  # log(mean of 1) - 1
+    -1.0
+    """
+    ours = views(z1, z2)
+    everyone, kernel, relation = gathered(ours), Cosine(temperature=temperature), Same("id", apart=True)
+    cos = (sphere(z1) * sphere(z2)).sum(-1).repeat(2) / temperature
+    losses = per_row(ours, everyone, relation, loss=Infonce(), kernel=kernel)
+    if len(everyone) < 4:
+        return settle(loss=contrast(ours, everyone, relation, loss=Infonce(), kernel=kernel))  # refuses, in words
+    log_g = losses + cos.detach() - math.log(len(everyone) - 2)
+    log_u = estimates.update(ids.repeat(2), log_g).to(log_g)
+    far = (log_g - log_u).exp()
+    pushed = contrast(ours, everyone, relation, loss=Infonce(), kernel=kernel, weight=far)
+    # far (mass - S) + (far - 1) S is far * mass - S, the gradient wanted; the value is put right beside it.
+    slope = pushed.total + ((far - 1) * cos).sum()
+    total = slope - slope.detach() + (log_u - cos.detach()).sum()
+    return settle(loss=Mean(total, total.new_tensor(len(ours)).double()))
+
+
+@torch.no_grad()
+def _measure(ours: Rows, memory: Memory, temperature: float) -> None:
+    """The first batch fixes log mean e^S over the memory, as the paper does with Z."""
+    if not memory.log_mean.isnan():
+        return
+    lost = per_row(ours, memory.rows(), Same("id"), loss=Infonce(), kernel=Cosine(temperature=temperature))
+    own = (sphere(ours.z) * memory.rows(ours.keys["id"]).z).sum(-1) / temperature
+    mass = gathered(Rows((lost + own)[:, None], ours.keys)).z
+    memory.log_mean.copy_(mass.logsumexp(0).squeeze() - math.log(len(mass) * len(memory)))

@@ -1,0 +1,195 @@
+"""Losses on plain tensors whose positives are views of the same sample, one function each; see `functional`."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Mean, Rows
+from kontrast.losses.contrast import contrast
+from kontrast.losses.debiased import Debiased
+from kontrast.losses.infonce import Infonce
+from kontrast.losses.kernels.cosine import Cosine
+from kontrast.losses.kernels.dot import Dot
+from kontrast.losses.plain import fixed, gathered, rows, settle, sphere, views, wide
+from kontrast.losses.relation import Counting
+from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.weighed import Weighed
+from kontrast.losses.relations.within import Within
+from kontrast.losses.supcon_inside import SupconInside
+
+
+def ntxent(*z: Tensor, temperature: float = 0.1) -> Tensor:
+    """NT-Xent (SimCLR, arXiv:2002.05709) of two or more views (N, D): all other rows of all views are candidates.
+
+    The mean over all V N anchors; with more than two views an anchor's positives are averaged outside the logarithm.
+
+    >>> z1, z2 = torch.eye(2), torch.eye(2)
+    >>> round(ntxent(z1, z2, temperature=1.0).item(), 4)  # log(e + 1 + 1) - 1
+    0.5514
+    """
+    ours = views(*z)
+    kernel = Cosine(temperature=temperature)
+    return settle(loss=contrast(ours, gathered(ours), Same("id"), loss=Infonce(), kernel=kernel))
+
+
+def clip(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.07) -> Tensor:
+    """CLIP (arXiv:2103.00020): each row picks its partner on the other side, the mean of both directions.
+
+    `temperature` may be a tensor that is learned (CLIP learns the log of its inverse, at most log 100).
+
+    >>> round(clip(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(e + 1) - 1
+    0.3133
+    """
+    views(z1, z2)  # refuses unequal shapes
+    one, two = rows(sphere(z1, temperature)), rows(sphere(z2), view=1)
+    left, right = gathered(Rows(sphere(z1), one.keys)), gathered(two)
+    back = Rows(sphere(z2, temperature), two.keys)
+    terms = [contrast(a, c, Same("id"), loss=Infonce(), kernel=Dot()) for a, c in ((one, right), (back, left))]
+    return settle(forth=0.5 * terms[0], back=0.5 * terms[1])
+
+
+def dcl(z1: Tensor, z2: Tensor, *, temperature: float = 0.1) -> Tensor:
+    """Decoupled contrastive learning (arXiv:2110.06848): NT-Xent without the positive among its candidates.
+
+    Can be negative. Small batches lose less by it.
+
+    >>> round(dcl(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(1 + 1) - 1
+    -0.3069
+    """
+    return settle(loss=_apart(views(z1, z2), temperature))
+
+
+def dclw(z1: Tensor, z2: Tensor, *, temperature: float = 0.1, sigma: float = 0.5) -> Tensor:
+    """DCL with weighed positives (arXiv:2110.06848): w_i = 2 - e^(cos_i / sigma) / mean e^(cos / sigma), of mean 1.
+
+    Pairs that agree already pull less. The weights take no gradient and may be negative, so they stand beside the
+    engine: DCLW = DCL + mean (1 - w_i) cos_i / temperature.
+
+    >>> dclw(torch.eye(2), torch.eye(2)).item() == dcl(torch.eye(2), torch.eye(2)).item()  # all agree alike
+    True
+    """
+    cos = (sphere(z1) * sphere(z2)).sum(-1)
+    alike = (cos.detach() / sigma).exp()
+    total, n = Ranks().sum(torch.stack([alike.sum().double(), alike.new_tensor(len(alike)).double()]))
+    w = 2 - alike * (n / total).to(alike.dtype)
+    pulled = Mean(((1 - w) * cos / temperature).sum(), cos.new_tensor(len(cos)).double())
+    return settle(loss=_apart(views(z1, z2), temperature), weights=pulled)
+
+
+def debiased(z1: Tensor, z2: Tensor, *, temperature: float = 0.5, prior: float = 0.1) -> Tensor:
+    """Debiased InfoNCE (arXiv:2007.00224): the sum over negatives less what false ones among them are expected to add.
+
+    `prior` is the chance that a random row is of the anchor's class; 0 gives NT-Xent.
+
+    >>> z = torch.eye(4)
+    >>> torch.allclose(debiased(z, z, prior=0.0), ntxent(z, z, temperature=0.5))
+    True
+    """
+    return hard_negative(z1, z2, temperature=temperature, prior=prior, hardness=0.0)
+
+
+def hard_negative(
+    z1: Tensor, z2: Tensor, *, temperature: float = 0.5, prior: float = 0.1, hardness: float = 1.0
+) -> Tensor:
+    """InfoNCE with negatives weighed by e^(hardness S) and debiased (arXiv:2010.04592).
+
+    >>> z = torch.eye(4)  # all negatives alike: none is harder
+    >>> torch.allclose(hard_negative(z, z, hardness=2.0), debiased(z, z))
+    True
+    """
+    ours = views(z1, z2)
+    loss = Debiased(prior=prior, hardness=hardness, temperature=temperature)
+    return settle(loss=contrast(ours, gathered(ours), Same("id"), loss=loss, kernel=Cosine(temperature=temperature)))
+
+
+def moco(q: Tensor, k: Tensor, queue: Tensor, *, temperature: float = 0.2) -> Tensor:
+    """MoCo (arXiv:1911.05722): each query (N, D) picks its own key (N, D) among it and the queue (K, D).
+
+    Other keys of the batch do not count; keys and queue take no gradient. Nothing is gathered: fill the queue with the
+    keys of all ranks.
+
+    >>> round(moco(torch.eye(2), torch.eye(2), torch.tensor([[0.0, 1.0]]), temperature=1.0).item(), 4)
+    0.5032
+    """
+    own = rows(k.detach(), {"queue": torch.zeros(len(k), dtype=torch.bool, device=k.device)}, view=1)
+    old = fixed(queue.detach(), {"queue": torch.ones(len(queue), dtype=torch.bool, device=k.device)})
+    relation = Same("id") & Counting(Within("id") | Weighed("queue", what="among"))
+    kernel = Cosine(temperature=temperature)
+    return settle(loss=contrast(rows(q), Rows.stack(own, old), relation, loss=Infonce(), kernel=kernel))
+
+
+def npair(f: Tensor, g: Tensor, *, l2: float = 0.02) -> Tensor:
+    """N-pair (Sohn, NIPS 2016): log(1 + sum_{k != i} e^(f_i g_k - f_i g_i)) of embeddings as they are.
+
+    plus l2 times the mean squared norm of both sides, without which dots of unnormalised vectors grow on.
+
+    >>> round(npair(torch.eye(2), torch.eye(2), l2=0.0).item(), 4)  # log(1 + e^-1)
+    0.3133
+    """
+    views(f, g)  # refuses unequal shapes
+    picked = contrast(rows(f), gathered(rows(g, view=1)), Same("id"), loss=Infonce(), kernel=Dot())
+    squares = wide(f).square().sum() + wide(g).square().sum()
+    return settle(loss=picked, norm=l2 * Mean(squares, squares.new_tensor(2 * len(f)).double()))
+
+
+def mil_nce(z: Tensor, bags: Tensor, *, temperature: float = 1.0) -> Tensor:
+    """MIL-NCE (arXiv:1912.06430): of a bag (N, K, D) of possible partners of z (N, D) one may be right; bare dots.
+
+    -log of the softmax mass that lies on the own bag, among all bags of all ranks. (The paper adds to the candidates
+    the other clips for the own bag; here each clip asks once.)
+
+    >>> round(mil_nce(torch.eye(2), torch.eye(2)[:, None].repeat(1, 3, 1)).item(), 4)  # log(e + 1) - 1
+    0.3133
+    """
+    if bags.ndim != 3 or len(bags) != len(z):
+        views(z, bags.flatten(0, -2))  # refuses, in words
+    ours = rows(z / temperature)
+    keys = {"id": ours.keys["id"][:, None].expand(-1, bags.shape[1]).flatten()}
+    partners = gathered(rows(bags.flatten(0, 1), keys))
+    # A clip is no narration: without this, the first clip and the first narration could bear one name.
+    ours = Rows(ours.z, {**ours.keys, "view": torch.full_like(ours.keys["view"], -1)})
+    return settle(loss=contrast(ours, partners, Same("id"), loss=SupconInside(), kernel=Dot()))
+
+
+def herocon_views(v1: Tensor, v2: Tensor, g1: Tensor, g2: Tensor) -> Tensor:
+    """HeroCon's unsupervised term (Zheng et al., KDD 2022): v2_i finds its v1_i among weighed v1_k.
+
+    L_i = log(mean_k w_ki e^cos(v1_k, v2_i)) - cos(v1_i, v2_i),
+    w_ki = (e^(1 - cos(g1_k, v2_i)) + e^(1 - cos(g2_k, v1_i))) / 2,
+
+    g = a learned transformation of v (a linear layer and a sigmoid in the paper). A weight times e^S is e^(S + log
+    weight), so each half of w is a candidate of its own in an inner product twice as wide: exact, and in tiles.
+
+    >>> v = torch.eye(2)
+    >>> round(herocon_views(v, v, v, v).item(), 4)  # log((e + e^1) / 2) - 1
+    0.0
+    """
+    views(v1, v2, g1, g2)  # refuses unequal shapes
+    a, b, ga, gb = sphere(v1), sphere(v2), sphere(g1), sphere(g2)
+    none = torch.zeros_like(a)
+    sides = {"one": torch.cat([a - ga, none], 1), "two": torch.cat([a, -gb], 1)}
+    ours = [rows(z, view=1 + n) for n, z in enumerate(sides.values())]
+    pushing = gathered(Rows.stack(*ours))
+    own = rows(torch.cat([a, none], 1), view=3)
+    mass = 0.5 * math.e / (len(pushing) / 2)
+    candidates = Rows.stack(
+        Rows(own.z, {**own.keys, "pulls": torch.ones_like(a[:, 0]), "counts": torch.zeros_like(a[:, 0])}),
+        Rows(
+            pushing.z,
+            {
+                **pushing.keys,
+                "pulls": torch.zeros_like(pushing.z[:, 0]),
+                "counts": torch.full_like(pushing.z[:, 0], mass),
+            },
+        ),
+    )
+    relation = Same("id") & Weighed("pulls") & Weighed("counts", what="among")
+    anchors = rows(torch.cat([b, a], 1))
+    return settle(loss=contrast(anchors, candidates, relation, loss=Infonce(), kernel=Dot()))
+
+
+def _apart(ours: Rows, temperature: float) -> Mean:
+    kernel = Cosine(temperature=temperature)
+    return contrast(ours, gathered(ours), Same("id", apart=True), loss=Infonce(), kernel=kernel)

@@ -1,0 +1,24 @@
+"""CosFace: softmax over class centres, the cosine to one's own lowered by a margin."""
+
+from torch import Tensor
+
+from kontrast.losses.loss import Contrast, log_sum, mean
+from kontrast.losses.weights import Weights
+
+
+class Cosface(Contrast):
+    """L_i = log sum_j Q_ij e^{T_ij} - mean_P T_ij, T_ij = scale (S_ij - margin P_ij): Wang et al. 2018
+    (arXiv:1801.09414).
+
+    S is the cosine (kernel temperature 1), the candidates are class centres (layers/proxies.py), `Same("label")` the
+    relation.
+    """
+
+    def __init__(self, *, margin: float = 0.35, scale: float = 64.0) -> None:
+        super().__init__()
+        self.margin, self.scale = margin, scale
+
+    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+        """The equation above."""
+        logits = self.scale * (similarity - self.margin * attract.dense())
+        return log_sum(logits, among) - mean(logits, attract)

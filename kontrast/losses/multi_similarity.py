@@ -1,0 +1,39 @@
+"""Multi-similarity: the hard pairs are mined, then weighed by softmaxes of their own and of their peers' similarity."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kontrast.losses.loss import Contrast, log_sum
+from kontrast.losses.repel import repel
+from kontrast.losses.weights import Weights
+
+
+class MultiSimilarity(Contrast):
+    """L_i = log(1 + sum_p e^{-a (S_p - c)}) / a + log(1 + sum_n e^{b (S_n - c)}) / b over mined p and n
+    (arXiv:1904.06627).
+
+    a is `pull`, b `push`, c `centre`. An attractor p is kept if S_p < max_n S_n + slack, a repeller n if S_n > min_p
+    S_p - slack; slack None keeps all. S is the cosine (temperature 1). c: 1 in the paper, 0.5 in its authors' code
+    and here. The mean is over anchors with an attractor; the paper counts the others too.
+    """
+
+    def __init__(
+        self, *, pull: float = 2.0, push: float = 50.0, centre: float = 0.5, slack: float | None = 0.1
+    ) -> None:
+        super().__init__()
+        if pull <= 0 or push <= 0:
+            raise ValueError(f"pull={pull}, push={push}; expected more than 0.")
+        self.pull, self.push, self.centre, self.slack = pull, push, centre, slack
+
+    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+        """The equation above."""
+        P, N = attract.dense(), repel(attract, among).dense()
+        if self.slack is not None:
+            fixed = similarity.detach()
+            nearest = fixed.masked_fill(N == 0, -torch.inf).amax(-1, keepdim=True)
+            farthest = fixed.masked_fill(P == 0, torch.inf).amin(-1, keepdim=True)
+            P, N = P * (fixed < nearest + self.slack), N * (fixed > farthest - self.slack)
+        near = log_sum(-self.pull * (similarity - self.centre), Weights(attract.shape, P))
+        far = log_sum(self.push * (similarity - self.centre), Weights(attract.shape, N))
+        return F.softplus(near) / self.pull + F.softplus(far) / self.push

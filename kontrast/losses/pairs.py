@@ -1,0 +1,393 @@
+"""Losses on plain tensors, for who keeps a loop of their own: one function a loss, tiled, right on any number of ranks.
+
+All return a scalar. Where torch.distributed is initialised, rows of all ranks are compared and the scalar is this
+rank's share, scaled so that DDP's average of gradients is the gradient of the global mean: neither gather nor average
+yourself. Embeddings are normalised here unless said otherwise, logits are float32 or better. Shapes: N rows, D width,
+C classes. Softmax losses (NT-Xent, SupCon, CLIP ...) are in `kontrast.losses.functional`.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from kontrast.core.errors import UserError
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Mean, Rows
+from kontrast.layers.proxies import as_rows
+from kontrast.losses.align import Align
+from kontrast.losses.alignment import Alignment
+from kontrast.losses.angle import Angle
+from kontrast.losses.arcface import Arcface
+from kontrast.losses.assign import Assign
+from kontrast.losses.barlow import Barlow
+from kontrast.losses.bradley_terry import BradleyTerry
+from kontrast.losses.circle import Circle
+from kontrast.losses.click import Click
+from kontrast.losses.contrast import contrast
+from kontrast.losses.cosent import Cosent
+from kontrast.losses.cosface import Cosface
+from kontrast.losses.cpl import Cpl
+from kontrast.losses.dino import Dino
+from kontrast.losses.dpo import Dpo
+from kontrast.losses.jsd import Jsd
+from kontrast.losses.kernels.dot import Dot
+from kontrast.losses.loss import Contrast
+from kontrast.losses.multi_similarity import MultiSimilarity
+from kontrast.losses.negative_cosine import NegativeCosine
+from kontrast.losses.preference import Answers, Preference
+from kontrast.losses.proxy_anchor import ProxyAnchor
+from kontrast.losses.relations.same import Same
+from kontrast.losses.sigmoid import Sigmoid
+from kontrast.losses.simpo import Simpo
+from kontrast.losses.spectral import Spectral
+from kontrast.losses.sphere import sphere
+from kontrast.losses.swav import Swav
+from kontrast.losses.triplet import Triplet
+from kontrast.losses.uniformity import Uniformity
+from kontrast.losses.vicreg import Vicreg
+from kontrast.losses.wmse import Wmse
+
+
+def siglip(z1: Tensor, z2: Tensor, *, scale: Tensor | float = 10.0, bias: Tensor | float = -10.0) -> Tensor:
+    """Row k of z1 belongs to row k of z2: see `Sigmoid`. Make `scale` and `bias` parameters to learn them.
+
+    The sum over pairs divided by the number of rows, as in the paper.
+
+    >>> siglip(torch.eye(4), torch.eye(4))
+    tensor(0.6933)
+    """
+    _aligned(z1, z2)
+    x, y = sphere(z1), sphere(z2)
+    one = torch.ones_like(x[:, :1])  # the bias rides along as a column, so that it needs be no parameter of the loss
+    x, y = torch.cat([x * scale, one * bias], 1), torch.cat([y, one], 1)
+    return _facing(x, y, Sigmoid(bias=0.0, learnable=False))
+
+
+def jsd(z1: Tensor, z2: Tensor) -> Tensor:
+    """Row k of z1 belongs to row k of z2: see `Jsd`. Inner products of the rows as they are.
+
+    >>> jsd(torch.eye(2), torch.eye(2))
+    tensor(-0.3799)
+    """
+    return _facing(z1, z2, Jsd())
+
+
+def spectral(z1: Tensor, z2: Tensor) -> Tensor:
+    """Row k of z1 belongs to row k of z2: see `Spectral`. Inner products of the rows as they are.
+
+    >>> spectral(torch.eye(2), torch.eye(2))
+    tensor(-2.)
+    """
+    return _facing(z1, z2, Spectral())
+
+
+def triplet(
+    z: Tensor,
+    labels: Tensor,
+    *,
+    margin: float = 0.2,
+    triplets: Literal["all", "semihard", "hard"] = "all",
+    soft: bool = False,
+) -> Tensor:
+    """Rows of one label attract: see `Triplet`. Squared distances on the sphere; the mean over triplets.
+
+    >>> triplet(torch.eye(4), torch.tensor([0, 0, 1, 1]))
+    tensor(0.2000)
+    """
+    return _labelled(sphere(z) * 2**0.5, labels, Triplet(margin=margin, triplets=triplets, soft=soft))
+
+
+def circle(z: Tensor, labels: Tensor, *, margin: float = 0.25, scale: float = 256.0) -> Tensor:
+    """Rows of one label attract: see `Circle`.
+
+    >>> circle(torch.eye(4), torch.tensor([0, 0, 1, 1]), scale=8)
+    tensor(7.6936)
+    """
+    return _labelled(sphere(z), labels, Circle(margin=margin, scale=scale))
+
+
+def multi_similarity(
+    z: Tensor, labels: Tensor, *, pull: float = 2.0, push: float = 50.0, centre: float = 0.5, slack: float | None = 0.1
+) -> Tensor:
+    """Rows of one label attract: see `MultiSimilarity`.
+
+    >>> multi_similarity(torch.eye(4), torch.tensor([0, 0, 1, 1]))
+    tensor(0.6566)
+    """
+    return _labelled(sphere(z), labels, MultiSimilarity(pull=pull, push=push, centre=centre, slack=slack))
+
+
+def arcface(z: Tensor, labels: Tensor, proxies: Tensor, *, margin: float = 0.5, scale: float = 64.0) -> Tensor:
+    """Row k belongs to the class centre proxies[labels[k]] of (C, D): see `Arcface`.
+
+    >>> arcface(torch.eye(4), torch.tensor([0, 0, 1, 1]), torch.eye(4)[:2])
+    tensor(39.0124)
+    """
+    return _centred(z, labels, proxies, Arcface(margin=margin, scale=scale))
+
+
+def cosface(z: Tensor, labels: Tensor, proxies: Tensor, *, margin: float = 0.35, scale: float = 64.0) -> Tensor:
+    """Row k belongs to the class centre proxies[labels[k]] of (C, D): see `Cosface`.
+
+    >>> cosface(torch.eye(4), torch.tensor([0, 0, 1, 1]), torch.eye(4)[:2])
+    tensor(32.8000)
+    """
+    return _centred(z, labels, proxies, Cosface(margin=margin, scale=scale))
+
+
+def proxy_anchor(z: Tensor, labels: Tensor, proxies: Tensor, *, margin: float = 0.1, scale: float = 32.0) -> Tensor:
+    """Row k belongs to the class centre proxies[labels[k]] of (C, D): see `ProxyAnchor`.
+
+    >>> proxy_anchor(torch.eye(4), torch.tensor([0, 0, 1, 1]), torch.eye(4)[:2])
+    tensor(23.1333)
+    """
+    ranks, (centres, rows) = Ranks(), _classes(z, labels, proxies)
+    everyone = ranks.gather({"z": rows})["z"]
+    pull, push = (
+        contrast(
+            centres, everyone, Same("label"), loss=ProxyAnchor(side=side, margin=margin, scale=scale), kernel=Dot()
+        )
+        for side in ("pull", "push")
+    )
+    return _share(ranks, {"pull": pull, "push": push}, "no rows.")
+
+
+def byol(p: Tensor, t: Tensor) -> Tensor:
+    """mean 2 - 2 cos(p_k, t_k), no gradient to the targets t: see `NegativeCosine`; SimSiam's is half of it, less 1.
+
+    >>> byol(torch.eye(2), torch.eye(2).flip(0))
+    tensor(2.)
+    """
+    mean = NegativeCosine()(_rows(p, Ranks()), _rows(t, Ranks()))
+    return _share(Ranks(), {"byol": Mean(2 * mean.count + 2 * mean.total, mean.count)}, "no rows.")
+
+
+def align_uniform(z1: Tensor, z2: Tensor, *, power: float = 2.0, t: float = 2.0, weight: float = 1.0) -> Tensor:
+    """Alignment of the pairs plus `weight` times the uniformity of both sides: see `Alignment` and `Uniformity`.
+
+    >>> align_uniform(torch.eye(4), torch.eye(4))
+    tensor(-4.)
+    """
+    ranks = Ranks()
+    rows = {"one": _rows(z1, ranks), "two": _rows(z2, ranks)}
+    means = {
+        "alignment": Alignment(power=power)(rows["one"], rows["two"]),
+        "uniformity": weight * Uniformity(t=t)(*ranks.gather(rows).values()),
+    }
+    return _share(ranks, means, "no rows.")
+
+
+def barlow(z1: Tensor, z2: Tensor, *, off: float = 0.005) -> Tensor:
+    """Two views' features, not normalised: see `Barlow`.
+
+    >>> barlow(torch.eye(4), torch.eye(4))
+    tensor(0.0067)
+    """
+    return _whole(z1, z2, Barlow(off=off))
+
+
+def vicreg(
+    z1: Tensor, z2: Tensor, *, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0
+) -> Tensor:
+    """Two views' features, not normalised: see `Vicreg`.
+
+    >>> vicreg(torch.eye(4), torch.eye(4))
+    tensor(12.5392)
+    """
+    return _whole(z1, z2, Vicreg(invariance=invariance, variance=variance, covariance=covariance))
+
+
+def wmse(z1: Tensor, z2: Tensor, *, size: int | None = None, shrink: float = 1e-3) -> Tensor:
+    """Two views' features, not normalised; more rows than D: see `Wmse`.
+
+    >>> wmse(torch.eye(6)[:, :2], torch.eye(6)[:, 1:3])
+    tensor(1.4884)
+    """
+    return _whole(z1, z2, Wmse(size=size, shrink=shrink))
+
+
+def cosent(z1: Tensor, z2: Tensor, scores: Tensor, *, scale: float = 20.0) -> Tensor:
+    """Pair k, (z1[k], z2[k]), has the gold similarity scores[k], (N,): see `Cosent`.
+
+    >>> cosent(torch.eye(3), torch.eye(3)[[0, 1, 1]], torch.tensor([0.1, 0.9, 0.5]))
+    tensor(20.)
+    """
+    return _whole(z1, z2, Cosent(scale=scale), scores)
+
+
+def angle(z1: Tensor, z2: Tensor, scores: Tensor, *, scale: float = 20.0) -> Tensor:
+    """Pair k, (z1[k], z2[k]), has the gold similarity scores[k], (N,): see `Angle`.
+
+    >>> angle(torch.eye(4), torch.eye(4)[[0, 1, 1, 1]], torch.tensor([0.1, 0.9, 0.5, 0.2]))
+    tensor(20.6931)
+    """
+    return _whole(z1, z2, Angle(scale=scale), scores)
+
+
+def swav(
+    scores: Sequence[Tensor], *, assigned: int = 2, temperature: float = 0.1, epsilon: float = 0.05, iterations: int = 3
+) -> Tensor:
+    """(N, K) cosines to prototypes, one tensor a view: each predicts the codes of the first `assigned`. See `Swav`.
+
+    >>> swav([torch.eye(4), torch.eye(4)])
+    tensor(0.0001)
+    """
+    loss = Swav(temperature=temperature, epsilon=epsilon, iterations=iterations)
+    return _predicted(loss, scores, scores[:assigned])
+
+
+def dino(
+    student: Sequence[Tensor],
+    teacher: Sequence[Tensor],
+    centre: Tensor | float = 0.0,
+    *,
+    temperature: float = 0.1,
+    teacher_temperature: float = 0.04,
+) -> Tensor:
+    """(N, K) outputs, one tensor a view; view k of both is the same view and does not predict itself. See `Dino`.
+
+    `centre` (K,) is the running mean of the teacher's outputs: `kontrast.layers.centre.Centre` keeps it.
+
+    >>> dino([torch.eye(4), torch.eye(4)], [torch.eye(4), torch.eye(4)])
+    tensor(0.0001)
+    """
+    loss = Dino(temperature=temperature, teacher_temperature=teacher_temperature)
+    return _predicted(loss, student, [t - centre for t in teacher])
+
+
+def bpr(chosen: Tensor, rejected: Tensor, *, margin: float = 0.0) -> Tensor:
+    """(N,) scores: see `BradleyTerry`, of which Bayesian personalised ranking is another name.
+
+    >>> bpr(torch.tensor([2.0, 0.5]), torch.tensor([1.0, 1.0]))
+    tensor(0.6437)
+    """
+    return _preferred(BradleyTerry(margin=margin), Answers(chosen), Answers(rejected))
+
+
+def dpo(
+    chosen: Tensor, rejected: Tensor, chosen_reference: Tensor, rejected_reference: Tensor, *, beta: float = 0.1
+) -> Tensor:
+    """(N,) summed log-probabilities, under the policy and under the reference: see `Dpo`.
+
+    >>> dpo(torch.tensor([-4.0]), torch.tensor([-9.0]), torch.tensor([-5.0]), torch.tensor([-5.0]))
+    tensor(0.4741)
+    """
+    return _preferred(Dpo(beta=beta), Answers(chosen, chosen_reference), Answers(rejected, rejected_reference))
+
+
+def simpo(
+    chosen: Tensor,
+    rejected: Tensor,
+    chosen_length: Tensor,
+    rejected_length: Tensor,
+    *,
+    beta: float = 2.0,
+    margin: float = 1.0,
+) -> Tensor:
+    """(N,) summed log-probabilities and numbers of tokens: see `Simpo`.
+
+    >>> simpo(torch.tensor([-4.0]), torch.tensor([-9.0]), torch.tensor([8]), torch.tensor([6]))
+    tensor(0.3133)
+    """
+    loss = Simpo(beta=beta, margin=margin)
+    return _preferred(loss, Answers(chosen, length=chosen_length), Answers(rejected, length=rejected_length))
+
+
+def cpl(chosen: Tensor, rejected: Tensor, *, alpha: float = 0.1, bias: float = 0.5, discount: float = 1.0) -> Tensor:
+    """(N, T) log-probabilities of the actions of two segments, or (N,) their sums: see `Cpl`.
+
+    >>> cpl(torch.tensor([[-1.0, -2.0]]), torch.tensor([[-3.0, -4.0]]))
+    tensor(0.6685)
+    """
+    return _preferred(Cpl(alpha=alpha, bias=bias, discount=discount), Answers(chosen), Answers(rejected))
+
+
+def click(wanted: Tensor, unwanted: Tensor, *, margin: float = 20.0) -> Tensor:
+    """(N,) summed log-probabilities: see `Click`.
+
+    >>> click(torch.tensor([-4.0]), torch.tensor([-9.0]))
+    tensor(15.)
+    """
+    return _preferred(Click(margin=margin), Answers(wanted), Answers(unwanted))
+
+
+def _rows(z: Tensor, ranks: Ranks, view: int = 0) -> Rows:
+    """Rows whose ids no other rank has."""
+    if z.ndim != 2:
+        raise UserError(f"embeddings of shape {tuple(z.shape)}; expected (N, D).")
+    ids = torch.arange(len(z), device=z.device) + (ranks.rank << 40)
+    return Rows(z, {"id": ids, "view": torch.full_like(ids, view)})
+
+
+def _with(rows: Rows, name: str, key: Tensor) -> Rows:
+    if key.shape != (len(rows),):
+        raise UserError(f"{name}s of shape {tuple(key.shape)} for {len(rows)} rows; expected ({len(rows)},).")
+    return Rows(rows.z, {**rows.keys, name: key.to(rows.z.device)})
+
+
+def _share(ranks: Ranks, means: dict[str, Mean], missing: str) -> Tensor:
+    """This rank's loss, or what is missing in words."""
+    try:
+        return ranks.divide(means)[0]
+    except ValueError as nothing:
+        raise UserError(f"{' and '.join(means)}: nothing to compare in this batch, on any rank: {missing}") from nothing
+
+
+def _aligned(z1: Tensor, z2: Tensor) -> None:
+    if z1.shape != z2.shape:
+        raise UserError(f"embeddings of shapes {tuple(z1.shape)} and {tuple(z2.shape)}; expected two alike, (N, D).")
+
+
+def _facing(z1: Tensor, z2: Tensor, loss: Contrast) -> Tensor:
+    ranks = Ranks()
+    _aligned(z1, z2)
+    everyone = ranks.gather({"z": _rows(z2, ranks, 1)})["z"]
+    mean = contrast(_rows(z1, ranks), everyone, Same("id"), loss=loss, kernel=Dot())
+    return _share(ranks, {type(loss).__name__.lower(): mean}, "no rows.")
+
+
+def _labelled(z: Tensor, labels: Tensor, loss: Contrast) -> Tensor:
+    ranks = Ranks()
+    rows = _with(_rows(z, ranks), "label", labels)
+    mean = contrast(rows, ranks.gather({"z": rows})["z"], Same("label"), loss=loss, kernel=Dot())
+    needs = "it takes a label that two rows have, and a row of another label. Draw several samples of a class."
+    return _share(ranks, {type(loss).__name__.lower(): mean}, needs)
+
+
+def _classes(z: Tensor, labels: Tensor, proxies: Tensor) -> tuple[Rows, Rows]:
+    rows = _with(_rows(sphere(z), Ranks()), "label", labels)
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(proxies):
+        found = f"{int(labels.min())} to {int(labels.max())}"
+        raise UserError(f"labels from {found} for {len(proxies)} proxies; expected 0 to {len(proxies) - 1}.")
+    return as_rows(sphere(proxies).to(rows.z.dtype)), rows
+
+
+def _centred(z: Tensor, labels: Tensor, proxies: Tensor, loss: Contrast) -> Tensor:
+    centres, rows = _classes(z, labels, proxies)
+    mean = contrast(rows, centres, Same("label"), loss=loss, kernel=Dot())
+    return _share(Ranks(), {type(loss).__name__.lower(): mean}, "no rows.")
+
+
+def _whole(z1: Tensor, z2: Tensor, loss: Align, scores: Tensor | None = None) -> Tensor:
+    ranks = Ranks()
+    one = _rows(z1, ranks)
+    rows = {"one": one if scores is None else _with(one, "score", scores), "two": _rows(z2, ranks)}
+    mean = loss(*ranks.gather(rows).values())
+    return _share(ranks, {type(loss).__name__.lower(): mean}, "no two pairs have different scores.")
+
+
+def _predicted(loss: Assign, scores: Sequence[Tensor], told: Sequence[Tensor]) -> Tensor:
+    ranks = Ranks()
+    targets = [loss.targets(t, ranks) for t in told]
+    means = [loss(s, q) for i, q in enumerate(targets) for j, s in enumerate(scores) if i != j]
+    total, count = (torch.stack(parts).sum() for parts in zip(*((m.total, m.count) for m in means), strict=True))
+    return _share(ranks, {type(loss).__name__.lower(): Mean(total, count)}, "no rows.")
+
+
+def _preferred(loss: Preference, chosen: Answers, rejected: Answers) -> Tensor:
+    if chosen.score.shape != rejected.score.shape:
+        shapes = f"{tuple(chosen.score.shape)} and {tuple(rejected.score.shape)}"
+        raise UserError(f"{type(loss).__name__.lower()}: scores of shapes {shapes}; expected two alike.")
+    return _share(Ranks(), {type(loss).__name__.lower(): loss(chosen, rejected)}, "no pairs.")

@@ -1,0 +1,34 @@
+"""Proxy-anchor: class centres are the anchors, and softmaxes over the batch find the samples that are hard for them."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kontrast.losses.loss import Contrast, log_sum
+from kontrast.losses.repel import repel
+from kontrast.losses.weights import Weights
+
+
+class ProxyAnchor(Contrast):
+    """One side of the loss of Kim et al. 2020 (arXiv:2003.13911); the whole is the sum of both sides' means.
+
+    pull: log(1 + sum_p e^{-scale (S_ip - margin)}), its mean over the proxies i with a sample in the batch. push:
+    log(1 + sum_n e^{scale (S_in + margin)}), its mean over all proxies. Two means of different counts, hence two
+    terms. S is the cosine (kernel temperature 1), the anchors are proxies, the candidates everyone's samples.
+    """
+
+    def __init__(self, *, side: Literal["pull", "push"] = "pull", margin: float = 0.1, scale: float = 32.0) -> None:
+        super().__init__()
+        self.side, self.margin, self.scale = side, margin, scale
+
+    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+        """The equations above."""
+        if self.side == "pull":
+            return F.softplus(log_sum(-self.scale * (similarity - self.margin), attract))
+        return F.softplus(log_sum(self.scale * (similarity + self.margin), repel(attract, among)))
+
+    def counted(self, attract: Weights, among: Weights) -> Tensor:
+        """Pulled are proxies with a sample; pushed are all."""
+        return attract.sum() > 0 if self.side == "pull" else torch.ones_like(attract.sum())

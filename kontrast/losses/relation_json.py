@@ -1,0 +1,49 @@
+"""Relations to JSON and back: a relation is its name and its fields, and a field may be a relation."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, cast
+
+from kontrast.core import find
+from kontrast.core.errors import UserError, did_you_mean
+from kontrast.losses.relation import Both, Counting, Either, Mixed, Pulling, Relation, Times
+
+# How relations are put together is the algebra itself (relation.py), not one more file of the folder.
+ALGEBRA = {made.__name__.lower(): made for made in (Both, Counting, Either, Mixed, Pulling, Times)}
+
+
+def relation_to_json(relation: Relation) -> dict[str, Any]:
+    """{"relation": "both", "one": {"relation": "same", "key": "id", ...}, "two": ...}, and the like."""
+    settings = {field.name: getattr(relation, field.name) for field in fields(cast(Any, relation))}
+    return {"relation": _name(type(relation))} | {
+        key: relation_to_json(value) if isinstance(value, Relation) else value for key, value in settings.items()
+    }
+
+
+def relation_from_json(value: Mapping[str, Any]) -> Relation:
+    """The relation that `relation_to_json` wrote; a name or field not known is an error with the nearest one."""
+    if not isinstance(value, Mapping) or "relation" not in value:
+        raise UserError(f"a relation is written {{'relation': name, ...}}; found {value!r}.")
+    name = str(value["relation"])
+    settings = {
+        key: relation_from_json(part) if isinstance(part, Mapping) else part
+        for key, part in value.items()
+        if key != "relation"
+    }
+    if name not in ALGEBRA:
+        return find.build("relations", name, settings)
+    known = [field.name for field in fields(ALGEBRA[name])]
+    for key in settings:
+        if key not in known:
+            raise UserError(f"relation '{name}' has no part '{key}'{did_you_mean(key, known)}")
+    if missing := [key for key in known if key not in settings]:
+        raise UserError(f"relation '{name}' needs '{missing[0]}'.")
+    return cast(Any, ALGEBRA[name])(**settings)
+
+
+def _name(made: type) -> str:
+    """As `find` looks it up: the folder's file, or package.module:Name for a stranger's."""
+    if ALGEBRA.get(made.__name__.lower()) is made:
+        return made.__name__.lower()
+    home, _, file = made.__module__.rpartition(".")
+    return file if home == "kontrast.losses.relations" else f"{made.__module__}:{made.__qualname__}"

@@ -1,0 +1,19 @@
+"""Spectral contrastive: its minimum factorises the graph of who is a view of whom."""
+
+from torch import Tensor
+
+from kontrast.losses.loss import Contrast, mean
+from kontrast.losses.repel import repel
+from kontrast.losses.weights import Weights
+
+
+class Spectral(Contrast):
+    """L_i = -2 sum_j P_ij S_ij / sum P + sum_j N_ij S_ij^2 / sum N, with N = Q (1 - P) (HaoChen et al. 2021,
+    arXiv:2106.04156).
+
+    Goes with the inner product (kernel `dot`), whose size the loss itself bounds; the value may be negative.
+    """
+
+    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+        """The equation above."""
+        return mean(similarity.square(), repel(attract, among)) - 2 * mean(similarity, attract)

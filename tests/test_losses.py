@@ -1,0 +1,368 @@
+"""Losses and kernels give the values of slow float64 loops and the gradients of finite differences, in any tiling."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from kontrast.core.errors import UserError
+from kontrast.core.rows import Rows
+from kontrast.layers.bank import Memory
+from kontrast.layers.estimates import Estimates
+from kontrast.layers.targets import assign, uniform_points
+from kontrast.layers.temperatures import Temperatures
+from kontrast.losses.contrast import contrast, per_row
+from kontrast.losses.debiased import Debiased
+from kontrast.losses.herocon import Herocon
+from kontrast.losses.infonce import Infonce
+from kontrast.losses.kernels.bilinear import Bilinear
+from kontrast.losses.kernels.cosine import Cosine
+from kontrast.losses.kernels.distance import Distance
+from kontrast.losses.kernels.dot import Dot
+from kontrast.losses.kernels.log_ratio import LogRatio
+from kontrast.losses.margined import Margined
+from kontrast.losses.nce import Nce
+from kontrast.losses.relations.close import Close
+from kontrast.losses.relations.preferred import Preferred
+from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.soft import Soft
+from kontrast.losses.relations.weighed import Weighed
+from kontrast.losses.rnc import Rnc
+from kontrast.losses.supcon_inside import SupconInside
+
+EXP, LOG = math.exp, math.log
+
+
+def rows_of(n=12, views=2, width=6, classes=4, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    z = torch.randn(n * views, width, generator=g, dtype=torch.float64, requires_grad=True)
+    keys = {
+        "id": torch.arange(n).repeat(views),
+        "view": torch.arange(views).repeat_interleave(n),
+        "label": torch.randint(0, classes, (n,), generator=g).repeat(views),
+        "soft": torch.rand(n, classes, generator=g, dtype=torch.float64).repeat(views, 1),
+        "age": torch.randint(0, 7, (n * views,), generator=g).double(),
+    }
+    return Rows(z, keys)
+
+
+def softplus(x):
+    return max(x, 0) + math.log1p(EXP(-abs(x)))
+
+
+# Each takes an anchor's logits S, attractions P and candidate weights Q over the other rows and gives its loss.
+
+
+def supcon_inside(S, P, Q):
+    return LOG(sum(q * EXP(s) for s, q in zip(S, Q, strict=True)) / sum(p * EXP(s) for s, p in zip(S, P, strict=True)))
+
+
+def supcon_mean(S, P, Q):
+    return supcon_inside(S, P, Q) + LOG(sum(P))
+
+
+def debiased(prior, beta, t):
+    def loss(S, P, Q):
+        neg = [s for s, p, q in zip(S, P, Q, strict=True) if q and not p]
+        n, (pos,) = len(neg), [s for s, p in zip(S, P, strict=True) if p]
+        hard = [EXP(beta * s) for s in neg]
+        mass = sum(h * EXP(s) for h, s in zip(hard, neg, strict=True)) / (sum(hard) / n)
+        g = max((mass - prior * n * EXP(pos)) / (1 - prior), n * EXP(-1 / t))
+        return -LOG(EXP(pos) / (EXP(pos) + g))
+
+    return loss
+
+
+def herocon(S, P, Q):
+    neg = sum(q * EXP(s) for s, p, q in zip(S, P, Q, strict=True) if not p)
+    pairs = [LOG((neg + p * EXP(s)) / (p * EXP(s))) for s, p in zip(S, P, strict=True) if p]
+    return sum(pairs), len(pairs)
+
+
+def rnc(root):
+    def loss(S, P, Q):
+        S = [-math.sqrt(-s) for s in S] if root else S
+        each = [LOG(sum(EXP(S[k]) for k in range(len(S)) if P[k] <= P[j])) - S[j] for j in range(len(S)) if P[j]]
+        return sum(each) / len(each)
+
+    return loss
+
+
+def nce(shift):
+    def loss(S, P, Q):
+        return sum(p * softplus(shift - s) + q * softplus(s - shift) for s, p, q in zip(S, P, Q, strict=True))
+
+    return loss
+
+
+def margined(margin):
+    def loss(S, P, Q):
+        S = [s - margin * bool(p) for s, p in zip(S, P, strict=True)]
+        return LOG(sum(q * EXP(s) for s, q in zip(S, Q, strict=True))) - sum(
+            p * s for s, p in zip(S, P, strict=True)
+        ) / sum(P)
+
+    return loss
+
+
+CASES = {
+    "supcon inside": (SupconInside(), Same("label"), Cosine(temperature=0.5), supcon_inside),
+    "supcon inside, mean": (SupconInside(mean=True), Same("label"), Cosine(temperature=0.5), supcon_mean),
+    "inside, soft": (SupconInside(), Soft("soft"), Cosine(temperature=0.5), supcon_inside),
+    "soft nearest neighbour": (SupconInside(), Same("label"), Distance(temperature=2.0), supcon_inside),
+    "debiased": (Debiased(prior=0.1, temperature=0.5), Same("id"), Cosine(temperature=0.5), debiased(0.1, 0, 0.5)),
+    "debiased, apart": (
+        Debiased(prior=0.02, temperature=0.5),
+        Same("id", apart=True),
+        Cosine(temperature=0.5),
+        debiased(0.02, 0, 0.5),
+    ),
+    "hard": (
+        Debiased(prior=0.05, hardness=1.5, temperature=0.5),
+        Same("id"),
+        Cosine(temperature=0.5),
+        debiased(0.05, 1.5, 0.5),
+    ),
+    "herocon": (Herocon(), Same("label"), Cosine(temperature=0.5), herocon),
+    "herocon, weights": (
+        Herocon(),
+        Same("label", apart=True) & Soft("soft"),
+        Cosine(temperature=0.5),
+        herocon,
+    ),
+    "rnc": (Rnc(), Close("age", shape="inverse"), Dot(), rnc(False)),
+    "rnc, distance": (Rnc(root=True), Close("age", shape="inverse"), Distance(temperature=4.0), rnc(True)),
+    "nce": (Nce(shift=0.7), Same("label", apart=True), Cosine(temperature=0.5), nce(0.7)),
+    "margined": (Margined(margin=0.8), Same("label"), Cosine(temperature=0.5), margined(0.8)),
+    "margined, dense": (Margined(margin=0.8), Soft("soft"), Cosine(temperature=0.5), margined(0.8)),
+}
+
+
+def logits(kernel, z):
+    """All pairs, one by one."""
+    z = z.detach().tolist() if isinstance(kernel, Distance | Dot) else F.normalize(z.detach(), dim=1).tolist()
+    if isinstance(kernel, Distance):
+        return [[-(math.dist(a, c) ** 2) / kernel.temperature for c in z] for a in z]
+    scale = 1 if isinstance(kernel, Dot) else kernel.log_scale.exp().item()
+    return [[scale * sum(x * y for x, y in zip(a, c, strict=True)) for c in z] for a in z]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_loss_is_that_of_a_slow_loop_in_any_tiling_with_the_same_gradient(case):
+    loss, relation, kernel, slow = CASES[case]
+    kernel = kernel.double()
+    rows = rows_of()
+    S, n = logits(kernel, rows.z), len(rows)
+    keys = rows.keys
+    P, Q = relation.weights({k: v[:, None] for k, v in keys.items()}, {k: v[None] for k, v in keys.items()})
+    P, Q = P.double(), torch.ones(n, n) if Q is None else Q.double()
+    total, count = 0.0, 0
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        if not sum(P[i, j] for j in others):
+            continue
+        one = slow([S[i][j] for j in others], [P[i, j].item() for j in others], [Q[i, j].item() for j in others])
+        total, count = (total + one[0], count + one[1]) if isinstance(one, tuple) else (total + one, count + 1)
+    found = []
+    for tile in (1, 100, 1 << 20):
+        mean = contrast(rows, rows, relation, loss=loss, kernel=kernel, tile=tile)
+        assert mean.count == count
+        found.append((mean.value().detach(), *torch.autograd.grad(mean.value(), rows.z)))
+    for value, grad in found:
+        assert value.item() == pytest.approx(total / count, abs=1e-6)
+        torch.testing.assert_close(grad, found[0][1], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_are_those_of_finite_differences(case):
+    loss, relation, kernel, _ = CASES[case]
+    rows = rows_of(n=4, width=3, classes=2)
+
+    def value(z):
+        both = Rows(z, rows.keys)
+        return contrast(both, both, relation, loss=loss, kernel=kernel.double(), tile=40).value()
+
+    assert torch.autograd.gradcheck(value, (rows.z,))
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("size", [0.0, 1e-3, 1e3])
+def test_embeddings_of_any_size_in_half_precision_give_no_nan(case, size):
+    loss, relation, kernel, _ = CASES[case]
+    kernel = kernel.float()
+    rows = rows_of()
+    for dtype in (torch.float16, torch.bfloat16):
+        z = (rows.z.detach() * size).to(dtype).requires_grad_()
+        both = Rows(z, rows.keys)
+        mean = contrast(both, both, relation, loss=loss, kernel=kernel)
+        assert torch.isfinite(mean.value())
+        assert torch.isfinite(torch.autograd.grad(mean.value(), z)[0].float()).all()
+
+
+def test_each_row_has_its_own_loss_and_none_where_it_does_not_count():
+    rows = rows_of(n=6)
+    kernel = Cosine().double()
+    part = rows[:8]  # ids 0 to 5, and 0 and 1 again
+    for tile in (1, 1 << 20):
+        each = per_row(part, part, Same("id"), loss=Infonce(), kernel=kernel, tile=tile)
+        assert each.isnan().tolist() == [False, False, True, True, True, True, False, False]
+        whole = contrast(part, part, Same("id"), loss=Infonce(), kernel=kernel)
+        torch.testing.assert_close(each.nansum(), whole.total)
+
+
+def test_an_anchor_without_a_negative_is_left_out_where_positives_are_no_candidates():
+    rows = rows_of(n=1)
+    mean = contrast(rows, rows, Same("id", apart=True), loss=Infonce(), kernel=Cosine())
+    assert mean.count == 0
+
+
+def test_kernels_are_the_inner_products_they_claim_to_be():
+    g = torch.Generator().manual_seed(0)
+    a, c = torch.randn(3, 4, generator=g), torch.randn(5, 4, generator=g)
+
+    def S(kernel, a=a, c=c):
+        left, right = kernel(a, c)
+        return left @ right.mT
+
+    torch.testing.assert_close(S(Distance(temperature=0.5)), -(torch.cdist(a, c) ** 2) / 0.5)
+    far = S(Distance(), a + 1e3, c + 1e3)  # |a|^2 is 1e6 here: float32 alone would leave an error of .1
+    torch.testing.assert_close(far, -(torch.cdist(a, c) ** 2), rtol=1e-3, atol=2e-3)
+    form = Bilinear(width=4, other=6, temperature=2.0)
+    torch.nn.init.normal_(form.form)
+    other = torch.randn(5, 6, generator=g)
+    torch.testing.assert_close(S(form, c=other), torch.einsum("nd,de,me->nm", a, form.form, other) / 2)
+    assert Bilinear(width=4).form.requires_grad
+    torch.testing.assert_close(S(LogRatio(beta=0.2), c=c[:, :2]), (0.2 * (c[:, 0] - c[:, 1])).expand(3, 5))
+    torch.testing.assert_close(S(LogRatio(beta=2.0), c=c[:, :1]), (2 * c[:, 0]).expand(3, 5))
+    with pytest.raises(UserError, match="found rows of 4"):
+        LogRatio()(a, c)
+
+
+def test_what_a_bilinear_kernel_learns_gets_its_gradient_through_the_tiles():
+    rows = rows_of(n=4, width=3)
+    kernel = Bilinear(width=3).double()
+
+    def value(form):
+        left = rows.z.detach() @ form
+        both = [Rows(left, rows.keys), Rows(rows.z.detach(), rows.keys)]
+        return contrast(*both, Same("id"), loss=Infonce(), kernel=Dot(), tile=20).value()
+
+    assert torch.autograd.gradcheck(value, (kernel.form,))
+    fixed = Rows(rows.z.detach(), rows.keys)
+    mine = contrast(fixed, fixed, Same("id"), loss=Infonce(), kernel=kernel, tile=20).value()
+    torch.testing.assert_close(mine, value(kernel.form))
+    torch.testing.assert_close(
+        torch.autograd.grad(mine, kernel.form), torch.autograd.grad(value(kernel.form), kernel.form)
+    )
+
+
+def test_preference_is_bradley_terry_over_the_answers_of_a_prompt():
+    g = torch.Generator().manual_seed(0)
+    logp = torch.randn(8, 2, generator=g, dtype=torch.float64)
+    ids = torch.arange(8)
+    answers = Rows(logp, {"id": ids, "view": ids, "prompt": ids // 2, "chosen": (ids + 1) % 2})
+    prompts = Rows(
+        torch.zeros(4, 1, dtype=torch.float64), {"id": -1 - ids[:4], "view": -1 - ids[:4], "prompt": ids[:4]}
+    )
+    found = contrast(prompts, answers, Preferred(), loss=Infonce(), kernel=LogRatio(beta=0.3)).value()
+    reward = 0.3 * (logp[:, 0] - logp[:, 1])
+    torch.testing.assert_close(found, -F.logsigmoid(reward[0::2] - reward[1::2]).mean())
+
+
+def test_a_prior_among_the_candidates_is_logit_adjustment():
+    g = torch.Generator().manual_seed(0)
+    z, centres = (torch.randn(n, 3, generator=g, dtype=torch.float64) for n in (6, 4))
+    prior, labels, ids = (
+        torch.tensor([0.5, 0.3, 0.15, 0.05]).double(),
+        torch.tensor([0, 0, 1, 2, 3, 3]),
+        torch.arange(6),
+    )
+    rows = Rows(z, {"id": ids, "view": ids, "label": labels})
+    classes = Rows(centres, {"id": -1 - ids[:4], "view": ids[:4], "label": ids[:4], "prior": prior})
+    relation = Same("label") & Weighed("prior", what="among")
+    found = contrast(rows, classes, relation, loss=Infonce(), kernel=Dot()).value()
+    wanted = F.cross_entropy(z @ centres.T + prior.log(), labels) + prior[labels].log().mean()
+    torch.testing.assert_close(found, wanted)
+
+
+def test_a_temperature_a_class_scales_the_anchors():
+    rows = rows_of()
+    layer = Temperatures(classes=4, learnable=True).double()
+    layer.log_scale.data = torch.rand(4, dtype=torch.float64) + 1
+    found = contrast(*layer(rows, rows), Same("id"), loss=Infonce(), kernel=Dot())
+    each = []
+    for c, log_scale in enumerate(layer.log_scale.detach()):
+        kernel = Cosine().double()
+        kernel.log_scale.data = log_scale
+        part = rows[rows.keys["label"] == c]
+        each.append(contrast(part, rows, Same("id"), loss=Infonce(), kernel=kernel))
+    torch.testing.assert_close(found.total, sum(m.total for m in each))
+    assert torch.autograd.grad(found.value(), layer.log_scale)[0].abs().min() > 0
+
+
+def test_a_temperature_can_be_scheduled():
+    kernel = Cosine(temperature=0.1, learnable=True)
+    kernel.set_temperature(0.5)
+    assert kernel.log_scale.exp().item() == pytest.approx(2)
+    with pytest.raises(ValueError, match="more than 0"):
+        kernel.set_temperature(0)
+
+
+def test_a_memory_moves_its_slots_half_way_and_keeps_them_on_the_sphere():
+    memory = Memory(samples=5, width=4)
+    before = memory.rows_of.clone()
+    z = torch.randn(3, 4)
+    memory.update(torch.tensor([4, 0, 4]), z)
+    torch.testing.assert_close(memory.rows_of[1:4], before[1:4])
+    torch.testing.assert_close(memory.rows_of[0], F.normalize(0.5 * before[0] + 0.5 * F.normalize(z[1], dim=0), dim=0))
+    mean = F.normalize(F.normalize(z[[0, 2]], dim=1).sum(0), dim=0)
+    torch.testing.assert_close(memory.rows_of[4], F.normalize(before[4] + mean, dim=0))
+    twin = Memory(samples=5, width=4, seed=1)
+    twin.load_state_dict(memory.state_dict())
+    assert torch.equal(twin.rows_of, memory.rows_of)
+
+
+def test_estimates_are_running_means_that_begin_with_the_first_value():
+    u = Estimates(samples=3, rate=0.25)
+    torch.testing.assert_close(
+        u.update(torch.tensor([1, 1]), torch.tensor([2.0, 4.0]).log()).exp(), torch.full((2,), 3.0)
+    )
+    torch.testing.assert_close(
+        u.update(torch.tensor([2, 1]), torch.tensor([5.0, 7.0]).log()).exp(), torch.tensor([5.0, 4.0])
+    )
+    assert u.log_u[0] == -torch.inf
+    huge = Estimates(samples=1)
+    assert huge.update(torch.tensor([0, 0]), torch.tensor([1000.0, 1000.0])).tolist() == [1000.0, 1000.0]
+
+
+@pytest.mark.parametrize(("number", "width"), [(2, 3), (5, 8), (1, 4)])
+def test_few_points_on_the_sphere_are_a_simplex(number, width):
+    points = uniform_points(number, width, steps=300)
+    torch.testing.assert_close(points.norm(dim=1), torch.ones(number))
+    off = (points @ points.T)[~torch.eye(number, dtype=torch.bool)]
+    torch.testing.assert_close(off, torch.full_like(off, -1 / max(number - 1, 1)), atol=2e-2, rtol=0)
+
+
+def test_classes_take_the_targets_nearest_to_them_and_none_twice():
+    points = uniform_points(6, 8, steps=50)
+    order = torch.tensor([4, 0, 2, 5])
+    assert assign(points[order] + 0.05 * torch.randn(4, 8), points).tolist() == order.tolist()
+    assert len(set(assign(torch.zeros(6, 8), points).tolist())) == 6
+
+
+@pytest.mark.parametrize(
+    ("made", "settings"),
+    [
+        (Debiased, {"prior": 1.0}),
+        (Debiased, {"temperature": 0.0}),
+        (Distance, {"temperature": 0.0}),
+        (Bilinear, {"temperature": -1.0}),
+        (Memory, {"samples": 3, "width": 2, "keep": 1.0}),
+        (Estimates, {"samples": 3, "rate": 0.0}),
+        (Temperatures, {"classes": 3, "temperature": 0.0}),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_in_words(made, settings):
+    with pytest.raises(ValueError, match="expected"):
+        made(**settings)

@@ -1,0 +1,312 @@
+"""Every relation says what a slow loop says, listed or not, alone or combined, and goes to JSON and back."""
+
+import json
+import math
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from kontrast.core import find
+from kontrast.core.errors import UserError
+from kontrast.core.rows import Rows
+from kontrast.losses.census import chosen, pull
+from kontrast.losses.contrast import contrast
+from kontrast.losses.counts import counts
+from kontrast.losses.infonce import Infonce
+from kontrast.losses.kernels.cosine import Cosine
+from kontrast.losses.nearest import nearest
+from kontrast.losses.relation import Counting, Pulling, Relation, named
+from kontrast.losses.relation_json import relation_from_json, relation_to_json
+from kontrast.losses.relations.across import Across
+from kontrast.losses.relations.balanced import Balanced
+from kontrast.losses.relations.close import Close
+from kontrast.losses.relations.column import Column
+from kontrast.losses.relations.near import Near
+from kontrast.losses.relations.neighbours import Neighbours
+from kontrast.losses.relations.preferred import Preferred
+from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.several import Several
+from kontrast.losses.relations.soft import Soft
+from kontrast.losses.relations.teacher import Teacher
+from kontrast.losses.relations.twins import Twins
+from kontrast.losses.relations.weighed import Weighed
+from kontrast.losses.relations.within import Within
+from kontrast.losses.weights import tiles
+
+N = 96
+
+
+def rows_of(seed=0):
+    """N rows of 48 samples in two views, with a key for every relation."""
+    g = torch.Generator().manual_seed(seed)
+    ids = torch.arange(N // 2).repeat(2)
+    lists = torch.where(torch.rand(N, 3, generator=g) < 0.6, torch.randint(0, N // 2, (N, 3), generator=g), -1)
+    label = torch.randint(0, 70, (N,), generator=g)
+    keys = {
+        "id": ids,
+        "view": torch.arange(2).repeat_interleave(N // 2),
+        "label": label,
+        "group": torch.randint(0, 3, (N,), generator=g),
+        "time": torch.rand(N, generator=g, dtype=torch.float64) * 100,
+        "tick": torch.randint(0, 10**9, (N,), generator=g) + 10**18,
+        "friends": lists,
+        "many": (torch.rand(N, 5, generator=g) < 0.4).long(),
+        "soft": torch.rand(N, 5, generator=g, dtype=torch.float64),
+        "teacher": torch.randn(N, 4, generator=g, dtype=torch.float64),
+        "target": torch.randn(N, generator=g, dtype=torch.float64),
+        "weight": torch.rand(N, generator=g, dtype=torch.float64),
+        "prompt": torch.randint(0, 40, (N,), generator=g),
+        "chosen": torch.randint(0, 2, (N,), generator=g),
+        "count": counts(label),
+    }
+    return Rows(torch.randn(N, 8, generator=g, dtype=torch.float64), keys)
+
+
+def cos(p, q):
+    return sum(x * y for x, y in zip(p, q, strict=True)) / math.hypot(*p) / math.hypot(*q)
+
+
+def shared(a, c, how):
+    both = sum(x * y for x, y in zip(a["many"], c["many"], strict=True))
+    apart = sum(x != y for x, y in zip(a["many"], c["many"], strict=True))
+    either = both + apart
+    return {"any": both > 0, "jaccard": both / either if either else 0, "hamming": 1 - apart / 5}[how]
+
+
+def same(key):
+    return lambda a, c: a[key] == c[key]
+
+
+CASES = {  # the relation, who attracts, who counts (None: everyone)
+    "same": (Same("id"), same("id"), None),
+    "apart": (Same("id", apart=True), same("id"), lambda a, c: a["id"] != c["id"]),
+    "soft": (Soft("soft"), lambda a, c: cos(a["soft"], c["soft"]), None),
+    "within": (Within("group"), same("group"), same("group")),
+    "across": (Across("group"), lambda a, c: a["group"] != c["group"], None),
+    "near": (Near(0.5), lambda a, c: abs(a["time"] - c["time"]) <= 0.5, None),
+    "near in whole numbers": (
+        Near(10**7, key="tick"),
+        lambda a, c: abs(a["tick"] - c["tick"]) <= 10**7,
+        None,
+    ),
+    "near in a series": (
+        Near(30.0, series="label"),
+        lambda a, c: abs(a["time"] - c["time"]) <= 30 and a["label"] == c["label"],
+        None,
+    ),
+    "neighbours": (Neighbours("friends"), lambda a, c: c["id"] in a["friends"], None),
+    "any": (Several("many", how="any"), lambda a, c: shared(a, c, "any"), None),
+    "jaccard": (Several("many"), lambda a, c: shared(a, c, "jaccard"), None),
+    "hamming": (Several("many", how="hamming"), lambda a, c: shared(a, c, "hamming"), None),
+    "column": (
+        Column("many", 1),
+        lambda a, c: a["many"][1] * c["many"][1] * shared(a, c, "hamming"),
+        lambda a, c: a["many"][1] * (1 - c["many"][1]) * 5 * (1 - shared(a, c, "hamming")),
+    ),
+    "close": (Close("target", width=0.5), lambda a, c: math.exp(-2 * (a["target"] - c["target"]) ** 2), None),
+    "inverse": (
+        Close("target", shape="inverse"),
+        lambda a, c: 1 / (1 + abs(a["target"] - c["target"])),
+        None,
+    ),
+    "teacher": (
+        Teacher(temperature=0.5),
+        lambda a, c: math.exp((cos(a["teacher"], c["teacher"]) - 1) / 0.5),
+        None,
+    ),
+    "teacher's cosine": (Teacher(temperature=None), lambda a, c: max(0, cos(a["teacher"], c["teacher"])), None),
+    "preferred": (Preferred(), lambda a, c: a["prompt"] == c["prompt"] and c["chosen"], same("prompt")),
+    "weighed": (Same("label") & Weighed("weight"), lambda a, c: (a["label"] == c["label"]) * c["weight"], None),
+    "weighed anchor": (Weighed("weight", of="anchor"), lambda a, c: a["weight"], None),
+    "prior": (Same("id") & Weighed("weight", what="among"), same("id"), lambda a, c: c["weight"]),
+    "balanced": (
+        Same("label") & Balanced(),
+        same("label"),
+        lambda a, c: 1 / max(1, c["count"] - (a["label"] == c["label"])),
+    ),
+    "either": (Same("id") | Same("label"), lambda a, c: a["id"] == c["id"] or a["label"] == c["label"], None),
+    "either, not all count": (
+        Same("id", apart=True) | Same("label", apart=True),
+        lambda a, c: a["id"] == c["id"] or a["label"] == c["label"],
+        lambda a, c: a["id"] != c["id"] or a["label"] != c["label"],
+    ),
+    "either, one not listed": (
+        Same("id", apart=True) | Within("group"),
+        lambda a, c: a["id"] == c["id"] or a["group"] == c["group"],
+        lambda a, c: a["id"] != c["id"] or a["group"] == c["group"],
+    ),
+    "mixed": (
+        Same("id") + 0.5 * Same("label"),
+        lambda a, c: (a["id"] == c["id"]) + 0.5 * (a["label"] == c["label"]),
+        None,
+    ),
+    "mixed, dense": (
+        Same("id", apart=True) * 2 + Soft("soft"),
+        lambda a, c: 2 * (a["id"] == c["id"]) + cos(a["soft"], c["soft"]),
+        None,
+    ),
+    "pulling": (Pulling(Same("id", apart=True)), same("id"), None),
+    "counting": (
+        Same("label", apart=True) & Counting(Within("group")),
+        same("label"),
+        lambda a, c: a["label"] != c["label"] and a["group"] == c["group"],
+    ),
+    "moco": (
+        Same("id") & Counting(Within("id") | Weighed("chosen", what="among")),
+        same("id"),
+        lambda a, c: max(a["id"] == c["id"], c["chosen"]),
+    ),
+    "deep": (
+        (Same("id") | Neighbours("friends")) & Twins("label") & Across("view"),
+        lambda a, c: (a["id"] == c["id"] or c["id"] in a["friends"]) and a["view"] != c["view"],
+        lambda a, c: a["id"] == c["id"] or a["label"] != c["label"],
+    ),
+}
+
+
+def dense(relation, rows, budget):
+    """Both weights as the engine sees them, tile by tile, lists and all."""
+    keys = {name: key[None] for name, key in named(rows).items()}
+    parts = list(tiles(relation, keys, keys, (1, N, N), torch.float64, budget))
+    return [torch.cat([getattr(t, side).dense()[0].double() for t in parts]) for side in ("attract", "among")]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("budget", [700, 1 << 20])
+def test_a_relation_says_what_a_slow_loop_says_and_listing_its_pairs_changes_nothing(case, budget):
+    relation, attract, among = CASES[case]
+    rows = rows_of()
+    lists = {name: key.tolist() for name, key in rows.keys.items()}
+    at = [{name: values[i] for name, values in lists.items()} for i in range(N)]
+    expected = [
+        torch.tensor([[float(f(a, c)) for c in at] for a in at], dtype=torch.float64)
+        for f in (attract, among or (lambda a, c: 1))
+    ]
+    for found, wanted in zip(dense(relation, rows, budget), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("case", ["same", "near", "near in a series", "neighbours", "either", "mixed", "deep"])
+def test_relations_of_few_pairs_list_them(case):
+    keys = named(rows_of())
+    attract, _ = CASES[case][0].few(keys, keys)
+    assert attract is not None
+    assert len(attract[0]) < N * N / 10
+
+
+def test_a_list_of_no_neighbours_at_all_attracts_nobody():
+    rows = rows_of()
+    rows = Rows(rows.z, {**rows.keys, "friends": torch.full((N, 2), -1)})
+    assert dense(Neighbours("friends"), rows, 1 << 20)[0].sum() == 0
+    with pytest.raises(ValueError, match="no anchor has a positive"):
+        contrast(rows, rows, Neighbours("friends"), loss=Infonce(), kernel=Cosine()).value()
+
+
+@dataclass(frozen=True)
+class Mine(Relation):
+    """A stranger's relation."""
+
+    key: str = "id"
+
+    def weights(self, a, c):
+        return a[self.key] == c[self.key], None
+
+
+@pytest.mark.parametrize("relation", [*(case[0] for case in CASES.values()), Mine("label") | Same("id")])
+def test_a_relation_goes_to_json_and_back(relation):
+    assert relation_from_json(json.loads(json.dumps(relation_to_json(relation)))) == relation
+
+
+def test_json_names_every_relation_of_the_folder_as_find_does():
+    assert relation_to_json(Same("id") & Twins("content")) == {
+        "relation": "both",
+        "one": {"relation": "same", "key": "id", "apart": False},
+        "two": {"relation": "twins", "key": "content"},
+    }
+    assert {relation_to_json(case[0])["relation"] for case in CASES.values()} - set(find.rooms()["relations"]) == {
+        "both",
+        "either",
+        "mixed",
+        "pulling",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"relation": "same", "kye": "id"}, "did you mean 'key'"),
+        ({"relation": "smae", "key": "id"}, "did you mean 'same'"),
+        ({"relation": "both", "one": {"relation": "same", "key": "id"}}, "needs 'two'"),
+        ({"relation": "both", "three": 1}, "has no part 'three'"),
+        ({"relation": "same", "key": 3}, "is not str"),
+        ("same", "a relation is written"),
+        ({"relation": "near", "window": -1.0}, "expected 0 or more"),
+    ],
+)
+def test_a_relation_that_cannot_be_is_refused_in_words(value, message):
+    with pytest.raises(UserError, match=message):
+        relation_from_json(value)
+
+
+def test_attraction_is_never_negative():
+    with pytest.raises(ValueError, match="above 0"):
+        Same("id") * -1
+
+
+@pytest.mark.parametrize("tile", [300, 1 << 20])
+def test_what_attracts_is_summed_an_anchor_in_any_tiling(tile):
+    rows = rows_of()
+    itself = torch.eye(N, dtype=torch.bool)
+    for case in ("same", "soft", "weighed", "deep"):
+        whole = dense(CASES[case][0], rows, 1 << 20)[0].masked_fill(itself, 0).sum(1)
+        torch.testing.assert_close(pull(rows, rows, CASES[case][0], tile=tile), whole)
+
+
+@pytest.mark.parametrize("relation", [Same("group") & Across("id"), Same("label") & Across("id")])
+def test_at_most_k_positives_are_kept_the_same_ones_in_any_order_tiling_and_part_of_the_batch(relation):
+    rows = rows_of()
+    kept = chosen(rows, rows, relation, k=4, seed=3)
+    whole = dense(relation, rows, 1 << 20)[0]
+    names = named(rows)["row"].tolist()
+    for i, mine in enumerate(kept.tolist()):
+        real = [names.index(name) for name in mine if name != -1]
+        assert len(real) == min(4, int(whole[i].sum())) == len(set(real))
+        assert all(whole[i, j] for j in real)
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(0))
+    again = chosen(rows[order], rows[order.flip(0)], relation, k=4, seed=3, tile=200)
+    assert torch.equal(again, kept[order])
+    assert torch.equal(chosen(rows[10:20], rows, relation, k=4, seed=3), kept[10:20])
+    if whole.sum(1).max() > 4:
+        assert not torch.equal(chosen(rows, rows, relation, k=4, seed=4), kept)
+    limited = relation & Neighbours("kept", of="row")
+    torch.testing.assert_close(
+        pull(Rows(rows.z, {**rows.keys, "kept": kept}), rows, limited), (kept != -1).sum(1).float().double()
+    )
+
+
+def test_each_positive_is_as_likely_to_be_kept_as_any_other():
+    ids, view = torch.arange(12), torch.zeros(12, dtype=torch.long)
+    rows = Rows(torch.zeros(12, 1), {"id": ids, "view": view, "label": view})
+    names = named(rows)["row"]
+    hits = torch.zeros(12, 12)
+    for seed in range(200):
+        kept = chosen(rows, rows, Same("label"), k=3, seed=seed)
+        hits += (kept[:, :, None] == names).any(1)
+    expected = 200 * 3 / 11
+    off = hits[~torch.eye(12, dtype=torch.bool)]
+    assert hits.diag().sum() == 0
+    assert (off - expected).abs().max() < 5 * math.sqrt(expected)
+
+
+@pytest.mark.parametrize("tile", [5, 1 << 20])
+def test_the_nearest_rows_are_those_of_a_full_sort(tile):
+    g = torch.Generator().manual_seed(0)
+    z, bank = torch.randn(7, 5, generator=g), torch.randn(11, 5, generator=g)
+    full = F.cosine_similarity(z[:, None], bank[None], dim=-1).argsort(descending=True)[:, :3]
+    assert torch.equal(nearest(z, bank, torch.arange(11) + 50, k=3, tile=tile), full + 50)
+    own = nearest(bank, bank, torch.arange(11), k=11, own=torch.arange(11), tile=tile)
+    assert (own != torch.arange(11)[:, None]).all()
+    assert (own[:, -1] == -1).all()
+    assert (nearest(z, bank[:2], torch.arange(2), k=4)[:, 2:] == -1).all()
