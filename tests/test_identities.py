@@ -295,7 +295,6 @@ def test_balanced_contrast_averages_within_classes(centres):
 
 
 def test_k_positive_and_targeted_contrast():
-    """With k as large as the class both are known in closed form; with k = 1 the mean over draws tends to it."""
     everyone = mean(lse(S[i, k] for k in OTHERS[i]) - mean(S[i, j] for j in same(i)) for i in range(M))
     close(L.kcl(RAW, Y, IDS, k=20, temperature=T), everyone)
     close(L.kcl(RAW, Y, IDS, k=0, temperature=T), L.ntxent(RAW1, RAW2, temperature=T))
@@ -358,7 +357,7 @@ def test_sogclr_pushes_by_its_history():
 
 def test_sogclr_without_history_has_the_gradient_of_dcl():
     z = RAW.clone().requires_grad_()
-    # Each sample's two views share one estimate, so only samples whose views agree are alike in both.
+    # A sample's two views share one estimate, so the two losses agree where its views do.
     both = [
         f(z[:N], z[:N] * 1.0)
         for f in (

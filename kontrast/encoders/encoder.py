@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -28,4 +29,16 @@ class Encoder(nn.Module, ABC):
     @classmethod
     def wants(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Settings that this encoder, with these settings, asks of its modality: an image size, a tokenizer."""
+        return {}
+
+    def keep(self, folder: Path) -> None:
+        """Write into a folder of the run what building this encoder again needs besides its settings and weights."""
+        return
+
+    @classmethod
+    def kept(cls, folder: Path) -> dict[str, Any]:
+        """The settings that take the place of the user's where it is built again from what `keep` wrote.
+
+        A run is then whole in itself: it embeds where the pretrained model it began from is not at hand.
+        """
         return {}

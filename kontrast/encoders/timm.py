@@ -62,6 +62,11 @@ class Timm(Encoder):
         return super().train(mode and not self.frozen)
 
     @classmethod
+    def kept(cls, folder: Path) -> dict[str, Any]:
+        """Neither the hub nor the file of weights: the run has its own."""
+        return {"pretrained": False, "weights": None}
+
+    @classmethod
     def wants(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The model's own image size; with weights, also the colours that they know. Nothing is downloaded."""
         if "model" not in settings:

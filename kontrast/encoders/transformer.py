@@ -27,6 +27,7 @@ class Transformer(Encoder):
         dropout, so only what stands on top learns.
     rank: of the additions.
     pooling: the mean over the tokens or the first one; None asks the model's 1_Pooling/config.json, else mean.
+    weights: False builds the model's shape only, for weights that come from elsewhere (a run's own).
     """
 
     pace = 0.1  # what it knows is easily washed out
@@ -38,11 +39,13 @@ class Transformer(Encoder):
         train: Literal["frozen", "lora", "full"] = "lora",
         rank: int = 8,
         pooling: Literal["mean", "cls"] | None = None,
+        weights: bool = True,
     ) -> None:
         super().__init__()
         self.frozen = train == "frozen"
-        folder = folder_of(model, weights=True)
-        loaded = _load(folder)
+        folder = folder_of(model, weights=weights)
+        loaded = _load(folder) if weights else _shaped(folder)
+        self.shape = loaded.config.to_json_string()
         self.pooling = pooling or _pooling(folder)
         self.width: int = loaded.config.hidden_size
         self.pad: int = loaded.config.pad_token_id or 0
@@ -64,6 +67,17 @@ class Transformer(Encoder):
     def train(self, mode: bool = True) -> "Transformer":
         """As of any module, but a frozen model stays in eval mode."""
         return super().train(mode and not self.frozen)
+
+    def keep(self, folder: Path) -> None:
+        """The shape and the pooling; the weights are among the run's."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text(self.shape, encoding="utf8")
+        (folder / "kept.json").write_text(json.dumps({"pooling": self.pooling}), encoding="utf8")
+
+    @classmethod
+    def kept(cls, folder: Path) -> dict[str, Any]:
+        """This folder for a model, without weights."""
+        return {"model": str(folder), "weights": False, **_json(folder / "kept.json")}
 
     @classmethod
     def wants(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,6 +105,15 @@ def _load(folder: Path) -> Any:
             f"of a model that the transformers library knows. Found: {str(error).splitlines()[0]}"
         ) from error
     # Of an encoder with a decoder (T5, BART) the first embeds; alone it shares no weights, which safetensors refuses.
+    return loaded.get_encoder() if loaded.config.is_encoder_decoder else loaded
+
+
+def _shaped(folder: Path) -> Any:
+    """The model of a config.json, its weights random."""
+    transformers = needs("transformers", "text")
+    with _quiet():
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        loaded = transformers.AutoModel.from_config(config, dtype=torch.float32)
     return loaded.get_encoder() if loaded.config.is_encoder_decoder else loaded
 
 

@@ -2,7 +2,7 @@
 Bank."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,19 +44,22 @@ class Model:
         """encoder/model.safetensors and encoder/modalities.json: all that embedding needs besides experiment.json."""
         states = {name: modality.state() for name, modality in self.modalities.items()}
         folder.write_json("encoder/modalities.json", states)
+        for field, tower in self.method.towers.tower_of.items():
+            self.method.towers.encoder(field).keep(folder.path / "encoder" / tower)
         save_tensors(self.method.state_dict(), folder.path / "encoder" / "model.safetensors")
 
     @staticmethod
     def load(folder: Folder) -> "Model":
         """Back from `save`, ready to embed on the CPU."""
         experiment = folder.experiment()
-        modalities = modalities_of(experiment)
+        own = replace(experiment, encoders=_kept(folder, experiment))
+        modalities = modalities_of(own)
         states = folder.read_json("encoder/modalities.json")
         weights = load_tensors(folder.path / "encoder" / "model.safetensors")
         try:
             for name, modality in modalities.items():
                 modality.restore(states[name])
-            method = method_of(experiment, modalities)
+            method = method_of(own, modalities)
             method.load_state_dict(weights)
         except (KeyError, RuntimeError) as error:
             raise UserError(
@@ -92,6 +95,16 @@ class Model:
 
         z = _blocks(self.modalities, data, rows, features, batch, progress)
         return bank_of(z, data, rows, self.method.shared)
+
+
+def _kept(folder: Folder, experiment: Experiment) -> dict[str, Choice]:
+    """The encoders, built from what the run keeps instead of from where they first came."""
+    found = {}
+    for tower, chosen in experiment.encoders.items():
+        encoder: type[Encoder] = find.load("encoders", chosen.name)
+        here = encoder.kept(folder.path / "encoder" / tower)
+        found[tower] = Choice(chosen.name, {**chosen.settings, **here})
+    return found
 
 
 def raw_bank(modalities: Mapping[str, Modality], data: Dataset, rows: np.ndarray) -> Bank:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from kontrast.core.rows import Keys
@@ -22,10 +23,10 @@ class Neighbours(Relation):
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
         """Place by place of the list, so that no third axis is ever held."""
-        first, *others = (((at == c[self.of]) & (at != -1)) for at in a[self.key].unbind(-1))
-        for listed in others:
-            first = first | listed
-        return first, None
+        listed = torch.zeros_like(c[self.of], dtype=torch.bool)
+        for at in a[self.key].unbind(-1):
+            listed = listed | ((at == c[self.of]) & (at != -1))
+        return listed, None
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
         """Lists are short."""

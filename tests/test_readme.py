@@ -1,0 +1,29 @@
+"""The Python in the README does what it says."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_readmes_python_runs_as_printed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf8"), re.DOTALL)
+    assert len(blocks) >= 2
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, "README", str(README), 0)
+    assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def test_the_readme_names_only_commands_and_files_that_exist():
+    text = README.read_text(encoding="utf8")
+    from kontrast.cli import app
+
+    known = {c.name or c.callback.__name__ for c in app.registered_commands if c.callback}
+    for verb in re.findall(r"^kontrast (\w+)", text, re.MULTILINE):
+        assert verb in known
+    for link in re.findall(r"\]\(([^)]+)\)", text):
+        assert (README.parent / link).exists(), link
