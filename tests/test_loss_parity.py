@@ -4,8 +4,6 @@ Where a convention differs, the test says so: pairs averaged instead of anchors,
 the logarithm, a mean over non-zero losses.
 """
 
-import time
-
 import pytest
 import torch
 
@@ -52,7 +50,7 @@ def test_moco_is_lightlys_nt_xent_with_a_memory_bank(lightly):
     z1, z2, _ = data()
     theirs = lightly.NTXentLoss(temperature=0.3, memory_bank_size=(20, 8))
     bank = torch.nn.functional.normalize(torch.randn(20, 8, dtype=torch.float64), dim=1)
-    theirs(z1, z2)  # fills its bank
+    theirs(z1.float(), z2.float())  # makes its bank
     theirs.memory_bank.bank = bank.clone() if theirs.memory_bank.bank.shape == bank.shape else bank.T.clone()
     agree(L.moco(z1, z2, bank, temperature=0.3), theirs(z1, z2), z1)
 
@@ -101,15 +99,3 @@ def test_soft_nearest_neighbour_is_neighbourhood_components_analysis(pml):
     z, y = torch.cat([z1, z2]), labels.repeat(2)
     unit = torch.nn.functional.normalize(z, dim=1)
     agree(L.soft_nearest_neighbour(unit, y, temperature=0.5), pml.NCALoss(softmax_scale=2.0)(z, y), z1, z2)
-
-
-def test_a_big_batch_is_faster_than_lightlys(lightly):
-    """A smoke test of the ratio only, loose on purpose: the benchmark measures it."""
-    z1, z2 = (torch.randn(1024, 64, requires_grad=True) for _ in range(2))
-    seconds = []
-    for loss in (lambda: L.ntxent(z1, z2, temperature=0.2), lambda: lightly.NTXentLoss(temperature=0.2)(z1, z2)):
-        loss().backward()
-        start = time.perf_counter()
-        loss().backward()
-        seconds.append(time.perf_counter() - start)
-    assert seconds[0] < 2 * seconds[1]

@@ -12,6 +12,7 @@ from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
 from kontrast.layers.targets import assign, uniform_points
 from kontrast.layers.temperatures import Temperatures
+from kontrast.layers.unit import unit
 from kontrast.losses.contrast import contrast, per_row
 from kontrast.losses.debiased import Debiased
 from kontrast.losses.herocon import Herocon
@@ -21,6 +22,7 @@ from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.distance import Distance
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.kernels.log_ratio import LogRatio
+from kontrast.losses.loss import exp_
 from kontrast.losses.margined import Margined
 from kontrast.losses.nce import Nce
 from kontrast.losses.relations.close import Close
@@ -215,6 +217,22 @@ def test_an_anchor_without_a_negative_is_left_out_where_positives_are_no_candida
     rows = rows_of(n=1)
     mean = contrast(rows, rows, Same("id", apart=True), loss=Infonce(), kernel=Cosine())
     assert mean.count == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_terms_that_no_sum_can_tell_become_zero_and_none_is_denormal(dtype):
+    x = torch.tensor([0.0, -1, -30, -60, -75, -100, -1e4, -torch.inf], dtype=dtype)
+    found = exp_(x.clone())
+    torch.testing.assert_close(found[:4], x[:4].exp())
+    assert (found[4:] == 0).all()
+
+
+def test_a_zero_vector_has_no_direction_and_gets_no_gradient():
+    z = torch.tensor([[0.0, 0.0], [3.0, 4.0]], requires_grad=True)
+    torch.testing.assert_close(unit(z), torch.tensor([[0.0, 0.0], [0.6, 0.8]]))
+    grad = torch.autograd.grad(unit(z)[:, 0].sum(), z)[0]
+    torch.testing.assert_close(grad, torch.tensor([[0.0, 0.0], [0.128, -0.096]]))
+    assert torch.autograd.gradcheck(unit, (torch.randn(3, 4, dtype=torch.float64, requires_grad=True),))
 
 
 def test_kernels_are_the_inner_products_they_claim_to_be():

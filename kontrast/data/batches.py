@@ -117,8 +117,8 @@ def ahead(reader: Reader, order: Order, start: int, rank: int = 0, world: int = 
 
 def draw(batch: Batch, draws: Mapping[str, str], modalities: Mapping[str, Modality], *, seed: int, epoch: int) -> Batch:
     """The views a method asks for (view -> field), distorted by draws from (seed, epoch, sample id, view) alone."""
-    views = {}
+    views, row = {}, chance.key(seed, epoch, batch.keys["id"], -1)
     for number, (view, field) in enumerate(draws.items()):
         stream = chance.key(seed, epoch, batch.keys["id"], number)
-        views[view] = modalities[field].distort(batch.views[field], stream)
+        views[view] = modalities[field].distort(batch.views[field], stream, row)
     return Batch(views, batch.keys)

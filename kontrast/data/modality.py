@@ -45,9 +45,12 @@ class Modality(ABC):
         """What the encoder sees of undistorted rows; the result for a row does not depend on the other rows."""
 
     @abstractmethod
-    def distort(self, batch: Tensor, key_B: Tensor) -> Tensor:
-        """What the encoder sees in training: all rows at once, on the batch's device, each row's draws from its own key
-        alone."""
+    def distort(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
+        """What the encoder sees in training: all rows at once, on the batch's device, each row's draws its own.
+
+        key_B: a stream of random numbers for each view of each row. row_B: one for each row, the same for all its views:
+        what it decides happens to every field of a row alike, so that a pair stays a pair (mirrored in all its pictures).
+        """
 
     @abstractmethod
     def raw(self, batch: Tensor) -> Tensor:

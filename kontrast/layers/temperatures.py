@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from kontrast.core.rows import Rows
+from kontrast.layers.unit import unit
 
 
 class Temperatures(nn.Module):
@@ -37,5 +37,5 @@ class Temperatures(nn.Module):
     def forward(self, anchors: Rows, candidates: Rows) -> tuple[Rows, Rows]:
         """Both sides on the sphere, each anchor over its temperature."""
         scale = self.log_scale.exp().clamp_max(self.largest)[anchors.keys[self.key]]
-        a = F.normalize(anchors.z, dim=-1) * scale[..., None]
-        return replace(anchors, z=a), replace(candidates, z=F.normalize(candidates.z, dim=-1))
+        a = unit(anchors.z) * scale[..., None]
+        return replace(anchors, z=a), replace(candidates, z=unit(candidates.z))

@@ -140,11 +140,12 @@ def tsc(
     2.8736
     """
     ours = rows(z, {"label": labels, "id": ids})
-    ours, relation = _few(ours, everyone := gathered(ours), k, seed)
+    everyone = gathered(ours)
+    ours, relation = _few(ours, everyone, k, seed)
     of_class = torch.arange(len(points), device=z.device)
     targets = fixed(points.to(z.dtype), {"label": of_class, "target": torch.ones_like(of_class)})
-    everyone = Rows(everyone.z, {**everyone.keys, "target": torch.zeros_like(everyone.keys["id"])})
-    candidates = Rows.stack(everyone.only("id", "view", "label", "target"), targets)
+    samples = Rows(everyone.z, {**everyone.keys, "target": torch.zeros_like(everyone.keys["id"])})
+    candidates = Rows.stack(samples, targets)
     ours = Rows(ours.z, {**ours.keys, "share": _share(ours, candidates, relation)})
     whole = relation & Weighed("share", of="anchor")
     whole = whole + strength * (Same("label") & Weighed("target"))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from kontrast.losses.loss import Contrast, log_sum, mean
+from kontrast.losses.loss import Contrast, exp_, log_sum, mean
 from kontrast.losses.weights import Weights
 
 
@@ -30,7 +30,7 @@ class Infonce(Contrast):
         pull = attract.dot(similarity) * share
         e = among.log_onto_(similarity)
         top = e.amax(-1, keepdim=True).clamp_min(torch.finfo(e.dtype).min)
-        e.sub_(top).exp_()
+        exp_(e.sub_(top))
         tiny = torch.finfo(e.dtype).tiny
         if attract.at is None:
             mass = e.sum(-1).clamp_min(tiny)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from kontrast.losses.weights import Weights
 
@@ -44,7 +45,7 @@ class _LogSum(torch.autograd.Function):
     def forward(ctx: Any, s: Tensor, among: Weights) -> Tensor:
         e = among.log_onto_(s.clone())
         top = e.amax(-1, keepdim=True).clamp_min(torch.finfo(e.dtype).min)
-        mass = e.sub_(top).exp_().sum(-1, keepdim=True).clamp_min(torch.finfo(e.dtype).tiny)
+        mass = exp_(e.sub_(top)).sum(-1, keepdim=True).clamp_min(torch.finfo(e.dtype).tiny)
         ctx.save_for_backward(e, mass)
         return (mass.log() + top).squeeze(-1)
 
@@ -54,9 +55,25 @@ class _LogSum(torch.autograd.Function):
         return e * (grads[0][..., None] / mass), None
 
 
+def exp_(x: Tensor) -> Tensor:
+    """e^x in place, for x up to 0; under 1e-30 it is 0, which no sum that holds the largest term, 1, can tell.
+
+    Measured on CPU: where x is -300 or -inf, exp takes 30 times as long, and the denormal numbers that come out of it
+    make the products after it 20 times as slow. Sharp temperatures and masked candidates are such.
+    """
+    return F.threshold(x.clamp_min_(-80).exp_(), 1e-30, 0.0, inplace=True)
+
+
 def log_sum(s: Tensor, weights: Weights) -> Tensor:
     """log sum_j W_ij e^S_ij, an anchor each; the maximum is subtracted first."""
-    return _LogSum.apply(s, weights)  # pyright: ignore[reportReturnType]
+    if weights.at is None or weights.rest:
+        return _LogSum.apply(s, weights)  # pyright: ignore[reportReturnType]
+    i, j = weights.at
+    x = s[:, i, j] + weights.values.log()
+    least = x.new_full(s.shape[:2], torch.finfo(x.dtype).min)
+    top = least.scatter_reduce(-1, i.expand_as(x), x.detach(), "amax")
+    mass = torch.zeros_like(least).index_add(-1, i, (x - top[:, i]).exp())
+    return mass.clamp_min(torch.finfo(x.dtype).tiny).log() + top
 
 
 def mean(s: Tensor, weights: Weights) -> Tensor:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
+from kontrast.layers.unit import unit
 
 
 def rows(z: Tensor, keys: Mapping[str, Tensor] | None = None, *, view: int = 0) -> Rows:
@@ -22,9 +22,22 @@ def rows(z: Tensor, keys: Mapping[str, Tensor] | None = None, *, view: int = 0) 
     for name, key in (keys or {}).items():
         if len(key) != len(z):
             raise UserError(f"{len(z)} embeddings, but '{name}' has {len(key)} entries; expected one a row.")
+    if keys and "id" in keys:
+        return Rows(z, {"view": _nth(keys["id"]), **keys})
     own = torch.arange(len(z), device=z.device) + (Ranks().rank << 40)
-    views = own if keys and "id" in keys else torch.full_like(own, view)
-    return Rows(z, {"id": own, "view": views, **(keys or {})})
+    return Rows(z, {"id": own, "view": torch.full_like(own, view), **(keys or {})})
+
+
+def _nth(ids: Tensor) -> Tensor:
+    """Which occurrence of its id each row is, counted over all ranks, so that no two rows bear one name."""
+    ranks = Ranks()
+    where = torch.full_like(ids, ranks.rank)
+    everyone = gathered(Rows(ids[:, None], {"id": ids, "rank": where})).keys
+    order = everyone["id"].argsort(stable=True)
+    ordered = everyone["id"][order]
+    nth = torch.empty_like(order)
+    nth[order] = torch.arange(len(order), device=ids.device) - torch.searchsorted(ordered, ordered)
+    return nth[everyone["rank"] == ranks.rank]
 
 
 def views(*z: Tensor) -> Rows:
@@ -52,7 +65,7 @@ def wide(z: Tensor) -> Tensor:
 
 def sphere(z: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
     """Unit vectors over a temperature, which may be learned."""
-    return F.normalize(wide(z), dim=-1) / temperature
+    return unit(wide(z)) / temperature
 
 
 def settle(**terms: Mean) -> Tensor:

@@ -150,7 +150,7 @@ def _samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:
         few = np.flatnonzero(data.stores[name].has & ~data.held_out)[:VIEWS_SHOWN]
         batch = modality.collate(data.stores[name].rows(few))
         ids = torch.from_numpy(data.keys[few])
-        drawn = [modality.distort(batch.clone(), chance.key(model.experiment.seed, 0, ids, n)) for n in range(3)]
+        drawn = [modality.distort(batch.clone(), chance.key(model.experiment.seed, 0, ids, n), ids) for n in range(3)]
         for k, row in enumerate(few):
             looks = [modality.look(view[k]) for view in drawn]
             views.append(

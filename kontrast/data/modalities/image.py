@@ -118,14 +118,21 @@ class Image(Modality):
         """(B, C, S, S) float32, normalised."""
         return self._normalised(batch.float().div_(255))
 
-    def distort(self, batch: Tensor, key_B: Tensor) -> Tensor:
-        """(B, C, S, S) float32, normalised: a random crop, flip and colours, by `strength`."""
+    def distort(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
+        """(B, C, S, S) float32, normalised: a random crop, flip and colours, by `strength`.
+
+        "light" mirrors coloured pictures too, but all pictures of a row together: a mirrored pair is one more pair.
+        """
         if self.strength == "none":
             return self.plain(batch)
         strength = STRONG if self.strength == "strong" else LIGHT
         flip = self.flip if self.flip is not None else self.strength == "strong" and self.channels == 3
         strength = replace(strength, flip=0.5 * flip)
-        x = warp(batch.float().div_(255), chance.fork(key_B, 0), strength)
+        x = batch.float().div_(255)
+        if self.strength == "light" and self.flip is None and self.channels == 3 and row_B is not None:
+            mirrored_B = chance.uniform(chance.fork(row_B, 2), 1)[:, 0] < 0.5
+            x = torch.where(mirrored_B[:, None, None, None], x.flip(-1), x)
+        x = warp(x, chance.fork(key_B, 0), strength)
         return self._normalised(recolour(x, chance.fork(key_B, 1), strength))
 
     def raw(self, batch: Tensor) -> Tensor:

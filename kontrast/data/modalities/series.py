@@ -146,7 +146,7 @@ class Series(Modality):
             parts.append((batch - self._fact(self._mean, batch)) / self._fact(self._spread, batch))
         return torch.cat(parts, 1) if parts else batch
 
-    def distort(self, batch: Tensor, key_B: Tensor) -> Tensor:
+    def distort(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
         """(B, K, T): another window of time at another speed, amplitude and level, with noise; gaps stay, more come."""
         keys = [chance.fork(key_B, branch) for branch in range(4)]
         mean, deviation = _moments(batch)

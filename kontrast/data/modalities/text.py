@@ -108,7 +108,7 @@ class Text(Modality):
         """The first text of each row."""
         return _compact(batch, (batch >= 0) & (_text_number(batch) == 0))
 
-    def distort(self, batch: Tensor, key_B: Tensor) -> Tensor:
+    def distort(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
         """One of the row's texts, drawn evenly, less a random share of its tokens; special ones and one other stay."""
         number = _text_number(batch)
         texts_B = number.max(1).values + 1

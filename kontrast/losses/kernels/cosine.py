@@ -4,8 +4,8 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from kontrast.layers.unit import unit
 from kontrast.losses.kernel import Kernel
 
 
@@ -30,7 +30,7 @@ class Cosine(Kernel):
             if self.log_scale.requires_grad
             else self.log_scale.exp()
         )
-        return F.normalize(a, dim=-1) * scale, F.normalize(c, dim=-1)
+        return unit(a) * scale, unit(c)
 
     def set_temperature(self, temperature: float) -> None:
         """From now on this temperature: for a schedule, between two steps (`losses.temperature.swing`)."""

@@ -5,7 +5,6 @@ from typing import Any, Literal, NamedTuple
 
 from kontrast.runs.page.digits import interval, number
 
-LEADING = ("knn", "retrieval")  # what most people ask of an embedding: are its neighbours right
 Standing = Literal["better", "worse", "even"]
 Score = Mapping[str, Any]
 
@@ -40,14 +39,15 @@ def above_chance(score: Score) -> Standing | None:
     return None if chance is None else _side(*_bounds(score["trained"]), chance, chance, score)
 
 
-def headline(verdict: Mapping[str, Any], scores: Sequence[Score], leading: Sequence[str] = LEADING) -> Words:
-    """The claim of the whole run, from one score, never the best one: the first of the leading judges, else the first
-    that has a baseline. A health verdict other than learning stands above any score.
+def headline(verdict: Mapping[str, Any], scores: Sequence[Score]) -> Words:
+    """The claim of the whole run, from one score, never the best one: the first that has a baseline.
+
+    Judges give theirs in the order in which they matter. A health verdict other than learning stands above any score.
     """
     state = str(verdict.get("state") or "").lower()
     said = str(verdict.get("words") or "")
     measured = [s for s in scores if s.get("trained") and s["trained"].get("value") is not None]
-    first = _first(measured, leading)
+    first = _first(measured)
     reason = [] if first is None else [_sentence(first), _others(measured)]
     if state not in ("", "learning"):
         claim = {"collapsed": "It collapsed", "not learning": "It did not learn"}.get(state, state.capitalize())
@@ -64,10 +64,8 @@ def label(score: Score) -> str:
     return f"{score['name']} ({field})" if field and str(field) not in str(score["name"]) else str(score["name"])
 
 
-def _first(scores: Sequence[Score], leading: Sequence[str]) -> Score | None:
-    compared = [s for s in scores if s.get("raw") or s.get("untrained")] or scores
-    led = [s for judge in leading for s in compared if s.get("score") == judge]
-    return next(iter([*led, *compared]), None)
+def _first(scores: Sequence[Score]) -> Score | None:
+    return next(iter([s for s in scores if s.get("raw") or s.get("untrained")] or scores), None)
 
 
 def _claim(score: Score) -> tuple[str, str]:

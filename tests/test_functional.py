@@ -1,0 +1,253 @@
+"""The losses on plain tensors: examples that run, the same on two ranks as on one, safe with whatever comes in."""
+
+import doctest
+import importlib
+import inspect
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kontrast.core.errors import UserError
+from kontrast.core.rows import Rows
+from kontrast.layers.bank import Memory
+from kontrast.layers.estimates import Estimates
+from kontrast.losses import functional as L
+from kontrast.losses.contrast import TILE, per_row
+from kontrast.losses.counts import counts
+from kontrast.losses.infonce import Infonce
+from kontrast.losses.kernels.cosine import Cosine
+from kontrast.losses.plain import rows
+from kontrast.losses.relations.balanced import Balanced
+from kontrast.losses.relations.same import Same
+
+POINTS = torch.nn.functional.normalize(torch.randn(3, 5, generator=torch.Generator().manual_seed(9)).double(), dim=1)
+
+
+def multi(y):
+    """Each class as a set of three labels."""
+    return torch.tensor([[1, 0, 1], [1, 1, 0], [0, 1, 0]])[y]
+
+
+def soft(y):
+    return 0.8 * torch.eye(3, dtype=torch.float64)[y] + 0.1
+
+
+# Of two views, the labels and the numbers of the samples.
+CALLS = {
+    "ntxent": lambda a, b, y, i: L.ntxent(a, b),
+    "ntxent of three": lambda a, b, y, i: L.ntxent(a, b, a + b),
+    "clip": lambda a, b, y, i: L.clip(a, b),
+    "dcl": lambda a, b, y, i: L.dcl(a, b),
+    "dclw": lambda a, b, y, i: L.dclw(a, b),
+    "debiased": lambda a, b, y, i: L.debiased(a, b, prior=0.02),
+    "hard_negative": lambda a, b, y, i: L.hard_negative(a, b, prior=0.02),
+    "moco": lambda a, b, y, i: L.moco(a, b, POINTS.to(a.dtype)),
+    "npair": lambda a, b, y, i: L.npair(a, b),
+    "mil_nce": lambda a, b, y, i: L.mil_nce(a, torch.stack([b, a + b, b - a], 1)),
+    "herocon_views": lambda a, b, y, i: L.herocon_views(a, b, a.sigmoid(), b.sigmoid()),
+    "supcon": lambda a, b, y, i: L.supcon(torch.cat([a, b]), y.repeat(2)),
+    "supcon_inside": lambda a, b, y, i: L.supcon_inside(torch.cat([a, b]), y.repeat(2)),
+    "gensupcon": lambda a, b, y, i: L.gensupcon(torch.cat([a, b]), soft(y).repeat(2, 1)),
+    "gensupcon, teacher": lambda a, b, y, i: L.gensupcon(
+        torch.cat([a, b]), soft(y).repeat(2, 1), teacher=soft((y + 1) % 3).repeat(2, 1), alpha=0.5
+    ),
+    "soft_nearest_neighbour": lambda a, b, y, i: L.soft_nearest_neighbour(torch.cat([a, b]), y.repeat(2)),
+    "multi_positive": lambda a, b, y, i: L.multi_positive(torch.cat([a, b]), y.repeat(2)),
+    "kcl": lambda a, b, y, i: L.kcl(torch.cat([a, b]), y.repeat(2), i.repeat(2), k=2),
+    "tsc": lambda a, b, y, i: L.tsc(torch.cat([a, b]), y.repeat(2), i.repeat(2), POINTS, k=2),
+    "bcl": lambda a, b, y, i: L.bcl(torch.cat([a, b]), y.repeat(2), POINTS.to(a.dtype)),
+    "paco": lambda a, b, y, i: L.paco(torch.cat([a, b]), y.repeat(2), POINTS),
+    "fscl": lambda a, b, y, i: L.fscl(torch.cat([a, b]), y.repeat(2), i.repeat(2) % 2),
+    "fscl, even": lambda a, b, y, i: L.fscl(torch.cat([a, b]), y.repeat(2), i.repeat(2) % 2, even=True),
+    "herocon": lambda a, b, y, i: L.herocon(torch.cat([a, b]), multi(y).repeat(2, 1)),
+    "rnc": lambda a, b, y, i: L.rnc(torch.cat([a, b]), (i * 7 % 11).repeat(2)),
+    "instance_discrimination": lambda a, b, y, i: L.instance_discrimination(
+        a, i, Memory(samples=20, width=5).to(a.dtype if a.dtype == torch.float64 else torch.float32), proximal=1.0
+    ),
+    "instance_discrimination, noise": lambda a, b, y, i: L.instance_discrimination(
+        a, i, Memory(samples=20, width=5).to(a.dtype if a.dtype == torch.float64 else torch.float32),
+        noise=torch.arange(5, 15),
+    ),
+    "sogclr": lambda a, b, y, i: L.sogclr(a, b, i, Estimates(samples=20)),
+}  # fmt: skip
+
+
+def batch(n=11, seed=0, width=5):
+    g = torch.Generator().manual_seed(seed)
+    a, b = (torch.randn(n, width, generator=g, dtype=torch.float64) for _ in range(2))
+    return a.requires_grad_(), b.requires_grad_(), torch.randint(0, 3, (n,), generator=g), torch.arange(n)
+
+
+def test_every_function_has_an_example_and_is_called_here():
+    names = {name.split(",")[0].split(" ")[0] for name in CALLS}
+    assert names == set(L.__all__)
+    assert all(">>>" in inspect.getdoc(getattr(L, name)) for name in L.__all__)
+
+
+@pytest.mark.parametrize("module", ["by_view", "by_label", "by_sample", "counts", "nearest", "temperature"])
+def test_the_examples_run(module):
+    found = doctest.testmod(importlib.import_module(f"kontrast.losses.{module}"), extraglobs={"torch": torch})
+    assert found.attempted
+    assert not found.failed
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_the_order_of_samples_does_not_matter(call):
+    a, b, y, i = batch()
+    order = torch.randperm(len(i), generator=torch.Generator().manual_seed(0))
+    one, two = CALLS[call](a, b, y, i), CALLS[call](a[order], b[order], y[order], i[order])
+    torch.testing.assert_close(one, two)
+    torch.testing.assert_close(torch.autograd.grad(one, a), torch.autograd.grad(two, a), rtol=1e-6, atol=1e-8)
+
+
+UNSCALED = {"npair", "mil_nce", "soft_nearest_neighbour", "rnc", "herocon_views"}
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call not in UNSCALED])
+def test_what_is_compared_by_cosine_does_not_care_for_length(call):
+    a, b, y, i = batch()
+    torch.testing.assert_close(CALLS[call](a, b, y, i), CALLS[call](3 * a, 3 * b, y, i))
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("size", [0.0, 1.0, 1e4])
+def test_half_precision_zeros_and_large_vectors_give_finite_values_and_gradients(call, size):
+    a, b, y, i = batch()
+    if call in UNSCALED and size > 1 and call != "herocon_views":
+        size = 50.0  # bare dots of 1e4 are 1e8: their softmax is one row, but half precision holds no such gradient
+    for dtype in (torch.float16, torch.bfloat16):
+        left, right = ((size * z.detach()).to(dtype).requires_grad_() for z in (a, b))
+        loss = CALLS[call](left, right, y, i)
+        assert loss.dtype == torch.float32
+        assert torch.isfinite(loss)
+        assert torch.isfinite(torch.autograd.grad(loss, left)[0].float()).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 999), n=st.integers(4, 12))
+def test_copies_of_another_class_change_nothing_where_candidates_are_balanced(seed, n):
+    a, b, y, _ = batch(n=n, seed=seed)
+    keys = {"label": torch.cat([y, y])}
+    once = rows(torch.cat([a, b]), keys)
+    others = keys["label"] != y[0]
+    more = rows(torch.cat([once.z, once.z[others]]), {"label": torch.cat([keys["label"], keys["label"][others]])})
+    for relation, alike in ((Same("label") & Balanced(), True), (Same("label"), not others.any())):
+        found = [
+            per_row(
+                Rows(r.z, {**r.keys, "count": counts(r.keys["label"])})[: 2 * n][~others],
+                Rows(r.z, {**r.keys, "count": counts(r.keys["label"])}),
+                relation,
+                loss=Infonce(),
+                kernel=Cosine(),
+            )
+            for r in (once, more)
+        ]
+        assert torch.allclose(*found) == alike
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 999), n=st.integers(2, 12))
+def test_soft_one_hot_is_hard_and_names_as_labels_are_nt_xent(seed, n):
+    a, b, y, i = batch(n=n, seed=seed)
+    z = torch.cat([a, b])
+    torch.testing.assert_close(L.gensupcon(z, torch.eye(3)[y].repeat(2, 1)), L.supcon(z, y.repeat(2)))
+    torch.testing.assert_close(L.supcon(z, i.repeat(2)), L.ntxent(a, b))
+    torch.testing.assert_close(L.hard_negative(a, b, prior=0.0, hardness=0.0, temperature=0.1), L.ntxent(a, b))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 999), n=st.integers(4, 12))
+def test_a_row_alone_in_its_class_is_a_candidate_and_no_anchor(seed, n):
+    a, b, y, _ = batch(n=n, seed=seed)
+    z, labels = torch.cat([a, b]), y.repeat(2)
+    odd = torch.randn(1, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    loss = L.supcon(torch.cat([z, odd]), torch.cat([labels, torch.tensor([9])]))
+    assert loss > L.supcon(z, labels)
+    assert torch.isfinite(loss)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: L.supcon(torch.randn(4, 3), torch.arange(4)),
+        lambda: L.kcl(torch.randn(4, 3), torch.arange(4), torch.arange(4)),
+        lambda: L.dcl(torch.randn(1, 3), torch.randn(1, 3)),
+        lambda: L.sogclr(torch.randn(1, 3), torch.randn(1, 3), torch.arange(1), Estimates(samples=1)),
+        lambda: L.fscl(torch.randn(4, 3), torch.zeros(4), torch.zeros(4)),
+        lambda: L.herocon(torch.randn(3, 3), torch.eye(3)),
+    ],
+)
+def test_nobody_with_a_positive_is_an_error_in_words(call):
+    with pytest.raises(ValueError, match="has a positive"):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: L.ntxent(torch.randn(4, 3), torch.randn(5, 3)), r"one shape; found \(4, 3\), \(5, 3\)"),
+        (lambda: L.clip(torch.randn(4, 3), torch.randn(4, 2)), "one shape"),
+        (lambda: L.supcon(torch.randn(2, 4, 3), torch.zeros(2)), r"\(rows, width\); found a tensor \(2, 4, 3\)"),
+        (lambda: L.supcon(torch.randn(4, 3), torch.zeros(2)), "4 embeddings, but 'label' has 2 entries"),
+        (lambda: L.mil_nce(torch.randn(4, 3), torch.randn(3, 2, 3)), "one shape"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused_in_words(call, message):
+    with pytest.raises(UserError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("call", ["ntxent", "gensupcon, teacher", "kcl", "debiased"])
+def test_memory_grows_with_rows_and_not_with_their_square(call, monkeypatch):
+    largest = []
+    product = torch.Tensor.__matmul__
+
+    def watched(self, other):
+        out = product(self, other)
+        largest.append(out.numel())
+        return out
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", watched)
+    a, b, y, i = batch(n=1024)  # 2048 x 2048 is twice a tile
+    CALLS[call](a, b, y, i)
+    assert 0 < max(largest) <= TILE
+
+
+SPLIT = 4
+
+
+def _rank(rank, store, out):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    mine = slice(0, SPLIT) if rank == 0 else slice(SPLIT, None)
+    found = {}
+    for call in CALLS:
+        a, b, y, i = (x[mine].detach() for x in batch())
+        a.requires_grad_()
+        b.requires_grad_()
+        value = CALLS[call](a, b, y, i)
+        value.backward()
+        found[call] = [value.detach(), a.grad, b.grad]
+    torch.save(found, f"{out}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.timeout(120)
+def test_two_ranks_of_unequal_batches_give_the_gradient_of_one(tmp_path):
+    mp.spawn(_rank, (str(tmp_path / "store"), str(tmp_path)), nprocs=2)
+    parts = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+    for call in CALLS:
+        a, b, y, i = batch()
+        value = CALLS[call](a, b, y, i)
+        value.backward()
+        # Each rank's scalar and gradient are scaled by the number of ranks; DDP averages.
+        torch.testing.assert_close(sum(p[call][0] for p in parts) / 2, value.detach(), rtol=1e-6, atol=1e-8, msg=call)
+        for n, grad in ((1, a.grad), (2, b.grad)):
+            if grad is None:
+                continue
+            found = torch.cat([p[call][n] for p in parts]) / 2
+            torch.testing.assert_close(found, grad, rtol=1e-5, atol=1e-8, msg=call)
