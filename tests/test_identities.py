@@ -12,16 +12,8 @@ from kontrast.layers.estimates import Estimates
 from kontrast.losses import functional as L
 from kontrast.losses.contrast import contrast
 from kontrast.losses.herocon import Herocon
-from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.relations.column import Column
-from kontrast.losses.relations.neighbours import Neighbours
-from kontrast.losses.relations.preferred import Preferred
-from kontrast.losses.relations.same import Same
-from kontrast.losses.relations.soft import Soft
-from kontrast.losses.relations.weighed import Weighed
-from kontrast.losses.supcon_inside import SupconInside
 
 N, D, C, T = 9, 6, 3, 0.5
 G = torch.Generator().manual_seed(0)
@@ -207,17 +199,6 @@ def test_fair_supcon():
     close(L.fscl(RAW, Y, SEX, temperature=T, even=True), wanted)
 
 
-def test_heco_finds_its_positives_on_a_list():
-    lists = torch.tensor([[i, (i + 3) % N, -1 if i % 2 else (i + 5) % N] for i in range(N)])
-    ids = torch.arange(N)
-    one = Rows(RAW1, {"id": ids, "view": 0 * ids, "paths": lists})
-    two = Rows(RAW2, {"id": ids, "view": 0 * ids + 1})
-    s = Z1 @ Z2.T / 0.8
-    wanted = mean(lse(s[i]) - lse(s[i, j] for j in lists[i].tolist() if j >= 0) for i in range(N))
-    kernel = Cosine(temperature=0.8)
-    close(contrast(one, two, Neighbours("paths"), loss=SupconInside(), kernel=kernel).value(), wanted)
-
-
 def test_herocon_for_one_label_and_for_all():
     labels = (torch.rand(N, 5, generator=G) < 0.5).double()
     labels[0, :], labels[1, :] = 1, 0
@@ -268,16 +249,6 @@ def test_paco_with_centres_as_candidates(prior):
         for i in range(M)
     )
     close(L.paco(RAW, Y, CENTRES, prior=prior), wanted)
-
-
-def test_a_classifier_is_contrast_with_its_weights():
-    rows = Rows(Z, {"id": torch.arange(M), "view": Y, "label": Y})
-    of_class = torch.arange(C)
-    classes = Rows(CENTRES, {"id": -1 - of_class, "view": of_class, "label": of_class})
-    close(
-        contrast(rows, classes, Same("label"), loss=Infonce(), kernel=Dot()).value(),
-        F.cross_entropy(Z @ CENTRES.T, Y),
-    )
 
 
 @pytest.mark.parametrize("centres", [None, CENTRES])
@@ -366,60 +337,3 @@ def test_sogclr_without_history_has_the_gradient_of_dcl():
         )
     ]
     close(*(torch.autograd.grad(loss, z)[0] for loss in both))
-
-
-def test_cpl_weighs_the_rejected_by_its_bias():
-    up, down, lam, alpha = -randn(N).abs(), -randn(N).abs(), 0.5, 0.1
-    ids = torch.arange(N)
-    scores = torch.cat([up, lam * down])[:, None]
-    answers = Rows(scores, {"id": -1 - ids.repeat(2), "view": torch.arange(M), "prompt": ids.repeat(2),
-                            "chosen": torch.tensor([1.0, 0.0]).repeat_interleave(N)})  # fmt: skip
-    prompts = Rows(torch.ones(N, 1).double() * alpha, {"id": ids, "view": -1 - ids, "prompt": ids})
-    wanted = mean(-((alpha * up[i]).exp() / ((alpha * up[i]).exp() + (alpha * lam * down[i]).exp())).log() for i in ids)
-    close(contrast(prompts, answers, Preferred(), loss=Infonce(), kernel=Dot()).value(), wanted)
-
-
-def test_ts2vec_is_a_stack_of_small_problems():
-    B, time = 4, 5
-    u, w = randn(B, time, D), randn(B, time, D)
-
-    def instance(t):
-        z = torch.cat([u[:, t], w[:, t]])
-        g = z @ z.T
-        return mean(lse(g[i, k] for k in range(2 * B) if k != i) - g[i, (i + B) % (2 * B)] for i in range(2 * B))
-
-    ids = torch.arange(B).repeat(2)[None]
-    rows = Rows(torch.cat([u, w]).transpose(0, 1), {"id": ids, "view": torch.arange(2 * B)[None] // B})
-    close(contrast(rows, rows, Same("id"), loss=Infonce(), kernel=Dot()).value(), mean(map(instance, range(time))))
-
-
-def test_neutral_ad_asks_each_transformation_for_the_sample_among_the_others():
-    z = randn(7, D)  # the sample, then six transformations of it
-    zn = F.normalize(z, dim=1) @ F.normalize(z, dim=1).T / 0.1
-    wanted = mean(lse(zn[k, j] for j in range(7) if j != k) - zn[k, 0] for k in range(1, 7))
-    n = torch.arange(7)
-    rows = Rows(z, {"id": n, "view": n, "sample": (n == 0).double(), "one": 0 * n})
-    relation = Same("one") & Weighed("sample")
-    close(contrast(rows[1:], rows, relation, loss=Infonce(), kernel=Cosine(temperature=0.1)).value(), wanted)
-
-
-def test_swav_swaps_soft_targets_over_prototypes():
-    codes = randn(N, 4).softmax(1)
-    protos = F.normalize(randn(4, D), dim=1)
-    s = Z1 @ protos.T / 0.1
-    n, k = torch.arange(N), torch.arange(4)
-    rows = Rows(RAW1, {"id": n, "view": n, "soft": codes})
-    keys = Rows(protos, {"id": -1 - k, "view": k, "soft": torch.eye(4).double()})
-    # The cosine with a one-hot is the code over its norm, which the share over the row takes out again.
-    close(
-        contrast(rows, keys, Soft("soft"), loss=Infonce(), kernel=Cosine(temperature=0.1)).value(),
-        -(codes * s.log_softmax(1)).sum(1).mean(),
-    )
-
-
-def test_csi_counts_a_shifted_copy_as_a_negative():
-    shift = torch.tensor([0] * N + [1] * N)
-    z1, z2 = RAW, torch.cat([randn(N, D), randn(N, D)])
-    ids = torch.arange(N).repeat(2) + 100 * shift  # a shifted copy is another sample
-    found = L.supcon(torch.cat([z1, z2]), ids.repeat(2), temperature=T)
-    close(found, L.ntxent(z1, z2, temperature=T))

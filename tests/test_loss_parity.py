@@ -74,8 +74,7 @@ def test_supcon_is_pytorch_metric_learnings(pml):
 
 
 def test_nt_xent_of_labels_is_pytorch_metric_learnings(pml):
-    """It averages pairs, each against negatives alone: not SupCon with one positive at a time, and not NT-Xent's mean.
-    """
+    """It averages pairs, each against the negatives alone: other positives of the anchor are no candidates."""
     z1, z2, labels = data()
     z, y = torch.cat([z1, z2]), labels.repeat(2)
     agree(L.multi_positive(z, y, temperature=0.3), pml.NTXentLoss(temperature=0.3)(z, y), z1, z2)
@@ -84,8 +83,7 @@ def test_nt_xent_of_labels_is_pytorch_metric_learnings(pml):
 
 
 def test_n_pair_is_pytorch_metric_learnings(pml):
-    """One pair a class, chosen by it; its embeddings are not normalised either; the norm term is a regulariser of its
-    own."""
+    """It picks one pair a class; the norm term is a regulariser of its own there."""
     z1, z2, _ = data(n=6)
     z, y = torch.cat([z1, z2]), torch.arange(6).repeat(2)
     theirs = pml.NPairsLoss()
