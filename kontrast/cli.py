@@ -118,7 +118,7 @@ def train(
 
 @app.command()
 def demo(
-    minutes: Annotated[float, typer.Option(min=0, help="Minutes of training.")] = 2.5,
+    minutes: Annotated[float, typer.Option(min=0, help="Minutes of training.")] = 3.0,
     out: Annotated[Path | None, typer.Option(help="The run folder [runs/emoji-1].")] = None,
     quiet: Quiet = False,
 ) -> None:
