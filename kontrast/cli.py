@@ -248,7 +248,8 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `
         _say(f"{kind.name}  ({kind.room}, {kind.module})\n")
         _say((inspect.getdoc(inspect.getmodule(made)) if kind.room == "recipes" else inspect.getdoc(made)) or "")
         for setting, hint, default in find.settings_of(made):
-            _say(f"  {setting:<16}{hint:<32}{'(from the data)' if default is inspect.Parameter.empty else default!r}")
+            given = "(from the data)" if default is inspect.Parameter.empty else repr(default)
+            _say(f"  {setting:<16}{hint:<32}{given}")
         _say("")
 
 
@@ -319,9 +320,9 @@ def _quieten(debug: bool) -> None:
 
 def _listener(quiet: bool, as_json: bool) -> "Listener":
     from kontrast.runs.listener import Silence
-    from kontrast.runs.terminal import Json, Terminal
+    from kontrast.runs.terminal import Json, Screen
 
-    return Silence() if quiet else Json() if as_json else Terminal()
+    return Silence() if quiet else Json() if as_json else Screen()
 
 
 def _say(line: str) -> None:

@@ -16,7 +16,7 @@ def folder_of(model: str, *, weights: bool) -> Path:
         return Path(model)
     if Path(model).is_absolute() or model.startswith((".", "~")):
         raise UserError(
-            f"no text model at {model}: there is no such folder. Give a model's folder, or its name on the hub."
+            f"no text model '{model}': there is no such folder. Give a model's folder, or its name on the hub."
         )
     from huggingface_hub import snapshot_download
 

@@ -12,7 +12,7 @@ from kontrast.training.loop import Moment
 COLUMN = 10
 
 
-class Terminal(Listener):
+class Screen(Listener):
     """Facts as they come, one live line for whatever takes long. `out` is the terminal or a file."""
 
     def __init__(self, out: TextIO | None = None) -> None:
