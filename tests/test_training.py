@@ -20,7 +20,7 @@ from kontrast.training.health import examine, likely_causes, verdict
 from kontrast.training.loop import schedule, twins_in
 from kontrast.training.memory import forecast
 from kontrast.training.optimiser import groups_of
-from kontrast.training.precision import choose
+from kontrast.training.precision import Mode, choose, prepare
 from kontrast.training.step import step
 
 
@@ -242,3 +242,11 @@ def test_an_experiment_builds_its_method_from_names_alone():
     assert find.build(
         "kernels", "cosine", {"temperature": experiment.method.settings["temperature"]}
     ).log_scale.exp() == pytest.approx(1 / 0.3)
+
+
+def test_a_compiled_method_computes_what_the_plain_one_does():
+    torch.manual_seed(0)
+    method, batch = Small(dropout=0.0), batch_of()
+    compiled = prepare(method, Mode(compiled=True))
+    torch.testing.assert_close(compiled(batch.views, batch.keys), method(batch.views, batch.keys), rtol=1e-5, atol=1e-6)
+    assert "compiled" in Mode(compiled=True).words

@@ -73,7 +73,10 @@ def choose(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple
     for name, allowed in trials:
         if allowed:
             mode = replace(best, **{name: True})
-            taken = _time(method, batch, mode, plan.passes)
+            try:
+                taken = _time(method, batch, mode, plan.passes)
+            except RuntimeError:  # no compiler on the machine, or a model that cannot be traced: then it does not pay
+                continue
             if taken * PAYS < seconds:
                 best, seconds = mode, taken
     return replace(best, gain=plain / seconds), seconds
