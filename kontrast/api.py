@@ -10,7 +10,7 @@ import torch
 from kontrast.core import find
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment, choice
-from kontrast.data.fields import infer
+from kontrast.data.fields import Field, infer
 from kontrast.data.open import open_frame
 from kontrast.recipes.choosing import choose, override
 from kontrast.runs.environment import environment
@@ -76,7 +76,7 @@ def train(
         folder.write_json("environment.json", environment(replay, str(used)))
         words = {"name": recipe or experiment.method.name, "why": why}
         with stoppable(folder):
-            return travel(frame, folder, words, listener, used, resume=False)
+            return travel(frame, found, folder, words, listener, used, resume=False)
     except (UserError, OSError, KeyboardInterrupt):
         folder.discard_unless_begun()
         raise
@@ -109,16 +109,16 @@ def resume(
         raise UserError(
             f"{path} was trained on data from memory; hand it over again: kontrast.resume({str(path)!r}, data=...)."
         )
-    known = folder.path / "data.json"
-    words = (
-        folder.read_json("data.json")["recipe"]
-        if known.is_file()
-        else {"name": experiment.method.name, "why": "as begun"}
-    )
     used = _device(device)
     frame = open_frame(source, cache=folder.cache)
+    if (folder.path / "data.json").is_file():
+        known = folder.read_json("data.json")
+        words, found = known["recipe"], {name: Field(**field) for name, field in known["fields"].items()}
+    else:  # it was stopped while its rows were read
+        words = {"name": experiment.method.name, "why": "as begun"}
+        found = infer(frame, experiment.source.fields, None)
     with stoppable(folder):
-        return travel(frame, folder, words, listener, used, resume=True)
+        return travel(frame, found, folder, words, listener, used, resume=True)
 
 
 def load(path: str | Path) -> Run:

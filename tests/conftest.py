@@ -1,10 +1,13 @@
 """Small real data, and the optional folder of published sets that may lie beside the project."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 FAST = {"plan.batch": 64, "plan.precision": "32", "plan.channels_last": "off", "plan.compile": "off"}
 
@@ -64,3 +67,27 @@ def series(tmp_path_factory):
         (folder / f"WAVES_{part}.ts").write_text("\n".join(ts) + "\n")
         (folder / f"WAVES_{part}.tsv").write_text("\n".join(tsv) + "\n")
     return folder
+
+
+def call(*words):
+    """The exit code of a command."""
+    from kontrast import cli
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["kontrast", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    return end.value.code
+
+
+class Largest(TorchDispatchMode):
+    """Notes the largest tensor that any operation makes."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for t in out if isinstance(out, tuple | list) else [out]:
+            if isinstance(t, torch.Tensor) and t.untyped_storage().nbytes():
+                self.numbers = max(self.numbers, t.untyped_storage().nbytes() // t.element_size())
+        return out

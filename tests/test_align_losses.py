@@ -7,10 +7,10 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from conftest import Largest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Rows
@@ -217,19 +217,6 @@ def test_log_probabilities_of_any_size_and_precision_give_no_nan():
         ):
             assert torch.isfinite(value)
             assert torch.isfinite(torch.autograd.grad(value, w)[0]).all()
-
-
-class Largest(TorchDispatchMode):
-    """Notes how many numbers the largest tensor that any operation makes has."""
-
-    numbers = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        for t in out if isinstance(out, tuple | list) else [out]:
-            if isinstance(t, torch.Tensor) and t.untyped_storage().nbytes():
-                self.numbers = max(self.numbers, t.untyped_storage().nbytes() // t.element_size())
-        return out
 
 
 @pytest.mark.parametrize("name", ["barlow", "vicreg", "align_uniform", "cosent"])

@@ -13,22 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import call
 from safetensors.numpy import load_file
-
-from kontrast import cli
 
 SHORT = ("--batch", "16", "--precision", "32", "--compile", "off")
 STEPS = 24
 OFTEN = ("--set", "plan.checkpoint=0")
-
-
-def call(*words):
-    """The exit code of a command."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["kontrast", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-    return end.value.code
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +106,7 @@ def test_a_stopped_run_says_how_to_go_on_and_ends_as_if_never_stopped(whole, wav
 def test_a_run_stopped_while_it_reads_can_be_resumed(whole, waves, tmp_path, capsys, monkeypatch, sent):
     run = tmp_path / "early"
     with monkeypatch.context() as patch:
-        patch.setattr("kontrast.runs.journey.infer", lambda *_: os.kill(os.getpid(), sent))
+        patch.setattr("kontrast.runs.journey.prepare", lambda *_, **__: os.kill(os.getpid(), sent))
         said = refused(
             capsys, "train", waves, "--steps", STEPS, *SHORT, *OFTEN, "--quiet", "--out", run, code=128 + sent
         )

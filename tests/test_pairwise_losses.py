@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
+from conftest import Largest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
@@ -218,19 +218,6 @@ def test_a_fixed_bias_is_no_parameter_and_a_learned_one_has_the_slope_of_finite_
     here, bias = value(-2.0)
     (slope,) = torch.autograd.grad(here, bias)
     assert slope.item() == pytest.approx((value(-2 + 1e-5)[0] - value(-2 - 1e-5)[0]).item() / 2e-5, rel=1e-7)
-
-
-class Largest(TorchDispatchMode):
-    """Notes the largest tensor that any operation makes."""
-
-    numbers = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        for t in out if isinstance(out, tuple | list) else [out]:
-            if isinstance(t, torch.Tensor) and t.untyped_storage().nbytes():
-                self.numbers = max(self.numbers, t.untyped_storage().nbytes() // t.element_size())
-        return out
 
 
 @pytest.mark.parametrize("case", CASES)

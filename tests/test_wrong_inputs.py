@@ -9,20 +9,12 @@ import sys
 import numpy as np
 import pytest
 import torch
+from conftest import call
 from PIL import Image
 
 from kontrast import cli
 
 SHORT = ("--steps", "3", "--batch", "16", "--precision", "32", "--channels-last", "off", "--quiet")
-
-
-def call(*words):
-    """The exit code of a command."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["kontrast", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-    return end.value.code
 
 
 def everything(folder):

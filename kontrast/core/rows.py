@@ -36,10 +36,6 @@ class Rows:
         """The same rows, cut from the graph."""
         return replace(self, z=self.z.detach())
 
-    def only(self, *names: str) -> "Rows":
-        """The same rows with fewer keys, so that rows of different origin can be stacked."""
-        return replace(self, keys={name: self.keys[name] for name in names})
-
     @staticmethod
     def stack(*parts: "Rows") -> "Rows":
         """All rows of all parts, one after the other; the keys are those of the first part."""

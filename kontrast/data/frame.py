@@ -28,9 +28,3 @@ class Frame:
     def cells(self, column: str, rows: Sequence[int] | np.ndarray) -> list[Any]:
         """Those cells as Python values or arrays; None where there is nothing."""
         return read_cells(self.columns[column], rows)
-
-    def take(self, rows: np.ndarray) -> "Frame":
-        """Those rows, in that order."""
-        index = pa.array(rows.astype(np.int64))
-        kept = {n: c[rows] if isinstance(c, np.ndarray) else c.take(index) for n, c in self.columns.items()}
-        return Frame(kept, self.name, self.folder)

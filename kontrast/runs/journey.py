@@ -3,7 +3,7 @@
 import csv
 import io
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment
 from kontrast.data.dataset import Dataset, Quarantined, TooManyUnreadable, prepare
-from kontrast.data.fields import infer
+from kontrast.data.fields import Field
 from kontrast.data.frame import Frame
 from kontrast.runs import words
 from kontrast.runs.folder import QUARANTINE, Folder
@@ -31,12 +31,22 @@ VIEWS_SHOWN = 6
 
 
 def travel(
-    frame: Frame, folder: Folder, recipe: dict[str, str], listener: Listener, device: torch.device, *, resume: bool
+    frame: Frame,
+    fields: Mapping[str, Field],
+    folder: Folder,
+    recipe: dict[str, str],
+    listener: Listener,
+    device: torch.device,
+    *,
+    resume: bool,
 ) -> Run:
-    """From opened rows to scores and report, by the folder's experiment. recipe: its name, and why it was chosen."""
+    """From opened rows to scores and report, by the folder's experiment.
+
+    fields: what each column was taken for, and why. recipe: its name, and why it was chosen.
+    """
     experiment = folder.experiment()
     modalities = modalities_of(experiment)
-    data = _read(frame, experiment, modalities, folder, recipe, listener)
+    data = _read(frame, fields, experiment, modalities, folder, recipe, listener)
     model = Model(experiment, modalities, method_of(experiment, modalities).to(device))
     listener.fact("recipe", f"{recipe['name']} · {recipe['why']}")
     listener.fact("encoder", describe(model.method))
@@ -64,6 +74,7 @@ def travel(
 
 def _read(
     frame: Frame,
+    fields: Mapping[str, Field],
     experiment: Experiment,
     modalities: dict[str, Any],
     folder: Folder,
@@ -71,7 +82,6 @@ def _read(
     listener: Listener,
 ) -> Dataset:
     """The rows, cached and split; data.json; and a refusal where a resumed run would see other rows than before."""
-    fields = infer(frame, experiment.source.fields, None)
     try:
         data = prepare(
             frame,
