@@ -11,6 +11,7 @@ from kontrast.core import find
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment, choice
 from kontrast.data.fields import Field, infer
+from kontrast.data.frame import Frame
 from kontrast.data.open import open_frame
 from kontrast.recipes.choosing import choose, override
 from kontrast.runs.environment import environment
@@ -19,6 +20,7 @@ from kontrast.runs.journey import travel
 from kontrast.runs.listener import Listener, Silence
 from kontrast.runs.run import Run
 from kontrast.runs.train import stoppable
+from kontrast.training.fleet import Fleet, Strategy, launch
 
 
 def train(
@@ -35,6 +37,9 @@ def train(
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     device: str = "auto",
+    devices: int | None = None,
+    nodes: int = 1,
+    strategy: Strategy = "ddp",
     command: str | None = None,
     listener: Listener | None = None,
 ) -> Run:
@@ -43,43 +48,39 @@ def train(
     data: a path (folder of pictures, CSV, TSV, JSONL, Parquet, .npz, .npy, .ts), a pandas or Arrow table, numpy or
     torch arrays, a dict of columns, a `datasets.Dataset`; None: what the recipe brings. fields: column -> kind, where
     inference is wrong. encoders: tower -> name or {"name": ..., settings}. settings: dotted names of the experiment,
-    such as {"method.temperature": 0.1}. Raises UserError for all that the caller can mend.
+    such as {"method.temperature": 0.1}. devices, nodes, strategy: on how many devices of how many machines, and whether
+    each holds all of the encoders ("ddp") or a part ("fsdp"); this script then runs once a device, and only the first
+    comes back from here. Raises UserError for all that the caller can mend.
     """
-    listener = listener or Silence()
     asked: Experiment = find.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
     name = (Path(data).stem if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
     data = asked.source.data if data is None else data
     if isinstance(data, str) and data == "memory":
         raise UserError("nothing to train on: name a path, or hand over a table or arrays.")
     where = str(data) if isinstance(data, str | Path) else "memory"
-    named = {
-        tower: choice(given if isinstance(given, str) else dict(given), f"encoder {tower}")
-        for tower, given in (encoders or {}).items()
-    }
-    asked = replace(asked, source=replace(asked.source, data=where), encoders={**asked.encoders, **named})
-    if seed is not None:
-        asked = replace(asked, seed=seed)
+    asked = replace(asked, source=replace(asked.source, data=where), encoders={**asked.encoders, **_named(encoders)})
+    asked = asked if seed is None else replace(asked, seed=seed)
     if not steps is epochs is minutes is None:
         asked = replace(asked, plan=replace(asked.plan, steps=steps, epochs=epochs, minutes=minutes))
-    used = _device(device)
-    folder = Folder.fresh(None if out is None else Path(out), name)
-    try:
-        frame = open_frame(data, cache=folder.cache)
-        found = infer(frame, {**asked.source.fields, **(fields or {})}, label)
-        experiment, why = choose(found, asked, recipe)
-        experiment = override(experiment, settings or {})
-        folder.write("experiment.json", experiment.to_json())
-        replay = (
-            command
-            or f"kontrast.train({'<the same data>' if where == 'memory' else repr(where)}, seed={experiment.seed}, ...)"
-        )
-        folder.write_json("environment.json", environment(replay, str(used)))
-        words = {"name": recipe or experiment.method.name, "why": why}
-        with stoppable(folder):
-            return travel(frame, found, folder, words, listener, used, resume=False)
-    except (UserError, OSError, KeyboardInterrupt):
-        folder.discard_unless_begun()
-        raise
+    shown = "<the same data>" if where == "memory" else repr(where)
+    told = command or f"kontrast.train({shown}, seed={asked.seed}, ...)"
+    with launch(_device(device), devices, nodes, strategy) as fleet:
+        listener = listener if listener and fleet.first else Silence()
+        folder = _fresh(fleet, None if out is None else Path(out), name)
+        try:
+            with fleet.in_turn():
+                frame = open_frame(data, cache=folder.cache)
+                found = infer(frame, {**asked.source.fields, **(fields or {})}, label)
+                experiment, why = choose(found, asked, recipe)
+                experiment = override(experiment, settings or {})
+                folder.write("experiment.json", experiment.to_json())
+                folder.write_json("environment.json", environment(told, str(fleet.device), fleet.words))
+            words = {"name": recipe or experiment.method.name, "why": why}
+            with stoppable(folder):
+                return travel(frame, found, folder, words, listener, fleet, resume=False)
+        except (UserError, OSError, KeyboardInterrupt):
+            folder.discard_unless_begun()
+            raise
 
 
 def resume(
@@ -88,11 +89,15 @@ def resume(
     data: object = None,
     settings: Mapping[str, Any] | None = None,
     device: str = "auto",
+    devices: int | None = None,
+    nodes: int = 1,
+    strategy: Strategy = "ddp",
     listener: Listener | None = None,
 ) -> Run:
-    """Continue an interrupted run, bit for bit on the CPU. A changed recipe or changed rows are refused, with the
-    difference."""
-    listener = listener or Silence()
+    """Continue an interrupted run, bit for bit on one CPU; on another number of devices up to rounding.
+
+    A changed recipe or changed rows are refused, with the difference.
+    """
     folder = Folder.existing(Path(path))
     experiment = folder.experiment()
     changed = experiment.difference(override(experiment, settings or {}))
@@ -102,28 +107,50 @@ def resume(
             "start a new run."
         )
     if (folder.path / "scores.json").is_file():
-        listener.fact("resume", f"{path} is finished already; nothing to do")
+        (listener or Silence()).fact("resume", f"{path} is finished already; nothing to do")
         return Run(folder.path)
     source = experiment.source.data if data is None else data
     if isinstance(source, str) and source == "memory":
         raise UserError(
             f"{path} was trained on data from memory; hand it over again: kontrast.resume({str(path)!r}, data=...)."
         )
-    used = _device(device)
-    frame = open_frame(source, cache=folder.cache)
-    if (folder.path / "data.json").is_file():
-        known = folder.read_json("data.json")
-        words, found = known["recipe"], {name: Field(**field) for name, field in known["fields"].items()}
-    else:  # it was stopped while its rows were read
-        words = {"name": experiment.method.name, "why": "as begun"}
-        found = infer(frame, experiment.source.fields, None)
-    with stoppable(folder):
-        return travel(frame, found, folder, words, listener, used, resume=True)
+    with launch(_device(device), devices, nodes, strategy) as fleet:
+        listener = listener if listener and fleet.first else Silence()
+        folder = replace(folder, writes=fleet.first)
+        with fleet.in_turn():
+            frame = open_frame(source, cache=folder.cache)
+            words, found = _begun(folder, frame, experiment)
+        with stoppable(folder):
+            return travel(frame, found, folder, words, listener, fleet, resume=True)
 
 
 def load(path: str | Path) -> Run:
     """The run in that folder."""
     return Run.load(path)
+
+
+def _named(encoders: Mapping[str, str | Mapping[str, Any]] | None) -> dict[str, Choice]:
+    return {
+        tower: choice(given if isinstance(given, str) else dict(given), f"encoder {tower}")
+        for tower, given in (encoders or {}).items()
+    }
+
+
+def _begun(folder: Folder, frame: Frame, experiment: Experiment) -> tuple[dict[str, str], dict[str, Field]]:
+    """What the run said of its recipe and columns when it began; inferred anew if it was stopped before."""
+    if (folder.path / "data.json").is_file():
+        known = folder.read_json("data.json")
+        return known["recipe"], {name: Field(**field) for name, field in known["fields"].items()}
+    return {"name": experiment.method.name, "why": "as begun"}, infer(frame, experiment.source.fields, None)
+
+
+def _fresh(fleet: Fleet, out: Path | None, name: str) -> Folder:
+    """The first process's new folder, in which the others only read."""
+    made = ""
+    with fleet.in_turn():
+        if fleet.first:
+            made = str(Folder.fresh(out, name).path)
+    return Folder(Path(fleet.told(made)), writes=fleet.first)
 
 
 def _device(name: str) -> torch.device:

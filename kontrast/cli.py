@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer._click import exceptions as click  # typer's own copy of click; it has no public name for a usage error
@@ -70,6 +70,13 @@ def train(
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting: method.temperature=0.1")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder [runs/NAME-1].")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Devices of this machine; what torchrun or SLURM started if not named.")
+    ] = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines; each runs this command.")] = 1,
+    strategy: Annotated[
+        Literal["ddp", "fsdp"], typer.Option(help="ddp, or fsdp to split the encoders over the devices.")
+    ] = "ddp",
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -94,7 +101,16 @@ def train(
             f"plan.{n}": v for n, v in (("steps", steps), ("epochs", epochs), ("minutes", minutes)) if v is not None
         }
         settings |= {"seed": seed} if seed is not None else {}
-        api.resume(resume, data=data, settings=settings, device=device, listener=listener)
+        api.resume(
+            resume,
+            data=data,
+            settings=settings,
+            device=device,
+            devices=devices,
+            nodes=nodes,
+            strategy=strategy,
+            listener=listener,
+        )
         return
     if data is None and recipe is None:
         raise UserError("nothing to train on. Name a folder or a file: kontrast train pictures/")
@@ -111,6 +127,9 @@ def train(
         settings=settings,
         out=out,
         device=device,
+        devices=devices,
+        nodes=nodes,
+        strategy=strategy,
         command=_command(),
         listener=listener,
     )
@@ -265,11 +284,19 @@ def main() -> None:
         if debug or ending is None:
             raise
         words, code = ending
-        typer.echo(f"kontrast: {words}", err=True)
+        place = _place()
+        if not (place and isinstance(error, Interrupted)):  # the first process says that for all
+            typer.echo(f"kontrast{f' (process {place})' if place else ''}: {words}", err=True)
     else:
         if code == 130:  # Ctrl-C where nothing had begun that could go on
             typer.echo("kontrast: stopped.", err=True)
     sys.exit(code or 0)
+
+
+def _place() -> str:
+    """Which process of a fleet this is; empty for the first, and where there is but one."""
+    places = (os.environ.get(name, "0") for name in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))
+    return next((place for place in places if place != "0"), "")
 
 
 def _ending(error: Exception) -> tuple[str, int] | None:

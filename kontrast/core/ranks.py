@@ -1,7 +1,18 @@
 """Ranks: the only file that knows torch.distributed. With one process, nothing happens."""
 
+import datetime
 import itertools
-from collections.abc import Mapping
+import multiprocessing
+import os
+import pickle
+import socket
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
@@ -14,13 +25,27 @@ from kontrast.core.rows import Mean, Rows
 class Ranks:
     """What a step may ask of the other ranks; W processes compute exactly what one would, uneven batches included."""
 
-    def __init__(self) -> None:
-        self.world = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    def __init__(self, *, alone: bool = False) -> None:
+        """alone: as if there were no others, for what a process tries by itself."""
+        self.world = dist.get_world_size() if dist.is_available() and dist.is_initialized() and not alone else 1
         self.rank = dist.get_rank() if self.world > 1 else 0
+
+    def leave(self) -> None:
+        """No more is exchanged with the others from here on."""
+        if self.world > 1:
+            dist.barrier()
+            dist.destroy_process_group()
 
     def gather(self, rows: Mapping[str, Rows]) -> dict[str, Rows]:
         """Everyone's rows with their keys, gradient included: each rank's part of the loss sends its share back to the
-        rank that owns the row."""
+        rank that owns the row.
+
+        What a rank then holds, of M rows on all ranks: the gathered embeddings (while they arrive, twice), later their
+        gradient, and one tile of logits at a time, never all. `contrast` cuts by anchors, so an anchor's whole row of
+        candidates is at hand, which every loss that ranks, mines or sorts them needs; a ring, which passes candidates
+        on and holds a part of them, can serve running sums alone. M = 32,768 rows of width 512 are 64 MB, a tile is 8
+        MB, all logits would be 4 GB.
+        """
         if self.world == 1:
             return dict(rows)
         whole = iter(_Everyone.apply(*(t for r in rows.values() for t in (r.z, *r.keys.values()))))
@@ -101,3 +126,91 @@ class _Everyone(torch.autograd.Function):
         parts = flat.split([grads[k].numel() for k in wanted])
         found = {k: part.view_as(grads[k])[ctx.mine[k]] for k, part in zip(wanted, parts, strict=True)}
         return tuple(found.get(k) for k in range(len(grads)))
+
+
+class RankFailed(RuntimeError):
+    """A process of `on_ranks` raised, died or did not answer; the message says which, and shows its traceback."""
+
+
+def on_ranks(function: Callable[..., Any], world: int, *arguments: Any, timeout: float = 300.0) -> list[Any]:
+    """What `function(Ranks(), *arguments)` returns on each of `world` processes of this machine, in the order of ranks.
+
+    For proofs that W processes compute what one does, on a CPU: gloo over the loopback, one thread a process. The
+    processes are new (spawned) and share this one's working folder and import path; the function is found by its name
+    in a module, arguments and answers are pickled through pipes. `timeout` is in seconds, for all of it. A script that
+    calls this does so under `if __name__ == "__main__":`, for every process imports it again.
+    """
+    context = multiprocessing.get_context("spawn")
+    task = pickle.dumps((function, arguments))
+    place = os.getcwd()
+    path = [place if entry == "" else entry for entry in sys.path]
+    started: list[tuple[BaseProcess, Connection]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        meet = os.path.join(folder, "meet")
+        try:
+            for rank in range(world):
+                ours, theirs = context.Pipe(duplex=False)
+                process = context.Process(
+                    target=_one_rank, args=(theirs, rank, world, meet, timeout, place, path, task), daemon=True
+                )
+                process.start()
+                theirs.close()  # so that the end of the process is the end of the pipe
+                started.append((process, ours))
+            return _answers(started, timeout)
+        finally:
+            for process, ours in started:
+                process.kill()
+                process.join()
+                ours.close()
+
+
+def _one_rank(
+    answer: Connection, rank: int, world: int, meet: str, timeout: float, place: str, path: list[str], task: bytes
+) -> None:
+    """The life of one process of `on_ranks`."""
+    os.chdir(place)
+    sys.path[:] = path
+    torch.set_num_threads(1)
+    loopback = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
+    if loopback:  # a host's own name may resolve to an address that nothing answers
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0])
+    try:
+        limit = datetime.timedelta(seconds=timeout)
+        dist.init_process_group("gloo", f"file://{meet}", rank=rank, world_size=world, timeout=limit)
+        function, arguments = pickle.loads(task)
+        message = pickle.dumps((None, function(Ranks(), *arguments)))
+    except Exception as error:  # told to whoever asked, with the time: the first failure is the cause of the others
+        words = f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
+        message = pickle.dumps((time.monotonic(), words))
+    answer.send_bytes(message)
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def _answers(started: list[tuple[BaseProcess, Connection]], timeout: float) -> list[Any]:
+    """Everyone's answer, or the first failure as an error."""
+    end, world = time.monotonic() + timeout, len(started)
+    waiting = {ours: rank for rank, (_, ours) in enumerate(started)}
+    found: dict[int, Any] = {}
+    while waiting:
+        ready = wait(list(waiting), max(0.0, end - time.monotonic()))
+        if not ready:
+            late = ", ".join(map(str, sorted(waiting.values())))
+            raise RankFailed(f"rank {late} of {world} gave no answer within {timeout:g} seconds.")
+        failures: list[tuple[float, str]] = []
+        for pipe in ready:
+            process, ours = started[rank := waiting.pop(pipe)]  # pyright: ignore[reportArgumentType]
+            try:
+                failed_at, answer = pickle.loads(ours.recv_bytes())
+            except EOFError:
+                process.join()
+                words = f"died with exit code {process.exitcode} before it answered; its last words are above."
+                failures.append((-1.0, f"rank {rank} of {world} {words}"))
+                continue
+            if failed_at is None:
+                found[rank] = answer
+            else:
+                failures.append((failed_at, f"rank {rank} of {world} failed: {answer}"))
+        if failures:
+            raise RankFailed(min(failures)[1])
+    return [found[rank] for rank in range(world)]

@@ -73,7 +73,8 @@ class Clip(Method):
         for field, x in views.items():
             here = keys[f"has {field}"]
             rows = here.nonzero()[:, 0]
-            z = self.embed(field, x if len(rows) == len(here) else x[rows]) if len(rows) else None
+            there = len(rows) > 0 or self.together
+            z = self.embed(field, x if len(rows) == len(here) else x[rows]) if there else None
             if z is None or len(rows) < len(here):
                 blank = torch.zeros(len(here), self.width, device=here.device)
                 z = blank if z is None else blank.index_put((rows,), z.to(blank.dtype))

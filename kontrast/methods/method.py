@@ -34,6 +34,9 @@ class Method(nn.Module, ABC):
     """How much its views are distorted by default: "strong" where distortion alone makes the pair, "light" where the
     data does."""
 
+    together: bool = False
+    """Whether other ranks call the same encoders in step with this one, so that no call may be left out."""
+
     @abstractmethod
     def draws(self) -> dict[str, str]:
         """The views a step needs: view name -> field. A field may be drawn more than once."""

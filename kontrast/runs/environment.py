@@ -20,7 +20,7 @@ NOTED = (
 )
 
 
-def environment(command: str, device: str) -> dict[str, Any]:
+def environment(command: str, device: str, processes: str) -> dict[str, Any]:
     """As a plain dict for environment.json."""
     from kontrast import __version__
 
@@ -36,6 +36,7 @@ def environment(command: str, device: str) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "device": device,
+        "processes": processes or "1",
         "versions": versions,
         "executable": os.path.basename(sys.executable),
     }

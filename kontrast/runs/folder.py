@@ -31,10 +31,11 @@ class Folder:
     report.html.
 
     Files are written under another name, flushed to disk and renamed: whoever opens the folder, even after a crash,
-    finds whole files only.
+    finds whole files only. writes: False where another process of the same run does the writing; reading is the same.
     """
 
     path: Path
+    writes: bool = True
 
     @staticmethod
     def fresh(where: Path | None, name: str) -> "Folder":
@@ -67,7 +68,7 @@ class Folder:
 
     def discard_unless_begun(self) -> None:
         """Leave nothing behind of a run that never came to its first step, but for what says why (quarantine.csv)."""
-        if (self.path / "moments.jsonl").exists():
+        if not self.writes or (self.path / "moments.jsonl").exists():
             return  # begun: the cache too stays, for whoever resumes
         for entry in self.path.iterdir():
             if entry.is_dir():
@@ -85,8 +86,22 @@ class Folder:
     def write(self, name: str, content: str | bytes) -> Path:
         """A whole file, or none."""
         target = self.path / name
-        with whole(target) as aside:
-            aside.write_bytes(content.encode() if isinstance(content, str) else content)
+        if self.writes:
+            with whole(target) as aside:
+                aside.write_bytes(content.encode() if isinstance(content, str) else content)
+        return target
+
+    def append(self, name: str, line: str) -> None:
+        """One line more; a reader forgives a last one that a crash cut off."""
+        if self.writes:
+            with (self.path / name).open("a", encoding="utf8") as out:
+                out.write(line)
+
+    def save_tensors(self, name: str, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> Path:
+        """A whole safetensors file, or none."""
+        target = self.path / name
+        if self.writes:
+            save_tensors(tensors, target, metadata)
         return target
 
     def write_json(self, name: str, value: Any) -> Path:
@@ -118,8 +133,10 @@ class Folder:
     def save_checkpoint(self, tensors: dict[str, torch.Tensor], numbers: dict[str, Any]) -> Path:
         """A checkpoint with the hash of its tensors; older ones beyond two are removed."""
         folder = self.path / "checkpoints"
-        folder.mkdir(exist_ok=True)
         target = folder / f"{numbers['step']:09d}.safetensors"
+        if not self.writes:
+            return target
+        folder.mkdir(exist_ok=True)
         save_tensors(tensors, target, {"numbers": json.dumps(numbers)})
         self.write(f"checkpoints/{target.stem}.sha256", hashlib.sha256(target.read_bytes()).hexdigest() + "\n")
         for old in sorted(folder.glob("*.safetensors"))[:-KEPT]:

@@ -24,6 +24,7 @@ from kontrast.runs.model import Model, describe, method_of, modalities_of, raw_b
 from kontrast.runs.run import BANKS, Run, judges
 from kontrast.runs.train import train
 from kontrast.scoring.judge import judge
+from kontrast.training.fleet import Fleet
 
 # Rows judged at most: more would narrow the intervals beyond need and take longer than the training.
 TRAIN_JUDGED, TEST_JUDGED = 10_000, 5_000
@@ -36,25 +37,26 @@ def travel(
     folder: Folder,
     recipe: dict[str, str],
     listener: Listener,
-    device: torch.device,
+    fleet: Fleet,
     *,
     resume: bool,
 ) -> Run:
-    """From opened rows to scores and report, by the folder's experiment.
+    """From opened rows to scores and report, by the folder's experiment. Of a fleet, the first process comes back.
 
     fields: what each column was taken for, and why. recipe: its name, and why it was chosen.
     """
     experiment = folder.experiment()
     modalities = modalities_of(experiment)
-    data = _read(frame, fields, experiment, modalities, folder, recipe, listener)
-    model = Model(experiment, modalities, method_of(experiment, modalities).to(device))
+    with fleet.in_turn():
+        data = _read(frame, fields, experiment, modalities, folder, recipe, listener)
+        model = Model(experiment, modalities, method_of(experiment, modalities).to(fleet.device))
     listener.fact("recipe", f"{recipe['name']} · {recipe['why']}")
     listener.fact("encoder", describe(model.method))
     rows = _judged(data, experiment.seed)
-    if not resume or not (folder.path / "banks" / "untrained-test.parquet").is_file():
+    if fleet.first and not (resume and (folder.path / "banks" / "untrained-test.parquet").is_file()):
         _bank(folder, "raw", lambda part: raw_bank(modalities, data, part), rows)
         _bank(folder, "untrained", lambda part: model.embed(data, part), rows)
-    ended = train(model, data, folder, listener, resume=resume, device=device)
+    model, ended = train(model, data, folder, listener, fleet, resume=resume)
     _bank(folder, "trained", lambda part: model.embed(data, part, progress=listener.progress), rows)
     run = Run(folder.path)
     banks = {which: (run.bank(f"{which}-train"), run.bank(f"{which}-test")) for which in BANKS}

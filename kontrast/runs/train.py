@@ -1,5 +1,6 @@
 """A training run in its folder: prepared, begun or resumed, recorded step by step, ended or interrupted."""
 
+import copy
 import json
 import math
 import signal
@@ -13,25 +14,28 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from kontrast.core import find
 from kontrast.core.errors import Interrupted, UserError
-from kontrast.core.experiment import Experiment
+from kontrast.core.experiment import Experiment, Plan
 from kontrast.data.batches import Batch, Order, Reader, draw
 from kontrast.data.dataset import Dataset
-from kontrast.runs.folder import Checkpoint, Folder, save_tensors
+from kontrast.layers.rank_norm import RankNorm
+from kontrast.methods.method import Method
+from kontrast.runs.folder import Checkpoint, Folder
 from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model
 from kontrast.runs.words import compared
+from kontrast.training.fleet import Fleet
 from kontrast.training.health import Health, Verdict, likely_causes, verdict
 from kontrast.training.loop import Course, Moment, NotFinite, pretrain
 from kontrast.training.memory import forecast
 from kontrast.training.optimiser import Optimiser, groups_of
-from kontrast.training.precision import choose, forced, pinned
+from kontrast.training.precision import Mode, choose, forced, pinned
 
 # A run whose length nobody named: a few minutes for small encoders on two cores; fewer steps where the rows are few,
-# for a
-# thousand looks at each of fifty series were measured to do harm.
+# for a thousand looks at each of fifty series were measured to do harm.
 STEPS, LOOKS = 1000, 200
 # A collapse must be seen at so many examinations in a row: one odd batch is none.
 PATIENCE = 3
@@ -48,19 +52,20 @@ class Ended:
 
 
 def train(
-    model: Model, data: Dataset, folder: Folder, listener: Listener, *, resume: bool, device: torch.device
-) -> Ended:
-    """Train `model` on the training rows, in place, leaving moments, checkpoints and encoder in the folder.
+    model: Model, data: Dataset, folder: Folder, listener: Listener, fleet: Fleet, *, resume: bool
+) -> tuple[Model, Ended]:
+    """Train `model` on the training rows, leaving moments, checkpoints and encoder in the folder; the trained model.
 
-    Raises Interrupted on Ctrl-C and SIGTERM, after a checkpoint; UserError where the numbers are no longer numbers.
+    All processes of the fleet train; the first one alone comes back, the others end here. Raises Interrupted on Ctrl-C
+    and SIGTERM, after a checkpoint; UserError where the numbers are no longer numbers.
     """
     rows = training_rows(model, data)
     plan = model.experiment.plan
     order = Order(rows, min(plan.batch, len(rows)), model.experiment.seed)
     reader = Reader(data, {name: model.modalities[name] for name in model.fields})
-    first = _first(model, reader, order, device)
+    first = _first(model, reader, order, fleet)
     saved = folder.newest_checkpoint() if resume else None
-    course = _course(model, first, order, device, listener, saved)
+    course = _course(model, first, order, fleet, listener, saved)
     if saved is None:  # a resumed run computes as the first one did, whatever is faster now
         settled = replace(model.experiment, plan=forced(course.plan, course.mode))
         folder.write("experiment.json", settled.to_json())
@@ -73,19 +78,24 @@ def train(
                     listener.fact("contrast", f"{compared(moment)} · {needed}")
                     needed = ""
                 log.hear(moment)
-                if log.collapsed >= PATIENCE and not plan.keep_going:
-                    break
-                if stop.number and course.step < course.total:
+                # Clocks, signals and rows differ from process to process; what follows from them must not.
+                due, collapsed, stopped = fleet.any(log.due, log.collapsed >= PATIENCE, stop.number > 0)
+                if due:
                     log.checkpoint()
-                    raise Interrupted(f"stopped at step {course.step:,}; {folder.go_on}", stop.number)
+                if collapsed and not plan.keep_going:
+                    break
+                if stopped and course.step < course.total:
+                    log.checkpoint()
+                    raise Interrupted(f"stopped at step {course.step:,}; {folder.go_on}", stop.number or signal.SIGTERM)
         except NotFinite as broken:
             raise _saved(broken, folder, course) from broken
     log.checkpoint()
-    model.method.eval()
+    model = replace(model, method=course.trained().eval())
+    fleet.part()
     found = _verdict(model, course, log, first)
     listener.fact("health", _shout(found))
     model.save(folder)
-    return Ended(found, course.step, course.seconds, log.twins)
+    return model, Ended(found, course.step, course.seconds, log.twins)
 
 
 def training_rows(model: Model, data: Dataset) -> np.ndarray:
@@ -101,32 +111,54 @@ def training_rows(model: Model, data: Dataset) -> np.ndarray:
     return rows
 
 
-def _first(model: Model, reader: Reader, order: Order, device: torch.device) -> Batch:
-    batch = reader.read(order.at(0)).to(device)
+def _first(model: Model, reader: Reader, order: Order, fleet: Fleet) -> Batch:
+    batch = reader.read(order.at(0, fleet.ranks.rank, fleet.ranks.world)).to(fleet.device)
     return draw(batch, model.method.draws(), model.modalities, seed=model.experiment.seed, epoch=0)
 
 
 def _course(
-    model: Model, first: Batch, order: Order, device: torch.device, listener: Listener, saved: Checkpoint | None
+    model: Model, first: Batch, order: Order, fleet: Fleet, listener: Listener, saved: Checkpoint | None
 ) -> Course:
     """Everything that moves: begun, or as a checkpoint holds it."""
-    experiment, method = model.experiment, model.method.to(device)
+    experiment, method = model.experiment, model.method.to(fleet.device)
     plan = experiment.plan
-    optimiser: Optimiser = find.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
-    decay = optimiser.weight_decay if plan.weight_decay is None else plan.weight_decay
-    rate = optimiser.learning_rate if plan.learning_rate is None else plan.learning_rate
-    made = optimiser.build(groups_of(method, rate, decay), rate)
     wanted = _steps(experiment, order)
     mode, seconds = pinned(plan), 0.0
     if saved is None:
-        mode, seconds = choose(method, first, plan, wanted)
+        mode, seconds = choose(method, first, plan, wanted)  # each process by itself; the first one's word counts
+        mode = Mode(**json.loads(fleet.told(json.dumps(asdict(mode)))))
     total = wanted or max(1, int((plan.minutes or 1) * 60 / max(seconds, 1e-6)))
-    course = Course(method, made, plan, mode, total, experiment.seed, device)
+    spare = copy.deepcopy(method).cpu() if fleet.splits else None
+    encode, no_sync = fleet.setup(method, mode)
+    optimiser, rate, decay = _optimiser(plan)
+    made = optimiser.build(groups_of(method, rate, decay), rate)
+    total = int(fleet.told(str(total)))
+    course = Course(method, encode, no_sync, made, plan, mode, total, experiment.seed, fleet, spare)
     if saved:
         course.restore(*saved)
         listener.fact("resume", f"at step {course.step:,} of {course.total:,}")
-    listener.fact("computing", f"{mode.words} · {device}")
+    listener.fact("computing", " · ".join(w for w in (mode.words, str(fleet.device), fleet.words) if w))
+    if inexact := _inexact(method, plan):
+        listener.fact("note", inexact)
     return course
+
+
+def _optimiser(plan: Plan) -> tuple[Optimiser, float, float]:
+    """The optimiser with its learning rate and weight decay: the plan's, else its own."""
+    made: Optimiser = find.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
+    rate = made.learning_rate if plan.learning_rate is None else plan.learning_rate
+    return made, rate, made.weight_decay if plan.weight_decay is None else plan.weight_decay
+
+
+def _inexact(method: Method, plan: Plan) -> str:
+    """What is not as in one pass, where the encoder runs in several."""
+    norms = sum(isinstance(m, _BatchNorm | RankNorm) for m in method.modules())
+    if plan.passes is None or plan.passes >= plan.batch or not norms:
+        return ""
+    return (
+        f"passes of {plan.passes} rows: {norms} batch norms see a pass, not the batch of {plan.batch}, so the gradient "
+        "is that of smaller batches there; all else is exact. Encoders with layer or group norm have no such limit."
+    )
 
 
 def _steps(experiment: Experiment, order: Order) -> int | None:
@@ -143,7 +175,6 @@ class _Log:
 
     def __init__(self, folder: Folder, course: Course, listener: Listener) -> None:
         self.folder, self.course, self.listener = folder, course, listener
-        self.file = folder.path / "moments.jsonl"
         kept = [m for m in folder.moments() if m["step"] <= course.step]  # what came after the checkpoint is done again
         folder.write("moments.jsonl", "".join(json.dumps(m) + "\n" for m in kept))
         self.first_loss = kept[0]["loss"] if kept else math.nan
@@ -164,10 +195,12 @@ class _Log:
             # the first steps of a random network are no collapse
             late = moment.step >= 20
             self.collapsed = self.collapsed + 1 if moment.health.collapsed and late else 0
-        with self.file.open("a", encoding="utf8") as out:
-            out.write(json.dumps(asdict(moment)) + "\n")
-        if time.monotonic() - self.saved > self.course.plan.checkpoint:
-            self.checkpoint()
+        self.folder.append("moments.jsonl", json.dumps(asdict(moment)) + "\n")
+
+    @property
+    def due(self) -> bool:
+        """Whether a checkpoint is."""
+        return time.monotonic() - self.saved > self.course.plan.checkpoint
 
     def checkpoint(self) -> None:
         self.folder.save_checkpoint(*self.course.state())
@@ -179,12 +212,12 @@ def _verdict(model: Model, course: Course, log: _Log, first: Batch) -> Verdict:
     assert moment is not None
     assert moment.health is not None
     plan = model.experiment.plan
-    optimiser: Optimiser = find.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
+    optimiser, rate, decay = _optimiser(plan)
     pairs = len(model.fields) * len(first) * (len(first) - 1) / 2  # of rows, in every field
     causes = likely_causes(
-        learning_rate=optimiser.learning_rate if plan.learning_rate is None else plan.learning_rate,
+        learning_rate=rate,
         usual_rate=optimiser.learning_rate,
-        weight_decay=optimiser.weight_decay if plan.weight_decay is None else plan.weight_decay,
+        weight_decay=decay,
         temperature=float(model.experiment.method.settings.get("temperature", 0.1)),
         batch=len(first),
         twins=moment.twins / pairs,
@@ -212,7 +245,7 @@ def _saved(broken: NotFinite, folder: Folder, course: Course) -> UserError:
     tensors = {f"view {k}": v for k, v in broken.batch.views.items()} | {
         f"key {k}": v for k, v in broken.batch.keys.items()
     }
-    save_tensors(tensors, folder.path / name)
+    folder.save_tensors(name, tensors)
     return UserError(
         f"{broken}; training stopped. The batch is in {folder.path / name}. Most often the learning rate is too high "
         f"(now {course.optimiser.param_groups[0]['lr']:g}) or a field holds numbers of wild size; lower the one with "

@@ -2,19 +2,21 @@
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from kontrast.core.experiment import Plan
-from kontrast.core.ranks import Ranks
+from kontrast.core.shards import norm, sharded, split_as, whole
 from kontrast.data.batches import Batch, Order, Reader, ahead, draw
 from kontrast.methods.method import Method
+from kontrast.training.fleet import Fleet
 from kontrast.training.health import Health, examine
-from kontrast.training.precision import Mode, fabric_for, prepare
+from kontrast.training.precision import Mode
 from kontrast.training.step import Outcome, step
 
 
@@ -53,35 +55,54 @@ class NotFinite(ArithmeticError):
 
 @dataclass
 class Course:
-    """All that moves in training, so that a checkpoint of it continues bit for bit."""
+    """All that moves in training, so that a checkpoint of it continues bit for bit.
+
+    encode: the method as the fleet wrapped it; no_sync: a context in which gradients stay on their rank. spare: where
+    parameters are split over ranks, a copy of the method that can hold them whole.
+    """
 
     method: Method
+    encode: nn.Module
+    no_sync: Callable[[], AbstractContextManager[object]]
     optimiser: torch.optim.Optimizer
     plan: Plan
     mode: Mode
     total: int
     seed: int
-    device: torch.device
+    fleet: Fleet
+    spare: Method | None = None
     step: int = 0
     seconds: float = 0.0
-    ranks: Ranks = field(default_factory=Ranks)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors (for safetensors) and plain numbers (for JSON)."""
-        tensors = {f"method.{k}": v for k, v in self.method.state_dict().items()}
-        for index, slots in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{k}": torch.as_tensor(v) for k, v in slots.items()}
+        """Tensors (for safetensors) and plain numbers (for JSON). All ranks must ask: what is split is gathered."""
+        tensors = {f"method.{k}": whole(v) for k, v in self.method.state_dict().items()}
+        for name, p in self.method.named_parameters():
+            slots = self.optimiser.state.get(p, {})
+            tensors |= {f"optimiser.{name}.{k}": whole(torch.as_tensor(v)) for k, v in slots.items()}
         return tensors, {"step": self.step, "total": self.total, "seconds": self.seconds}
+
+    def trained(self) -> Method:
+        """The method with all of its parameters. All ranks must ask."""
+        if self.spare is None:
+            return self.method
+        self.spare.load_state_dict({k: whole(v) for k, v in self.method.state_dict().items()})
+        return self.spare.to(self.fleet.device)
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """Back from `state`."""
         own = {k.removeprefix("method."): v for k, v in tensors.items() if k.startswith("method.")}
-        self.method.load_state_dict(own)
+        now = self.method.state_dict()
+        self.method.load_state_dict({k: split_as(v, now[k]) if k in now else v for k, v in own.items()})
+        learned = dict(self.method.named_parameters())
+        order = [id(p) for group in self.optimiser.param_groups for p in group["params"]]
         slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimiser."):
-                _, index, key = name.split(".", 2)
-                slots.setdefault(int(index), {})[key] = value
+        for path, value in tensors.items():
+            if path.startswith("optimiser."):
+                name, slot = path.removeprefix("optimiser.").rsplit(".", 1)
+                p = learned[name]
+                part = split_as(value, p) if value.shape == p.shape else value
+                slots.setdefault(order.index(id(p)), {})[slot] = part
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
         self.step, self.total, self.seconds = numbers["step"], numbers["total"], numbers["seconds"]
 
@@ -92,9 +113,7 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
     With `plan.minutes` the total follows the measured speed: it is set anew at each twentieth of the run. Raises
     NotFinite.
     """
-    method, ranks, plan = course.method, course.ranks, course.plan
-    fabric = fabric_for(course.device, course.mode)
-    encode = fabric.setup_module(prepare(method, course.mode), move_to_device=False)
+    method, plan, fleet, ranks = course.method, course.plan, course.fleet, course.fleet.ranks
     usual = [group["lr"] for group in course.optimiser.param_groups]
     batches = ahead(reader, order, course.step, ranks.rank, ranks.world)
     clock, started, earlier = _Clock(), time.perf_counter(), course.seconds
@@ -102,7 +121,7 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
     try:
         while course.step < course.total:
             waited = time.perf_counter()
-            batch = next(batches).to(course.device)
+            batch = next(batches).to(fleet.device)
             waited = time.perf_counter() - waited
             epoch = order.epoch(course.step)
             batch = draw(batch, method.draws(), reader.modalities, seed=course.seed, epoch=epoch)
@@ -112,13 +131,15 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
             course.optimiser.zero_grad(set_to_none=True)
             outcome = step(
                 method,
-                encode,
+                course.encode,
                 batch,
                 ranks,
-                seed=course.seed + 1_000_003 * course.step,
+                seed=course.seed + 1_000_003 * course.step + 7919 * ranks.rank,
                 passes=plan.passes,
-                backward=fabric.backward,
+                backward=fleet.backward,
+                no_sync=course.no_sync,
             )
+            fleet.average(method)
             gradient = _clip(method, plan.clip)
             if not (math.isfinite(outcome.loss) and math.isfinite(gradient)):
                 raise NotFinite(course.step, outcome.loss, gradient, batch)
@@ -129,7 +150,9 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
             clock.tick(len(batch) * ranks.world, waited)
             if plan.minutes and course.step % max(1, course.total // 20) == 0:
                 left = max(0.0, plan.minutes * 60 - course.seconds)
-                course.total = course.step + int(left / clock.seconds_a_step)
+                course.total = course.step + int(
+                    ranks.max(torch.tensor([left / clock.seconds_a_step], device=fleet.device))
+                )
             due = course.step % every == 0 or course.step >= course.total or course.step <= 1
             yield _moment(course, outcome, batch, clock, epoch, gradient, usual[0] * factor, due)
     finally:
@@ -184,7 +207,13 @@ def _clip(method: Method, largest: float) -> float:
     learned = [p for p in method.parameters() if p.grad is not None]
     if not learned:
         return 0.0
-    return float(nn.utils.clip_grad_norm_(learned, largest or math.inf))
+    if not any(map(sharded, learned)):
+        return float(nn.utils.clip_grad_norm_(learned, largest or math.inf))
+    gradients = [p.grad for p in learned if p.grad is not None]
+    length = float(norm(gradients))
+    for g in gradients:
+        g.mul_(min(1.0, (largest or math.inf) / (length + 1e-6)))
+    return length
 
 
 def _moment(

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import nn
 
+from kontrast.core.shards import sharded
 from kontrast.encoders.encoder import Encoder
 
 
@@ -20,16 +21,17 @@ class Optimiser(ABC):
 
 
 def groups_of(method: nn.Module, learning_rate: float, weight_decay: float) -> list[dict[str, object]]:
-    """Parameters by whether they decay and by the pace of the encoder they belong to.
+    """Parameters by whether they decay, by the pace of the encoder they belong to, and by whether they are split over
+    ranks, for an optimiser computes a group at once.
 
     What has one axis or none (norms, biases, temperatures) does not decay.
     """
     pace_of = {id(p): e.pace for e in method.modules() if isinstance(e, Encoder) for p in e.parameters()}
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, bool, bool], list[nn.Parameter]] = {}
     for p in method.parameters():
         if p.requires_grad:
-            groups.setdefault((pace_of.get(id(p), 1.0), p.ndim > 1), []).append(p)
+            groups.setdefault((pace_of.get(id(p), 1.0), p.ndim > 1, sharded(p)), []).append(p)
     return [
         {"params": some, "lr": learning_rate * pace, "weight_decay": weight_decay if decays else 0.0}
-        for (pace, decays), some in groups.items()
+        for (pace, decays, _), some in groups.items()
     ]

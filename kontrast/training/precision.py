@@ -1,24 +1,20 @@
 """What makes a step faster without making it worse: bf16, channels-last, compile. Tried on the first batch, kept where
 it pays."""
 
-import contextlib
 import copy
-import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from kontrast.core.experiment import Plan
 from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Keys
 from kontrast.data.batches import Batch
 from kontrast.methods.method import Method
 from kontrast.training.step import step
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
 
 # A gain below this is within the noise of three steps and not worth a different number format.
 PAYS = 1.1
@@ -83,7 +79,7 @@ def choose(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple
 
 
 def prepare(method: nn.Module, mode: Mode) -> nn.Module:
-    """The module to call: in the mode's memory format, compiled where it says so. Autocast is the caller's."""
+    """The module to call: in the mode's memory format, compiled where it says so."""
     if mode.channels_last:
         for child in method.modules():
             if isinstance(child, nn.Conv2d | nn.BatchNorm2d):
@@ -91,33 +87,27 @@ def prepare(method: nn.Module, mode: Mode) -> nn.Module:
     return torch.compile(method) if mode.compiled else method  # pyright: ignore[reportReturnType]
 
 
-def fabric_for(device: torch.device, mode: Mode) -> "Fabric":
-    """The Fabric that encoders run in: it knows the device, casts to the mode's precision and back to float32."""
-    from lightning_fabric import Fabric
+class Casting(nn.Module):
+    """The method's forward pass in a mode; embeddings come out in float32."""
 
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # the first screen says it, in its own words
-    devices = [device.index] if device.index is not None else 1
-    return Fabric(accelerator=device.type, devices=devices, precision="bf16-mixed" if mode.bf16 else "32-true")
+    def __init__(self, method: Method, mode: Mode) -> None:
+        super().__init__()
+        self.method, self.mode = method, mode
+        self.called = prepare(method, mode)
 
-
-def autocast(device: torch.device, mode: Mode) -> contextlib.AbstractContextManager[object]:
-    """bf16 where the mode says so; losses compute in float32 all the same."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=mode.bf16)
+    def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
+        """As `Method.forward`."""
+        with torch.autocast(keys["id"].device.type, dtype=torch.bfloat16, enabled=self.mode.bf16):
+            return {name: z.float() for name, z in self.called(views, keys).items()}
 
 
 def _time(method: Method, batch: Batch, mode: Mode, passes: int | None) -> float:
     twin = copy.deepcopy(method)
-    called = prepare(twin, mode)
-    device = batch.keys["id"].device
-
-    def encode(views: dict[str, Tensor], keys: dict[str, Tensor]) -> dict[str, Tensor]:
-        with autocast(device, mode):
-            return {name: z.float() for name, z in called(views, keys).items()}
-
+    encode, device = Casting(twin, mode), batch.keys["id"].device
     taken = []
     for _ in range(4):
         start = time.perf_counter()
-        step(twin, encode, batch, Ranks(), seed=0, passes=passes)  # pyright: ignore[reportArgumentType]
+        step(twin, encode, batch, Ranks(alone=True), seed=0, passes=passes)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         taken.append(time.perf_counter() - start)

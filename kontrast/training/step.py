@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Rows
+from kontrast.core.shards import sharded
 from kontrast.data.batches import Batch
 from kontrast.methods.method import Method
 
@@ -41,8 +42,7 @@ def step(
     The graph is always cut at the embeddings: what comes back to them is the same whether the encoder's graph was kept
     (one pass) or is run again (`passes` rows at a time: gradient caching, arXiv:2101.06983).
     """
-    B = len(batch)
-    cuts = [slice(k, min(k + (passes or B), B)) for k in range(0, max(B, 1), passes or max(B, 1))]
+    cuts = _cuts(batch, passes, ranks)
 
     def run(k: int) -> dict[str, Tensor]:
         torch.manual_seed(seed + k)  # dropout falls alike in both runs, and in a resumed one
@@ -58,7 +58,7 @@ def step(
         name: Rows(z, {**batch.keys, "view": view + 64 * k}) for k, (name, z) in enumerate({**leaves, **fixed}.items())
     }
     loss, terms = ranks.divide(means := method.compare(rows, ranks))
-    own = [p for p in method.parameters() if p.requires_grad]
+    own = [p for p in method.parameters() if p.requires_grad and not sharded(p)]
     slopes = torch.autograd.grad(loss, [*leaves.values(), *own], allow_unused=True, materialize_grads=True)
     back, d_own = dict(zip(leaves, slopes, strict=False)), slopes[len(leaves) :]
     for k, cut in enumerate(cuts):
@@ -70,7 +70,19 @@ def step(
                 line = line + torch.stack([(p * d).sum() for p, d in zip(own, d_own, strict=True)]).sum()
             backward(line)
     total = sum(means[name].weight * value for name, value in terms.items())
-    anchors, negatives = (
-        sum(float(n) for n in part) for part in zip(*((m.count, m.negatives) for m in means.values()), strict=True)
-    )
+    counts = torch.stack([torch.stack([m.count.double(), _number(m.negatives, m.count)]) for m in means.values()])
+    anchors, negatives = ranks.sum(counts.sum(0)).tolist()
     return Outcome(total, terms, anchors, negatives, {name: r.detach() for name, r in rows.items()})
+
+
+def _cuts(batch: Batch, passes: int | None, ranks: Ranks) -> list[slice]:
+    """The rows of each pass: as many passes as the rank with most rows needs, for encoders may wait for one another."""
+    rows = len(batch)
+    if passes is None:
+        return [slice(0, rows)]
+    most = int(ranks.max(batch.keys["id"].new_full((1,), rows)))
+    return [slice(min(k, rows), min(k + passes, rows)) for k in range(0, max(most, 1), passes)]
+
+
+def _number(n: Tensor | float, like: Tensor) -> Tensor:
+    return torch.as_tensor(n, dtype=torch.float64, device=like.device)

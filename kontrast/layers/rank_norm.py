@@ -1,0 +1,84 @@
+"""Batch norm over the batch of all processes, so that W of them normalise as one would; also where CUDA is not."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Rows
+
+
+class RankNorm(nn.Module):
+    """`nn.BatchNorm1d` to `3d`, with means and variances of all ranks' rows while it trains.
+
+    Same parameters, buffers and names as the norm it stands in for, so that a checkpoint fits both. A rank may hold no
+    row. Two small exchanges each way: first the means, then the squares about them, which one exchange of sums and
+    squares would lose to rounding. torch's own SyncBatchNorm does the same on CUDA only.
+    """
+
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
+
+    def __init__(self, norm: _BatchNorm, drop: nn.Module, act: nn.Module) -> None:
+        super().__init__()
+        self.eps, self.momentum = norm.eps, norm.momentum
+        self.weight, self.bias = norm.weight, norm.bias
+        self.register_buffer("running_mean", norm.running_mean)
+        self.register_buffer("running_var", norm.running_var)
+        self.register_buffer("num_batches_tracked", norm.num_batches_tracked)
+        self.drop, self.act = drop, act
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, ...) -> the same."""
+        if not self.training:
+            y = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+            return self.act(self.drop(y))
+        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        axes = [0, *range(2, x.ndim)]
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        places = wide.new_full((1,), x.numel() // x.shape[1])
+        *sums, n = _over_ranks(torch.cat([wide.sum(axes), places])).unbind()
+        mean = torch.stack(sums) / n
+        centred = wide - mean.view(shape)
+        variance = _over_ranks(centred.square().sum(axes)) / n
+        with torch.no_grad():
+            self._remember(mean, variance * (n / (n - 1).clamp_min(1)))
+        y = centred * (variance + self.eps).rsqrt().view(shape)
+        if self.weight is not None:
+            y = y * self.weight.view(shape) + self.bias.view(shape)
+        return self.act(self.drop(y.to(x.dtype)))
+
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked += 1
+        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+        self.running_var.lerp_(variance.to(self.running_var.dtype), share)
+
+
+def over_ranks(module: nn.Module, device: torch.device) -> nn.Module:
+    """The module with every batch norm in it taken over all ranks; the same module, its norms replaced."""
+    from timm.layers.norm_act import BatchNormAct2d, convert_sync_batchnorm
+
+    if device.type == "cuda":
+        return convert_sync_batchnorm(module)
+    for name, child in module.named_children():
+        if isinstance(child, BatchNormAct2d):  # timm's, with an activation in it
+            setattr(
+                module, name, RankNorm(cast(_BatchNorm, child), cast(nn.Module, child.drop), cast(nn.Module, child.act))
+            )
+        elif isinstance(child, _BatchNorm):
+            setattr(module, name, RankNorm(child, nn.Identity(), nn.Identity()))
+        else:
+            over_ranks(child, device)
+    return module
+
+
+def _over_ranks(part: Tensor) -> Tensor:
+    """The sum of all ranks' parts, with gradient."""
+    return Ranks().gather({"part": Rows(part[None], {})})["part"].z.sum(0)

@@ -1,0 +1,208 @@
+"""The processes of a run: one, several on this machine, or many on several; Fabric, torchrun or SLURM starts them."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from subprocess import Popen, TimeoutExpired
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from kontrast.core.errors import UserError
+from kontrast.core.ranks import Ranks
+from kontrast.core.shards import sharded
+from kontrast.layers.rank_norm import over_ranks
+from kontrast.methods.method import Method
+from kontrast.training.precision import Casting, Mode
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.strategy import Strategy as Plan
+    from torch.distributed.device_mesh import DeviceMesh
+
+Strategy = Literal["ddp", "fsdp"]
+
+# The others wait while the first process reads the data, which may take hours; one that died is noticed at once.
+PATIENCE = timedelta(hours=24)
+GRACE = 5.0  # seconds
+
+
+class Elsewhere(SystemExit):
+    """Another process goes on alone, or has said what went wrong: this one ends without a word."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """All processes of a run and this one's place among them; `first` is the one that writes, judges and speaks."""
+
+    fabric: "Fabric"
+    strategy: Strategy = "ddp"
+    ranks: Ranks = field(default_factory=Ranks)
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.ranks.rank == 0
+
+    @property
+    def device(self) -> torch.device:
+        """This process's device."""
+        return self.fabric.device
+
+    @property
+    def splits(self) -> bool:
+        """Whether each process holds but a part of the encoders' parameters."""
+        return self.strategy == "fsdp" and self.ranks.world > 1
+
+    @property
+    def words(self) -> str:
+        """For the first screen."""
+        return f"{self.ranks.world} processes, {self.strategy}" if self.ranks.world > 1 else ""
+
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """The first process, then all others: they find what it wrote. If it fails, they end."""
+        if self.first:
+            failed = True
+            try:
+                yield
+                failed = False
+            finally:
+                self.any(failed)
+            return
+        if any(self.any(False)):
+            raise Elsewhere(2)
+        yield
+
+    def __enter__(self) -> "Fleet":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """An error in the first process ends those it started, unless they found it too: they would wait for it."""
+        for process in _started_here(self.fabric) if error is not None and self.first else []:
+            try:
+                process.wait(GRACE)
+            except TimeoutExpired:
+                process.terminate()
+
+    def any(self, *wishes: bool) -> list[bool]:
+        """For each wish, whether any process has it; every process must ask."""
+        return [n > 0 for n in self.ranks.sum(torch.tensor(wishes, dtype=torch.int32, device=self.device)).tolist()]
+
+    def told(self, words: str) -> str:
+        """What the first process says."""
+        return self.fabric.broadcast(words)
+
+    def setup(self, method: Method, mode: Mode) -> tuple[nn.Module, Callable[[], AbstractContextManager[object]]]:
+        """(the method to call, a context in which gradients stay local). Before the optimiser is made: it may split
+        the parameters."""
+        if self.ranks.world > 1:
+            over_ranks(method, self.device)
+            method.together = True
+        encode = self.fabric.setup_module(Casting(method, mode), move_to_device=False)
+        if self.ranks.world == 1:
+            return encode, nullcontext
+        return encode, partial(self.fabric.no_backward_sync, encode)
+
+    def backward(self, loss: Tensor) -> None:
+        """Fabric's."""
+        self.fabric.backward(loss)
+
+    def average(self, method: Method) -> None:
+        """After backward: the gradients that the strategy does not average itself, those of what fsdp keeps whole."""
+        if not self.splits:
+            return
+        own = [p.grad for p in method.parameters() if p.grad is not None and not sharded(p)]
+        flat = self.ranks.sum(torch.cat([g.flatten() for g in own])) / self.ranks.world
+        for g, mean in zip(own, flat.split([g.numel() for g in own]), strict=True):
+            g.copy_(mean.view_as(g))
+
+    def part(self) -> None:
+        """Training is over: what follows is the first process's work, and the others end here."""
+        self.ranks.leave()
+        if not self.first:
+            raise Elsewhere(0)
+
+
+def alone(device: torch.device) -> Fleet:
+    """One process."""
+    from lightning_fabric import Fabric
+
+    _quieten()
+    devices = [device.index] if device.index is not None else 1
+    return Fleet(Fabric(accelerator=device.type, devices=devices))
+
+
+def launch(device: torch.device, devices: int | None, nodes: int, strategy: Strategy) -> Fleet:
+    """So many processes on each of so many machines; this call returns in each of them.
+
+    devices: None for as many as torchrun or SLURM started here, else 1. Where neither did, the command that runs now
+    is started again for every further process of this machine.
+    """
+    devices = devices or _started()
+    if devices < 1 or nodes < 1:
+        raise UserError(f"{devices} devices on {nodes} nodes; expected 1 or more of each.")
+    if devices * nodes == 1:
+        return alone(device)
+    if device.index is not None:
+        raise UserError(f"--device {device} names one device; with several, name the kind: --device {device.type}.")
+    if device.type == "cuda" and devices > torch.cuda.device_count():
+        raise UserError(f"--devices {devices}: this machine has {torch.cuda.device_count()} of them.")
+    if device.type == "mps":
+        raise UserError("MPS is one device; train on several with --device cuda or --device cpu.")
+    from lightning_fabric import Fabric
+
+    _quieten()
+    plan = _ddp() if strategy == "ddp" else _fsdp(devices * nodes)
+    try:
+        fabric = Fabric(accelerator=device.type, devices=devices, num_nodes=nodes, strategy=plan)
+        fabric.launch()
+    except ValueError as refused:  # torchrun or SLURM started other numbers than were asked for
+        raise UserError(f"--devices {devices} --nodes {nodes}: {str(refused).splitlines()[0]}") from refused
+    return Fleet(fabric, strategy)
+
+
+def _ddp() -> "Plan":
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    # Buffers are alike on all ranks already: norms count all of them.
+    return DDPStrategy(timeout=PATIENCE, broadcast_buffers=False)
+
+
+def _fsdp(world: int) -> "Plan":
+    from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
+    from torch.distributed.fsdp import fully_shard
+
+    def shard(casting: nn.Module, mesh: "DeviceMesh") -> nn.Module:
+        """Encoders are split; heads, kernels and prototypes are small, and the loss needs them whole."""
+        assert isinstance(casting, Casting)
+        for encoder in casting.method.towers.encoders.values():
+            fully_shard(encoder, mesh=mesh["data_parallel"])
+        return casting
+
+    return ModelParallelStrategy(shard, data_parallel_size=world, tensor_parallel_size=1, timeout=PATIENCE)
+
+
+def _started() -> int:
+    """How many processes torchrun or SLURM began on this machine."""
+    for name in ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE"):
+        if os.environ.get(name, "").isdigit():
+            return int(os.environ[name])
+    return 1
+
+
+def _started_here(fabric: "Fabric") -> list[Popen[bytes]]:
+    """The further processes that this one started."""
+    from lightning_fabric.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+
+    launcher = fabric.strategy.launcher
+    return launcher.procs if isinstance(launcher, _SubprocessScriptLauncher) else []
+
+
+def _quieten() -> None:
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # the first screen says it, in its own words
