@@ -48,6 +48,7 @@ CALLS = {
     "moco": lambda a, b, y, i: L.moco(a, b, POINTS.to(a.dtype)),
     "npair": lambda a, b, y, i: L.npair(a, b),
     "mil_nce": lambda a, b, y, i: L.mil_nce(a, torch.stack([b, a + b, b - a], 1)),
+    "mil_nce, one way": lambda a, b, y, i: L.mil_nce(a, torch.stack([b, a + b, b - a], 1), both=False),
     "herocon_views": lambda a, b, y, i: L.herocon_views(a, b, a.sigmoid(), b.sigmoid()),
     "supcon": lambda a, b, y, i: L.supcon(torch.cat([a, b]), y.repeat(2)),
     "supcon_inside": lambda a, b, y, i: L.supcon_inside(torch.cat([a, b]), y.repeat(2)),
@@ -61,6 +62,9 @@ CALLS = {
     "tsc": lambda a, b, y, i: L.tsc(torch.cat([a, b]), y.repeat(2), i.repeat(2), POINTS, k=2),
     "bcl": lambda a, b, y, i: L.bcl(torch.cat([a, b]), y.repeat(2), POINTS.to(a.dtype)),
     "paco": lambda a, b, y, i: L.paco(torch.cat([a, b]), y.repeat(2), POINTS),
+    "paco, features": lambda a, b, y, i: L.paco(
+        torch.cat([a, b]), y.repeat(2), POINTS, features=torch.cat([a, b]).flip(1).sigmoid()
+    ),
     "fscl": lambda a, b, y, i: L.fscl(torch.cat([a, b]), y.repeat(2), i.repeat(2) % 2),
     "fscl, even": lambda a, b, y, i: L.fscl(torch.cat([a, b]), y.repeat(2), i.repeat(2) % 2, even=True),
     "herocon": lambda a, b, y, i: L.herocon(torch.cat([a, b]), multi(y).repeat(2, 1)),
@@ -96,15 +100,32 @@ def test_the_examples_run(module):
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_the_order_of_samples_does_not_matter(call):
-    a, b, y, i = batch()
-    order = torch.randperm(len(i), generator=torch.Generator().manual_seed(0))
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 999), n=st.integers(6, 12))
+def test_the_order_of_samples_does_not_matter(call, seed, n):
+    a, b, y, i = batch(n=n, seed=seed)
+    y[:4] = torch.tensor([0, 0, 1, 2])  # somebody to attract and somebody to repel, in one group
+    order = torch.randperm(len(i), generator=torch.Generator().manual_seed(seed))
     one, two = CALLS[call](a, b, y, i), CALLS[call](a[order], b[order], y[order], i[order])
     torch.testing.assert_close(one, two)
     torch.testing.assert_close(torch.autograd.grad(one, a), torch.autograd.grad(two, a), rtol=1e-6, atol=1e-8)
 
 
-UNSCALED = {"npair", "mil_nce", "soft_nearest_neighbour", "rnc", "herocon_views"}
+@pytest.mark.parametrize("call", CALLS)
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 999), n=st.integers(6, 12))
+def test_duplicates_give_finite_values_and_gradients(call, seed, n):
+    a, b, y, i = batch(n=n, seed=seed)
+    y[:4] = torch.tensor([0, 0, 1, 2])
+    a, b = (z.detach()[torch.arange(n) // 2].requires_grad_() for z in (a, b))  # every sample twice
+    loss = CALLS[call](a, b, y, i)
+    assert torch.isfinite(loss)
+    assert torch.isfinite(torch.autograd.grad(loss, a)[0]).all()
+    same = a.detach()[:1].expand(n, -1).clone().requires_grad_()  # all collapsed onto one point
+    assert torch.isfinite(torch.autograd.grad(CALLS[call](same, same * 1, y, i), same)[0]).all()
+
+
+UNSCALED = {"npair", "paco, features", "mil_nce", "mil_nce, one way", "soft_nearest_neighbour", "rnc", "herocon_views"}
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call not in UNSCALED])
@@ -179,6 +200,15 @@ def test_a_row_alone_in_its_class_is_a_candidate_and_no_anchor(seed, n):
         lambda: L.sogclr(torch.randn(1, 3), torch.randn(1, 3), torch.arange(1), Estimates(samples=1)),
         lambda: L.fscl(torch.randn(4, 3), torch.zeros(4), torch.zeros(4)),
         lambda: L.herocon(torch.randn(3, 3), torch.eye(3)),
+        lambda: L.supcon_inside(torch.randn(4, 3), torch.arange(4)),
+        lambda: L.gensupcon(torch.randn(3, 3), torch.eye(3)),
+        lambda: L.gensupcon(torch.randn(3, 3), torch.eye(3), teacher=torch.eye(3)),
+        lambda: L.soft_nearest_neighbour(torch.randn(4, 3), torch.arange(4)),
+        lambda: L.multi_positive(torch.randn(4, 3), torch.arange(4)),
+        lambda: L.bcl(torch.randn(4, 3), torch.arange(4)),
+        lambda: L.rnc(torch.randn(1, 3), torch.ones(1)),
+        lambda: L.fscl(torch.randn(4, 3), torch.zeros(4), torch.zeros(4), even=True),
+        lambda: L.ntxent(torch.randn(4, 3)),
     ],
 )
 def test_nobody_with_a_positive_is_an_error_in_words(call):
@@ -194,6 +224,10 @@ def test_nobody_with_a_positive_is_an_error_in_words(call):
         (lambda: L.supcon(torch.randn(2, 4, 3), torch.zeros(2)), r"\(rows, width\); found a tensor \(2, 4, 3\)"),
         (lambda: L.supcon(torch.randn(4, 3), torch.zeros(2)), "4 embeddings, but 'label' has 2 entries"),
         (lambda: L.mil_nce(torch.randn(4, 3), torch.randn(3, 2, 3)), "one shape"),
+        (
+            lambda: L.paco(torch.randn(4, 3), torch.zeros(4).long(), torch.randn(2, 5), features=torch.randn(3, 5)),
+            "4 embeddings, but 'features' has 3",
+        ),
     ],
 )
 def test_tensors_that_do_not_fit_are_refused_in_words(call, message):
@@ -201,7 +235,7 @@ def test_tensors_that_do_not_fit_are_refused_in_words(call, message):
         call()
 
 
-@pytest.mark.parametrize("call", ["ntxent", "gensupcon, teacher", "kcl", "debiased"])
+@pytest.mark.parametrize("call", ["ntxent", "gensupcon, teacher", "kcl", "debiased", "mil_nce", "fscl, even", "rnc"])
 def test_memory_grows_with_rows_and_not_with_their_square(call, monkeypatch):
     largest = []
     product = torch.Tensor.__matmul__

@@ -1,4 +1,4 @@
-"""Published losses, written as plain float64 loops from their papers, are what the public functions give."""
+"""Published losses, written as float64 loops from their papers, are what the public functions give, slope included."""
 
 import math
 
@@ -24,7 +24,7 @@ def randn(*shape):
     return torch.randn(*shape, generator=G, dtype=torch.float64)
 
 
-RAW1, RAW2, CENTRES = randn(N, D), randn(N, D), randn(C, D)
+LEAVES = RAW1, RAW2, CENTRES = [randn(n, D).requires_grad_() for n in (N, N, C)]
 Z1, Z2, CEN = F.normalize(RAW1, dim=1), F.normalize(RAW2, dim=1), F.normalize(CENTRES, dim=1)
 Z, RAW = torch.cat([Z1, Z2]), torch.cat([RAW1, RAW2])
 Y1 = torch.tensor([0, 1, 2, 0, 1, 2, 0, 0, 1])
@@ -43,7 +43,12 @@ def mean(values):
 
 
 def close(found, wanted):
+    """In value and in the gradient towards all embeddings."""
     torch.testing.assert_close(found, wanted, **EXACT)
+    if wanted.requires_grad:
+        for leaf in LEAVES:
+            both = [torch.autograd.grad(v, leaf, retain_graph=True, allow_unused=True)[0] for v in (found, wanted)]
+            torch.testing.assert_close(*(torch.zeros_like(leaf) if g is None else g for g in both), **EXACT)
 
 
 def pair(i):
@@ -115,7 +120,7 @@ def test_the_memory_bank_of_instance_discrimination():
 def test_the_noise_contrastive_form_of_instance_discrimination():
     memory = Memory(samples=20, width=D).double()
     bank, ids, noise = memory.rows_of, torch.arange(N), torch.tensor([3, 15, 19, 7, 7])
-    Zc = torch.stack([lse(Z1[i] @ v / T for v in bank).exp() for i in range(N)]).mean()  # sum over the bank
+    Zc = mean(lse(Z1[i] @ v / T for v in bank).exp() for i in range(N)).detach()  # the sum over the bank, a constant
     m, n = len(noise), len(bank)
 
     def own(i, slot):  # h(i, v) = P / (P + m / n)
@@ -134,10 +139,10 @@ def test_the_noise_contrastive_form_of_instance_discrimination():
 def test_moco_and_its_queue():
     queue = randn(12, D)
     q = F.normalize(queue, dim=1)
-    wanted = mean(lse([Z1[i] @ Z2[i] / T, *(q @ Z1[i] / T)]) - Z1[i] @ Z2[i] / T for i in range(N))
+    own = (Z1 * Z2.detach()).sum(1) / T  # no gradient to the keys
+    wanted = mean(lse([own[i], *(q @ Z1[i] / T)]) - own[i] for i in range(N))
     close(L.moco(RAW1, RAW2, queue, temperature=T), wanted)
-    keys = RAW2.clone().requires_grad_()
-    queries = RAW1.clone().requires_grad_()
+    queries, keys = (z.detach().clone().requires_grad_() for z in (RAW1, RAW2))
     L.moco(queries, keys, queue).backward()
     assert keys.grad is None
     assert queries.grad.abs().sum() > 0
@@ -165,7 +170,7 @@ def dcl(w):
 
 def test_dcl_and_dclw():
     close(L.dcl(RAW1, RAW2, temperature=T), dcl(torch.ones(M)))
-    v = ((Z1 * Z2).sum(1) / 0.5).exp()
+    v = ((Z1 * Z2).sum(1) / 0.5).exp().detach()
     w = 2 - v / v.mean()
     assert w.mean() == pytest.approx(1)
     close(L.dclw(RAW1, RAW2, temperature=T), dcl(w.repeat(2)))
@@ -187,15 +192,16 @@ def test_debiased_and_hard_negative_info_nce(prior, beta):
         close(L.debiased(RAW1, RAW2, temperature=T, prior=prior), wanted)
 
 
-def test_fair_supcon():
-    def one(i):
-        against = lse(S[i, k] for k in range(M) if Y[k] != Y[i] and SEX[k] == SEX[i])
-        return against - mean(S[i, j] for j in same(i))
+def test_fair_supcon_and_its_group_wise_normalisation():
+    def against(i):
+        return lse(S[i, k] for k in range(M) if Y[k] != Y[i] and SEX[k] == SEX[i])
 
-    close(L.fscl(RAW, Y, SEX, temperature=T), mean(map(one, range(M))))
-    sizes = [sum(Y[j] == Y[i] and SEX[j] == SEX[i] for j in range(M)) for i in range(M)]
-    weights = torch.tensor([1 / float(n) for n in sizes]).double()
-    wanted = (torch.stack([one(i) for i in range(M)]) * weights).sum() / weights.sum()
+    def peers(i):
+        return sum(Y[j] == Y[i] and SEX[j] == SEX[i] for j in OTHERS[i])
+
+    close(L.fscl(RAW, Y, SEX, temperature=T), mean(against(i) - mean(S[i, j] for j in same(i)) for i in range(M)))
+    pairs = [(i, j, 1 / (peers(j) * (peers(i) + 1))) for i in range(M) for j in same(i)]
+    wanted = sum(w * (against(i) - S[i, j]) for i, j, w in pairs) / sum(w for *_, w in pairs)
     close(L.fscl(RAW, Y, SEX, temperature=T, even=True), wanted)
 
 
@@ -239,16 +245,20 @@ def test_herocons_weighed_views():
 
 
 @pytest.mark.parametrize("prior", [None, torch.tensor([0.6, 0.3, 0.1]).double()])
-def test_paco_with_centres_as_candidates(prior):
-    a = 0.05
+def test_paco_with_centres_as_candidates_of_z_or_of_features(prior):
+    a, features, wide = 0.05, randn(M, 4), randn(C, 4)
     adjust = torch.zeros(C) if prior is None else prior.log()
-    near, far = Z @ Z.T / 0.2, Z @ CENTRES.T
-    wanted = mean(
-        lse([*(near[i, k] for k in OTHERS[i]), *(far[i] + adjust)])
-        - (a * sum(near[i, j] for j in same(i)) + far[i, Y[i]]) / (a * len(same(i)) + 1)
-        for i in range(M)
-    )
-    close(L.paco(RAW, Y, CENTRES, prior=prior), wanted)
+    near = Z @ Z.T / 0.2
+
+    def paco(far):
+        return mean(
+            lse([*(near[i, k] for k in OTHERS[i]), *(far[i] + adjust)])
+            - (a * sum(near[i, j] for j in same(i)) + far[i, Y[i]]) / (a * len(same(i)) + 1)
+            for i in range(M)
+        )
+
+    close(L.paco(RAW, Y, CENTRES, prior=prior), paco(Z @ CENTRES.T))
+    close(L.paco(RAW, Y, wide, prior=prior, features=features), paco(features @ wide.T))
 
 
 @pytest.mark.parametrize("centres", [None, CENTRES])
@@ -269,8 +279,8 @@ def test_k_positive_and_targeted_contrast():
     everyone = mean(lse(S[i, k] for k in OTHERS[i]) - mean(S[i, j] for j in same(i)) for i in range(M))
     close(L.kcl(RAW, Y, IDS, k=20, temperature=T), everyone)
     close(L.kcl(RAW, Y, IDS, k=0, temperature=T), L.ntxent(RAW1, RAW2, temperature=T))
-    few = [L.kcl(RAW, Y, IDS, k=2, temperature=T, seed=seed) for seed in range(3)]
-    assert len(set(map(float, few))) == 3
+    few = [L.kcl(RAW, Y, IDS, k=2, temperature=T, seed=seed).item() for seed in range(3)]
+    assert len(set(few)) == 3
     far = Z @ CEN.T / T
     wanted = mean(
         (1 + 0.4) * lse([*(S[i, k] for k in OTHERS[i]), *far[i]]) - mean(S[i, j] for j in same(i)) - 0.4 * far[i, Y[i]]
@@ -297,10 +307,18 @@ def test_rank_n_contrast():
     close(L.rnc(RAW, 1e6 * ages + 3), mean(map(one, range(M))))  # only the order of distances matters
 
 
-def test_mil_nce():
+def test_mil_nce_of_both_directions_and_of_one():
     bags = randn(N, 3, D)
     s = torch.einsum("nd,mkd->nmk", RAW1, bags)
-    close(L.mil_nce(RAW1, bags), mean(lse(s[i].flatten()) - lse(s[i, i]) for i in range(N)))
+    both = [[*s[i].flatten(), *(s[j, i, k] for j in range(N) if j != i for k in range(3))] for i in range(N)]
+    close(L.mil_nce(RAW1, bags), mean(lse(both[i]) - lse(s[i, i]) for i in range(N)))
+    close(L.mil_nce(RAW1, bags, both=False), mean(lse(s[i].flatten()) - lse(s[i, i]) for i in range(N)))
+    close(L.mil_nce(bags[:, 0], RAW2[:, None], temperature=2.0), mil_nce_of_pairs(bags[:, 0] @ RAW2.T / 2))
+    close(L.mil_nce(RAW1[:1], bags[:1]), 0 * RAW1.sum())  # a clip alone picks its own bag
+
+
+def mil_nce_of_pairs(s):
+    return mean(lse([*s[i], *(s[j, i] for j in range(N) if j != i)]) - s[i, i] for i in range(N))
 
 
 def test_sogclr_pushes_by_its_history():
@@ -327,7 +345,7 @@ def test_sogclr_pushes_by_its_history():
 
 
 def test_sogclr_without_history_has_the_gradient_of_dcl():
-    z = RAW.clone().requires_grad_()
+    z = RAW.detach().clone().requires_grad_()
     # A sample's two views share one estimate, so the two losses agree where its views do.
     both = [
         f(z[:N], z[:N] * 1.0)

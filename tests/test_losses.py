@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
@@ -14,6 +13,7 @@ from kontrast.layers.targets import assign, uniform_points
 from kontrast.layers.temperatures import Temperatures
 from kontrast.layers.unit import unit
 from kontrast.losses.contrast import contrast, per_row
+from kontrast.losses.cosface import Cosface
 from kontrast.losses.debiased import Debiased
 from kontrast.losses.herocon import Herocon
 from kontrast.losses.infonce import Infonce
@@ -21,15 +21,11 @@ from kontrast.losses.kernels.bilinear import Bilinear
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.distance import Distance
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.kernels.log_ratio import LogRatio
 from kontrast.losses.loss import exp_
-from kontrast.losses.margined import Margined
 from kontrast.losses.nce import Nce
 from kontrast.losses.relations.close import Close
-from kontrast.losses.relations.preferred import Preferred
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.soft import Soft
-from kontrast.losses.relations.weighed import Weighed
 from kontrast.losses.rnc import Rnc
 from kontrast.losses.supcon_inside import SupconInside
 
@@ -98,14 +94,11 @@ def nce(shift):
     return loss
 
 
-def margined(margin):
-    def loss(S, P, Q):
-        S = [s - margin * bool(p) for s, p in zip(S, P, strict=True)]
-        return LOG(sum(q * EXP(s) for s, q in zip(S, Q, strict=True))) - sum(
-            p * s for s, p in zip(S, P, strict=True)
-        ) / sum(P)
-
-    return loss
+def cosface(S, P, Q):
+    S = [3 * (s - 0.4 * p) for s, p in zip(S, P, strict=True)]
+    return LOG(sum(q * EXP(s) for s, q in zip(S, Q, strict=True))) - sum(
+        p * s for s, p in zip(S, P, strict=True)
+    ) / sum(P)
 
 
 CASES = {
@@ -136,8 +129,8 @@ CASES = {
     "rnc": (Rnc(), Close("age", shape="inverse"), Dot(), rnc(False)),
     "rnc, distance": (Rnc(root=True), Close("age", shape="inverse"), Distance(temperature=4.0), rnc(True)),
     "nce": (Nce(shift=0.7), Same("label", apart=True), Cosine(temperature=0.5), nce(0.7)),
-    "margined": (Margined(margin=0.8), Same("label"), Cosine(temperature=0.5), margined(0.8)),
-    "margined, dense": (Margined(margin=0.8), Soft("soft"), Cosine(temperature=0.5), margined(0.8)),
+    "additive margin": (Cosface(margin=0.4, scale=3.0), Same("label"), Cosine(temperature=1.0), cosface),
+    "additive margin, soft": (Cosface(margin=0.4, scale=3.0), Soft("soft"), Cosine(temperature=1.0), cosface),
 }
 
 
@@ -233,98 +226,6 @@ def test_a_zero_vector_has_no_direction_and_gets_no_gradient():
     grad = torch.autograd.grad(unit(z)[:, 0].sum(), z)[0]
     torch.testing.assert_close(grad, torch.tensor([[0.0, 0.0], [0.128, -0.096]]))
     assert torch.autograd.gradcheck(unit, (torch.randn(3, 4, dtype=torch.float64, requires_grad=True),))
-
-
-def test_kernels_are_the_inner_products_they_claim_to_be():
-    g = torch.Generator().manual_seed(0)
-    a, c = torch.randn(3, 4, generator=g), torch.randn(5, 4, generator=g)
-
-    def S(kernel, a=a, c=c):
-        left, right = kernel(a, c)
-        return left @ right.mT
-
-    torch.testing.assert_close(S(Distance(temperature=0.5)), -(torch.cdist(a, c) ** 2) / 0.5)
-    far = S(Distance(), a + 1e3, c + 1e3)  # |a|^2 is 1e6 here: float32 alone would leave an error of .1
-    torch.testing.assert_close(far, -(torch.cdist(a, c) ** 2), rtol=1e-3, atol=2e-3)
-    form = Bilinear(width=4, other=6, temperature=2.0)
-    torch.nn.init.normal_(form.form)
-    other = torch.randn(5, 6, generator=g)
-    torch.testing.assert_close(S(form, c=other), torch.einsum("nd,de,me->nm", a, form.form, other) / 2)
-    assert Bilinear(width=4).form.requires_grad
-    torch.testing.assert_close(S(LogRatio(beta=0.2), c=c[:, :2]), (0.2 * (c[:, 0] - c[:, 1])).expand(3, 5))
-    torch.testing.assert_close(S(LogRatio(beta=2.0), c=c[:, :1]), (2 * c[:, 0]).expand(3, 5))
-    with pytest.raises(UserError, match="found rows of 4"):
-        LogRatio()(a, c)
-
-
-def test_what_a_bilinear_kernel_learns_gets_its_gradient_through_the_tiles():
-    rows = rows_of(n=4, width=3)
-    kernel = Bilinear(width=3).double()
-
-    def value(form):
-        left = rows.z.detach() @ form
-        both = [Rows(left, rows.keys), Rows(rows.z.detach(), rows.keys)]
-        return contrast(*both, Same("id"), loss=Infonce(), kernel=Dot(), tile=20).value()
-
-    assert torch.autograd.gradcheck(value, (kernel.form,))
-    fixed = Rows(rows.z.detach(), rows.keys)
-    mine = contrast(fixed, fixed, Same("id"), loss=Infonce(), kernel=kernel, tile=20).value()
-    torch.testing.assert_close(mine, value(kernel.form))
-    torch.testing.assert_close(
-        torch.autograd.grad(mine, kernel.form), torch.autograd.grad(value(kernel.form), kernel.form)
-    )
-
-
-def test_preference_is_bradley_terry_over_the_answers_of_a_prompt():
-    g = torch.Generator().manual_seed(0)
-    logp = torch.randn(8, 2, generator=g, dtype=torch.float64)
-    ids = torch.arange(8)
-    answers = Rows(logp, {"id": ids, "view": ids, "prompt": ids // 2, "chosen": (ids + 1) % 2})
-    prompts = Rows(
-        torch.zeros(4, 1, dtype=torch.float64), {"id": -1 - ids[:4], "view": -1 - ids[:4], "prompt": ids[:4]}
-    )
-    found = contrast(prompts, answers, Preferred(), loss=Infonce(), kernel=LogRatio(beta=0.3)).value()
-    reward = 0.3 * (logp[:, 0] - logp[:, 1])
-    torch.testing.assert_close(found, -F.logsigmoid(reward[0::2] - reward[1::2]).mean())
-
-
-def test_a_prior_among_the_candidates_is_logit_adjustment():
-    g = torch.Generator().manual_seed(0)
-    z, centres = (torch.randn(n, 3, generator=g, dtype=torch.float64) for n in (6, 4))
-    prior, labels, ids = (
-        torch.tensor([0.5, 0.3, 0.15, 0.05]).double(),
-        torch.tensor([0, 0, 1, 2, 3, 3]),
-        torch.arange(6),
-    )
-    rows = Rows(z, {"id": ids, "view": ids, "label": labels})
-    classes = Rows(centres, {"id": -1 - ids[:4], "view": ids[:4], "label": ids[:4], "prior": prior})
-    relation = Same("label") & Weighed("prior", what="among")
-    found = contrast(rows, classes, relation, loss=Infonce(), kernel=Dot()).value()
-    wanted = F.cross_entropy(z @ centres.T + prior.log(), labels) + prior[labels].log().mean()
-    torch.testing.assert_close(found, wanted)
-
-
-def test_a_temperature_a_class_scales_the_anchors():
-    rows = rows_of()
-    layer = Temperatures(classes=4, learnable=True).double()
-    layer.log_scale.data = torch.rand(4, dtype=torch.float64) + 1
-    found = contrast(*layer(rows, rows), Same("id"), loss=Infonce(), kernel=Dot())
-    each = []
-    for c, log_scale in enumerate(layer.log_scale.detach()):
-        kernel = Cosine().double()
-        kernel.log_scale.data = log_scale
-        part = rows[rows.keys["label"] == c]
-        each.append(contrast(part, rows, Same("id"), loss=Infonce(), kernel=kernel))
-    torch.testing.assert_close(found.total, sum(m.total for m in each))
-    assert torch.autograd.grad(found.value(), layer.log_scale)[0].abs().min() > 0
-
-
-def test_a_temperature_can_be_scheduled():
-    kernel = Cosine(temperature=0.1, learnable=True)
-    kernel.set_temperature(0.5)
-    assert kernel.log_scale.exp().item() == pytest.approx(2)
-    with pytest.raises(ValueError, match="more than 0"):
-        kernel.set_temperature(0)
 
 
 def test_a_memory_moves_its_slots_half_way_and_keeps_them_on_the_sphere():

@@ -258,15 +258,17 @@ FACING = {"siglip": pairs.siglip, "jsd": pairs.jsd, "spectral": pairs.spectral}
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1000), n=st.integers(4, 14))
-def test_the_order_of_the_batch_does_not_matter(seed, n):
+def test_neither_the_order_of_the_batch_nor_the_length_of_what_lies_on_the_sphere_matters(seed, n):
     g = torch.Generator().manual_seed(seed)
     z, z2 = (torch.randn(n, 6, generator=g, dtype=torch.float64) for _ in "12")
     y = torch.arange(n) % 3
     order = torch.randperm(n, generator=g)
     for loss in LABELLED.values():
         torch.testing.assert_close(loss(z, y), loss(z[order], y[order]))
+        torch.testing.assert_close(loss(z, y), loss(3 * z, y))  # all on the sphere
     for loss in FACING.values():
         torch.testing.assert_close(loss(z, z2), loss(z[order], z2[order]))
+    torch.testing.assert_close(pairs.siglip(z, z2), pairs.siglip(3 * z, 7 * z2))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
@@ -282,6 +284,20 @@ def test_rows_of_any_size_in_any_precision_and_duplicates_give_no_nan(dtype, siz
         assert torch.isfinite(value), name
         if name not in ("jsd", "spectral") or size < 6e4:  # of bare products that size, no half holds the true slope
             assert torch.isfinite(torch.autograd.grad(value, z)[0]).all(), name
+
+
+@pytest.mark.parametrize("name", ["jsd", "spectral", "vicreg"])
+@pytest.mark.parametrize("size", [1.0, 6e4])
+def test_half_precision_has_of_a_bare_products_slope_what_it_can_hold_and_nothing_is_clipped(name, size):
+    g = torch.Generator().manual_seed(0)
+    one, two = (F.normalize(torch.randn(12, 8, generator=g), dim=1) * size for _ in "12")
+    for dtype in (torch.float16, torch.bfloat16):
+        slopes = []
+        for held in (dtype, torch.float32):
+            z, z2 = (x.to(dtype).to(held).requires_grad_() for x in (one, two))
+            slopes += torch.autograd.grad(getattr(pairs, name)(z, z2), z)
+        torch.testing.assert_close(slopes[0], slopes[1].to(dtype))
+        assert slopes[0].isfinite().all() or dtype == torch.float16
 
 
 def test_identical_rows_give_no_nan():

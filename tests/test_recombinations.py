@@ -7,6 +7,7 @@ from kontrast.core.rows import Rows
 from kontrast.losses import functional as L
 from kontrast.losses.contrast import contrast
 from kontrast.losses.infonce import Infonce
+from kontrast.losses.kernels.bilinear import Bilinear
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.relations.neighbours import Neighbours
@@ -14,6 +15,7 @@ from kontrast.losses.relations.preferred import Preferred
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.soft import Soft
 from kontrast.losses.relations.weighed import Weighed
+from kontrast.losses.sigmoid import Sigmoid
 from kontrast.losses.supcon_inside import SupconInside
 
 N, D, C, T = 9, 6, 3, 0.5
@@ -41,6 +43,23 @@ def mean(values):
 
 def close(found, wanted):
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)  # Cosine keeps its temperature in float32
+
+
+def test_dgi_asks_a_summary_which_nodes_are_real():
+    """The summary is the anchor, so the sum over nodes stands where the paper has their mean."""
+    form, real = randn(D, D), torch.tensor([1.0] * N + [0.0] * N).double()
+    summary, nodes = RAW1.mean(0).sigmoid(), torch.cat([RAW1, RAW2])
+    logits = torch.stack([h @ form @ summary for h in nodes])
+    wanted = mean(
+        -(r * x.sigmoid().log() + (1 - r) * (1 - x.sigmoid()).log()) for r, x in zip(real, logits, strict=True)
+    )
+    kernel = Bilinear(width=D).double()
+    kernel.form.data = form.T
+    n = torch.arange(M)
+    rows = Rows(nodes, {"id": n, "view": n, "real": real})
+    one = Rows(summary[None], {"id": -1 - n[:1], "view": n[:1]})
+    loss = Sigmoid(bias=0.0, learnable=False)
+    close(contrast(one, rows, Weighed("real"), loss=loss, kernel=kernel).value() / M, wanted)
 
 
 def test_heco_finds_its_positives_on_a_list():

@@ -14,7 +14,8 @@ class Temperatures(nn.Module):
     """Cosine over the temperature of the anchor's class: S_ij = cos(a_i, c_j) / t[class of i].
 
     A kernel sees embeddings and no key, so the temperature is folded into the anchors before: what comes out is
-    compared by the kernel `Dot`. Rare classes want a higher one than frequent ones (arXiv:2303.13664).
+    compared by the kernel `Dot`. `learnable` as in the kernel `Cosine`. Rare classes want a higher one than frequent
+    ones (arXiv:2303.13664).
     """
 
     log_scale: Tensor
@@ -31,11 +32,15 @@ class Temperatures(nn.Module):
         super().__init__()
         if temperature <= 0:
             raise ValueError(f"temperatures: temperature={temperature}; expected more than 0.")
+        if learnable and not 1 / temperature <= largest:
+            raise ValueError(f"temperatures: temperature={temperature}, learned; expected {1 / largest:.4g} or more.")
         self.key, self.largest = key, largest
         self.log_scale = nn.Parameter(torch.full((classes,), -math.log(temperature)), requires_grad=learnable)
 
     def forward(self, anchors: Rows, candidates: Rows) -> tuple[Rows, Rows]:
         """Both sides on the sphere, each anchor over its temperature."""
-        scale = self.log_scale.exp().clamp_max(self.largest)[anchors.keys[self.key]]
-        a = unit(anchors.z) * scale[..., None]
+        if self.log_scale.requires_grad:
+            with torch.no_grad():  # the parameter itself: a clamped copy would have no slope to come back by
+                self.log_scale.clamp_(max=math.log(self.largest))
+        a = unit(anchors.z) * self.log_scale.exp()[anchors.keys[self.key]][..., None]
         return replace(anchors, z=a), replace(candidates, z=unit(candidates.z))

@@ -1,12 +1,9 @@
 """AnglE: text pairs ordered by the angle between them in the complex plane, where the cosine has no flat ends."""
 
-from torch import Tensor
-
-from kontrast.core.errors import UserError
 from kontrast.core.rows import Mean, Rows
 from kontrast.losses.align import Align, sides
+from kontrast.losses.kernels import angle
 from kontrast.losses.ranked import ranked
-from kontrast.losses.sphere import sphere
 
 
 class Angle(Align):
@@ -22,16 +19,10 @@ class Angle(Align):
 
     def __init__(self, *, scale: float = 20.0, key: str = "score") -> None:
         super().__init__()
-        self.scale, self.key = scale, key
+        self.key = key
+        self.kernel = angle.Angle(temperature=1 / scale)
 
     def forward(self, one: Rows, two: Rows) -> Mean:
         """The equation above."""
-        z, w = sides(self, one, two)
-        if z.shape[1] % 2:
-            raise UserError(f"angle: embeddings of width {z.shape[1]}; expected an even width, two halves.")
-        return Mean(*ranked(self.scale * _alike(sphere(z), sphere(w)), one.keys[self.key]))
-
-
-def _alike(z: Tensor, w: Tensor) -> Tensor:
-    (a, b), (c, d) = z.chunk(2, 1), w.chunk(2, 1)
-    return (a * c + b * d + b * c - a * d).sum(1).abs()
+        z, w = self.kernel(*sides(self, one, two))
+        return Mean(*ranked((z * w).sum(1).abs(), one.keys[self.key]))

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from kontrast.core.rows import Rows
 from kontrast.losses.census import chosen, pull
@@ -12,7 +13,7 @@ from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.distance import Distance
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.plain import fixed, gathered, rows, settle, sphere
+from kontrast.losses.plain import fixed, gathered, rows, settle, sphere, wide
 from kontrast.losses.relation import Counting, Relation
 from kontrast.losses.relations.across import Across
 from kontrast.losses.relations.balanced import Balanced
@@ -30,8 +31,9 @@ from kontrast.losses.supcon_inside import SupconInside
 def supcon(z: Tensor, labels: Tensor, *, temperature: float = 0.1) -> Tensor:
     """Supervised contrast, sum outside the logarithm (arXiv:2004.11362, L_out): z (N, D), labels (N,).
 
-    Two views of a batch: `supcon(torch.cat([z1, z2]), labels.repeat(2))`. Rows alone in their class are left out of the
-    mean; the paper's factor temperature / 0.07 is not applied.
+    L_i = log sum_{k != i} e^(S_ik) - mean_p S_ip, p the other rows of i's class. Two views of a batch:
+    `supcon(torch.cat([z1, z2]), labels.repeat(2))`. Rows alone in their class are left out of the mean; the factor
+    temperature / 0.07 of the authors' code is not applied.
 
     >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     >>> round(supcon(z, torch.tensor([0, 0, 1]), temperature=1.0).item(), 4)  # log(e + 1) - 1
@@ -44,6 +46,8 @@ def supcon(z: Tensor, labels: Tensor, *, temperature: float = 0.1) -> Tensor:
 
 def supcon_inside(z: Tensor, labels: Tensor, *, temperature: float = 0.1, mean: bool = True) -> Tensor:
     """Supervised contrast, sum inside the logarithm (arXiv:2004.11362, L_in); `mean` False as solo-learn has it.
+
+    L_i = log sum_{k != i} e^(S_ik) - log mean_p e^(S_ip), or the sum over p instead of the mean.
 
     >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     >>> round(supcon_inside(z, torch.tensor([0, 0, 1]), temperature=1.0).item(), 4)  # one positive: the same as supcon
@@ -59,9 +63,10 @@ def gensupcon(
 ) -> Tensor:
     """GenSCL (arXiv:2206.00384): soft labels (N, C) attract by their cosine; MixUp and CutMix targets are such labels.
 
-    `teacher` (N, C): class probabilities of a teacher for distillation, the loss of labels plus alpha times the loss
-    of the teacher. As each is a mean by its own attraction, both are one relation, the sum of the two shared-out
-    attractions.
+    L_i = log sum_{k != i} e^(S_ik) - sum_j G_ij S_ij / sum_j G_ij, G_ij = cos(soft_i, soft_j), j != i; the authors'
+    code multiplies by temperature / 0.07. `teacher` (N, C): class probabilities of a teacher for distillation, the loss
+    of labels plus alpha times the loss of the teacher. As each is a mean by its own attraction, both are one relation,
+    the sum of the two shared-out attractions.
 
     >>> z, labels = torch.randn(6, 4), torch.tensor([0, 0, 1, 1, 2, 2])
     >>> torch.allclose(gensupcon(z, torch.eye(3)[labels]), supcon(z, labels))
@@ -82,6 +87,9 @@ def gensupcon(
 def soft_nearest_neighbour(z: Tensor, labels: Tensor, *, temperature: float = 1.0) -> Tensor:
     """Soft nearest neighbour (arXiv:1902.01889): -log of the chance e^(-d^2 / temperature) to pick one's own class.
 
+    L_i = log sum_{k != i} e^(-|z_i - z_k|^2 / temperature) - the same sum over the rows of i's class, of rows as they
+    are.
+
     >>> z = torch.tensor([[0.0], [0.0], [1.0]])
     >>> round(soft_nearest_neighbour(z, torch.tensor([0, 0, 1])).item(), 4)  # log(1 + e^-1)
     0.3133
@@ -93,6 +101,8 @@ def soft_nearest_neighbour(z: Tensor, labels: Tensor, *, temperature: float = 1.
 
 def multi_positive(z: Tensor, labels: Tensor, *, temperature: float = 0.1) -> Tensor:
     """Each positive pair alone against the negatives, the mean over pairs: pytorch-metric-learning's NT-Xent.
+
+    L_ip = log(e^(S_ip) + sum_n e^(S_in)) - S_ip, n of other classes.
 
     >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     >>> round(multi_positive(z, torch.tensor([0, 0, 1]), temperature=1.0).item(), 4)
@@ -106,8 +116,9 @@ def multi_positive(z: Tensor, labels: Tensor, *, temperature: float = 0.1) -> Te
 def kcl(z: Tensor, labels: Tensor, ids: Tensor, *, k: int = 6, temperature: float = 0.1, seed: int = 0) -> Tensor:
     """K-positive contrast (Kang et al., ICLR 2021): SupCon with the sample's other views and k others of its class.
 
-    ids (N,) name the sample of each row. Frequent classes so pull no harder than rare ones. `seed` (the step's
-    number) draws other positives.
+    L_i = log sum_{j != i} e^(S_ij) - mean of S_ip over p in {other views} + {k drawn by lot}; k is 6 in the paper. A
+    class with fewer others gives all it has. ids (N,) name the sample of each row. Frequent classes so pull no harder
+    than rare ones. `seed` (the step's number) draws other positives.
 
     >>> z, labels = torch.randn(6, 4), torch.tensor([0, 0, 1, 1, 2, 2])
     >>> bool(kcl(z, labels, torch.arange(6), k=6) == supcon(z, labels))
@@ -132,8 +143,10 @@ def tsc(
 ) -> Tensor:
     """Targeted supervised contrast (arXiv:2111.13998): KCL, and each row towards its class's target, points (C, D).
 
-    points[c] is the target of class c: `layers.targets` makes them and assigns them. All rows and all targets are
-    candidates; the target's part counts `strength` times.
+    L_i = D_i - mean_p S_ip + strength (D_i - S_it), p KCL's positives, t the class's target and D_i the log of the sum
+    of e^S over all other rows and all targets. points[c] is the target of class c: `layers.targets` makes and assigns
+    them. The authors' code takes the target for one more of the p; with two views that is strength = 1 / (k + 1), and
+    the whole divided by 1 + strength.
 
     >>> z, labels = torch.eye(3)[[0, 0, 1, 1, 2, 2]], torch.tensor([0, 0, 1, 1, 2, 2])
     >>> round(tsc(z, labels, torch.arange(6), torch.eye(3), temperature=1.0).item(), 4)  # 2 (log(2e + 6) - 1)
@@ -156,7 +169,8 @@ def tsc(
 def bcl(z: Tensor, labels: Tensor, centres: Tensor | None = None, *, temperature: float = 0.1) -> Tensor:
     """Balanced contrast (arXiv:2207.09052): SupCon whose candidates count 1 / (rows of their class).
 
-    centres (C, D): learned class centres, each one more row of its class, so that no class is ever absent.
+    L_i = log sum_c mean_{k of c, k != i} e^(S_ik) - mean_p S_ip. centres (C, D): learned class centres, each one more
+    row of its class, so that no class is ever absent.
 
     >>> z, labels = torch.eye(2)[[0, 0, 1, 1, 1]], torch.tensor([0, 0, 1, 1, 1])
     >>> round(bcl(z, labels, temperature=1.0).item(), 4)  # log(e + 1) - 1, however many rows a class has
@@ -182,10 +196,13 @@ def paco(
     temperature: float = 0.2,
     centre_temperature: float = 1.0,
     prior: Tensor | None = None,
+    features: Tensor | None = None,
 ) -> Tensor:
     """Parametric contrast (arXiv:2107.12028): learned centres (C, D) are candidates too; samples attract alpha times.
 
-    Centres are compared by bare dots with the unit vectors z. prior (C,): class frequencies, for logit adjustment; the
+    L_i = log(sum_{k != i} e^(S_ik) + sum_c prior_c e^(T_ic)) - (alpha sum_p S_ip + T_iy) / (alpha P + 1), p the P other
+    rows of i's class y, T the dot of the unit vector z_i with a centre; or of features (N, F), which the authors' code
+    takes from before the head, with centres (C, F). prior (C,): class frequencies, for logit adjustment; the
     numerator's log prior, a constant, is left out of the value. alpha = 0 would be a plain classifier.
 
     >>> z, labels = torch.eye(2), torch.tensor([0, 1])  # no two of a class: the classifier with z as further candidates
@@ -195,11 +212,18 @@ def paco(
     unit = sphere(z)
     ours = rows(unit, {"label": labels})
     others = gathered(Rows(unit / temperature, ours.keys))
+    centres = wide(centres) / centre_temperature
+    if features is not None:
+        rows(z, {"features": features})  # refuses another number of rows
+        # Side by side: in one inner product z meets rows, the features meet centres.
+        ours = Rows(torch.cat([unit, wide(features).to(unit.dtype)], 1), ours.keys)
+        others = Rows(pad(others.z, (0, features.shape[1])), others.keys)
+        centres = pad(centres, (unit.shape[1], 0))
     ones, of_class = torch.ones_like(others.z[:, 0]), torch.arange(len(centres), device=z.device)
     others = Rows(others.z, {**others.keys, "pull": alpha * ones, "count": ones})
     full = unit.new_ones(len(centres))
     own = fixed(
-        centres.to(unit.dtype) / centre_temperature,
+        centres.to(unit.dtype),
         {"label": of_class, "pull": full, "count": full if prior is None else prior.to(unit.dtype)},
     )
     relation = Same("label") & Weighed("pull")
@@ -210,9 +234,13 @@ def paco(
 def fscl(z: Tensor, labels: Tensor, groups: Tensor, *, temperature: float = 0.1, even: bool = False) -> Tensor:
     """Fair supervised contrast (arXiv:2203.16209): positives of any group, negatives of the anchor's own group alone.
 
-    So the sensitive group tells nobody apart, and is not learned. Positives are not among the candidates; rows whose
-    group holds no other class are left out. `even` weighs anchors so that every (class, group) counts the same
-    (FSCL+).
+    L_i = log sum_n e^(S_in) - sum_p w_p S_ip / sum_p w_p, p of the class, n of another class and the same group, so
+    that the sensitive group tells nobody apart and is not learned. Positives are not among the candidates; rows whose
+    group holds no other class are left out (the authors' code gives them a denominator of 1).
+
+    `even` is the group-wise normalisation of FSCL+, with the weights of the authors' code: of the m rows of a (class,
+    group) each weighs w = 1 / (m - 1) as a positive (alone, 1) and counts sum_p w_p / m as an anchor. The mean is over
+    these counts; the authors' is a sum over 8. Without `even` all weigh 1.
 
     >>> z, labels, groups = torch.eye(2)[[0, 0, 1, 1]], torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
     >>> round(fscl(z, labels, groups, temperature=1.0).item(), 4)  # log(1) - 1
@@ -220,11 +248,13 @@ def fscl(z: Tensor, labels: Tensor, groups: Tensor, *, temperature: float = 0.1,
     """
     ours = rows(z, {"label": labels, "group": groups})
     everyone = gathered(ours)
-    relation = Same("label", apart=True) & Counting(Within("group"))
-    weight = None
+    relation, weight = Same("label", apart=True) & Counting(Within("group")), None
     if even:
-        both = Same("label") & Within("group")
-        weight = 1 / (1 + pull(ours, everyone, both))  # the row itself is of its (class, group) too
+        peers = pull(ours, everyone, Same("label") & Within("group"))
+        share = 1 / gathered(Rows(peers[:, None], ours.keys)).z[:, 0].clamp_min(1)
+        everyone = Rows(everyone.z, {**everyone.keys, "share": share})
+        relation = relation & Weighed("share")
+        weight = pull(ours, everyone, relation) / (1 + peers)
     kernel = Cosine(temperature=temperature)
     return settle(loss=contrast(ours, everyone, relation, loss=Infonce(), kernel=kernel, weight=weight))
 
@@ -232,9 +262,9 @@ def fscl(z: Tensor, labels: Tensor, groups: Tensor, *, temperature: float = 0.1,
 def herocon(z: Tensor, labels: Tensor, *, temperature: float = 1.0) -> Tensor:
     """HeroCon's supervised term (Zheng et al., KDD 2022) for several labels a row, labels (N, C) of 0 and 1.
 
-    For each label the mean over pairs that have it, against rows that lack it, all weighed by the Hamming distance of
-    the label sets; summed over labels. The paper counts a row as its own positive too and takes off log(1 +
-    negatives); here a row never meets itself.
+    For each label the mean over pairs i, j that have it of log(1 + sum_k h_ik e^(S_ik) / ((1 - h_ij / C) e^(S_ij))), k
+    the rows that lack it, h the Hamming distance of the label sets; summed over labels. The paper counts a row as its
+    own positive too and takes off log(1 + negatives); here a row never meets itself.
 
     >>> z, labels = torch.eye(2)[[0, 0, 1]], torch.tensor([[1, 0], [1, 0], [0, 1]])
     >>> round(herocon(z, labels).item(), 4)  # log(1 + 2 e^0 / e^1)
@@ -253,7 +283,8 @@ def herocon(z: Tensor, labels: Tensor, *, temperature: float = 1.0) -> Tensor:
 def rnc(z: Tensor, targets: Tensor, *, temperature: float = 2.0) -> Tensor:
     """Rank-N-Contrast (arXiv:2210.01189) for a continuous target (N,): similarity is -|z_i - z_j| / temperature.
 
-    Every other row is a positive once, against all at least as far from the anchor's target.
+    L_i = mean_{j != i} log sum_k e^(S_ik) - S_ij, k at least as far from the anchor's target as j: every other row is a
+    positive once.
 
     >>> round(rnc(torch.tensor([[0.0], [1.0]]), torch.tensor([20.0, 30.0])).item(), 4)  # no other candidate
     0.0

@@ -28,9 +28,10 @@ def instance_discrimination(
 ) -> Tensor:
     """Every sample its own class, known by its slot in a memory (Wu et al. 2018, arXiv:1805.01978).
 
-    z (N, D) and the samples' numbers ids (N,). Without `noise` the softmax over the whole memory; with it (m,)
-    numbers of samples drawn at random (the paper's m is 4096), noise-contrastive estimation against these, shared by
-    the batch. `proximal` (the paper's 30) times |z - slot|^2 keeps embeddings from leaping. After the step:
+    z (N, D) and the samples' numbers ids (N,). L_i = log sum_n e^(S_in) - S_ii, n the slots of the whole memory. With
+    `noise` (m,), numbers of samples drawn at random (the paper's m is 4096), noise-contrastive estimation against
+    these, shared by the batch: -log h_ii - sum_n log(1 - h_in), h = P / (P + m / samples), P = e^S over its constant
+    sum. `proximal` (the paper's 30) times |z - slot|^2 keeps embeddings from leaping. After the step:
     `memory.update(ids, z)`.
 
     >>> memory = Memory(samples=3, width=3)

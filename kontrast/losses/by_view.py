@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
-from kontrast.losses.contrast import contrast
+from kontrast.losses.contrast import contrast, per_row
 from kontrast.losses.debiased import Debiased
 from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.cosine import Cosine
@@ -23,7 +23,8 @@ from kontrast.losses.supcon_inside import SupconInside
 def ntxent(*z: Tensor, temperature: float = 0.1) -> Tensor:
     """NT-Xent (SimCLR, arXiv:2002.05709) of two or more views (N, D): all other rows of all views are candidates.
 
-    The mean over all V N anchors; with more than two views an anchor's positives are averaged outside the logarithm.
+    L_i = log sum_{k != i} e^(S_ik) - mean_p S_ip, S the cosine over the temperature, p the other views of i's sample:
+    with more than two views they are averaged outside the logarithm. The mean over all V N anchors.
 
     >>> z1, z2 = torch.eye(2), torch.eye(2)
     >>> round(ntxent(z1, z2, temperature=1.0).item(), 4)  # log(e + 1 + 1) - 1
@@ -37,7 +38,8 @@ def ntxent(*z: Tensor, temperature: float = 0.1) -> Tensor:
 def clip(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.07) -> Tensor:
     """CLIP (arXiv:2103.00020): each row picks its partner on the other side, the mean of both directions.
 
-    `temperature` may be a tensor that is learned (CLIP learns the log of its inverse, at most log 100).
+    L_i = [log sum_k e^(S_ik) + log sum_k e^(S_ki)] / 2 - S_ii, S_ij = cos(z1_i, z2_j) / temperature. `temperature` may
+    be a tensor that is learned (CLIP learns the log of its inverse, at most log 100).
 
     >>> round(clip(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(e + 1) - 1
     0.3133
@@ -53,7 +55,7 @@ def clip(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.07) -> Tenso
 def dcl(z1: Tensor, z2: Tensor, *, temperature: float = 0.1) -> Tensor:
     """Decoupled contrastive learning (arXiv:2110.06848): NT-Xent without the positive among its candidates.
 
-    Can be negative. Small batches lose less by it.
+    L_i = log sum_{k != i, p} e^(S_ik) - S_ip. Can be negative. Small batches lose less by it.
 
     >>> round(dcl(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(1 + 1) - 1
     -0.3069
@@ -81,7 +83,8 @@ def dclw(z1: Tensor, z2: Tensor, *, temperature: float = 0.1, sigma: float = 0.5
 def debiased(z1: Tensor, z2: Tensor, *, temperature: float = 0.5, prior: float = 0.1) -> Tensor:
     """Debiased InfoNCE (arXiv:2007.00224): the sum over negatives less what false ones among them are expected to add.
 
-    `prior` is the chance that a random row is of the anchor's class; 0 gives NT-Xent.
+    L_i = -S_ip + log(e^(S_ip) + g), g = (sum_n e^(S_in) - prior N e^(S_ip)) / (1 - prior) of the N negatives n, but at
+    least N e^(-1 / temperature). `prior` is the chance that a random row is of the anchor's class; 0 gives NT-Xent.
 
     >>> z = torch.eye(4)
     >>> torch.allclose(debiased(z, z, prior=0.0), ntxent(z, z, temperature=0.5))
@@ -95,6 +98,8 @@ def hard_negative(
 ) -> Tensor:
     """InfoNCE with negatives weighed by e^(hardness S) and debiased (arXiv:2010.04592).
 
+    As `debiased`, with sum_n e^((1 + hardness) S_in) / mean_n e^(hardness S_in) in place of sum_n e^(S_in).
+
     >>> z = torch.eye(4)  # all negatives alike: none is harder
     >>> torch.allclose(hard_negative(z, z, hardness=2.0), debiased(z, z))
     True
@@ -107,8 +112,9 @@ def hard_negative(
 def moco(q: Tensor, k: Tensor, queue: Tensor, *, temperature: float = 0.2) -> Tensor:
     """MoCo (arXiv:1911.05722): each query (N, D) picks its own key (N, D) among it and the queue (K, D).
 
-    Other keys of the batch do not count; keys and queue take no gradient. Nothing is gathered: fill the queue with the
-    keys of all ranks.
+    L_i = log(e^(S_i) + sum_j e^(cos(q_i, queue_j) / temperature)) - S_i, S_i = cos(q_i, k_i) / temperature. Other keys
+    of the batch do not count; keys and queue take no gradient. Nothing is gathered: fill the queue with the keys of all
+    ranks.
 
     >>> round(moco(torch.eye(2), torch.eye(2), torch.tensor([[0.0, 1.0]]), temperature=1.0).item(), 4)
     0.5032
@@ -134,23 +140,41 @@ def npair(f: Tensor, g: Tensor, *, l2: float = 0.02) -> Tensor:
     return settle(loss=picked, norm=l2 * Mean(squares, squares.new_tensor(2 * len(f)).double()))
 
 
-def mil_nce(z: Tensor, bags: Tensor, *, temperature: float = 1.0) -> Tensor:
+def mil_nce(z: Tensor, bags: Tensor, *, temperature: float = 1.0, both: bool = True) -> Tensor:
     """MIL-NCE (arXiv:1912.06430): of a bag (N, K, D) of possible partners of z (N, D) one may be right; bare dots.
 
-    -log of the softmax mass that lies on the own bag, among all bags of all ranks. (The paper adds to the candidates
-    the other clips for the own bag; here each clip asks once.)
+    L_i = log(sum_jk e^(z_i y_jk) + sum_{j != i, k} e^(z_j y_ik)) - log sum_k e^(z_i y_ik), over all ranks: the clip
+    asks all narrations, and its own narrations ask all other clips. Each pair stands in the sum once, as in the paper;
+    the authors' code has the own bag in it twice. `both` False leaves the second sum out: each clip asks once.
 
-    >>> round(mil_nce(torch.eye(2), torch.eye(2)[:, None].repeat(1, 3, 1)).item(), 4)  # log(e + 1) - 1
-    0.3133
+    >>> round(mil_nce(torch.eye(2), torch.eye(2)[:, None].repeat(1, 3, 1)).item(), 4)  # log(e + 1 + 1) - 1
+    0.5514
     """
     if bags.ndim != 3 or len(bags) != len(z):
         views(z, bags.flatten(0, -2))  # refuses, in words
-    ours = rows(z / temperature)
-    keys = {"id": ours.keys["id"][:, None].expand(-1, bags.shape[1]).flatten()}
-    partners = gathered(rows(bags.flatten(0, 1), keys))
+    ours = rows(wide(z) / temperature)
+    keys = {"id": ours.keys["id"].repeat_interleave(bags.shape[1])}
+    narrations = rows(bags.flatten(0, 1), keys)
     # A clip is no narration: without this, the first clip and the first narration could bear one name.
-    ours = Rows(ours.z, {**ours.keys, "view": torch.full_like(ours.keys["view"], -1)})
-    return settle(loss=contrast(ours, partners, Same("id"), loss=SupconInside(), kernel=Dot()))
+    clips = Rows(ours.z, {**ours.keys, "view": torch.full_like(ours.keys["view"], -1)})
+    asking = (clips, gathered(narrations), Same("id"))
+    if not both:
+        return settle(loss=contrast(*asking, loss=SupconInside(), kernel=Dot()))
+    asked = (narrations, gathered(clips), Same("id", apart=True))
+    own = (clips.z[:, None] * wide(bags)).sum(-1)  # (N, K)
+    pull = own.logsumexp(1)
+    with torch.no_grad():
+        forth = per_row(*asking, loss=SupconInside(), kernel=Dot()) + pull
+        back = per_row(*asked, loss=Infonce(), kernel=Dot()).view_as(own) + own
+        back = back.nan_to_num(-torch.inf, torch.inf)  # a clip that is alone is asked by nobody
+        whole = torch.logaddexp(forth, back.logsumexp(1))
+        share = (back - whole[:, None]).exp()  # of the softmax mass
+    first = contrast(*asking, loss=SupconInside(), kernel=Dot(), weight=1 - share.sum(1))
+    second = contrast(*asked, loss=Infonce(), kernel=Dot(), weight=share.flatten())
+    # The slope is that of (1 - share) forth + share back - pull, with shares held; the value is put right beside it.
+    slope = first.total + second.total - (share.sum(1) * pull).sum() + (share * own).sum()
+    total = slope - slope.detach() + (whole - pull.detach()).sum()
+    return settle(loss=Mean(total, total.new_tensor(len(z)).double()))
 
 
 def herocon_views(v1: Tensor, v2: Tensor, g1: Tensor, g2: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""CosFace: softmax over class centres, the cosine to one's own lowered by a margin."""
+"""CosFace: softmax cross-entropy, the similarity to whoever attracts lowered by a margin."""
 
 from torch import Tensor
 
@@ -11,7 +11,8 @@ class Cosface(Contrast):
     (arXiv:1801.09414).
 
     S is the cosine (kernel temperature 1), the candidates are class centres (layers/proxies.py), `Same("label")` the
-    relation.
+    relation. With views or labelled rows for candidates it is `Infonce` with an additive margin. A margin from class
+    frequencies is logit adjustment instead, a weight of candidates: `Weighed(prior, what="among")`.
     """
 
     def __init__(self, *, margin: float = 0.35, scale: float = 64.0) -> None:

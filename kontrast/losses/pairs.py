@@ -2,8 +2,10 @@
 
 All return a scalar. Where torch.distributed is initialised, rows of all ranks are compared and the scalar is this
 rank's share, scaled so that DDP's average of gradients is the gradient of the global mean: neither gather nor average
-yourself. Embeddings are normalised here unless said otherwise, logits are float32 or better. Shapes: N rows, D width,
-C classes. Softmax losses (NT-Xent, SupCon, CLIP ...) are in `kontrast.losses.functional`.
+yourself. Embeddings are normalised here unless said otherwise, logits are float32 or better. Nothing is clipped: where
+rows are taken as they are and thousands long, the slope may be more than float16 holds and is inf there, with the value
+finite; a gradient scaler skips such a step, bfloat16 has room for it. Shapes: N rows, D width, C classes. Softmax
+losses (NT-Xent, SupCon, CLIP ...) are in `kontrast.losses.functional`.
 """
 
 from collections.abc import Sequence

@@ -11,7 +11,8 @@ class Spectral(Contrast):
     """L_i = -2 sum_j P_ij S_ij / sum P + sum_j N_ij S_ij^2 / sum N, with N = Q (1 - P) (HaoChen et al. 2021,
     arXiv:2106.04156).
 
-    Goes with the inner product (kernel `dot`), whose size the loss itself bounds; the value may be negative.
+    Goes with the inner product (kernel `dot`), whose size the loss itself bounds; the value may be negative. The slope
+    grows with the cube of the rows' length: from some thousands on float16 has no number for it.
     """
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:

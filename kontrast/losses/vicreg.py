@@ -19,7 +19,8 @@ class Vicreg(Align):
 
     V is the mean over both views and all features of relu(1 - sqrt(var + 1e-4)) (the authors' code; the paper's
     equation adds the views' means and so has twice it); K sums the squared covariances of different features over D.
-    Variances are / (N - 1). Tiled on the feature axis; needs the whole batch: all statistics are over all ranks.
+    Variances are / (N - 1). The slope of K grows with the cube of the features' size. Tiled on the feature axis; needs
+    the whole batch: all statistics are over all ranks.
     """
 
     whole = True

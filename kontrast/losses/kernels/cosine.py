@@ -12,7 +12,7 @@ from kontrast.losses.kernel import Kernel
 class Cosine(Kernel):
     """S_ij = cos(a_i, c_j) / temperature.
 
-    `learnable` learns the scale 1/temperature in log space, clamped to at most `largest` as CLIP does
+    `learnable` learns the scale 1/temperature in log space, held at no more than `largest` as CLIP does
     (arXiv:2103.00020).
     """
 
@@ -20,17 +20,17 @@ class Cosine(Kernel):
         super().__init__()
         if temperature <= 0:
             raise ValueError(f"temperature={temperature}; expected more than 0.")
+        if learnable and not 1 / temperature <= largest:
+            raise ValueError(f"temperature={temperature}, learned; expected 1 / largest={1 / largest:.4g} or more.")
         self.log_scale = nn.Parameter(torch.tensor(1 / temperature).log(), requires_grad=learnable)
         self.largest = largest
 
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Both sides on the sphere, the anchors scaled."""
-        scale = (
-            self.log_scale.exp().clamp_max(max(self.largest, 1e-12))
-            if self.log_scale.requires_grad
-            else self.log_scale.exp()
-        )
-        return unit(a) * scale, unit(c)
+        if self.log_scale.requires_grad:
+            with torch.no_grad():  # the parameter itself: a clamped copy would have no slope to come back by
+                self.log_scale.clamp_(max=math.log(self.largest))
+        return unit(a) * self.log_scale.exp(), unit(c)
 
     def set_temperature(self, temperature: float) -> None:
         """From now on this temperature: for a schedule, between two steps (`losses.temperature.swing`)."""
