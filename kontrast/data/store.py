@@ -32,6 +32,10 @@ class Store(ABC):
         else a list.
         """
 
+    @abstractmethod
+    def lengths(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
+        """(B,) how long each of those rows is on its first axis; 0 where only decoding it would tell."""
+
 
 class Packed(Store):
     """Values one row after the other in one memory-mapped file, and where each row ends."""
@@ -39,7 +43,7 @@ class Packed(Store):
     def __init__(self, folder: Path) -> None:
         facts = json.loads((folder / "store.json").read_text(encoding="utf8"))
         self.has = np.load(folder / "has.npy")
-        lengths = np.load(folder / "lengths.npy")
+        self._lengths = lengths = np.load(folder / "lengths.npy")
         self._place = np.cumsum(self.has) - 1  # row -> place among the M rows
         self._ends = np.cumsum(lengths)
         shape = (int(lengths.sum()), *facts["trailing"])
@@ -62,6 +66,10 @@ class Packed(Store):
         starts = np.where(place > 0, self._ends[place - 1], 0)
         return [self._values[a:b] for a, b in zip(starts, self._ends[place], strict=True)]
 
+    def lengths(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
+        """As they were written."""
+        return self._lengths[self._place[np.asarray(index, dtype=np.int64)]]
+
 
 class OnDemand(Store):
     """Rows that are decoded again each time, by a few threads: slow, but it needs no disk."""
@@ -78,6 +86,10 @@ class OnDemand(Store):
             rows = list(pool.map(self._decode, index.tolist()))
         equal = rows and len({row.shape for row in rows}) == 1
         return cast(Sequence[np.ndarray], np.stack(rows)) if equal else rows
+
+    def lengths(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Not known."""
+        return np.zeros(len(index), dtype=np.int64)
 
 
 class Writer:

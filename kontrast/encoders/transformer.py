@@ -15,6 +15,8 @@ from kontrast.data.pretrained import folder_of
 from kontrast.encoders.encoder import Encoder
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+# Tokens computed at once on a CPU: what lies between two layers then stays in its cache.
+PIECE = 1024
 
 
 class Transformer(Encoder):
@@ -57,6 +59,11 @@ class Transformer(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """The last hidden layer, pooled over the tokens that are there."""
+        if self.training or torch.is_grad_enabled() or x.device.type != "cpu":
+            return self._pooled(x)
+        return torch.cat([self._pooled(piece) for piece in _pieces(x)])
+
+    def _pooled(self, x: Tensor) -> Tensor:
         there = x >= 0
         h_BLD = self.model(input_ids=x.masked_fill(~there, self.pad), attention_mask=there.long()).last_hidden_state
         if self.pooling == "cls":
@@ -92,6 +99,17 @@ class Transformer(Encoder):
         return asked
 
 
+def _pieces(x: Tensor) -> Iterator[Tensor]:
+    """Its rows in turn, about PIECE tokens at a time, padded no further than to the longest of them."""
+    start, longest = 0, 1
+    for row, length in enumerate((x >= 0).sum(1).tolist()):
+        if row > start and (row - start + 1) * max(longest, length) > PIECE:
+            yield x[start:row, :longest]
+            start, longest = row, 1
+        longest = max(longest, length)
+    yield x[start:, :longest]
+
+
 def _load(folder: Path) -> Any:
     transformers = needs("transformers", "text")
     try:
@@ -109,9 +127,11 @@ def _load(folder: Path) -> Any:
 
 
 def _shaped(folder: Path) -> Any:
-    """The model of a config.json, its weights random."""
+    """The model of a config.json, its weights whatever lay in memory: drawing them takes longer than reading them."""
     transformers = needs("transformers", "text")
-    with _quiet():
+    from transformers.initialization import no_init_weights
+
+    with _quiet(), no_init_weights():
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         loaded = transformers.AutoModel.from_config(config, dtype=torch.float32)
     return loaded.get_encoder() if loaded.config.is_encoder_decoder else loaded

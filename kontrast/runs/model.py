@@ -1,14 +1,15 @@
 """A Model: the fitted modalities and the method, from an experiment or from a run folder, and what it makes of rows: a
 Bank."""
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kontrast.core import find
@@ -25,15 +26,17 @@ from kontrast.runs.folder import Folder, load_tensors, save_tensors
 CHUNK = 256  # rows embedded at once, unless asked otherwise
 
 Progress = Callable[[str, int, int], None]
+Precision = Literal["32", "bf16"]
 
 
 @dataclass(frozen=True)
 class Model:
-    """What embeds: `modalities` by field, and the `method` with its towers."""
+    """What embeds: `modalities` by field, and the `method` with its towers. bf16: it computes in that (`halved`)."""
 
     experiment: Experiment
     modalities: Mapping[str, Modality]
     method: Method
+    bf16: bool = False
 
     @property
     def fields(self) -> list[str]:
@@ -68,11 +71,25 @@ class Model:
             ) from error
         return Model(experiment, modalities, method.eval())
 
+    def halved(self) -> "Model":
+        """A copy that embeds in bf16: fast where the CPU (AMX, AVX512-bf16) or GPU computes it, slow where it does not.
+
+        Autocast casts every weight anew at every block, so those of matrix products lie in bf16 here; embeddings too,
+        or what is added to them stays in float32. The rest (norms, statistics, means) is left to autocast.
+        """
+        twin = copy.deepcopy(self.method)
+        for part in twin.modules():
+            if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Embedding):
+                part.to(torch.bfloat16)
+        return replace(self, method=twin, bf16=True)
+
     @torch.no_grad()
     def embed_views(self, field: str, x: Tensor) -> Tensor:
         """(B, ...) as `Modality.plain` gives it -> (B, D) float32 on the sphere, each row on its own."""
         device = next(self.method.parameters()).device
-        return F.normalize(self.method.embed(field, x.to(device)).float(), dim=1).cpu()
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            z = self.method.embed(field, x.to(device))
+        return F.normalize(z.float(), dim=1).cpu()
 
     def embed_cells(self, field: str, cells: list[Any], folder: Path = Path()) -> np.ndarray:
         """Cells as the data holds them (a path, a text, an array) -> (n, D) on the sphere."""
@@ -130,6 +147,8 @@ def _blocks(
         modality = modalities[name]
         there = np.flatnonzero(store.has[rows])
         block: np.ndarray | None = None
+        # Long rows first: rows of a block are then hardly padded, and memory that is too small shows at once.
+        there = there[np.argsort(-store.lengths(rows[there]), kind="stable")]
         for start in range(0, len(there), batch):
             part = there[start : start + batch]
             z = features(name, modality.collate(store.rows(rows[part]))).numpy()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ from kontrast.data.open import open_frame
 from kontrast.runs.folder import Folder
 from kontrast.runs.gather import gather
 from kontrast.runs.listener import Listener, Silence
-from kontrast.runs.model import Model, method_of, raw_bank
+from kontrast.runs.model import Model, Precision, method_of, raw_bank
 from kontrast.runs.query import ask
 from kontrast.runs.report import write_report
 from kontrast.scoring.judge import judge
@@ -61,12 +61,21 @@ class Run:
         """One of the banks judged at the end: {trained, untrained, raw}-{train, test}."""
         return Bank.load(self.path / "banks" / f"{name}.parquet")
 
-    def embed(self, data: object, *, batch: int = 256, listener: Listener | None = None) -> Bank:
-        """Embed any data that has (some of) the run's fields; `batch` changes speed and memory only."""
+    def embed(
+        self, data: object, *, batch: int = 256, precision: Precision = "32", listener: Listener | None = None
+    ) -> Bank:
+        """Embed any data that has (some of) the run's fields; `batch` changes speed and memory only.
+
+        precision: "bf16" is several times faster where the machine computes it, at a cosine of .999 to the same row in
+        float32.
+        """
         if batch < 1:
             raise UserError(f"embed: batch={batch}; expected 1 or more.")
+        if precision not in get_args(Precision):
+            raise UserError(f"embed: precision={precision!r}; expected '32' or 'bf16'.")
         listener = listener or Silence()
         model = Model.load(Folder(self.path))
+        model = model.halved() if precision == "bf16" else model
         with self._opened(model, data, listener) as dataset:
             return model.embed(dataset, batch=batch, progress=listener.progress)
 
