@@ -1,13 +1,13 @@
 """Ranks: the only file that knows torch.distributed. With one process, nothing happens."""
 
 import datetime
+import faulthandler
 import itertools
 import multiprocessing
 import os
 import pickle
 import socket
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -144,44 +144,50 @@ def on_ranks(function: Callable[..., Any], world: int, *arguments: Any, timeout:
     task = pickle.dumps((function, arguments))
     place = os.getcwd()
     path = [place if entry == "" else entry for entry in sys.path]
+    meet = _meeting_point()
     started: list[tuple[BaseProcess, Connection]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        meet = os.path.join(folder, "meet")
-        try:
-            for rank in range(world):
-                ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(
-                    target=_one_rank, args=(theirs, rank, world, meet, timeout, place, path, task), daemon=True
-                )
-                process.start()
-                theirs.close()  # so that the end of the process is the end of the pipe
-                started.append((process, ours))
-            return _answers(started, timeout)
-        finally:
-            for process, ours in started:
-                process.kill()
-                process.join()
-                ours.close()
+    try:
+        for rank in range(world):
+            ours, theirs = context.Pipe(duplex=False)
+            process = context.Process(
+                target=_one_rank, args=(theirs, rank, world, meet.port, timeout, place, path, task), daemon=True
+            )
+            process.start()
+            theirs.close()  # so that the end of the process is the end of the pipe
+            started.append((process, ours))
+        return _answers(started, timeout)
+    finally:
+        for process, ours in started:
+            process.kill()
+            process.join()
+            ours.close()
+
+
+def _meeting_point(port: int = 0) -> Any:
+    """Where the processes find each other: served, on a free port, by whoever gives none."""
+    return dist.TCPStore("127.0.0.1", port, is_master=not port, wait_for_workers=False)  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _one_rank(
-    answer: Connection, rank: int, world: int, meet: str, timeout: float, place: str, path: list[str], task: bytes
+    answer: Connection, rank: int, world: int, port: int, timeout: float, place: str, path: list[str], task: bytes
 ) -> None:
     """The life of one process of `on_ranks`."""
     os.chdir(place)
     sys.path[:] = path
     torch.set_num_threads(1)
+    faulthandler.dump_traceback_later(0.9 * timeout)  # where it waits, for whoever has to find out why
     loopback = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
     if loopback:  # a host's own name may resolve to an address that nothing answers
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0])
     try:
         limit = datetime.timedelta(seconds=timeout)
-        dist.init_process_group("gloo", f"file://{meet}", rank=rank, world_size=world, timeout=limit)
+        dist.init_process_group("gloo", store=_meeting_point(port), rank=rank, world_size=world, timeout=limit)
         function, arguments = pickle.loads(task)
         message = pickle.dumps((None, function(Ranks(), *arguments)))
     except Exception as error:  # told to whoever asked, with the time: the first failure is the cause of the others
         words = f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
         message = pickle.dumps((time.monotonic(), words))
+    faulthandler.cancel_dump_traceback_later()
     answer.send_bytes(message)
     if dist.is_initialized():
         dist.destroy_process_group()
@@ -196,7 +202,9 @@ def _answers(started: list[tuple[BaseProcess, Connection]], timeout: float) -> l
         ready = wait(list(waiting), max(0.0, end - time.monotonic()))
         if not ready:
             late = ", ".join(map(str, sorted(waiting.values())))
-            raise RankFailed(f"rank {late} of {world} gave no answer within {timeout:g} seconds.")
+            raise RankFailed(
+                f"rank {late} of {world} gave no answer within {timeout:g} seconds; where it waits is above."
+            )
         failures: list[tuple[float, str]] = []
         for pipe in ready:
             process, ours = started[rank := waiting.pop(pipe)]  # pyright: ignore[reportArgumentType]

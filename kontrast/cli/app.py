@@ -1,0 +1,68 @@
+"""The typer application that the commands of this room hang themselves on, and what they share.
+
+Everything heavy is imported inside the commands, so that --help answers at once.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kontrast.core.errors import UserError
+
+if TYPE_CHECKING:
+    from kontrast.runs.listener import Listener
+
+app = typer.Typer(
+    name="kontrast",
+    help="Learn embeddings by contrast from heterogeneous data, judge, search and report them.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/clothes-1.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder, CSV, TSV, JSONL, Parquet, .npz, .npy or .ts.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
+
+
+def listener(quiet: bool, as_json: bool) -> "Listener":
+    """Who hears a command: the screen, lines of JSON, or nobody."""
+    from kontrast.runs.listener import Silence
+    from kontrast.runs.terminal import Json, Screen
+
+    return Silence() if quiet else Json() if as_json else Screen()
+
+
+def say(line: str) -> None:
+    """A line of the answer, on standard output."""
+    typer.echo(line)
+
+
+def command() -> str:
+    """What was typed."""
+    return shlex.join(["kontrast", *sys.argv[1:]])
+
+
+def pairs(given: list[str] | None, flag: str, made: Callable[[str], Any] = str) -> dict[str, Any]:
+    """NAME=VALUE of an option that may be given several times."""
+    found = {}
+    for pair in given or []:
+        name, equals, words = pair.partition("=")
+        if not equals or not name:
+            raise UserError(f"{flag} {pair}: expected NAME=VALUE; `kontrast train --help` has examples.")
+        found[name] = made(words)
+    return found
+
+
+def value(words: str) -> Any:
+    """JSON where it is JSON (0.1, true, [1, 2]), else the words themselves."""
+    try:
+        return json.loads(words)
+    except json.JSONDecodeError:
+        return words

@@ -1,0 +1,133 @@
+"""Commands that train: train, demo."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from kontrast.cli.app import AsJson, Quiet, app, command, listener, pairs, say, value
+from kontrast.core.errors import UserError
+
+
+@app.command()
+def train(
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA", help="What to train on; not needed with --resume.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Method by name; the data decides if none is. `kontrast list recipes`.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="The column that holds labels; used for judging only.")] = None,
+    field: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=KIND where inference is wrong: image, text, series, ignore ...")
+    ] = None,
+    encoder: Annotated[
+        list[str] | None, typer.Option(help="KIND=NAME[,setting=value]: image=timm,model=resnet10t")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="End after so many steps.")] = None,
+    epochs: Annotated[float | None, typer.Option(min=0, help="End after so many passes over the data.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="End after so many minutes.")] = None,
+    batch: Annotated[int | None, typer.Option(min=2, help="Rows a step [256].")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="The optimiser's own if none is given.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Everything random follows from it [0].")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="auto, 32 or bf16; auto keeps what pays in the first steps.")
+    ] = None,
+    compile: Annotated[str | None, typer.Option(help="auto, on or off.")] = None,
+    channels_last: Annotated[str | None, typer.Option(help="auto, on or off.")] = None,
+    quarantine: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Largest share of unreadable rows [0.01].")
+    ] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Train on even when the embeddings have collapsed.")
+    ] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting: method.temperature=0.1")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder [runs/NAME-1].")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Devices of this machine; what torchrun or SLURM started if not named.")
+    ] = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines; each runs this command.")] = 1,
+    strategy: Annotated[
+        Literal["ddp", "fsdp"], typer.Option(help="ddp, or fsdp to split the encoders over the devices.")
+    ] = "ddp",
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train on data of any kind and leave a run folder: encoder, scores, report."""
+    chosen = {
+        "plan.batch": batch,
+        "plan.learning_rate": learning_rate,
+        "plan.precision": precision,
+        "plan.compile": compile,
+        "plan.channels_last": channels_last,
+        "plan.keep_going": keep_going or None,
+        "source.quarantine": quarantine,
+        **pairs(set_, "--set", value),
+    }
+    settings = {name: value for name, value in chosen.items() if value is not None}
+    heard = listener(quiet, as_json)
+    from kontrast import api
+
+    if resume is not None:
+        settings |= {
+            f"plan.{n}": v for n, v in (("steps", steps), ("epochs", epochs), ("minutes", minutes)) if v is not None
+        }
+        settings |= {"seed": seed} if seed is not None else {}
+        api.resume(
+            resume,
+            data=data,
+            settings=settings,
+            device=device,
+            devices=devices,
+            nodes=nodes,
+            strategy=strategy,
+            listener=heard,
+        )
+        return
+    if data is None and recipe is None:
+        raise UserError("nothing to train on. Name a folder or a file: kontrast train pictures/")
+    api.train(
+        data,
+        recipe=recipe,
+        label=label,
+        fields=pairs(field, "--field"),
+        encoders=_encoders(encoder),
+        steps=steps,
+        epochs=epochs,
+        minutes=minutes,
+        seed=seed,
+        settings=settings,
+        out=out,
+        device=device,
+        devices=devices,
+        nodes=nodes,
+        strategy=strategy,
+        command=command(),
+        listener=heard,
+    )
+
+
+@app.command()
+def demo(
+    minutes: Annotated[float, typer.Option(min=0, help="Minutes of training.")] = 3.0,
+    out: Annotated[Path | None, typer.Option(help="The run folder [runs/emoji-1].")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Two drawings and the names of 1,900 emoji in one space: train, judge, index, report, search. Four minutes."""
+    from kontrast import api
+    from kontrast.runs.showing import show_off
+
+    run = api.train(recipe="emoji", minutes=minutes, out=out, command=command(), listener=listener(quiet, False))
+    for line in show_off(run):
+        say(line)
+
+
+def _encoders(given: list[str] | None) -> dict[str, dict[str, Any]]:
+    """`image=timm,model=resnet10t` -> {"image": {"name": "timm", "model": "resnet10t"}}."""
+    found = {}
+    for tower, words in pairs(given, "--encoder").items():
+        name, *settings = words.split(",")
+        found[tower] = {"name": name, **pairs(settings, f"--encoder {tower}=", value)}
+    return found
