@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kontrast.core.experiment import Choice, Experiment, Plan, Source
     from kontrast.core.rows import Rows
     from kontrast.losses.contrast import contrast
+    from kontrast.losses.plan import forecast
     from kontrast.runs.run import Run
 
 __version__ = "0.1.0"
@@ -30,6 +31,7 @@ __all__ = [
     "Source",
     "UserError",
     "contrast",
+    "forecast",
     "load",
     "resume",
     "train",
@@ -45,6 +47,7 @@ _HOMES = {
     "Source": "kontrast.core.experiment",
     "UserError": "kontrast.core.errors",
     "contrast": "kontrast.losses.contrast",
+    "forecast": "kontrast.losses.plan",
     "load": "kontrast.api",
     "resume": "kontrast.api",
     "train": "kontrast.api",

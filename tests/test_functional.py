@@ -16,13 +16,14 @@ from kontrast.core.rows import Rows
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
 from kontrast.losses import functional as L
-from kontrast.losses.contrast import TILE, per_row
+from kontrast.losses.contrast import per_row
 from kontrast.losses.counts import counts
 from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.plain import rows
 from kontrast.losses.relations.balanced import Balanced
 from kontrast.losses.relations.same import Same
+from kontrast.losses.weights import TILE
 
 POINTS = torch.nn.functional.normalize(torch.randn(3, 5, generator=torch.Generator().manual_seed(9)).double(), dim=1)
 

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from kontrast.core import chance
 from kontrast.core.rows import Rows
-from kontrast.losses.contrast import TILE
 from kontrast.losses.relation import Distinct, Relation, named
-from kontrast.losses.weights import Tile, tiles
+from kontrast.losses.weights import TILE, Tile, tiles
 
 
 def pull(anchors: Rows, candidates: Rows, relation: Relation, *, tile: int = TILE) -> Tensor:

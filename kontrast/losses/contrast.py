@@ -1,19 +1,22 @@
 """The engine: the exact value and gradients of any Contrast loss, tile by tile, in memory O(N + M)."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from kontrast.core.errors import UserError
 from kontrast.core.rows import Mean, Rows
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.loss import Contrast
 from kontrast.losses.relation import Distinct, Relation, named
-from kontrast.losses.weights import Tile, tiles
+from kontrast.losses.weights import Tile, tiles, usual
 
-# Numbers in a tile: 2^21 floats are 8 MB, near a core's share of the cache; larger tiles were slower on CPU.
-TILE = 1 << 21
+Found = TypeVar("Found")
+Walk = Callable[[int], Iterator[Tile]]
 
 
 def contrast(
@@ -24,53 +27,128 @@ def contrast(
     loss: Contrast,
     kernel: Kernel,
     weight: Tensor | None = None,
-    tile: int = TILE,
+    tile: int | None = None,
+    half: bool = False,
 ) -> Mean:
     """The mean loss of the anchors against the candidates, as a sum and its count.
 
     Rows of a stack (L, N, D) meet only candidates of their own problem. Anchors without a positive are dropped and not
-    counted. `weight` (N,) weighs anchors. Logits are float32 or better, whatever the autocast around it; `tile` bounds
-    the numbers held at once and changes no value beyond rounding.
+    counted. `weight` (N,) weighs anchors, and gets no gradient. Logits are float32 or better, whatever the autocast
+    around it.
+
+    `tile` bounds the numbers held at once and changes no value beyond rounding. None: the whole matrix where it fits
+    into one tile of the usual size (`weights.usual`), else such tiles; `plan.forecast` says what they take. Out of
+    memory, it starts again with tiles of a quarter, down to single rows. `half` multiplies in bfloat16 and sums in
+    float32, where the processor can: .62 of the time for a relative error of .002 in the gradient (NT-Xent, 8,192 rows,
+    temperature .1, a CPU with AMX; .015 at temperature .02, for logits of 50 are rounded too).
+
+    Anchors that are the candidates have a symmetric matrix; half of it was tried, and gained nothing over the products
+    of whole tiles. Under torch.compile this is a break in the graph, and runs as it is. There is no second derivative.
     """
-    with torch.autocast(anchors.z.device.type, enabled=False):
-        a, c, walk = _problem(anchors, candidates, relation, kernel, tile)
+    run = torch.compiler.disable(_contrast) if torch.compiler.is_compiling() else _contrast
+    rest = (loss, kernel, weight, usual(len(candidates)) if tile is None else tile, half)
+    return run(anchors, candidates, relation, *rest)  # pyright: ignore[reportCallIssue]
+
+
+def _contrast(
+    anchors: Rows,
+    candidates: Rows,
+    relation: Relation,
+    loss: Contrast,
+    kernel: Kernel,
+    weight: Tensor | None,
+    tile: int,
+    half: bool,
+) -> Mean:
+    with torch.autocast(anchors.z.device.type, enabled=False), _halved(half):
+        a, c, walk = _problem(anchors, candidates, relation, kernel)
         each = a.new_ones(1, 1) if weight is None else weight.to(a.dtype)
+        learned = list(loss.parameters())
+        # One number that hangs on all that the gradients depend on: only a second derivative ever asks for it.
+        tie = a[:, :1, :1].sum() + c[:, :1, :1].sum() + sum(p.sum() for p in learned)
         total, count, negatives = _Tiled.apply(  # pyright: ignore[reportGeneralTypeIssues]
-            a, c, loss, walk, each.expand(a.shape[:2]), *loss.parameters()
+            a, c, tie, loss, walk, tile, each.expand(a.shape[:2]), *learned
         )
     return Mean(total, count, negatives=negatives)
 
 
 def per_row(
-    anchors: Rows, candidates: Rows, relation: Relation, *, loss: Contrast, kernel: Kernel, tile: int = TILE
+    anchors: Rows,
+    candidates: Rows,
+    relation: Relation,
+    *,
+    loss: Contrast,
+    kernel: Kernel,
+    tile: int | None = None,
 ) -> Tensor:
     """(N,), of a stack (L, N): the loss of every anchor by itself, without gradient; NaN where it does not count.
 
     For what needs the losses of rows before their mean: estimates that live between steps, scores of single rows.
     """
     with torch.no_grad(), torch.autocast(anchors.z.device.type, enabled=False):
-        a, c, walk = _problem(anchors, candidates, relation, kernel, tile)
-        found = a.new_full(a.shape[:2], torch.nan)
-        for t in walk:
-            one = loss.per_anchor(a[t.lead, t.rows] @ c[t.lead].mT, t.attract, t.among)
-            found[t.lead, t.rows] = torch.where(loss.counted(t.attract, t.among) > 0, one, torch.nan)
+        a, c, walk = _problem(anchors, candidates, relation, kernel)
+
+        def each(walked: Iterator[Tile]) -> Tensor:
+            found = a.new_full(a.shape[:2], torch.nan)
+            for t in walked:
+                one = loss.per_anchor(a[t.lead, t.rows] @ c[t.lead].mT, t.attract, t.among)
+                found[t.lead, t.rows] = torch.where(loss.counted(t.attract, t.among) > 0, one, torch.nan)
+            return found
+
+        found = _fitting(each, walk, a, c, usual(len(candidates)) if tile is None else tile)
     return found if anchors.z.ndim == 3 else found[0]
 
 
-def _problem(
-    anchors: Rows, candidates: Rows, relation: Relation, kernel: Kernel, tile: int
-) -> tuple[Tensor, Tensor, Iterator[Tile]]:
-    """Both sides as the kernel wants them, (L, N, E) and (L, M, E), and the tiles of their weights."""
+def _problem(anchors: Rows, candidates: Rows, relation: Relation, kernel: Kernel) -> tuple[Tensor, Tensor, Walk]:
+    """Both sides as the kernel wants them, (L, N, E) and (L, M, E), and a walk over their weights in tiles of any
+    size."""
     a, c = kernel(_wide(anchors.z), _wide(candidates.z))
     left, right = named(anchors), named(candidates)
     if a.ndim == 2:
         a, c = a[None], c[None]
         left, right = {k: v[None] for k, v in left.items()}, {k: v[None] for k, v in right.items()}
-    return a, c, tiles(relation & Distinct(), left, right, (*a.shape[:2], c.shape[1]), a.dtype, tile)
+    return a, c, partial(tiles, relation & Distinct(), left, right, (*a.shape[:2], c.shape[1]), a.dtype)
 
 
 def _wide(z: Tensor) -> Tensor:
     return z if z.dtype == torch.float64 else z.float()
+
+
+@contextmanager
+def _halved(half: bool) -> Iterator[None]:
+    """Matrix products of float32 in bfloat16, if so; PyTorch knows this only as a setting of the whole process."""
+    before = torch.get_float32_matmul_precision()
+    if half:
+        torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _fitting(run: Callable[[Iterator[Tile]], Found], walk: Walk, a: Tensor, c: Tensor, tile: int) -> Found:
+    """What `run` makes of the tiles; out of memory, it begins anew with tiles of a quarter, down to single rows."""
+    M = c.shape[1]
+    tile = min(tile, a.shape[0] * a.shape[1] * M)
+    while True:
+        try:
+            return run(walk(tile))
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            if tile <= M:
+                raise UserError(
+                    f"out of memory: a loss of {a.shape[1]:,} anchors and {M:,} candidates of width {a.shape[2]:,} did "
+                    f"not fit in tiles of a single row, {M * a.element_size() / 1e6:,.1f} MB each. Take a smaller "
+                    "batch, fewer candidates or narrower embeddings, or free memory elsewhere."
+                ) from error
+        tile = max(tile // 4, M)  # here the error is gone, and with it what its frames held
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether an allocator gave up: that of a device has a class of its own, the CPU's only its words."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in words)
 
 
 class _Tiled(torch.autograd.Function):
@@ -78,34 +156,85 @@ class _Tiled(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, a: Tensor, c: Tensor, loss: Contrast, walk: Iterator[Tile], weight: Tensor, *learned: Tensor
+        ctx: Any,
+        a: Tensor,
+        c: Tensor,
+        tie: Tensor,
+        loss: Contrast,
+        walk: Walk,
+        tile: int,
+        weight: Tensor,
+        *learned: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         a, c = a.detach(), c.detach()
-        d_a, d_c, d_learned = torch.zeros_like(a), torch.zeros_like(c), [torch.zeros_like(p) for p in learned]
-        total, count, negatives = (a.new_zeros((), dtype=torch.float64) for _ in range(3))
-        for t in walk:
-            counts = loss.counted(t.attract, t.among).to(a.dtype) * weight[t.lead, t.rows]
-            negatives += ((t.among.sum() - t.attract.count()) * (counts > 0)).sum()
-            a_t, c_t = a[t.lead, t.rows], c[t.lead]
-            one = len(c) == 1  # a plain matrix product into place is faster than a batched one
-            s = (a_t[0] @ c_t[0].mT)[None] if one else a_t @ c_t.mT
-            each, d_s, scale, *d_rest = loss.slope(s, t.attract, t.among, counts)
-            total += torch.where(counts > 0, each, 0).mul(counts).sum()
-            count += counts.sum()
-            if one:
-                torch.mm(d_s[0], c_t[0], out=d_a[0, t.rows]).mul_(scale[0, :, None])
-                d_c[0].addmm_(d_s[0].mT, a_t[0] * scale[0, :, None])
-            else:
-                d_a[t.lead, t.rows] = (d_s @ c_t).mul_(scale[..., None])
-                d_c[t.lead].baddbmm_(d_s.mT, a_t * scale[..., None])
-            for sum_, part in zip(d_learned, d_rest, strict=True):
-                sum_ += part
-        ctx.save_for_backward(d_a, d_c, *d_learned)
-        ctx.mark_non_differentiable(count, negatives)
-        return total.to(a.dtype), count, negatives
+        run = partial(_passed, a, c, loss, weight, learned, ctx.needs_input_grad)
+        sums, slopes = _fitting(run, walk, a, c, tile)
+        ctx.save_for_backward(tie, *slopes)
+        ctx.mark_non_differentiable(*sums[1:])
+        return sums[0].to(a.dtype), sums[1], sums[2]
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        d_a, d_c, *d_learned = (g * grads[0] for g in ctx.saved_tensors)
-        return d_a, d_c, None, None, None, *d_learned
+        tie, *slopes = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            slopes = [None if d is None else _Once.apply(tie, d) for d in slopes]
+        d_a, d_c, *d_learned = (None if d is None else d * grads[0] for d in slopes)
+        return d_a, d_c, None, None, None, None, None, *d_learned
+
+
+class _Once(torch.autograd.Function):
+    """A slope as it is, where a graph of the gradient is made; who differentiates it is told that it cannot be.
+
+    Left out, slopes would pass for constants, and a gradient penalty would silently do nothing.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, tie: Tensor, slope: Tensor) -> Tensor:
+        return slope.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        raise UserError(
+            "a second derivative of a contrastive loss was asked for (by a gradient penalty?); the engine has only the "
+            "first, for it keeps no matrix of similarities. Take it of the other terms alone, or make the matrix "
+            "yourself: loss.per_anchor(similarity, attract, among) of a Contrast loss can be differentiated twice."
+        )
+
+
+def _passed(
+    a: Tensor,
+    c: Tensor,
+    loss: Contrast,
+    weight: Tensor,
+    learned: Sequence[Tensor],
+    needed: Sequence[bool],
+    walked: Iterator[Tile],
+) -> tuple[list[Tensor], list[Tensor | None]]:
+    """One walk over all tiles: total, count and negatives; d/da, d/dc and d/d each parameter of the loss, if needed."""
+    total, count, negatives = (a.new_zeros((), dtype=torch.float64) for _ in range(3))
+    d_a, d_c = (torch.zeros_like(x) if wanted else None for x, wanted in zip((a, c), needed, strict=False))
+    d_learned = [torch.zeros_like(p) for p in learned]
+    for t in walked:
+        counts = loss.counted(t.attract, t.among).to(a.dtype) * weight[t.lead, t.rows]
+        negatives += ((t.among.sum() - t.attract.count()) * (counts > 0)).sum()
+        at = 0 if len(c) == 1 else t.lead  # a plain matrix product, and into place, is faster than a batched one
+        a_t, c_t = a[at, t.rows], c[at]
+        s = (a_t @ c_t.mT).view(t.attract.shape)
+        if not any(needed):
+            each = loss.per_anchor(s, t.attract, t.among)
+        else:
+            each, d_s, scale, *d_rest = loss.slope(s, t.attract, t.among, counts)
+            d_s, scale = d_s.view(*a_t.shape[:-1], -1), scale.reshape(*a_t.shape[:-1], 1)
+            if d_a is not None:
+                if len(c) == 1:
+                    torch.mm(d_s, c_t, out=d_a[0, t.rows]).mul_(scale)
+                else:
+                    d_a[at, t.rows] = (d_s @ c_t).mul_(scale)
+            if d_c is not None:
+                add = d_c[at].addmm_ if len(c) == 1 else d_c[at].baddbmm_
+                add(d_s.mT, a_t * scale)
+            for sum_, part in zip(d_learned, d_rest, strict=True):
+                sum_ += part
+        total += torch.where(counts > 0, each, 0).mul(counts).sum()
+        count += counts.sum()
+    return [total, count, negatives], [d_a, d_c, *d_learned]

@@ -34,8 +34,11 @@ class Contrast(nn.Module, ABC):
         """
         with torch.enable_grad():
             each = self.per_anchor(similarity.requires_grad_(), attract, among)
-            d_s, *rest = torch.autograd.grad(each, [similarity, *self.parameters()], weight)
-            return each.detach(), d_s, torch.ones_like(weight), *rest
+            learned = [p for p in self.parameters() if p.requires_grad]
+            d_s, *rest = torch.autograd.grad(each, [similarity, *learned], weight, materialize_grads=True)
+            found = {id(p): d for p, d in zip(learned, rest, strict=True)}
+            d_learned = (found.get(id(p), torch.zeros_like(p)) for p in self.parameters())
+            return each.detach(), d_s, torch.ones_like(weight), *d_learned
 
 
 class _LogSum(torch.autograd.Function):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.losses.contrast import TILE
+from kontrast.losses.weights import TILE
 
 
 def nearest(z: Tensor, among: Tensor, ids: Tensor, *, k: int, own: Tensor | None = None, tile: int = TILE) -> Tensor:

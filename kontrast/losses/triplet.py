@@ -84,22 +84,34 @@ def _each_attractor(P: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def _hinges(s: Tensor, P: Tensor, N: Tensor, margin: float) -> Tensor:
-    """sum_pn P_p N_n relu(S_n - S_p + margin): with S_n sorted, all n above S_p - margin are one lookup of running
-    sums.
+    """sum_pn P_p N_n relu(S_n - S_p + margin): the lines S_p - margin, sorted, part the repellers; each p then looks up
+    the sums of those above its line.
 
-    The sums begin at the anchor's own mean repeller, not at 0, so that float32 loses nothing to a common offset.
+    So only an anchor's attractors are sorted, which are few. The sums are of distances from the anchor's own mean
+    repeller, not from 0, so that float32 loses nothing to a common offset.
     """
     middle = ((N * s).sum(-1, keepdim=True) / N.sum(-1, keepdim=True).clamp_min(1e-12)).detach()
     s = s - middle
-    order = s.detach().masked_fill(N == 0, -torch.inf).argsort(-1, descending=True)
-    ordered, weights = s.gather(-1, order), N.gather(-1, order)
-    mass, sums = weights.cumsum(-1), (weights * ordered).cumsum(-1)
-    line = (s - margin).detach()
-    falling = (-ordered).detach().masked_fill(weights == 0, torch.inf)
-    above = torch.searchsorted(falling.contiguous(), -line.contiguous())  # how many n lie above each p's line
-    last = (above - 1).clamp_min(0)
-    hinge = sums.gather(-1, last) - mass.gather(-1, last) * (s - margin)
-    return (P * torch.where(above > 0, hinge, 0)).sum(-1)
+    at, p = _attractors(P)
+    line, order = (s.gather(-1, at) - margin).masked_fill(p == 0, torch.inf).sort(-1)
+    p = p.gather(-1, order)
+    below = torch.searchsorted(line.detach(), s.detach())  # how many lines lie under each n
+    none = s.new_zeros(*line.shape[:-1], line.shape[-1] + 1)
+    mass, sums = none.scatter_add(-1, below, N), none.scatter_add(-1, below, N * s)
+    mass, sums = (x.flip(-1).cumsum(-1).flip(-1)[..., 1:] for x in (mass, sums))
+    return (p * (sums - mass * line.masked_fill(p == 0, 0))).sum(-1)
+
+
+def _attractors(P: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the attractors of each anchor are, (l, n, K), and their weights, 0 where there are fewer than K."""
+    flat = P.flatten(0, 1)
+    i, j = flat.nonzero(as_tuple=True)
+    counts = torch.bincount(i, minlength=len(flat))
+    place = torch.arange(len(i), device=i.device) - (counts.cumsum(0) - counts)[i]
+    at = i.new_zeros(len(flat), int(counts.amax()) if len(flat) else 0)
+    weight = P.new_zeros(at.shape)
+    at[i, place], weight[i, place] = j, flat[i, j]
+    return at.view(*P.shape[:2], -1), weight.view(*P.shape[:2], -1)
 
 
 def _semihard(s: Tensor, N: Tensor) -> Tensor:

@@ -18,13 +18,14 @@ from kontrast.data.batches import Batch
 from kontrast.layers.prototypes import Prototypes
 from kontrast.losses.align import Align
 from kontrast.losses.assign import Assign
-from kontrast.losses.contrast import TILE, contrast
+from kontrast.losses.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.loss import Contrast
 from kontrast.losses.preference import Answers
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.twins import Twins
 from kontrast.losses.relations.within import Within
+from kontrast.losses.weights import TILE
 from kontrast.methods.method import Method
 from kontrast.proofs.finding import Broken, near
 from kontrast.training.step import step

@@ -70,7 +70,7 @@ def train(
         settled = replace(model.experiment, plan=forced(course.plan, course.mode))
         folder.write("experiment.json", settled.to_json())
     log = _Log(folder, course, listener)
-    needed = forecast(model.method, first, plan.passes).words
+    needed = forecast(model.method, first, plan.passes, fleet.ranks.world).words
     with _signals() as stop:
         try:
             for moment in pretrain(course, reader, order):

@@ -7,19 +7,22 @@ import torch
 from torch import Tensor
 
 from kontrast.data.batches import Batch
-from kontrast.losses.contrast import TILE
+from kontrast.losses.plan import forecast as plan_loss
+from kontrast.losses.weights import usual
 from kontrast.methods.method import Method
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Bytes: parameters with gradients and two moments of the optimiser, what backward keeps, one tile of the loss; the
-    device's own."""
+    """Bytes: parameters with gradients and two moments of the optimiser, what backward keeps, the loss; the device's
+    own. tiles: how the loss is computed, in words, where it is not in one piece.
+    """
 
     parameters: int
     activations: int
     loss: int
     device: int
+    tiles: str = ""
 
     @property
     def needed(self) -> int:
@@ -29,11 +32,15 @@ class Forecast:
     @property
     def words(self) -> str:
         """For the first screen."""
-        return f"forecast {_gigabytes(self.needed)} of {_gigabytes(self.device)} GB"
+        words = f"forecast {_gigabytes(self.needed)} of {_gigabytes(self.device)} GB"
+        return f"{words}; {self.tiles}" if self.tiles else words
 
 
-def forecast(method: Method, batch: Batch, passes: int | None) -> Forecast:
-    """Measures what autograd saves in one pass over (a part of) the batch and scales it to what is held at once."""
+def forecast(method: Method, batch: Batch, passes: int | None, world: int = 1) -> Forecast:
+    """Measures what autograd saves in one pass over (a part of) the batch and scales it to what is held at once.
+
+    The loss is reckoned for all of this rank's embeddings as anchors and all ranks' as candidates, the most there is.
+    """
     rows = min(len(batch), 16)
     kept: dict[int, int] = {}
 
@@ -46,13 +53,23 @@ def forecast(method: Method, batch: Batch, passes: int | None) -> Forecast:
     with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t), torch.random.fork_rng(devices=[]):
         held = method.eval()(batch[slice(0, rows)].views, batch[slice(0, rows)].keys)  # eval: running statistics stay
     method.train(training)
+    anchors = len(batch) * len(held)
+    loss, tiles = _loss(anchors, anchors * world, max(z.shape[1] for z in held.values()))
     del held
     activations = (
         sum(n for at, n in kept.items() if at not in own) * min(len(batch), passes or len(batch)) // max(rows, 1)
     )
     learned = sum(p.numel() * p.element_size() for p in method.parameters() if p.requires_grad)
     fixed = sum(p.numel() * p.element_size() for p in method.parameters() if not p.requires_grad)
-    return Forecast(4 * learned + fixed, activations, 4 * 3 * TILE, _capacity(batch.keys["id"].device))
+    return Forecast(4 * learned + fixed, activations, loss, _capacity(batch.keys["id"].device), tiles)
+
+
+def _loss(anchors: int, candidates: int, width: int) -> tuple[int, str]:
+    """Bytes, and words where it is worth any; what fits into one tile is not worth measuring either."""
+    if anchors * candidates <= usual(candidates):
+        return 4 * 3 * anchors * candidates, ""
+    plan = plan_loss(anchors, candidates, width)
+    return plan.tiled, plan.words
 
 
 def _capacity(device: torch.device) -> int:
