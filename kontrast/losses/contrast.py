@@ -107,7 +107,12 @@ def _problem(anchors: Rows, candidates: Rows, relation: Relation, kernel: Kernel
     if a.ndim == 2:
         a, c = a[None], c[None]
         left, right = {k: v[None] for k, v in left.items()}, {k: v[None] for k, v in right.items()}
-    return a, c, partial(tiles, relation & Distinct(), left, right, (*a.shape[:2], c.shape[1]), a.dtype)
+    bound = float(_longest(a) * _longest(c))  # by Cauchy and Schwarz
+    return a, c, partial(tiles, relation & Distinct(), left, right, (*a.shape[:2], c.shape[1]), a.dtype, bound=bound)
+
+
+def _longest(z: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(z.detach(), dim=-1).amax() if z.numel() else z.new_zeros(())
 
 
 def _wide(z: Tensor) -> Tensor:

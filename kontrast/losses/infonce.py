@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from kontrast.losses.loss import Contrast, exp_, log_sum, mean
+from kontrast.losses.loss import Contrast, log_sum, mean
 from kontrast.losses.weights import Weights
 
 
@@ -28,9 +28,7 @@ class Infonce(Contrast):
         """dL_i/dS_ij = softmax_ij - P_ij / sum P_i, in one buffer."""
         share = 1 / attract.sum().clamp_min(1e-12)
         pull = attract.dot(similarity) * share
-        e = among.log_onto_(similarity)
-        top = e.amax(-1, keepdim=True).clamp_min(torch.finfo(e.dtype).min)
-        exp_(e.sub_(top))
+        e, top = among.exp_(similarity, among.bound)
         tiny = torch.finfo(e.dtype).tiny
         if attract.at is None:
             mass = e.sum(-1).clamp_min(tiny)

@@ -1,11 +1,13 @@
 """The weights of a tile, dense or as a short list of exceptions, and the walk over all tiles of a problem."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from kontrast.core.rows import Keys
 from kontrast.losses.relation import Pairs, Relation
@@ -15,17 +17,23 @@ TILE = 1 << 20
 # Pairs are listed for this many tiles at once, and for more where they are fewer than one in so many numbers of a tile:
 # so lists grow with the tile, however many pairs a label makes, and candidates are sorted a few times only.
 BLOCK, SHARE = 8, 8
+# Similarities up to this size have exponentials whose sums and products float32 holds with ease: e^40 is 2e17.
+CALM = 40.0
 
 
 @dataclass(frozen=True)
 class Weights:
     """One weight matrix of a tile, (l, n, M): dense; or `rest` (0 or 1) everywhere but at a few listed rows and
-    columns."""
+    columns.
+
+    bound: no similarity of the tile is larger in size; what a loss makes of them may be.
+    """
 
     shape: tuple[int, int, int]
     values: Tensor
     at: Pairs | None = None
     rest: int = 0
+    bound: float = math.inf
 
     def dense(self) -> Tensor:
         """The plain matrix."""
@@ -53,13 +61,34 @@ class Weights:
             return torch.linalg.vecdot(self.dense().to(s.dtype), s)
         return s.new_zeros(s.shape[:2]).index_add(-1, self.at[0], s[:, *self.at] * self.values)
 
-    def log_onto_(self, s: Tensor) -> Tensor:
+    def exp_(self, s: Tensor, bound: float = math.inf) -> tuple[Tensor, Tensor]:
+        """W e^(S - top), in place, and top (l, n, 1), which is 0 where no S is larger in size than a small `bound`.
+
+        Subtracting the maximum and minding what is far below it costs three more passes over the tile.
+        """
+        if bound <= CALM and self.at is not None and self.rest:
+            s.exp_()[:, *self.at] *= self.values
+            return s, s.new_zeros(()).expand(*s.shape[:2], 1)
+        e = self._log_onto_(s)
+        top = e.amax(-1, keepdim=True).clamp_min(torch.finfo(e.dtype).min)
+        return _exp_(e.sub_(top)), top
+
+    def _log_onto_(self, s: Tensor) -> Tensor:
         """S + log W, in place: what is no candidate becomes -inf."""
         if self.at is None or not self.rest:
             dense = self.dense()
             return s.masked_fill_(~dense, -torch.inf) if dense.dtype == torch.bool else s.add_(dense.log())
         s[:, *self.at] += self.values.log()
         return s
+
+
+def _exp_(x: Tensor) -> Tensor:
+    """e^x in place, for x up to 0; under 1e-30 it is 0, which no sum that holds the largest term, 1, can tell.
+
+    Measured on CPU: where x is -300 or -inf, exp takes 30 times as long, and the denormal numbers that come out of it
+    make the products after it 20 times as slow. Sharp temperatures and masked candidates are such.
+    """
+    return F.threshold(x.clamp_min_(-80).exp_(), 1e-30, 0.0, inplace=True)
 
 
 @dataclass(frozen=True)
@@ -83,10 +112,17 @@ def usual(candidates: int) -> int:
 
 
 def tiles(
-    relation: Relation, a: Keys, c: Keys, shape: tuple[int, int, int], dtype: torch.dtype, budget: int
+    relation: Relation,
+    a: Keys,
+    c: Keys,
+    shape: tuple[int, int, int],
+    dtype: torch.dtype,
+    budget: int,
+    bound: float = math.inf,
 ) -> Iterator[Tile]:
     """All tiles of (L, N, M), none of more than `budget` numbers: many small problems at once, or some rows of a large
-    one."""
+    one. bound: of the similarities.
+    """
     L, N, M = shape
     rows = max(1, min(N, budget // max(M, 1)))
     stack = max(1, budget // max(rows * M, 1))
@@ -99,7 +135,8 @@ def tiles(
             lists = _lists(relation, {k: v[:, first:last] for k, v in a.items()}, c, dtype, rows)
         for lead, start in itertools.product(range(0, L, stack), range(first, last, rows)):
             size = (min(stack, L - lead), min(rows, last - start), M)
-            yield _tile(relation, a, c, lists, size, lead, start, first, dtype)
+            tile = _tile(relation, a, c, lists, size, lead, start, first, dtype)
+            yield replace(tile, among=replace(tile.among, bound=bound))
         if None not in lists:  # at most four times as many, for later rows may have more pairs
             found = max(1, *(len(one.i) for one in lists if one))
             many = max(BLOCK, min(4 * many, many * (budget // SHARE) // found))
