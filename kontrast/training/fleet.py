@@ -11,7 +11,7 @@ from subprocess import Popen, TimeoutExpired
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
@@ -108,10 +108,6 @@ class Fleet:
         if self.ranks.world == 1:
             return encode, nullcontext
         return encode, partial(self.fabric.no_backward_sync, encode)
-
-    def backward(self, loss: Tensor) -> None:
-        """Fabric's."""
-        self.fabric.backward(loss)
 
     def average(self, method: Method) -> None:
         """After backward: the gradients that the strategy does not average itself, those of what fsdp keeps whole."""

@@ -136,7 +136,6 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
                 ranks,
                 seed=course.seed + 1_000_003 * course.step + 7919 * ranks.rank,
                 passes=plan.passes,
-                backward=fleet.backward,
                 no_sync=course.no_sync,
             )
             fleet.average(method)

@@ -34,7 +34,6 @@ def step(
     *,
     seed: int,
     passes: int | None = None,
-    backward: Callable[[Tensor], None] = torch.Tensor.backward,
     no_sync: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> Outcome:
     """Leave the gradient of the global mean in every parameter; `encode` is the method as DDP wrapped it.
@@ -65,10 +64,10 @@ def step(
         last = k == len(cuts) - 1
         with contextlib.nullcontext() if last else no_sync():
             out = kept[k] if len(cuts) == 1 else run(k)
-            line = torch.stack([(out[name] * back[name][cut]).sum() for name in out]).sum()
+            sent = [(z, back[name][cut]) for name, z in out.items() if z.requires_grad]
             if last:  # every parameter takes part once, used or not: no rank waits for a modality it did not see
-                line = line + torch.stack([(p * d).sum() for p, d in zip(own, d_own, strict=True)]).sum()
-            backward(line)
+                sent += zip(own, d_own, strict=True)
+            torch.autograd.backward([z for z, _ in sent], [d for _, d in sent])
     total = sum(means[name].weight * value for name, value in terms.items())
     counts = torch.stack([torch.stack([m.count.double(), _number(m.negatives, m.count)]) for m in means.values()])
     anchors, negatives = ranks.sum(counts.sum(0)).tolist()
