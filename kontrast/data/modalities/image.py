@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kontrast.core import chance
 from kontrast.core.errors import UserError
-from kontrast.data.distort.image import LIGHT, LUMA, STRONG, recolour, warp
+from kontrast.data.distort.image import LIGHT, LUMA, STRONG, distorted
 from kontrast.data.modality import Modality
 from kontrast.data.picture import picture
 
@@ -128,12 +128,18 @@ class Image(Modality):
         strength = STRONG if self.strength == "strong" else LIGHT
         flip = self.flip if self.flip is not None else self.strength == "strong" and self.channels == 3
         strength = replace(strength, flip=0.5 * flip)
-        x = batch.float().div_(255)
+        mirrored_B = None
         if self.strength == "light" and self.flip is None and self.channels == 3 and row_B is not None:
             mirrored_B = chance.uniform(chance.fork(row_B, 2), 1)[:, 0] < 0.5
-            x = torch.where(mirrored_B[:, None, None, None], x.flip(-1), x)
-        x = warp(x, chance.fork(key_B, 0), strength)
-        return self._normalised(recolour(x, chance.fork(key_B, 1), strength))
+        return distorted(
+            batch,
+            chance.fork(key_B, 0),
+            chance.fork(key_B, 1),
+            strength,
+            mean=self.mean,
+            std=self.std,
+            mirrored_B=mirrored_B,
+        )
 
     def raw(self, batch: Tensor) -> Tensor:
         """(B, C 8 8): the pixels at 8 x 8, in 0..1, less the image's own mean over all channels.

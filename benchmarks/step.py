@@ -1,0 +1,226 @@
+"""A whole training step of kontrast against a bare loop over ready tensors, and against lightly's documented loop.
+
+    python -m benchmarks.step [DATA] --networks default resnet18 --steps 30 --rounds 3 --threads 2
+
+bare: the same encoder, head, loss (`kontrast.losses.functional.ntxent`), optimiser, number format and memory layout, on
+    views that lie drawn in memory: no data work, no clipping, no health, nothing written.
+kontrast: `kontrast train`: rows from a cache on disk, views drawn, relations, clipping, health, moments written.
+lightly: its SimCLR example: the same encoder and head in plain float32, NTXentLoss, SGD, a DataLoader of PIL views.
+
+kontrast and bare take turns step by step in one process, lightly follows, round after round; the first steps of each
+are left out. `waiting` is the share of a step that kontrast's loop waits for data, by its own account, in a run by
+itself; `views` the share that drawing both views takes by itself.
+DATA: as in benchmarks.time_to_quality; without it, generated pictures.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.simclr import Backbone, generated, kontrast_run, lightly_loader, load
+from kontrast.data.batches import Batch, draw
+from kontrast.data.modalities.image import Image
+from kontrast.encoders.encoder import Encoder
+from kontrast.encoders.resnet import Resnet
+from kontrast.layers.head import Head
+from kontrast.losses.functional import ntxent
+from kontrast.runs.listener import Listener
+from kontrast.runs.model import Model
+from kontrast.training.loop import Moment
+from kontrast.training.optimiser import groups_of
+from kontrast.training.optimisers.adamw import Adamw
+from kontrast.training.precision import Mode, pinned, prepare
+
+COLD = 5  # steps left out
+NETWORKS: dict[str, tuple[Callable[[], Encoder], bool]] = {
+    "default": (lambda: Resnet(channels=3), False),
+    "resnet18": (Backbone, True),
+}
+
+
+@dataclass
+class Times(Listener):
+    """Seconds of kontrast's steps, from Moment to Moment, its shares of waiting, and what `between` two steps took."""
+
+    between: Callable[[], object] | None = None
+    seconds: list[float] = field(default_factory=list)
+    betweens: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+    last: float = 0.0
+
+    def moment(self, moment: Moment) -> None:
+        """A step more."""
+        now = time.perf_counter()
+        self.seconds.append(now - self.last)
+        self.waits.append(moment.wait)
+        if self.between:
+            self.between()
+        self.last = time.perf_counter()
+        self.betweens.append(self.last - now)
+
+
+def ours(told: "Told", network: str, mode: Mode | None, between: Callable[[], object] | None) -> tuple[Times, Mode]:
+    """The steps of a run, and the mode that it chose, or was given."""
+    heard = Times(between)
+    plan: dict[str, Any] = {"steps": told.steps + COLD, "batch": told.batch, "compile": "off"}
+    if mode:
+        plan |= {"precision": "bf16" if mode.bf16 else "32", "channels_last": "on" if mode.channels_last else "off"}
+    encoder, named = NETWORKS[network]
+    settled = kontrast_run(told.images, heard, _nothing, plan=plan, network=encoder if named else None)
+    for taken in (heard.seconds, heard.waits, heard.betweens):
+        del taken[:COLD]
+    return heard, pinned(settled.plan)
+
+
+def _nothing(model: Model) -> None:
+    return
+
+
+def bare(batch: int, network: str, mode: Mode) -> Callable[[], None]:
+    """A step over ready views."""
+    torch.manual_seed(0)
+    encoder = NETWORKS[network][0]()
+    model = nn.Sequential(encoder, Head(in_width=encoder.width, hidden=512, width=128))
+    optimiser = Adamw().build(groups_of(model, 2e-3, 0.05), 2e-3)
+    called = prepare(model, mode)
+    one, two = torch.randn(batch, 3, 32, 32), torch.randn(batch, 3, 32, 32)
+
+    def step() -> None:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mode.bf16):
+            z1, z2 = called(one), called(two)
+        loss = ntxent(z1.float(), z2.float(), temperature=0.2)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
+def theirs(images: np.ndarray, batch: int, steps: int, network: str, workers: int) -> list[float]:
+    """lightly's loop; an epoch follows the other, as there."""
+    from lightly.loss import NTXentLoss
+    from lightly.models.modules import SimCLRProjectionHead
+
+    encoder = NETWORKS[network][0]()
+    model, criterion = nn.Sequential(encoder, SimCLRProjectionHead(encoder.width, 512, 128)), NTXentLoss()
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.06, momentum=0.9, weight_decay=5e-4)
+    loader = lightly_loader(images, np.zeros(len(images), np.int64), batch, workers)
+    taken, last = [], time.perf_counter()
+    for one, two in _endless(loader):
+        loss = criterion(model(one), model(two))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        now = time.perf_counter()
+        taken.append(now - last)
+        last = now
+        if len(taken) == steps + COLD:
+            break
+    return taken[COLD:]
+
+
+def _endless(loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    while True:
+        for views, _, _ in loader:
+            yield views
+
+
+def drawing(images: np.ndarray, batch: int) -> float:
+    """The seconds that both views of a batch take by themselves, the median of 9."""
+    modality = Image(size=32, channels=3, mean=[0.5] * 3, std=[0.25] * 3)
+    x = torch.from_numpy(images[:batch]).permute(0, 3, 1, 2).contiguous()
+    some, draws = Batch({"image": x}, {"id": torch.arange(len(x))}), {"image.1": "image", "image.2": "image"}
+    taken = []
+    for epoch in range(9):
+        begun = time.perf_counter()
+        draw(some, draws, {"image": modality}, seed=0, epoch=epoch)
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was asked for."""
+
+    images: np.ndarray
+    batch: int
+    steps: int
+    rounds: int
+    threads: int
+
+
+def rows(network: str, told: Told) -> list[str]:
+    """The table's lines of a network."""
+    alone, mode = ours(told, network, None, None)
+    seconds: dict[str, list[float]] = {"bare": [], "kontrast": [], "lightly": []}
+    over: list[float] = []
+    for k in range(told.rounds):
+        heard, _ = ours(told, network, mode, bare(told.batch, network, mode))
+        seconds["kontrast"] += heard.seconds
+        seconds["bare"] += heard.betweens
+        over.append(sum(heard.seconds) / sum(heard.betweens) - 1)
+        if find_spec("lightly"):
+            seconds["lightly"] += theirs(told.images, told.batch, told.steps, network, told.threads)
+        _say(f"{network}, round {k + 1}: {over[-1]:+.1%} over bare")
+    more, waited = statistics.median(over), statistics.mean(alone.waits)
+    views = drawing(told.images, told.batch) / statistics.median(seconds["kontrast"])
+    said = {
+        "bare": Mode(mode.bf16, mode.channels_last).words,
+        "kontrast": f"{more:+.1%} ({min(over):+.1%} to {max(over):+.1%}), at most +5 %: {_passed(more <= 0.05)}; "
+        f"waiting {waited:.1%}, under 3 %: {_passed(waited < 0.03)}; views {views:.1%}",
+        "lightly": "float32",
+    }
+    made = []
+    for name, taken in seconds.items():
+        if not taken:
+            made.append(f"| {network} | {name} | not installed | | | |")
+            continue
+        low, middle, high = np.quantile(taken, [0.1, 0.5, 0.9]) * 1000
+        times = middle / 1000 / statistics.median(seconds["bare"])
+        made.append(f"| {network} | {name} | {middle:.1f} | {low:.1f} to {high:.1f} | {times:.2f} | {said[name]} |")
+    return made
+
+
+def _passed(passed: bool) -> str:
+    return "pass" if passed else "**FAIL**"
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("data", type=Path, nargs="?")
+    asked.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
+    asked.add_argument("--rows", type=int, default=5120, help="pictures")
+    asked.add_argument("--batch", type=int, default=256)
+    asked.add_argument("--steps", type=int, default=30, help="a round")
+    asked.add_argument("--rounds", type=int, default=3)
+    asked.add_argument("--threads", type=int, default=2, help="of torch, and workers of lightly's loader")
+    given = asked.parse_args()
+    torch.set_num_threads(given.threads)
+    images = (load(given.data, "train") if given.data else generated(given.rows))[0][: given.rows]
+    told = Told(images, given.batch, given.steps, given.rounds, given.threads)
+    lines = [line for network in given.networks for line in rows(network, told)]
+    print("| network | loop | ms a step, median | 10 to 90 % | times bare | |\n|---|---|---|---|---|---|")
+    print("\n".join(lines))
+    named = ["kontrast", *(["lightly"] if find_spec("lightly") else []), "torch"]
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in named)
+    print(f"\n{versions}; {given.threads} threads, {os.cpu_count()} cores; batches of {given.batch} at 32 px")
+
+
+if __name__ == "__main__":
+    main()
