@@ -19,10 +19,10 @@ from kontrast.layers.centre import Centre
 from kontrast.layers.prototypes import Prototypes
 from kontrast.losses import pairs
 from kontrast.losses.alignment import Alignment
-from kontrast.losses.contrast import TILE
 from kontrast.losses.negative_cosine import NegativeCosine
 from kontrast.losses.sphere import sphere
 from kontrast.losses.swav import Swav, sinkhorn
+from kontrast.losses.weights import TILE
 
 N, D = 11, 4
 

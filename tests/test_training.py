@@ -250,3 +250,14 @@ def test_a_compiled_method_computes_what_the_plain_one_does():
     compiled = prepare(method, Mode(compiled=True))
     torch.testing.assert_close(compiled(batch.views, batch.keys), method(batch.views, batch.keys), rtol=1e-5, atol=1e-6)
     assert "compiled" in Mode(compiled=True).words
+
+
+def test_passes_and_batch_norm_together_are_told_to_be_inexact_and_nothing_else_is():
+    from kontrast.runs.train import _inexact
+
+    normed, plain = Small(), Small()
+    normed.net.append(nn.BatchNorm1d(16))
+    assert "1 batch norms see a pass, not the batch of 64" in _inexact(normed, Plan(batch=64, passes=8))
+    assert not _inexact(normed, Plan(batch=64))
+    assert not _inexact(normed, Plan(batch=64, passes=64))
+    assert not _inexact(plain, Plan(batch=64, passes=8))

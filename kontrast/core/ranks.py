@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from kontrast.core.rows import Mean, Rows
+from kontrast.core.rows import Mean, Rows, exact
 
 
 class Ranks:
@@ -71,7 +71,7 @@ class Ranks:
         A term without anchors anywhere (a pair of fields that no row of this batch has) is left out; if all are, that
         is an error.
         """
-        sums = torch.stack([torch.stack([t.total.detach().double(), t.count.double()]) for t in terms.values()])
+        sums = torch.stack([torch.stack([exact(t.total.detach()), exact(t.count)]) for t in terms.values()])
         totals, counts = self.sum(sums).T.tolist()
         here = [(name, t, total, n) for (name, t), total, n in zip(terms.items(), totals, counts, strict=True) if n]
         if not here:

@@ -13,6 +13,11 @@ from torch import Tensor
 Keys = Mapping[str, Tensor]
 
 
+def exact(x: Tensor) -> Tensor:
+    """In float64, in which sums and counts travel; MPS has none, and keeps its own."""
+    return x if x.device.type == "mps" else x.double()
+
+
 @dataclass(frozen=True)
 class Rows:
     """Embeddings with the keys of their rows, so that filter, stack, gather and queue cannot misalign them.

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kontrast.core.rows import exact
+
 
 def uniform_points(number: int, width: int, *, steps: int = 1000, seed: int = 0) -> Tensor:
     """(number, width) unit vectors that minimise mean_i log sum_{j != i} e^(t_i . t_j / 0.1).
@@ -35,5 +37,5 @@ def assign(means: Tensor, points: Tensor) -> Tensor:
     """
     from scipy.optimize import linear_sum_assignment
 
-    alike = F.normalize(means.detach().double(), dim=-1) @ F.normalize(points.double(), dim=-1).mT
+    alike = F.normalize(exact(means.detach()), dim=-1) @ F.normalize(exact(points), dim=-1).mT
     return torch.as_tensor(linear_sum_assignment(alike.cpu().numpy(), maximize=True)[1], device=means.device)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from kontrast.core.rows import Rows
+from kontrast.core.rows import Rows, exact
 from kontrast.losses.census import chosen, pull
 from kontrast.losses.contrast import contrast
 from kontrast.losses.counts import counts
@@ -289,7 +289,7 @@ def rnc(z: Tensor, targets: Tensor, *, temperature: float = 2.0) -> Tensor:
     >>> round(rnc(torch.tensor([[0.0], [1.0]]), torch.tensor([20.0, 30.0])).item(), 4)  # no other candidate
     0.0
     """
-    ours = rows(z, {"target": targets.double()})
+    ours = rows(z, {"target": exact(targets)})
     everyone = gathered(ours)
     wide = (everyone.keys["target"].max() - everyone.keys["target"].min()).item()
     relation = Close("target", width=wide or 1.0, shape="inverse")

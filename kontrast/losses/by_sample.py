@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from kontrast.core.rows import Mean, Rows
+from kontrast.core.rows import Mean, Rows, exact
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
 from kontrast.losses.contrast import contrast, per_row
@@ -56,7 +56,7 @@ def instance_discrimination(
         loss = Nce(shift=math.log(len(noise)) + float(memory.log_mean))
         mean = contrast(ours, candidates, relation, loss=loss, kernel=kernel)
     leap = (sphere(z) - memory.rows(ids).z).square().sum()
-    return settle(loss=mean, leap=proximal * Mean(leap, leap.new_tensor(len(z)).double()))
+    return settle(loss=mean, leap=proximal * Mean(leap, exact(leap.new_tensor(len(z)))))
 
 
 def sogclr(z1: Tensor, z2: Tensor, ids: Tensor, estimates: Estimates, *, temperature: float = 0.1) -> Tensor:
@@ -83,7 +83,7 @@ def sogclr(z1: Tensor, z2: Tensor, ids: Tensor, estimates: Estimates, *, tempera
     # far (mass - S) + (far - 1) S is far * mass - S, the gradient wanted; the value is put right beside it.
     slope = pushed.total + ((far - 1) * cos).sum()
     total = slope - slope.detach() + (log_u - cos.detach()).sum()
-    return settle(loss=Mean(total, total.new_tensor(len(ours)).double()))
+    return settle(loss=Mean(total, exact(total.new_tensor(len(ours)))))
 
 
 @torch.no_grad()

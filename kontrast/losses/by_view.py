@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Mean, Rows
+from kontrast.core.rows import Mean, Rows, exact
 from kontrast.losses.contrast import contrast, per_row
 from kontrast.losses.debiased import Debiased
 from kontrast.losses.infonce import Infonce
@@ -74,9 +74,9 @@ def dclw(z1: Tensor, z2: Tensor, *, temperature: float = 0.1, sigma: float = 0.5
     """
     cos = (sphere(z1) * sphere(z2)).sum(-1)
     alike = (cos.detach() / sigma).exp()
-    total, n = Ranks().sum(torch.stack([alike.sum().double(), alike.new_tensor(len(alike)).double()]))
+    total, n = Ranks().sum(exact(torch.stack([alike.sum(), alike.new_tensor(len(alike))])))
     w = 2 - alike * (n / total).to(alike.dtype)
-    pulled = Mean(((1 - w) * cos / temperature).sum(), cos.new_tensor(len(cos)).double())
+    pulled = Mean(((1 - w) * cos / temperature).sum(), exact(cos.new_tensor(len(cos))))
     return settle(loss=_apart(views(z1, z2), temperature), weights=pulled)
 
 
@@ -137,7 +137,7 @@ def npair(f: Tensor, g: Tensor, *, l2: float = 0.02) -> Tensor:
     views(f, g)  # refuses unequal shapes
     picked = contrast(rows(f), gathered(rows(g, view=1)), Same("id"), loss=Infonce(), kernel=Dot())
     squares = wide(f).square().sum() + wide(g).square().sum()
-    return settle(loss=picked, norm=l2 * Mean(squares, squares.new_tensor(2 * len(f)).double()))
+    return settle(loss=picked, norm=l2 * Mean(squares, exact(squares.new_tensor(2 * len(f)))))
 
 
 def mil_nce(z: Tensor, bags: Tensor, *, temperature: float = 1.0, both: bool = True) -> Tensor:
@@ -174,7 +174,7 @@ def mil_nce(z: Tensor, bags: Tensor, *, temperature: float = 1.0, both: bool = T
     # The slope is that of (1 - share) forth + share back - pull, with shares held; the value is put right beside it.
     slope = first.total + second.total - (share.sum(1) * pull).sum() + (share * own).sum()
     total = slope - slope.detach() + (whole - pull.detach()).sum()
-    return settle(loss=Mean(total, total.new_tensor(len(z)).double()))
+    return settle(loss=Mean(total, exact(total.new_tensor(len(z)))))
 
 
 def herocon_views(v1: Tensor, v2: Tensor, g1: Tensor, g2: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Mean, Rows
+from kontrast.core.rows import Mean, Rows, exact
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.loss import Contrast
 from kontrast.losses.relation import Distinct, Relation, named
@@ -216,7 +216,7 @@ def _passed(
     walked: Iterator[Tile],
 ) -> tuple[list[Tensor], list[Tensor | None]]:
     """One walk over all tiles: total, count and negatives; d/da, d/dc and d/d each parameter of the loss, if needed."""
-    total, count, negatives = (a.new_zeros((), dtype=torch.float64) for _ in range(3))
+    total, count, negatives = (exact(a.new_zeros(())) for _ in range(3))
     d_a, d_c = (torch.zeros_like(x) if wanted else None for x, wanted in zip((a, c), needed, strict=False))
     d_learned = [torch.zeros_like(p) for p in learned]
     for t in walked:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Rows
+from kontrast.core.rows import Rows, exact
 from kontrast.core.shards import sharded
 from kontrast.data.batches import Batch
 from kontrast.methods.method import Method
@@ -69,7 +69,7 @@ def step(
                 sent += zip(own, d_own, strict=True)
             torch.autograd.backward([z for z, _ in sent], [d for _, d in sent])
     total = sum(means[name].weight * value for name, value in terms.items())
-    counts = torch.stack([torch.stack([m.count.double(), _number(m.negatives, m.count)]) for m in means.values()])
+    counts = torch.stack([torch.stack([exact(m.count), _number(m.negatives, m.count)]) for m in means.values()])
     anchors, negatives = ranks.sum(counts.sum(0)).tolist()
     return Outcome(total, terms, anchors, negatives, {name: r.detach() for name, r in rows.items()})
 
@@ -84,4 +84,4 @@ def _cuts(batch: Batch, passes: int | None, ranks: Ranks) -> list[slice]:
 
 
 def _number(n: Tensor | float, like: Tensor) -> Tensor:
-    return torch.as_tensor(n, dtype=torch.float64, device=like.device)
+    return exact(torch.as_tensor(n, dtype=torch.float32 if isinstance(n, float) else None, device=like.device))
