@@ -140,7 +140,7 @@ def launch(device: torch.device, devices: int | None, nodes: int, strategy: Stra
     devices: None for as many as torchrun or SLURM started here, else 1. Where neither did, the command that runs now
     is started again for every further process of this machine.
     """
-    devices = devices or _started()
+    devices = _started() if devices is None else devices
     if devices < 1 or nodes < 1:
         raise UserError(f"{devices} devices on {nodes} nodes; expected 1 or more of each.")
     if devices * nodes == 1:
