@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kontrast.api import load, resume, train
+    from kontrast.api import load, replay, resume, train
     from kontrast.core.bank import Bank
     from kontrast.core.errors import UserError
     from kontrast.core.experiment import Choice, Experiment, Plan, Source
@@ -33,6 +33,7 @@ __all__ = [
     "contrast",
     "forecast",
     "load",
+    "replay",
     "resume",
     "train",
 ]
@@ -49,6 +50,7 @@ _HOMES = {
     "contrast": "kontrast.losses.contrast",
     "forecast": "kontrast.losses.plan",
     "load": "kontrast.api",
+    "replay": "kontrast.api",
     "resume": "kontrast.api",
     "train": "kontrast.api",
 }

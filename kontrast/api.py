@@ -10,6 +10,7 @@ import torch
 from kontrast.core import find
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment, choice
+from kontrast.data.address import called
 from kontrast.data.fields import Field, infer
 from kontrast.data.frame import Frame
 from kontrast.data.open import open_frame
@@ -17,7 +18,8 @@ from kontrast.recipes.choosing import choose, override
 from kontrast.runs.environment import environment
 from kontrast.runs.folder import Folder
 from kontrast.runs.journey import travel
-from kontrast.runs.listener import Listener, Silence
+from kontrast.runs.listener import Listener, Silence, hearing
+from kontrast.runs.replay import Replay, begin, same
 from kontrast.runs.run import Run
 from kontrast.runs.train import stoppable
 from kontrast.training.fleet import Fleet, Strategy, launch
@@ -53,7 +55,7 @@ def train(
     comes back from here. Raises UserError for all that the caller can mend.
     """
     asked: Experiment = find.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
-    name = (Path(data).stem if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
+    name = (called(data) if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
     data = asked.source.data if data is None else data
     if isinstance(data, str) and data == "memory":
         raise UserError("nothing to train on: name a path, or hand over a table or arrays.")
@@ -76,7 +78,7 @@ def train(
                 folder.write("experiment.json", experiment.to_json())
                 folder.write_json("environment.json", environment(told, str(fleet.device), fleet.words))
             words = {"name": recipe or experiment.method.name, "why": why}
-            with stoppable(folder):
+            with stoppable(folder), hearing(listener, folder.path):
                 return travel(frame, found, folder, words, listener, fleet, resume=False)
         except (UserError, OSError, KeyboardInterrupt):
             folder.discard_unless_begun()
@@ -120,8 +122,30 @@ def resume(
         with fleet.in_turn():
             frame = open_frame(source, cache=folder.cache)
             words, found = _begun(folder, frame, experiment)
-        with stoppable(folder):
+        with stoppable(folder), hearing(listener, folder.path):
             return travel(frame, found, folder, words, listener, fleet, resume=True)
+
+
+def replay(
+    path: str | Path,
+    *,
+    data: object = None,
+    out: str | Path | None = None,
+    device: str = "auto",
+    listener: Listener | None = None,
+) -> tuple[Run, Replay]:
+    """Run a finished run once more from its folder (same rows, experiment, seed) into a new one, and compare the two.
+
+    data: where the rows are now, if not where they were. Equal to the last bit on the same machine, versions and number
+    of threads; else the first difference is told. Refuses other rows.
+    """
+    old = Run.load(path)
+    if data is None and old.experiment.source.data == "memory":
+        raise UserError(
+            f"{path} was trained on data from memory; hand it over again: kontrast.replay({str(path)!r}, data=...)."
+        )
+    begun = begin(old, None if out is None else Path(out))
+    return (new := resume(begun.path, data=data, device=device, listener=listener)), same(old, new)
 
 
 def load(path: str | Path) -> Run:

@@ -1,6 +1,7 @@
 """The command line: verbs over runs."""
 
 import errno
+import importlib
 import os
 import sys
 import warnings
@@ -9,9 +10,12 @@ from typing import Annotated
 import typer
 from typer._click import exceptions as click  # typer's own copy of click; it has no public name for a usage error
 
-from kontrast.cli import training, using, viewing  # noqa: F401 - commands, in the order in which --help shows them
 from kontrast.cli.app import app, say
 from kontrast.core.errors import Interrupted, UserError
+
+# The files of commands, which hang themselves on the application, in the order in which --help shows them.
+for _file in ("training", "using", "doctor", "keeping", "viewing"):
+    importlib.import_module(f"kontrast.cli.{_file}")
 
 # What a machine may refuse whatever this program does; any other OSError is a mistake of ours and shows its traceback.
 MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)

@@ -6,7 +6,7 @@ Everything heavy is imported inside the commands, so that --help answers at once
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,12 +31,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
 
 
-def listener(quiet: bool, as_json: bool) -> "Listener":
-    """Who hears a command: the screen, lines of JSON, or nobody."""
-    from kontrast.runs.listener import Silence
+def listener(quiet: bool, as_json: bool, log: Sequence[str] | None = None) -> "Listener":
+    """Who hears a command: the screen, lines of JSON, or nobody; and trackers, by name."""
+    from kontrast.core import find
+    from kontrast.runs.listener import Several, Silence
     from kontrast.runs.terminal import Json, Screen
 
-    return Silence() if quiet else Json() if as_json else Screen()
+    screen = Silence() if quiet else Json() if as_json else Screen()
+    return Several([screen, *(find.build("listeners", name, {}) for name in log)]) if log else screen
 
 
 def say(line: str) -> None:

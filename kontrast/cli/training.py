@@ -12,14 +12,23 @@ from kontrast.core.errors import UserError
 @app.command()
 def train(
     data: Annotated[
-        str | None, typer.Argument(metavar="DATA", help="What to train on; not needed with --resume.")
+        str | None,
+        typer.Argument(
+            metavar="DATA",
+            help="A file or folder (pictures, texts, CSV, JSONL, Parquet, .tar shards ...), a .json that mixes or joins"
+            " several, a query (sqlite:FILE#QUERY, duckdb:FILE#QUERY, postgresql://USER@HOST/DB#QUERY), hf:NAME@SPLIT.",
+        ),
     ] = None,
     recipe: Annotated[
         str | None, typer.Option(help="Method by name; the data decides if none is. `kontrast list recipes`.")
     ] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds labels; used for judging only.")] = None,
     field: Annotated[
-        list[str] | None, typer.Option(help="COLUMN=KIND where inference is wrong: image, text, series, ignore ...")
+        list[str] | None,
+        typer.Option(
+            help="COLUMN=KIND where inference is wrong: image, text, series, ignore; group or time splits the rows by "
+            "it, weight draws them by it."
+        ),
     ] = None,
     encoder: Annotated[
         list[str] | None, typer.Option(help="KIND=NAME[,setting=value]: image=timm,model=resnet10t")
@@ -52,6 +61,9 @@ def train(
         Literal["ddp", "fsdp"], typer.Option(help="ddp, or fsdp to split the encoders over the devices.")
     ] = "ddp",
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
+    log: Annotated[
+        list[str] | None, typer.Option("--log", help="Tell a tracker too: tensorboard, wandb (offline), mlflow.")
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -67,7 +79,7 @@ def train(
         **pairs(set_, "--set", value),
     }
     settings = {name: value for name, value in chosen.items() if value is not None}
-    heard = listener(quiet, as_json)
+    heard = listener(quiet, as_json, log)
     from kontrast import api
 
     if resume is not None:

@@ -2,11 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from kontrast.cli.app import AsJson, Data, Quiet, RunFolder, app, listener, say
+from kontrast.cli.app import AsJson, Data, Quiet, RunFolder, app, listener, pairs, say, value
+
+if TYPE_CHECKING:
+    from kontrast.core.bank import Bank
+    from kontrast.runs.listener import Listener
+    from kontrast.runs.run import Run
 
 
 @app.command()
@@ -18,6 +23,11 @@ def embed(
     precision: Annotated[
         Literal["32", "bf16"], typer.Option(help="bf16 is faster where the machine computes it; cosine above .999.")
     ] = "32",
+    form: Annotated[
+        Literal["float32", "float16", "int8", "binary"],
+        typer.Option("--as", help="Fewer bytes a row: float16, int8 (4 times fewer), binary (32 times)."),
+    ] = "float32",
+    width: Annotated[int | None, typer.Option(min=1, help="Keep the first dimensions only (Matryoshka).")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Embed data with a run's encoder: ids, embeddings, labels and metadata in one Parquet file."""
@@ -25,7 +35,10 @@ def embed(
 
     heard = listener(quiet, False)
     bank = api.load(run).embed(data, batch=batch, precision=precision, listener=heard)
-    bank.save(out)
+    if form == "float32" and width is None:
+        bank.save(out)
+    else:
+        _smaller(api.load(run), bank, form, width, out, heard)
     widths = ", ".join(f"{name} {z.shape[1]}" for name, z in bank.z.items())
     heard.fact("embedded", f"{len(bank):,} rows ({widths}) -> {out}")
 
@@ -40,19 +53,48 @@ def score(run: RunFolder, data: Data, quiet: Quiet = False, as_json: AsJson = Fa
     say(json.dumps(table, ensure_ascii=False) if as_json else words.scores(table))
 
 
+def _smaller(run: "Run", bank: "Bank", form: Any, width: int | None, out: Path, heard: "Listener") -> None:
+    """Saved in fewer bytes, and what that costs, on the run's held-out rows."""
+    from kontrast.exports.compressed import compress, losses
+
+    compress(bank, form, width).save(out)
+    for row in losses(run.bank(), [(form, width)]):
+        heard.fact(
+            "recall@10",
+            f"{row['field']} as {row['form']}, {row['width']} wide: {row['recall@10']:.3f} of the exact search's, "
+            f"on held-out rows; {row['smaller']:.0f} times smaller",
+        )
+
+
 @app.command()
 def index(
     run: RunFolder,
     data: Annotated[
         str | None, typer.Argument(metavar="[DATA]", help="What to search; the run's own rows if not named.")
     ] = None,
+    engine: Annotated[str | None, typer.Option(help="lancedb, faiss or pgvector [lancedb].")] = None,
+    uri: Annotated[
+        str | None,
+        typer.Option(help="Where it lies: a folder, s3://bucket/folder, postgresql://user@host/db [the run folder]."),
+    ] = None,
+    table: Annotated[str | None, typer.Option(help="pgvector: what its tables' names begin with [kontrast].")] = None,
+    add: Annotated[bool, typer.Option("--add", help="Add DATA to the index there is; same ids are replaced.")] = False,
+    delete: Annotated[str | None, typer.Option(metavar="FILTER", help="Delete rows: \"label = 'animals'\".")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Build the search index of a run over data."""
+    """Build the search index of a run over data, or change it."""
     from kontrast import api
 
-    heard = listener(quiet, False)
-    heard.fact("index", str(api.load(run).index(data, listener=heard)))
+    heard, opened = listener(quiet, False), api.load(run)
+    if delete is not None:
+        from kontrast.search.index import Index
+
+        heard.fact("index", f"{Index.open(opened.path / 'index').delete(where=delete):,} records deleted")
+        return
+    settings = {name: chosen for name, chosen in (("uri", uri), ("table", table)) if chosen is not None}
+    made = opened.index(data, engine=engine or "lancedb", settings=settings, add=add, listener=heard)
+    recalls = ", ".join(f"{fields}: {recall:.3f}" for fields, recall in made.recalls.items())
+    heard.fact("index", f"{len(made):,} records in {made.folder} · recall@10 against exact when built: {recalls}")
 
 
 @app.command()
@@ -90,3 +132,26 @@ def report(
     say(str(path))
     if open_:
         typer.launch(str(path.resolve()))
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    to: Annotated[str, typer.Option(help="onnx, sentence-transformers, hub or state-dict.")],
+    out: Annotated[Path | None, typer.Option(help="A new folder [RUN/exports/TARGET, which is replaced].")] = None,
+    data: Annotated[str | None, typer.Option(help="Rows to check an ONNX graph on [the run's own].")] = None,
+    field: Annotated[str | None, typer.Option(help="One field only (onnx, sentence-transformers).")] = None,
+    push: Annotated[str | None, typer.Option(metavar="NAME", help="hub: send the folder to me/my-model.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting of the target: opset=18")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a run for other libraries: ONNX, sentence-transformers, the Hugging Face hub, plain weights."""
+    from kontrast import api
+    from kontrast.exports.exporting import export as write
+
+    given = {"field": field, "push": push, **pairs(set_, "--set", value)}
+    settings = {name: chosen for name, chosen in given.items() if chosen is not None}
+    made, heard = write(api.load(run), to, out, settings=settings, data=data), listener(quiet, False)
+    for name, words in made.facts.items():
+        heard.fact(name, str(words))
+    heard.fact("exported", str(made.folder))

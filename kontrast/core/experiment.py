@@ -11,7 +11,7 @@ from typing import Any, Literal
 from kontrast.core import find
 from kontrast.core.errors import UserError, did_you_mean
 
-Kinds = Literal["image", "text", "series", "label", "id", "split", "meta", "ignore"]
+Kinds = Literal["image", "text", "series", "label", "id", "split", "group", "time", "weight", "meta", "ignore"]
 
 
 def _within(part: str, values: object, least: Mapping[str, float], most: float = math.inf) -> None:
@@ -38,7 +38,8 @@ class Source:
     data: a path, or "memory" for what was handed over in Python. fields: column -> kind, where the user or inference
     said so.
     quarantine: the largest share of unreadable rows that training accepts. held_out: the share of rows kept for
-    judging, drawn by hash of the id, where the data has no split of its own.
+    judging where the data has no split of its own: drawn by hash of the id, or of the group where a column is one; the
+    latest where a column is the time.
     """
 
     data: str = "memory"

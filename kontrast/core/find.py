@@ -156,7 +156,8 @@ def _abstract(node: ast.ClassDef) -> bool:
 
 
 def _singular(room: str) -> str:
-    return {"scoring": "score", "losses": "loss"}.get(room, room.removesuffix("s").replace("modalitie", "modality"))
+    known = {"scoring": "score", "losses": "loss", "modalities": "modality", "entries": "entry"}
+    return known.get(room, room.removesuffix("s"))
 
 
 def _words(hint: Any) -> str:

@@ -30,6 +30,19 @@ def read_cells(column: pa.ChunkedArray | np.ndarray, rows: Sequence[int] | np.nd
     return out
 
 
+def coded(column: pa.ChunkedArray | np.ndarray) -> tuple[list[Any], np.ndarray]:
+    """Distinct values of a column that repeats itself, and (N,) int64 the place among them of each cell's."""
+    if isinstance(column, np.ndarray):
+        return list(column), np.arange(len(column))
+    if is_list(column.type) or kinds.is_struct(column.type):
+        return read_cells(column, range(len(column))), np.arange(len(column))
+    known = plain(column).dictionary_encode(null_encoding="encode")  # one dictionary for all chunks
+    chunks = known.chunks
+    values = chunks[0].dictionary.to_pylist() if chunks else []
+    codes = [chunk.indices.to_numpy(zero_copy_only=False).astype(np.int64) for chunk in chunks]
+    return values, np.concatenate(codes) if codes else np.zeros(0, np.int64)
+
+
 def is_list(kind: pa.DataType) -> bool:
     """A list of any of Arrow's makes."""
     return kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)

@@ -1,6 +1,6 @@
 """A Dataset: rows ready for training. Cached, split, labelled, their unreadable ones set aside, with a fingerprint."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,16 @@ import pyarrow.types as types
 
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Source
-from kontrast.data import fingerprint, split
-from kontrast.data.cells import is_list
+from kontrast.data import fingerprint, spill, split
+from kontrast.data.cells import coded, is_list, is_number
 from kontrast.data.fields import Field
 from kontrast.data.frame import Frame
 from kontrast.data.modality import Modality
 from kontrast.data.packing import Packing, Progress, packing, sample
 from kontrast.data.store import Store
+
+_SOME = 65_536  # rows whose cells are Python values at one time
+_TOLD = ("meta", "text", "group", "time")  # the kinds of column that travel with the embeddings
 
 Quarantined = tuple[int, str, str, str]
 
@@ -34,7 +37,8 @@ class TooManyUnreadable(UserError):
 class Dataset:
     """N usable rows, in the order of the source.
 
-    ids: (N,) distinct strings; keys: (N,) int64, their 63-bit hashes. labels: (N,) strings, "" where unknown, None
+    ids: (N,) distinct strings; keys: (N,) int64, their 63-bit hashes. weights: (N,) float32, how often a row is drawn
+    beside others, None where all are drawn alike. labels: (N,) strings, "" where unknown, None
     where there is no label column. stores: field -> what is cached of it. content: field -> (N,) int64, equal where
     the cached content is, negative and different in rows without the field. metadata: the plain and text columns.
     held_out: (N,) bool, rows kept for judging. quarantined: rows set aside as (row in the source, id, field, reason).
@@ -55,6 +59,7 @@ class Dataset:
     missing: Mapping[str, int]
     duplicates: int
     notes: tuple[str, ...] = ()
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -78,8 +83,9 @@ def prepare(
     where `fit`, else restored before. progress: called with (rows done, rows in all). limit: most bytes of the cache,
     None for half of the free disk.
 
-    Rows go to the held-out side as the split column says, else by hash of (seed, id), so that added rows move no
-    other; rows with equal content in a field go to one side. The few fitted ones that this moves across told `fit`
+    Rows go to the held-out side as the split column says; the latest, where a column is the time; else by hash of
+    (seed, group), where a column is the group, or (seed, id), so that added rows move no other. Rows with equal content
+    in a field go to one side. The few fitted ones that this moves across told `fit`
     only of sizes, words and scale.
     """
     if not modalities:
@@ -87,8 +93,7 @@ def prepare(
     notes: list[str] = []
     ids = _ids(frame, fields, notes)
     keys = fingerprint.numbers(ids)
-    said = _said(frame, fields)
-    held_out = split.drawn(keys, source.held_out, seed) if said is None else said
+    held_out, units, said = _divided(frame, fields, keys, source.held_out, seed)
     if fit:
         training = np.flatnonzero(~held_out)
         training = training[np.argsort(keys[training])]  # spread by hash
@@ -100,25 +105,28 @@ def prepare(
     quarantined = [(row, str(ids[row]), field, reason) for row, field, reason in packed.aside]
     _accept(frame, quarantined, source.quarantine)
     kept = packed.kept
-    held_out = _sides(held_out[kept], keys[kept], packed, said is not None, notes)
+    if len(kept) < len(frame):  # else nothing is copied
+        held_out, units, keys, ids = held_out[kept], units[kept], keys[kept], ids[kept]
+    held_out = _sides(held_out, units, packed, said, notes)
     if fit:
         _trainable(frame, fields, packed, held_out)
     labels = _labels(frame, fields, kept, notes)
     kinds = {name: fields[name].kind for name in modalities}
     return Dataset(
         name=frame.name,
-        ids=ids[kept],
-        keys=keys[kept],
+        ids=ids,
+        keys=keys,
         labels=labels,
         stores=packed.stores,
         content=packed.content,
-        metadata=_metadata(frame, fields, kept),
+        metadata=_metadata(frame, fields, kept, cache),
         held_out=held_out,
         quarantined=quarantined,
-        fingerprint=fingerprint.of_dataset(ids[kept], labels, held_out, packed.content, kinds),
+        fingerprint=fingerprint.of_dataset(ids, labels, held_out, packed.content, kinds),
         missing={name: int((~store.has).sum()) for name, store in packed.stores.items()},
         duplicates=_duplicates(packed.content),
         notes=tuple(notes),
+        weights=_weights(frame, fields, kept) if fit else None,
     )
 
 
@@ -133,40 +141,91 @@ def _no_view(frame: Frame, fields: Mapping[str, Field]) -> str:
 
 def _ids(frame: Frame, fields: Mapping[str, Field], notes: list[str]) -> np.ndarray:
     """(N,) distinct strings: the id column, else the paths of pictures where all differ, else row numbers."""
-    column = next((name for name, field in fields.items() if field.kind == "id"), None)
-    numbers = [str(row) for row in range(len(frame))]
+    rows = len(frame)
+    numbers = np.arange(rows).astype(f"U{len(str(rows))}")
+    column = _of_kind(fields, "id")
     if column is None:
         for name, field in fields.items():
             values = frame.columns[name]
             if field.kind == "image" and not isinstance(values, np.ndarray) and types.is_string(values.type):
-                paths = values.to_pylist()
-                if all(paths) and len(set(paths)) == len(paths):
-                    return np.array(paths, dtype=str)
-        return np.array(numbers, dtype=str)
-    cells = frame.cells(column, range(len(frame)))
-    ids = [number if cell is None or cell == "" else str(cell) for cell, number in zip(cells, numbers, strict=True)]
-    taken, repeated = set(ids), 0
-    first: set[str] = set()
-    for row, name in enumerate(ids):
-        if name in first:
-            repeated, turn = repeated + 1, 2
-            while f"{name}#{turn}" in taken:
-                turn += 1
-            ids[row] = f"{name}#{turn}"
-            taken.add(ids[row])
-        first.add(ids[row])
-    if repeated:
-        notes.append(f"{repeated} rows repeat an id of column '{column}'; they are told apart as NAME#2, NAME#3.")
-    return np.array(ids, dtype=str)
+                paths = _strings(frame, name)
+                if (paths != "").all() and len(np.unique(fingerprint.numbers(paths))) == rows:
+                    return paths
+        return numbers
+    ids = _strings(frame, column)
+    ids = np.where(ids == "", numbers, ids)
+    codes = fingerprint.numbers(ids)
+    repeated = np.ones(rows, bool)
+    repeated[np.unique(codes, return_index=True)[1]] = False
+    if not repeated.any():
+        return ids
+    taken, told = set(codes.tolist()), ids.tolist()
+    for row in np.flatnonzero(repeated):
+        name, turn = told[row], 2
+        while fingerprint.number(f"{name}#{turn}".encode("utf8", "surrogatepass")) in taken:
+            turn += 1
+        told[row] = f"{name}#{turn}"
+        taken.add(fingerprint.number(told[row].encode("utf8", "surrogatepass")))
+    notes.append(f"{repeated.sum()} rows repeat an id of column '{column}'; they are told apart as NAME#2, NAME#3.")
+    return np.array(told, dtype=str)
 
 
-def _said(frame: Frame, fields: Mapping[str, Field]) -> np.ndarray | None:
-    column = next((name for name, field in fields.items() if field.kind == "split"), None)
-    return (
-        None
-        if column is None
-        else split.given(frame.cells(column, range(len(frame))), f"{frame.name}, column '{column}'")
-    )
+def _strings(frame: Frame, column: str) -> np.ndarray:
+    """(N,) the cells of a column as strings, "" where there is none; some at a time, for Python's strings are large."""
+    parts = [
+        np.array(["" if cell is None else str(cell) for cell in frame.cells(column, np.arange(start, stop))], dtype=str)
+        for start, stop in _pieces(len(frame))
+    ]
+    return np.concatenate(parts)
+
+
+def _pieces(rows: int) -> list[tuple[int, int]]:
+    return [(start, min(start + _SOME, rows)) for start in range(0, rows, _SOME)]
+
+
+def _of_kind(fields: Mapping[str, Field], kind: str) -> str | None:
+    return next((name for name, field in fields.items() if field.kind == kind), None)
+
+
+def _divided(
+    frame: Frame, fields: Mapping[str, Field], keys: np.ndarray, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """(which rows are held out, what decides which of several twins leads, whether the data itself says the split).
+
+    Rows with one leading number are one group. Of twins in time the earliest leads, so that none of the past is
+    learnt from the future.
+    """
+    if group := _of_kind(fields, "group"):
+        values, codes = coded(frame.columns[group])
+        known = np.array([fingerprint.number(f"group {value}".encode("utf8", "surrogatepass")) for value in values])
+        units = np.where([_label(value) != "" for value in values], known, -1)[codes]
+        units = np.where(units < 0, keys, units)
+        return split.drawn(units, share, seed), units, False
+    if time := _of_kind(fields, "time"):
+        times = split.times(frame.columns[time], f"{frame.name}, column '{time}'")
+        return split.latest(times, share), np.argsort(np.argsort(times, kind="stable")), False
+    if column := _of_kind(fields, "split"):
+        said = split.given(*coded(frame.columns[column]), f"{frame.name}, column '{column}'")
+        if said is not None:
+            return said, keys, True
+    return split.drawn(keys, share, seed), keys, False
+
+
+def _weights(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray) -> np.ndarray | None:
+    column = _of_kind(fields, "weight")
+    if column is None:
+        return None
+    values = frame.columns[column]
+    if isinstance(values, np.ndarray) or not is_number(values.type):
+        raise UserError(f"{frame.name}, column '{column}': expected a number a row, how often it is to be drawn.")
+    weights = values.cast(pa.float32()).fill_null(float("nan")).to_numpy()[kept]
+    wrong = np.flatnonzero(~((weights > 0) & (weights < np.inf)))
+    if len(wrong):
+        found = frame.cells(column, [int(kept[wrong[0]])])[0]
+        raise UserError(
+            f"{frame.name}, column '{column}', row {kept[wrong[0]]}: the weight is {found}; expected a number above 0."
+        )
+    return weights
 
 
 def _accept(frame: Frame, quarantined: Sequence[Quarantined], share: float) -> None:
@@ -216,8 +275,9 @@ def _labels(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray, notes: 
     column = next((name for name, field in fields.items() if field.kind == "label"), None)
     if column is None:
         return None
-    labels = np.array([_label(cell) for cell in frame.cells(column, kept)], dtype=str)
-    classes = sorted(set(labels.tolist()) - {""})
+    values, codes = coded(frame.columns[column])
+    labels = np.array([_label(value) for value in values], dtype=str)[codes[kept]]
+    classes = sorted(set(np.unique(labels).tolist()) - {""})
     if len(classes) < 2:
         found = f"only '{classes[0]}'" if classes else "nothing"
         notes.append(
@@ -237,26 +297,36 @@ def _label(cell: Any) -> str:
     return str(cell).strip()
 
 
-def _metadata(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray) -> pa.Table:
-    """Plain and text columns of the usable rows; the first of several texts. Columns stay memory-mapped where no row
-    was set aside.
+def _metadata(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray, cache: Path) -> pa.Table:
+    """Plain and text columns of the usable rows; the first of several texts. Columns stay memory-mapped; where rows
+    were set aside, in a table of their own.
     """
-    columns: dict[str, Any] = {}
+    columns: dict[str, pa.ChunkedArray] = {}
     for name, field in fields.items():
         column = frame.columns[name]
-        if field.kind not in ("meta", "text") or isinstance(column, np.ndarray):
-            continue
-        if is_list(column.type):
-            columns[name] = pa.array([str(cell[0]) if cell else None for cell in frame.cells(name, kept)], pa.string())
-            continue
-        if len(kept) < len(frame):  # filtered, not taken: that would join all chunks in memory
-            mask = np.zeros(len(frame), bool)
-            mask[kept] = True
-            column = column.filter(pa.array(mask))
-        columns[name] = column
-    return pa.table(columns)
+        if field.kind in _TOLD and not isinstance(column, np.ndarray):
+            columns[name] = column
+    table = pa.table(columns)
+    if len(kept) == len(frame) and not any(is_list(column.type) for column in columns.values()):
+        return table
+    schema = pa.schema({f.name: pa.string() if is_list(f.type) else f.type for f in table.schema})
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for start, stop in _pieces(len(frame)):
+            part = table.slice(start, stop - start)
+            mask = np.zeros(stop - start, bool)
+            mask[kept[np.searchsorted(kept, start) : np.searchsorted(kept, stop)] - start] = True
+            part = part.filter(pa.array(mask))
+            arrays = [_first(part[f.name]) if is_list(f.type) else part[f.name] for f in table.schema]
+            yield from pa.table(arrays, schema=schema).combine_chunks().to_batches()
+
+    return spill.fetched(f"metadata {fingerprint.text(kept.tobytes())} {schema}", cache, lambda: (schema, batches()))
+
+
+def _first(lists: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array([str(cell[0]) if cell else None for cell in lists.to_pylist()], pa.string())])
 
 
 def _duplicates(content: Mapping[str, np.ndarray]) -> int:
-    rows = np.stack([np.where(codes < 0, -1, codes) for codes in content.values()], axis=1)
-    return len(rows) - len(np.unique(rows, axis=0))
+    rows = fingerprint.rows(content)
+    return len(rows) - len(np.unique(rows))

@@ -1,4 +1,6 @@
-"""What each column is: image, text, series, label, id, split, plain metadata, or nothing to learn from; and why."""
+"""What each column is: image, text, series, label, id, split, plain metadata, or nothing to learn from; and why.
+
+Group, time (both split the rows) and weight (how often a row is drawn) are never guessed: the user says them."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -17,11 +19,13 @@ from kontrast.data import split
 from kontrast.data.cells import innermost, is_list, is_number, read_cells
 from kontrast.data.frame import Frame
 
+MIX_SOURCE, MIX_ID, MIX_WEIGHT = "mix source", "mix id", "mix weight"  # the columns that mixing sources adds
 _SAMPLE = 1000  # cells that are looked at, spread evenly over the rows
 # In the order in which they are believed, where a table has several.
 _LABELS = ("label", "labels", "class", "target", "y", "category", "classes", "targets", "class_name", "label_name")
-_IDS = ("id", "key", "uuid", "guid", "filename", "file_name", "index")
+_IDS = (MIX_ID, "id", "key", "uuid", "guid", "filename", "file_name", "index")
 _SPLITS = ("split", "subset", "partition", "set", "fold", "part")
+_SIDES = ("split", "group", "time")  # what decides on the side of a row
 _TEXTS = ("text", "caption", "captions", "sentence", "description", "title", "body", "content", "review", "document")
 _PICTURES = re.compile(r"\.(png|jpe?g|jfif|bmp|gif|webp|tiff?|pp?gm|ppm|avif)$", re.IGNORECASE)
 _URL = re.compile(r"^(https?|ftp|s3|gs|hf)://\S+$|^www\.\S+$", re.IGNORECASE)
@@ -39,6 +43,13 @@ class Field:
 
     kind: str
     why: str
+
+
+_ADDED = {
+    MIX_SOURCE: Field("meta", "the source of each row"),
+    MIX_ID: Field("id", "the source and its own id of each row"),
+    MIX_WEIGHT: Field("weight", "how often a row of its source is drawn"),
+}
 
 
 def infer(frame: Frame, chosen: Mapping[str, str], label: str | None) -> dict[str, Field]:
@@ -64,10 +75,12 @@ def infer(frame: Frame, chosen: Mapping[str, str], label: str | None) -> dict[st
 
 def _single(fields: dict[str, Field], said: Mapping[str, Field]) -> None:
     """Leaves one label, one id and one split of what was inferred; none where the user named one."""
-    for kind, names in (("label", _LABELS), ("id", _IDS), ("split", _SPLITS)):
-        named = [column for column, field in said.items() if field.kind == kind]
+    one = {"label": ("label",), "id": ("id",), "split": _SIDES, "weight": ("weight",)}
+    for kind, names in (("label", _LABELS), ("id", _IDS), ("split", _SPLITS), ("weight", ())):
+        named = [column for column, field in said.items() if field.kind in one[kind]]
         if len(named) > 1:
-            raise UserError(f"several columns are to be the {kind}: {', '.join(named)}; choose one.")
+            kinds = " or ".join(dict.fromkeys(said[column].kind for column in named))
+            raise UserError(f"several columns are to be the {kinds}: {', '.join(named)}; choose one.")
         found = [column for column, field in fields.items() if field.kind == kind]
         found.sort(key=lambda column: names.index(column.lower()) if column.lower() in names else len(names))
         by_name = [column for column in found if column.lower() in names]
@@ -79,6 +92,8 @@ def _single(fields: dict[str, Field], said: Mapping[str, Field]) -> None:
 
 
 def _field(name: str, frame: Frame) -> Field:
+    if name in _ADDED:
+        return _ADDED[name]
     column = frame.columns[name]
     rows = np.unique(np.linspace(0, len(frame) - 1, min(_SAMPLE, len(frame))).astype(np.int64))
     cells = [cell for cell in read_cells(column, rows) if cell is not None]
@@ -166,15 +181,15 @@ def _of_records(kind: pa.DataType, cells: list[Any]) -> Field:
 
 
 def _of_numbers(name: str, column: pa.ChunkedArray) -> Field:
-    distinct = _distinct(column)
     filled = len(column) - column.null_count
-    known = column.filter(pc.call_function("is_finite", [column])) if types.is_floating(column.type) else column
-    whole = not types.is_floating(column.type) or _all_whole(known)
-    if name in _LABELS and whole and distinct <= max(2, filled / 2):
-        return Field("label", f"{distinct} distinct numbers, and named '{name}'")
-    if _named_id(name) and types.is_integer(column.type) and distinct == len(column):
+    if name in _LABELS and all(map(_all_whole, column.chunks)):
+        distinct = _distinct(column)
+        if distinct <= max(2, filled / 2):
+            return Field("label", f"{distinct} distinct numbers, and named '{name}'")
+    if _named_id(name) and types.is_integer(column.type) and _all_differ(column):
         return Field("id", f"named '{name}', and different in every row")
-    if distinct == 1 and len(column) > 1 and not column.null_count:
+    low, high = pc.call_function("min_max", [column]).as_py().values()
+    if low == high and len(column) > 1 and not column.null_count:
         return Field("ignore", "the same number in every row")
     return Field("meta", "true or false" if types.is_boolean(column.type) else "single numbers")
 
@@ -232,9 +247,25 @@ def _distinct(column: pa.ChunkedArray) -> int:
     return pc.call_function("count_distinct", [column]).as_py()
 
 
-def _all_whole(column: pa.ChunkedArray) -> bool:
-    rounded = pc.call_function("round", [column])
-    return bool(pc.call_function("all", [pc.call_function("equal", [rounded, column])]).as_py())
+def _all_differ(column: pa.ChunkedArray) -> bool:
+    """Of whole numbers; those that rise from row to row need no table of all that was seen."""
+    if column.null_count:
+        return False
+    last = None
+    for chunk in column.chunks:
+        values = chunk.to_numpy()
+        if (last is not None and len(values) and values[0] <= last) or not (values[1:] > values[:-1]).all():
+            return _distinct(column) == len(column)
+        last = values[-1] if len(values) else last
+    return True
+
+
+def _all_whole(values: pa.Array) -> bool:
+    if not types.is_floating(values.type):
+        return True
+    known = values.drop_null().to_numpy()
+    known = known[np.isfinite(known)]
+    return bool((np.round(known) == known).all())
 
 
 def _named_id(name: str) -> bool:

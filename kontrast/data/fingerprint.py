@@ -1,13 +1,15 @@
 """Stable hashes: of an id, of what a row holds, of a column before it is read, of a whole data set."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 
+from kontrast.core import chance
 from kontrast.data.frame import Column, Frame
 
 _ROWS = 4096  # rows hashed at a time
@@ -20,7 +22,15 @@ def number(data: bytes) -> int:
 
 def numbers(ids: Iterable[str]) -> np.ndarray:
     """(N,) int64 of strings."""
-    return np.array([number(text.encode("utf8", "surrogatepass")) for text in ids], dtype=np.int64)
+    return np.fromiter((number(text.encode("utf8", "surrogatepass")) for text in ids), np.int64)
+
+
+def rows(content: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(N,) int64, equal where the content of every field is; a field that is missing is one content more."""
+    mixed = torch.zeros(1, dtype=torch.int64)
+    for codes in content.values():
+        mixed = chance.mix(mixed * 31 + torch.from_numpy(np.where(codes < 0, -1, codes)))
+    return mixed.numpy()
 
 
 def content(packed: np.ndarray) -> int:
@@ -30,6 +40,10 @@ def content(packed: np.ndarray) -> int:
 
 def text(*parts: str | bytes) -> str:
     """24 hex digits of all parts, each told apart from the next."""
+    return _text(parts)
+
+
+def _text(parts: Iterable[str | bytes]) -> str:
     hashed = hashlib.blake2b(digest_size=12)
     for part in parts:
         data = part.encode("utf8", "surrogatepass") if isinstance(part, str) else part
@@ -83,11 +97,44 @@ def of_dataset(
     return {
         "rows": len(ids),
         "held_out": int(held_out.sum()),
-        "ids": text(*ids.tolist()),
-        "labels": text(*labels.tolist()) if labels is not None else None,
+        "ids": _text(_each(ids)),
+        "labels": _text(_each(labels)) if labels is not None else None,
         "split": text(np.packbits(held_out).tobytes()),
         "fields": fields,
     }
+
+
+def _each(strings: np.ndarray) -> Iterator[str]:
+    """One after the other, and not all in a list."""
+    for start in range(0, len(strings), _ROWS):
+        yield from strings[start : start + _ROWS].tolist()
+
+
+def trained(content: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+    """What is kept of the rows trained on, so that scoring on them can be told: field -> sorted distinct hashes of what
+    they hold, eight bytes a row.
+    """
+    return {name: np.unique(codes[rows][codes[rows] >= 0]) for name, codes in content.items()}
+
+
+def seen(content: Mapping[str, np.ndarray], known: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(N,) bool: the rows of which every field that they have was trained on.
+
+    By what is cached of them, not by their ids: row 17 of another file is another row, and a copied row has another id.
+    """
+    found = np.zeros(len(next(iter(content.values()))), bool)
+    new = np.zeros_like(found)
+    for name, codes in content.items():
+        hit = np.isin(codes, known[name]) if name in known else np.zeros_like(found)
+        found |= hit
+        new |= ~hit & (codes >= 0)
+    return found & ~new
+
+
+def of_rows(ids: np.ndarray, contents: Mapping[str, np.ndarray]) -> str:
+    """Of rows that are judged: one word for each score, equal where ids and all cached values are."""
+    parts = [part for name, codes in contents.items() for part in (name, np.where(codes < 0, -1, codes).tobytes())]
+    return text(_text(_each(ids)), *parts)
 
 
 def _hash_array(hashed: Any, part: np.ndarray) -> None:

@@ -5,23 +5,21 @@ from pathlib import Path
 
 from kontrast.core import find
 from kontrast.core.errors import UserError
+from kontrast.data import address
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
 
 
 def open_frame(data: object, *, cache: Path | None) -> Frame:
-    """Rows from a path (a file, a folder, a stem of files) or a Python object; see `sources/` for the kinds there are.
+    """Rows from a path (a file, a folder, a stem of files), an address (`sqlite:shop.db#SELECT ...`) or a Python
+    object; see `sources/` for the kinds there are.
 
     cache: folder in which tables are kept memory-mapped; None holds them in memory. Raises UserError where nothing is
     there, nothing knows it, or no row is in it.
     """
     if isinstance(data, Frame):
         return _filled(data)
-    if isinstance(data, str):
-        if "://" in data:
-            raise UserError(
-                f"{data} is an address; kontrast reads what is on this machine. Download it and give the path."
-            )
+    if isinstance(data, str) and not address.matches(data):
         data = Path(data)
     if isinstance(data, Path):
         data = data.expanduser()
@@ -46,6 +44,11 @@ def _filled(frame: Frame) -> Frame:
 
 
 def _unknown(data: object, known: str) -> str:
+    if isinstance(data, str):
+        return (
+            f"{address.shown(data)} is an address that no source reads; kontrast reads what is on this machine, and "
+            "databases (sqlite:, duckdb:, postgresql:) and the hub (hf:). Download it and give the path."
+        )
     if not isinstance(data, Path):
         return f"data is a {type(data).__name__}, which no source reads; expected {known}."
     if not data.exists():

@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import shutil
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -73,7 +74,7 @@ def sample(frame: Frame, field: str, modality: Modality, rows: np.ndarray) -> li
                 found.append(error)
         return found
 
-    for found in _ahead(read, [rows[start : start + _PIECE] for start in range(0, len(rows), _PIECE)]):
+    for found in _ahead(read, (rows[start : start + _PIECE] for start in range(0, len(rows), _PIECE))):
         items += [item for item in found if isinstance(item, np.ndarray)]
         reasons += [str(item) for item in found if isinstance(item, Unreadable)]
         weight += sum(item.nbytes for item in found if isinstance(item, np.ndarray))
@@ -194,8 +195,8 @@ def _ahead(work: Callable[[Any], Any], parts: Iterable[Any]) -> Iterator[Any]:
 def _write(frame: Frame, modalities: Mapping[str, Modality], part: Path, keep: bool, progress: Progress | None) -> None:
     """Files of a Packing: kept, has, content; the values too, where they are kept."""
     part.mkdir(parents=True)
-    kept: list[int] = []
-    content: dict[str, list[int]] = {name: [] for name in modalities}
+    kept = array("q")  # eight bytes a row, where a list of numbers takes forty
+    content = {name: array("q") for name in modalities}
     varied: set[str] = set()
     aside: list[tuple[int, str, str]] = []
     with ExitStack() as stack:
@@ -218,8 +219,8 @@ def _write(frame: Frame, modalities: Mapping[str, Modality], part: Path, keep: b
             if progress:
                 progress(piece.rows.stop, len(frame))
     np.save(part / "kept.npy", np.array(kept, dtype=np.int64))
-    hashes = np.array([content[name] for name in modalities], dtype=np.int64).reshape(len(modalities), len(kept))
-    np.save(part / "content.npy", hashes)
+    hashes = [np.array(content[name], dtype=np.int64) for name in modalities]
+    np.save(part / "content.npy", np.stack(hashes))
     facts = {"packed": keep, "aside": aside, "flat": sorted(set(modalities) - varied)}
     (part / "facts.json").write_text(json.dumps(facts), encoding="utf8")
 
@@ -227,7 +228,8 @@ def _write(frame: Frame, modalities: Mapping[str, Modality], part: Path, keep: b
 def _opened(frame: Frame, modalities: Mapping[str, Modality], folder: Path) -> Packing:
     facts = json.loads((folder / "facts.json").read_text(encoding="utf8"))
     kept = np.load(folder / "kept.npy")
-    content = dict(zip(modalities, np.load(folder / "content.npy"), strict=True))
+    hashes = np.load(folder / "content.npy", mmap_mode="r")
+    content = {name: np.asarray(hashes[place]) for place, name in enumerate(modalities)}
     stores: dict[str, Store] = {}
     for place, (name, modality) in enumerate(modalities.items()):
         if facts["packed"]:

@@ -20,8 +20,8 @@ class SourceReader(ABC):
 
     @abstractmethod
     def claims(self, data: object) -> bool:
-        """Whether this is its kind. Paths come as `Path`, which may not exist (a stem); looks at names and first
-        bytes only.
+        """Whether this is its kind. Paths come as `Path`, which may not exist (a stem), addresses
+        (`sqlite:shop.db#...`) as `str`; looks at names and first bytes only.
         """
 
     @abstractmethod

@@ -21,15 +21,24 @@ def spilled(
     Without a cache folder the table is held in memory.
     """
     if cache is None:
-        schema, batches = read()
-        return pa.Table.from_batches(_plain(schema, batches), _plain_schema(schema))
+        return _held(*read())
     marks = [f"{file.resolve()} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
-    key = hashlib.blake2b("\n".join([_LAYOUT, *marks]).encode(), digest_size=12).hexdigest()
-    target = cache / "tables" / f"{key}.arrow"
+    target = _place(cache, marks)
     if not target.exists():
         schema, batches = read()
         with disk.replacing(target, needed=sum(file.stat().st_size for file in files)) as part:
             write(part, _plain_schema(schema), _plain(schema, batches))
+    return mapped(target)
+
+
+def fetched(name: str, cache: Path | None, read: Callable[[], tuple[pa.Schema, Iterable[pa.RecordBatch]]]) -> pa.Table:
+    """The same for what bears no mark of when it last changed, such as a query: read anew each time."""
+    if cache is None:
+        return _held(*read())
+    target = _place(cache, [name])
+    schema, batches = read()
+    with disk.replacing(target) as part:
+        write(part, _plain_schema(schema), _plain(schema, batches))
     return mapped(target)
 
 
@@ -43,6 +52,15 @@ def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> N
 def mapped(path: Path) -> pa.Table:
     """An uncompressed Arrow file as a table whose values stay on disk."""
     return pa.ipc.open_file(pa.memory_map(os.fspath(path))).read_all()
+
+
+def _held(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    return pa.Table.from_batches(_plain(schema, batches), _plain_schema(schema))
+
+
+def _place(cache: Path, marks: Sequence[str]) -> Path:
+    key = hashlib.blake2b("\n".join([_LAYOUT, *marks]).encode(), digest_size=12).hexdigest()
+    return cache / "tables" / f"{key}.arrow"
 
 
 def _plain_schema(schema: pa.Schema) -> pa.Schema:

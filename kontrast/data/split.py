@@ -1,10 +1,13 @@
-"""Which rows are kept for judging: as the data says, or by hash of their ids, twins on one side."""
+"""Which rows are kept for judging: as the data says, the latest, or by hash of their ids or groups; twins on one
+side."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as types
 import torch
 
 from kontrast.core import chance
@@ -12,6 +15,7 @@ from kontrast.core.errors import UserError
 from kontrast.data.cells import read_cells
 from kontrast.data.frame import Column, Frame
 
+NO_TIME = np.iinfo(np.int64).min
 _NAMES = {"train": "train", "training": "train", "tr": "train", "test": "test", "testing": "test", "te": "test"}
 _NAMES |= dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "validation")
 _STREAM = -11  # sets these draws apart from all others of the same seed and ids
@@ -28,11 +32,18 @@ def part(name: Any) -> str | None:
 def joined(parts: Mapping[str, Frame], name: str) -> Frame:
     """Frames of one shape under each other, with a column `split` that says which each row came from."""
     frames = {key: frame for key, frame in parts.items() if len(frame)}
-    names: dict[str, None] = dict.fromkeys(column for frame in frames.values() for column in frame.columns)
-    columns = {column: _under(column, frames, name) for column in names if column != "split"}
+    columns = {column: values for column, values in under(frames, name).items() if column != "split"}
     split = np.repeat(list(frames), [len(frame) for frame in frames.values()])
     folder = next(iter(parts.values())).folder
     return Frame({**columns, "split": pa.chunked_array([pa.array(split, pa.string())])}, name, folder)
+
+
+def under(frames: Mapping[str, Frame], name: str) -> dict[str, Column]:
+    """The columns of all of them, under each other; a column that one lacks is missing in its rows. `name` begins the
+    message where a column differs in kind.
+    """
+    names: dict[str, None] = dict.fromkeys(column for frame in frames.values() for column in frame.columns)
+    return {column: _under(column, frames, name) for column in names}
 
 
 def _under(column: str, frames: Mapping[str, Frame], name: str) -> Column:
@@ -57,18 +68,73 @@ def _under(column: str, frames: Mapping[str, Frame], name: str) -> Column:
         ) from error
 
 
-def given(values: list[Any], who: str) -> np.ndarray | None:
+def given(values: Sequence[Any], codes: np.ndarray, who: str) -> np.ndarray | None:
     """(N,) bool, the rows kept for judging as a split column says: its test rows, or validation where there is no test.
 
-    None where it keeps none, or all. Validation rows beside a test are trained on: nothing here is tuned on them, and
-    the test stays unseen. A row without an entry is trained on. `who` begins the message on any other entry.
+    Its distinct values, and the place among them of each row's, (N,) ints. None where it keeps none, or all.
+    Validation rows beside a test are trained on: nothing here is tuned on them, and the test stays unseen. A row
+    without an entry is trained on. `who` begins the message on any other entry.
     """
     strange = next((v for v in values if v is not None and str(v).strip() and part(v) is None), None)
     if strange is not None:
         raise UserError(f"{who} says '{strange}'; expected train, test or validation in every row.")
     parts = np.array([part(value) or "train" for value in values])
-    held_out = parts == ("test" if (parts == "test").any() else "validation")
+    held_out = (parts == ("test" if (parts == "test").any() else "validation"))[codes]
     return held_out if held_out.any() and not held_out.all() else None
+
+
+def latest(times: np.ndarray, share: float) -> np.ndarray:
+    """(N,) bool: the latest `share` of the rows that have a time (int64, larger is later, smallest is none), those of
+    one instant on one side. Rows without a time are trained on.
+
+    Where the cut lies depends on all rows: of a table that grows, later rows are held out, and what was before them
+    comes to be trained on.
+    """
+    known = np.sort(times[times != NO_TIME])
+    count = round(share * len(known))
+    if not count:
+        return np.zeros(len(times), bool)
+    cut = known[-count]
+    if cut == known[0]:  # nothing is earlier
+        later = known[known > cut]
+        return times >= later[0] if len(later) else np.zeros(len(times), bool)
+    return times >= cut
+
+
+def times(column: Column, who: str) -> np.ndarray:
+    """(N,) int64 of dates, times or numbers, in their order; NO_TIME where there is none. `who` begins the message."""
+    wanted = "expected dates such as 2024-05-17 or 2024-05-17T10:30:00Z, times, or numbers"
+    if isinstance(column, np.ndarray):
+        raise UserError(f"{who} holds arrays; {wanted}.")
+    values: pa.ChunkedArray = column
+    kind = values.type
+    if types.is_string(kind) or types.is_large_string(kind):
+        values = _moments(values, f"{who}: {{}}; {wanted}.")
+    elif types.is_floating(kind):
+        numbers = values.to_numpy()
+        there = np.isfinite(numbers)
+        found = np.full(len(numbers), NO_TIME)
+        found[there] = np.unique(numbers[there], return_inverse=True)[1]
+        return found
+    elif not (types.is_temporal(kind) or types.is_integer(kind)):
+        raise UserError(f"{who} holds {kind}; {wanted}.")
+    short = types.is_date32(kind) or types.is_time32(kind)  # Arrow makes these whole numbers of their own width only
+    return (values.cast(pa.int32()) if short else values).cast(pa.int64()).fill_null(NO_TIME).to_numpy()
+
+
+def _moments(column: pa.ChunkedArray, message: str) -> pa.ChunkedArray:
+    """Strings as instants; without a zone they are taken for UTC. An empty string is none."""
+    text = pc.call_function("utf8_trim_whitespace", [column])
+    text = pc.call_function("if_else", [pc.call_function("equal", [text, ""]), None, text])
+    zoned = pc.call_function("match_substring_regex", [text], pc.MatchSubstringOptions(r"(Z|[+-]\d\d:?\d\d)$"))
+    kept = {}
+    for has, zone in ((True, "UTC"), (False, None)):
+        part = pc.call_function("if_else", [zoned if has else pc.call_function("invert", [zoned]), text, None])
+        try:
+            kept[has] = part.cast(pa.timestamp("us", zone)).cast(pa.int64())
+        except pa.ArrowInvalid as error:
+            raise UserError(message.format(str(error).split(" in ")[0].split(". ")[0])) from error
+    return pc.call_function("coalesce", [kept[True], kept[False]])
 
 
 def drawn(keys: np.ndarray, share: float, seed: int) -> np.ndarray:
@@ -80,10 +146,15 @@ def drawn(keys: np.ndarray, share: float, seed: int) -> np.ndarray:
 def together(held_out: np.ndarray, keys: np.ndarray, content: Mapping[str, np.ndarray]) -> np.ndarray:
     """The same, but rows with identical content in a field go where the one of them with the smallest key goes.
 
-    Up to 1 % of the rows (at least 10) are bound so; beyond that each goes its own way.
+    Rows of one key, which are one group, are never parted. Up to 1 % of the rows (at least 10) are bound by content;
+    beyond that each goes its own way.
     """
     most = max(_BOUND, int(_BOUND_SHARE * len(keys)))
     leader, size = np.arange(len(keys)), np.ones(len(keys), np.int64)
+    if len(np.unique(keys)) < len(keys):
+        _, heads, group, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+        leader = heads[group]
+        size[heads] = counts
 
     def root(row: int) -> int:
         while leader[row] != row:
@@ -91,9 +162,8 @@ def together(held_out: np.ndarray, keys: np.ndarray, content: Mapping[str, np.nd
             row = leader[row]
         return row
 
-    groups = [group for codes in content.values() for group in _groups(codes, most)]
-    for group in groups:
-        roots = {root(row) for row in group}
+    for alike in (rows for codes in content.values() for rows in _alike(codes, most)):
+        roots = {root(row) for row in alike}
         whole = sum(size[row] for row in roots)
         if whole > most:
             continue
@@ -101,23 +171,27 @@ def together(held_out: np.ndarray, keys: np.ndarray, content: Mapping[str, np.nd
         for other in roots:
             leader[other] = first
         size[first] = whole
-    sides = held_out.copy()
-    for row in {row for group in groups for row in group}:
-        sides[row] = held_out[root(row)]
-    return sides
+    while not np.array_equal(above := leader[leader], leader):
+        leader = above
+    return held_out[leader]
 
 
 def twins(held_out: np.ndarray, content: Mapping[str, np.ndarray]) -> int:
     """How many rows kept for judging have the same content as a training row, in some field."""
-    seen = np.zeros(len(held_out), bool)
+    seen = np.zeros(int(held_out.sum()), bool)
     for codes in content.values():
-        seen |= held_out & (codes >= 0) & np.isin(codes, codes[~held_out])
+        some = codes[held_out]
+        seen |= (some >= 0) & np.isin(some, codes[~held_out])
     return int(seen.sum())
 
 
-def _groups(codes: np.ndarray, most: int) -> list[list[int]]:
+def _alike(codes: np.ndarray, most: int) -> Iterator[list[int]]:
     """The rows of each content that 2 to `most` rows share."""
     order = np.argsort(codes, kind="stable")
-    _, starts, counts = np.unique(codes[order], return_index=True, return_counts=True)
-    shared = (counts >= 2) & (counts <= most)
-    return [order[start : start + n].tolist() for start, n in zip(starts[shared], counts[shared], strict=True)]
+    ordered = codes[order]
+    same = ordered[1:] == ordered[:-1]
+    starts = np.flatnonzero(np.r_[True, ~same] & np.r_[same, False])  # the first of several
+    ends = np.flatnonzero(np.r_[False, same] & np.r_[~same, True]) + 1
+    for start, end in zip(starts, ends, strict=True):
+        if end - start <= most:
+            yield order[start:end].tolist()

@@ -7,6 +7,7 @@ Axis letters: N rows, M of them that have the field, B asked for, L length of a 
 import json
 import os
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -43,9 +44,11 @@ class Packed(Store):
     def __init__(self, folder: Path) -> None:
         facts = json.loads((folder / "store.json").read_text(encoding="utf8"))
         self.has = np.load(folder / "has.npy")
-        self._lengths = lengths = np.load(folder / "lengths.npy")
-        self._place = np.cumsum(self.has) - 1  # row -> place among the M rows
-        self._ends = np.cumsum(lengths)
+        self._lengths = lengths = np.load(folder / "lengths.npy", mmap_mode="r")
+        # row -> place among the M rows; eight bytes a row that are only needed where some lack the field
+        self._place = None if self.has.all() else np.cumsum(self.has) - 1
+        uniform = len(lengths) > 0 and bool((lengths == lengths[0]).all())
+        self._ends = None if uniform else np.cumsum(lengths)
         shape = (int(lengths.sum()), *facts["trailing"])
         values = (
             np.empty(shape, facts["dtype"])
@@ -53,22 +56,23 @@ class Packed(Store):
             else np.memmap(folder / "values.bin", facts["dtype"], "r", shape=shape)
         )
         self._values = np.asarray(values)
-        uniform = len(lengths) > 0 and (lengths == lengths[0]).all()
         self._block = self._values.reshape(len(lengths), *((int(lengths[0]), *facts["trailing"]))) if uniform else None
 
     def rows(self, index: Sequence[int] | np.ndarray) -> Sequence[np.ndarray]:
         """Copies in one block; views into the mapped file where lengths differ."""
         index = np.asarray(index, dtype=np.int64)
         assert self.has[index].all(), "a row without the field was asked for"
-        place = self._place[index]
+        place = index if self._place is None else self._place[index]
         if self._block is not None:
             return cast(Sequence[np.ndarray], self._block[place])
+        assert self._ends is not None
         starts = np.where(place > 0, self._ends[place - 1], 0)
         return [self._values[a:b] for a, b in zip(starts, self._ends[place], strict=True)]
 
     def lengths(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
         """As they were written."""
-        return self._lengths[self._place[np.asarray(index, dtype=np.int64)]]
+        rows = np.asarray(index, dtype=np.int64)
+        return np.asarray(self._lengths[rows if self._place is None else self._place[rows]])
 
 
 class OnDemand(Store):
@@ -99,8 +103,7 @@ class Writer:
         folder.mkdir(parents=True)
         self._folder = folder
         self._file: BinaryIO = (folder / "values.bin").open("wb", buffering=_BUFFER)
-        self._has: list[bool] = []
-        self._lengths: list[int] = []
+        self._has, self._lengths = array("b"), array("q")
         self._kind: tuple[str, tuple[int, ...]] | None = None
 
     def __enter__(self) -> "Writer":

@@ -26,6 +26,11 @@ class Encoder(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """(B, ...) -> (B, width)."""
 
+    def traced(self, x: Tensor) -> Tensor:
+        """`forward` for one who records it as a graph (ONNX): the same numbers, by operations whose shapes follow from
+        that of x alone."""
+        return self.forward(x)
+
     @classmethod
     def wants(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Settings that this encoder, with these settings, asks of its modality: an image size, a tokenizer."""

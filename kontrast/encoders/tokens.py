@@ -63,6 +63,17 @@ class Tokens(Encoder):
         sum_BD = h_TD.new_zeros(len(x), self.width).index_add(0, row_T, h_TD)
         return self.norm(sum_BD / there.sum(1, keepdim=True).clamp_min(1).sqrt())
 
+    def traced(self, x: Tensor) -> Tensor:
+        """Every place of every row is computed, those after its end too."""
+        there_BL1 = (x >= 0)[:, :, None]
+        sum_BD = (self.spelled()[x.clamp_min(0)] * there_BL1).sum(1)
+        return self.norm(sum_BD / there_BL1.sum(1).clamp_min(1).sqrt())
+
+    def spelled(self) -> Tensor:
+        """(V, D): the vector of every token, with those of its n-grams; texts are means of these."""
+        parts_V1 = (self.grams_of_VG != self.grams.padding_idx).sum(1, keepdim=True) + 1
+        return (self.tokens.weight + self.grams(self.grams_of_VG).sum(1)) / parts_V1.sqrt()
+
 
 def _grams(spellings: Sequence[str], vocabulary: int, buckets: int) -> Tensor:
     """(V, G) where the 3- and 4-grams of each token fall, `buckets` after the last; no spellings, no n-grams."""

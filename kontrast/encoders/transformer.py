@@ -63,6 +63,10 @@ class Transformer(Encoder):
             return self._pooled(x)
         return torch.cat([self._pooled(piece) for piece in _pieces(x)])
 
+    def traced(self, x: Tensor) -> Tensor:
+        """All rows in one piece."""
+        return self._pooled(x)
+
     def _pooled(self, x: Tensor) -> Tensor:
         there = x >= 0
         h_BLD = self.model(input_ids=x.masked_fill(~there, self.pad), attention_mask=there.long()).last_hidden_state

@@ -21,6 +21,7 @@ from kontrast.core.experiment import Experiment
 from kontrast.core.whole import whole
 
 QUARANTINE = "quarantine.csv"
+TRAINED_ON = "trained_on.safetensors"  # hashes of the rows trained on: eight bytes a row and field
 Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors and plain numbers
 KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is damaged
 

@@ -2,6 +2,7 @@
 
 from kontrast.core.bank import Bank
 from kontrast.runs.folder import Folder
+from kontrast.runs.page import doctor
 from kontrast.runs.report import Story
 
 
@@ -23,4 +24,5 @@ def gather(folder: Folder) -> Story:
         bank=Bank.load(folder.path / "banks" / "trained-test.parquet"),
         thumbnails=samples["thumbnails"],
         views=samples["views"],
+        doctor=doctor.load(folder.path),
     )

@@ -14,11 +14,12 @@ from kontrast.core import chance
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment
+from kontrast.data import fingerprint
 from kontrast.data.dataset import Dataset, Quarantined, TooManyUnreadable, prepare
 from kontrast.data.fields import Field
 from kontrast.data.frame import Frame
 from kontrast.runs import words
-from kontrast.runs.folder import QUARANTINE, Folder
+from kontrast.runs.folder import QUARANTINE, TRAINED_ON, Folder
 from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model, describe, method_of, modalities_of, raw_bank
 from kontrast.runs.run import BANKS, Run, judges
@@ -64,7 +65,13 @@ def travel(
     folder.write_json("samples.json", _samples(model, data, rows[1]))
     folder.write_json(
         "scores.json",
-        {"verdict": vars(ended.verdict), "steps": ended.steps, "seconds": ended.seconds, "scores": scores},
+        {
+            "verdict": vars(ended.verdict),
+            "steps": ended.steps,
+            "seconds": ended.seconds,
+            "data": {part: _word(data, index) for part, index in zip(("train", "test"), rows, strict=True)},
+            "scores": scores,
+        },
     )
     listener.fact("scores", words.scores(scores))
     run.report()
@@ -107,6 +114,8 @@ def _read(
         )
     kinds = {name: {"kind": f.kind, "why": f.why} for name, f in fields.items()}
     folder.write_json("data.json", {**facts(data), "fields": kinds, "recipe": recipe})
+    known_rows = fingerprint.trained(data.content, np.flatnonzero(~data.held_out))
+    folder.save_tensors(TRAINED_ON, {name: torch.from_numpy(hashes) for name, hashes in known_rows.items()})
     listener.fact("data", words.data(data, kinds, folder.path))
     listener.fact("split", words.split(data))
     return data
@@ -148,6 +157,11 @@ def _judged(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def _bank(folder: Folder, name: str, embed: Callable[[np.ndarray], Bank], rows: tuple[np.ndarray, np.ndarray]) -> None:
     for part, index in zip(("train", "test"), rows, strict=True):
         embed(index).save(folder.path / "banks" / f"{name}-{part}.parquet")
+
+
+def _word(data: Dataset, rows: np.ndarray) -> str:
+    """The fingerprint of the rows that a score is of."""
+    return fingerprint.of_rows(data.ids[rows], {name: codes[rows] for name, codes in data.content.items()})
 
 
 def _samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:

@@ -1,23 +1,20 @@
 """The report: one self-contained HTML page a run leaves, from the verdict to the command that repeats it."""
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from kontrast.core.bank import Bank
 from kontrast.core.whole import whole
-from kontrast.runs.page import facts
+from kontrast.runs.page import doctor, facts
 from kontrast.runs.page.charts import curves
 from kontrast.runs.page.digits import clock, many, number
 from kontrast.runs.page.gallery import gallery
 from kontrast.runs.page.map import layout, map_section
-from kontrast.runs.page.safe import block, esc
+from kontrast.runs.page.safe import esc
 from kontrast.runs.page.scores import scores
+from kontrast.runs.page.sheet import sheet
 from kontrast.runs.page.shelf import Shelf
 from kontrast.runs.page.verdict import headline
 
@@ -38,6 +35,7 @@ class Story:
     {"raw" | "untrained": {"value", "low", "high"} of trained minus baseline over the same resamples}}.
     not_judged: (score, reason). bank: the test rows. thumbnails: field -> one HTML snippet, or None, a row of the bank.
     views: {"id", "original": html, "views": [html]} and, where there are several, "field".
+    doctor: findings of `kontrast doctor --out RUN`.
     Snippets are taken as they are, all other text is escaped; the page's policy lets no snippet run code or fetch.
     """
 
@@ -53,6 +51,7 @@ class Story:
     bank: Bank | None = None
     thumbnails: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     views: Sequence[Mapping[str, Any]] = ()
+    doctor: Sequence[Mapping[str, Any]] = ()
 
 
 def write_report(story: Story, path: Path) -> Path:
@@ -83,20 +82,11 @@ def page(story: Story) -> str:
             "Views",
             _lead("Each row as it is, and as the encoder met it in training.", facts.views(story.views)),
         ),
+        ("doctor", "Doctor", doctor.section(story.doctor)),
         ("data", "Data", facts.data(story.data) if story.data else ""),
         ("replay", "Replay", facts.replay(story.command, story.experiment, story.environment)),
     ]
-    told = [(key, name, body) for key, name, body in sections if body]
-    script = _piece("script.js")
-    return Template(_piece("page.html")).substitute(
-        title=esc(story.title),
-        policy=_policy(script),
-        style=_piece("style.css"),
-        links="".join(f"<a href='#{key}'>{name}</a>" for key, name, _ in told),
-        sections="\n".join(_section(key, name, body) for key, name, body in told),
-        data=block("shelf", shelf.snippets),
-        script=script,
-    )
+    return sheet(story.title, "kontrast run", sections, shelf.snippets)
 
 
 def _verdict(story: Story) -> str:
@@ -126,22 +116,5 @@ def _facts(story: Story) -> dict[str, str]:
     return {k: v for k, v in shown.items() if v}
 
 
-def _section(key: str, name: str, body: str) -> str:
-    return f"<section id='{key}' aria-labelledby='h-{key}'><h2 id='h-{key}'>{name}</h2>{body}</section>"
-
-
 def _lead(words: str, body: str) -> str:
     return f"<p class='note'>{words}</p>{body}" if body else ""
-
-
-def _piece(name: str) -> str:
-    return files("kontrast.runs.page").joinpath(name).read_text(encoding="utf8")
-
-
-def _policy(script: str) -> str:
-    """Only our own script runs, and nothing is loaded from anywhere: not by a snippet, not by a mistake of ours."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; media-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )

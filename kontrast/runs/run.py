@@ -1,9 +1,11 @@
 """A Run: a folder from which one embeds, scores, searches and reports."""
 
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,19 +16,24 @@ from kontrast.core import find
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
+from kontrast.data import fingerprint
 from kontrast.data.dataset import Dataset, prepare
 from kontrast.data.fields import infer
 from kontrast.data.open import open_frame
-from kontrast.runs.folder import Folder
+from kontrast.runs import words
+from kontrast.runs.drawing import Drawing, curve_drawing, map_drawing
+from kontrast.runs.embedder import Embedder
+from kontrast.runs.folder import TRAINED_ON, Folder, load_tensors
 from kontrast.runs.gather import gather
 from kontrast.runs.listener import Listener, Silence
 from kontrast.runs.model import Model, Precision, method_of, raw_bank
+from kontrast.runs.notebook import card
 from kontrast.runs.query import ask
 from kontrast.runs.report import write_report
 from kontrast.scoring.judge import judge
 from kontrast.scoring.score import Score
 from kontrast.search import index as indexing
-from kontrast.search.index import Hit
+from kontrast.search.index import Hit, Index
 
 BANKS = ("trained", "untrained", "raw")
 
@@ -80,12 +87,20 @@ class Run:
             return model.embed(dataset, batch=batch, progress=listener.progress)
 
     def score(self, data: object, *, listener: Listener | None = None) -> list[dict[str, Any]]:
-        """Judge on other data: its rows are the test; the rows the run was trained on teach kNN and probe."""
+        """Judge on other data: its rows are the test; the rows the run was trained on teach kNN and probe.
+
+        Each score tells the fingerprint of the rows (`data`) and how many of them were trained on (`trained_on`), which
+        is also said aloud: to the listener, or as a warning where there is none.
+        """
+        warn = partial(listener.fact, "WARNING") if listener else partial(warnings.warn, stacklevel=3)
         listener = listener or Silence()
         model = Model.load(Folder(self.path))
         untrained = replace(model, method=method_of(model.experiment, model.modalities))
         with self._opened(model, data, listener) as dataset:
             rows = np.arange(len(dataset.ids))
+            facts = {"data": fingerprint.of_rows(dataset.ids, dataset.content), "trained_on": self._trained_on(dataset)}
+            if facts["trained_on"]:
+                warn(words.trained_on(facts["trained_on"], len(rows)))
             tests = {
                 "trained": model.embed(dataset, rows, progress=listener.progress),
                 "untrained": untrained.embed(dataset, rows, progress=listener.progress),
@@ -95,17 +110,40 @@ class Run:
         for name, test in tests.items():
             train = self.bank(f"{name}-train")
             banks[name] = (replace(train, z={f: train.z[f] for f in test.z}), test)
-        return judge(judges(model.experiment), banks, model.experiment.seed)
+        return [{**row, **facts} for row in judge(judges(model.experiment), banks, model.experiment.seed)]
 
-    def index(self, data: object = None, *, listener: Listener | None = None) -> Path:
-        """Build the search index over `data`, or over the rows this run was judged with; it lies in the run folder."""
+    def _trained_on(self, dataset: Dataset) -> int:
+        """How many of these rows the run was trained on; by what they hold, whatever they are called."""
+        file = self.path / TRAINED_ON
+        known = {name: hashes.numpy() for name, hashes in load_tensors(file).items()} if file.is_file() else {}
+        return int(fingerprint.seen(dataset.content, known).sum())
+
+    def index(
+        self,
+        data: object = None,
+        *,
+        engine: str = "lancedb",
+        settings: Mapping[str, Any] | None = None,
+        add: bool = False,
+        listener: Listener | None = None,
+    ) -> Index:
+        """Build the search index over `data`, or over the rows this run was judged with.
+
+        index.json lies in the run folder, the rows where `engine` (lancedb, faiss, pgvector) and its `settings` say.
+        add: into the index there is; rows with the same ids are replaced.
+        """
+        if add:
+            if data is None:
+                raise UserError("index: nothing to add; name the data.")
+            index = Index.open(self.path / "index")
+            index.add(self.embed(data, listener=listener))
+            return index
         bank = (
             joined(self.bank("trained-train"), self.bank("trained-test"))
             if data is None
             else self.embed(data, listener=listener)
         )
-        indexing.build(bank, self.path / "index")
-        return self.path / "index"
+        return indexing.build(bank, self.path / "index", engine=engine, settings=settings)
 
     def search(
         self,
@@ -135,11 +173,29 @@ class Run:
             raise UserError(f"the fields of this run do not share a space: '{name}' finds '{name}' only.")
         vector = model.embed_cells(name, [cell])[0]
         target = among or (None if model.method.shared else name)
-        return indexing.Index.open(self.path / "index").search(vector, k, field=target, where=where)
+        return Index.open(self.path / "index").search(vector, k, field=target, where=where)
 
     def report(self) -> Path:
         """(Re)write report.html, one self-contained file."""
         return write_report(gather(Folder(self.path)), self.path / "report.html")
+
+    def module(self, field: str | None = None) -> Embedder:
+        """The encoder of a field (named where there are several) as a torch module, for a loop of your own."""
+        model = Model.load(Folder(self.path))
+        if field is None and len(model.fields) > 1:
+            raise UserError(f"this run has several fields; name one: {', '.join(model.fields)}.")
+        name = field or model.fields[0]
+        z = self.bank("trained-test").z
+        return Embedder(model, name, z[name].shape[1] if name in z else 0)
+
+    def plot(self, what: str = "map") -> Drawing:
+        """A drawing for a notebook: "map", or a curve of the moments or their health: "loss", "rate", "spread", ..."""
+        if what == "map":
+            return map_drawing(self.bank())
+        return curve_drawing(Folder(self.path).moments(), what)
+
+    def _repr_html_(self) -> str:
+        return card(Folder(self.path))
 
     @contextmanager
     def _opened(self, model: Model, data: object, listener: Listener) -> Iterator[Dataset]:

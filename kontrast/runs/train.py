@@ -61,7 +61,8 @@ def train(
     """
     rows = training_rows(model, data)
     plan = model.experiment.plan
-    order = Order(rows, min(plan.batch, len(rows)), model.experiment.seed)
+    weights = None if data.weights is None else data.weights[rows]
+    order = Order(rows, min(plan.batch, len(rows)), model.experiment.seed, weights)
     reader = Reader(data, {name: model.modalities[name] for name in model.fields})
     first = _first(model, reader, order, fleet)
     saved = folder.newest_checkpoint() if resume else None

@@ -41,6 +41,12 @@ def split(data: Dataset) -> str:
     return f"{len(data.ids) - held_out:,} train · {held_out:,} held out for judging"
 
 
+def trained_on(again: int, rows: int) -> str:
+    """What is said aloud where a score is no measure of what is new."""
+    which = "ALL of these rows WERE" if again == rows else f"{again:,} of these {rows:,} rows WERE"
+    return f"{which} TRAINED ON: scores on them say what was learnt by heart, not what is new. Score other rows."
+
+
 def compared(moment: Moment) -> str:
     """How much a step really contrasts, counted in the first one."""
     return f"{moment.anchors:,.0f} anchors x {moment.negatives:,.0f} negatives · {moment.twins:,} duplicates masked"

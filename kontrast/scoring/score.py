@@ -17,6 +17,10 @@ class Score(ABC):
     place: ClassVar[int] = 50
     """Where it stands among others, the smallest first: what users ask for before what experts read."""
 
+    alone: ClassVar[bool] = False
+    """Whether a test row's entry would be the same without the other test rows: then rows can be drawn again as they
+    are, else a judge must be asked again on part of them."""
+
     @abstractmethod
     def __call__(self, train: Bank, test: Bank) -> dict[str, Evidence]:
         """What is found; {} exactly where `why_not` gives a reason."""

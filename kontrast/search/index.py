@@ -1,30 +1,33 @@
-"""An Index: a bank's embeddings as a LanceDB folder, asked for the rows nearest to a vector, with or without a filter.
+"""An Index: a bank's embeddings in a search engine, asked for the rows nearest to a vector, with or without a filter.
 
-The folder holds index.json, which says what there is and names the folder of tables that counts. A rebuild writes new
-tables beside the old, then replaces index.json in one step, then deletes the old.
+The folder holds index.json, which says what there is, in which engine, and which set of tables counts. A rebuild writes
+new tables beside the old, then replaces index.json in one step, then removes the old.
 """
 
+import base64
+import contextlib
 import json
-import os
-import shutil
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from kontrast.core import find
 from kontrast.core.bank import Bank
-from kontrast.core.errors import UserError, did_you_mean, needs
+from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.whole import whole
-from kontrast.search.where import literal, translate
+from kontrast.search.engine import Engine
+from kontrast.search.exact import nearest, recall
+from kontrast.search.where import Term, Unclear, among, both, negated, parse, sort_of
 
 EXACT_BELOW = 50_000  # records; below, looking at all of them takes some 40 ms
 OWN = ("id", "field", "label")
-RECALL, ASKED, NEAR = 0.99, 100, 10  # what an approximate index must find: of the 10 nearest of 100 stored vectors
+RECALL, NEAR = 0.99, 10  # what an approximate index must find of the 10 nearest
+ASKED, ASKED_EXACT = 100, 20  # stored vectors that are asked for to measure it; an exact table's is only checked
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,14 @@ class Hit:
 
 
 class Index:
-    """An index opened for questions; from `build` or `Index.open`.
+    """An index opened for questions and changes; from `build` or `Index.open`.
 
-    facts: index.json as it was read: the tables with their fields, width, records, and, where one is approximate, its
-    recall when built.
+    facts: index.json as it was read: the engine and its settings, the tables with their fields, width, how widely they
+    are searched, and the recall@10 against the exact search when built.
     """
 
-    def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
-        self.folder, self.facts = folder, facts
-        database = _lancedb().connect(str(folder / facts["tables"]))
-        self._tables = {space["table"]: database.open_table(space["table"]) for space in facts["spaces"]}
+    def __init__(self, folder: Path, facts: Mapping[str, Any], engine: Engine) -> None:
+        self.folder, self.facts, self._engine = folder, facts, engine
 
     @staticmethod
     def open(folder: Path) -> "Index":
@@ -57,11 +58,16 @@ class Index:
             facts = json.loads((folder / "index.json").read_text(encoding="utf8"))
         except (OSError, json.JSONDecodeError):
             facts = None
-        if not isinstance(facts, dict) or facts.get("kontrast") != "index":
+        if not isinstance(facts, dict) or facts.get("kontrast") != "index" or "engine" not in facts:
             raise UserError(f"{folder} holds no index; make one with `kontrast index RUN DATA`.")
-        if not (folder / facts["tables"]).is_dir():
+        engine = _engine(facts["engine"]["name"], facts["engine"]["settings"], folder)
+        if not all(engine.holds(facts["tables"], space["table"]) for space in facts["spaces"]):
             raise UserError(f"the index in {folder} has lost its tables; make it again with `kontrast index RUN DATA`.")
-        return Index(folder, facts)
+        return Index(folder, facts, engine)
+
+    def __len__(self) -> int:
+        """How many records there are: a row counts once for each field it has."""
+        return sum(self._engine.count(self.facts["tables"], space["table"]) for space in self.facts["spaces"])
 
     @property
     def fields(self) -> list[str]:
@@ -72,6 +78,11 @@ class Index:
     def columns(self) -> dict[str, str]:
         """What a filter may name, and its type."""
         return {name: column["type"] for name, column in self.facts["columns"].items()}
+
+    @property
+    def recalls(self) -> dict[str, float]:
+        """Fields -> recall@10 against the exact search, measured when built."""
+        return {", ".join(space["fields"]): space["recall"] for space in self.facts["spaces"]}
 
     def search(
         self,
@@ -86,7 +97,7 @@ class Index:
 
         vector: (D,), of any length but zero. field: search there only; None: all fields, if they share a space.
         exclude: ids to leave out.
-        where: SQL on id, field, label and metadata: `label = 'animals' AND year > 2000`. Strings in single quotes; a
+        where: SQL on id, field, label and metadata: `label = 'animals' AND year > 2000` (all of it: `where.py`). A
         column's name with spaces or dots in double quotes; a metadata column named like one of those three as "meta
         label".
         """
@@ -99,27 +110,70 @@ class Index:
                 f"search got a vector of {len(vector)} numbers; expected {space['width']} finite ones, not all zero, "
                 f"from the encoder that filled {self.folder}."
             )
-        names = {name: column["table"] for name, column in self.facts["columns"].items()}
-        conditions = [f"({translate(where, names)})"] if where and where.strip() else []
-        if field is not None and len(space["fields"]) > 1:
-            conditions.append(f"field = {literal(field)}")
-        if gone := [literal(str(one)) for one in exclude]:
-            conditions.append(f"id NOT IN ({', '.join(gone)})")
-        query = _query(self._tables[space["table"]], vector, k, space["probes"])
-        query = query.select([*names.values(), "_distance"])
-        try:
-            found = (query.where(" AND ".join(conditions)) if conditions else query).to_arrow()
-        except (ValueError, RuntimeError) as error:
-            if not where:
-                raise
-            listed = ", ".join(f"{name} ({kind})" for name, kind in self.columns.items())
-            raise UserError(
-                f"the filter {where!r} cannot be applied: {_short(error)}. Columns: {listed}. "
-                "Strings stand in single quotes, names with spaces in double quotes."
-            ) from error
+        here = among("field", [field]) if field is not None and len(space["fields"]) > 1 else None
+        gone = [str(one) for one in exclude]
+        terms = both(self._term(where), here, negated(among("id", gone)) if gone else None)
+        vector = vector / np.linalg.norm(vector)
+        found = self._engine.nearest(self.facts["tables"], space["table"], vector, k, where=terms, reach=space["reach"])
         metadata = {c["column"]: c["table"] for name, c in self.facts["columns"].items() if name not in OWN}
         hits = [_hit(row, metadata) for row in found.to_pylist()]
         return sorted(hits, key=lambda hit: (-hit.similarity, hit.id, hit.field))
+
+    def add(self, bank: Bank) -> int:
+        """Rows more; a row whose id is there already takes its place. Returns how many records there are then.
+
+        The bank needs the index's fields and metadata columns or fewer: what it lacks is missing.
+        """
+        known = {c["column"]: c["table"] for name, c in self.facts["columns"].items() if name not in OWN}
+        for name in [n for n in bank.z if n not in self.fields]:
+            raise UserError(f"this index has no field '{name}'{did_you_mean(name, self.fields)} Make it anew for that.")
+        for name in [n for n in bank.metadata.column_names if n not in known]:
+            raise UserError(f"this index has no column '{name}'{did_you_mean(name, known)} Make it anew for that.")
+        widths = {field: space["width"] for space in self.facts["spaces"] for field in space["fields"]}
+        for field, z in bank.z.items():
+            if bank.has(field).any() and z.shape[1] != widths[field]:
+                raise UserError(f"add got '{field}' with {z.shape[1]} numbers a row; the index has {widths[field]}.")
+        metadata = pa.table({known[n]: _plain(bank.metadata[n]) for n in bank.metadata.column_names})
+        gone = among("id", [str(i) for i in bank.ids]) if len(bank) else None
+        for space in self.facts["spaces"]:
+            parts = [_records(bank, field, metadata) for field in space["fields"] if field in bank.z]
+            new = self._fitted(pa.concat_tables(parts), space["schema"]) if parts else None
+            self._engine.change(self.facts["tables"], space["table"], gone, new)
+        return len(self)
+
+    def delete(self, ids: Iterable[str] = (), *, where: str | None = None) -> int:
+        """Rows of those ids, and those a filter describes, leave with all their fields; returns how many records."""
+        before, gone = len(self), {str(one) for one in ids}
+        tables = [(self.facts["tables"], space["table"]) for space in self.facts["spaces"]]
+        if term := self._term(where):
+            gone.update(i for table in tables for i in self._engine.matching(*table, term))
+        for table in tables if gone else []:
+            self._engine.change(*table, among("id", sorted(gone)), None)
+        return before - len(self)
+
+    def _term(self, where: str | None) -> Term | None:
+        if not where or not where.strip():
+            return None
+        try:
+            return parse(where, {name: (c["table"], c["sort"]) for name, c in self.facts["columns"].items()})
+        except Unclear as error:
+            listed = ", ".join(f"{name} ({kind})" for name, kind in self.columns.items())
+            raise UserError(
+                f"the filter {where!r} cannot be applied: {error}. Columns: {listed}. "
+                "Strings stand in single quotes, names with spaces in double quotes."
+            ) from error
+
+    def _fitted(self, records: pa.Table, schema: str) -> pa.Table:
+        """With the columns, the order and the types of the tables."""
+        made = {}
+        for field in pa.ipc.read_schema(pa.py_buffer(base64.b64decode(schema))):
+            there = field.name in records.column_names
+            try:
+                made[field.name] = records[field.name].cast(field.type) if there else pa.nulls(len(records), field.type)
+            except pa.ArrowException as error:
+                name = next(n for n, c in self.facts["columns"].items() if c["table"] == field.name)
+                raise UserError(f"add: column '{name}' does not fit the index's {field.type}: {error}.") from error
+        return pa.table(made)
 
     def _space(self, field: str | None) -> Mapping[str, Any]:
         spaces = self.facts["spaces"]
@@ -135,65 +189,85 @@ class Index:
         raise UserError(f"this index has no field '{field}'{did_you_mean(field, self.fields)}")
 
 
-def build(bank: Bank, folder: Path, *, exact_below: int = EXACT_BELOW) -> Index:
+def build(
+    bank: Bank,
+    folder: Path,
+    *,
+    engine: str = "lancedb",
+    settings: Mapping[str, Any] | None = None,
+    exact_below: int = EXACT_BELOW,
+) -> Index:
     """Index every (row, field) of the bank that is there; replaces the index in that folder, if any, in one step.
 
-    Fields of a shared space lie in one table, others in one each. From `exact_below` records on a table gets an
-    approximate index (inverted lists), searched as widely as finds 99 % of the 10 nearest neighbours of 100 of its
-    records.
+    engine: one of `engines/`, with its settings: {"uri": "s3://bucket/emoji"}. Fields of a shared space lie in one
+    table, others in one each. From `exact_below` records on a table gets an approximate index, searched as widely as
+    finds 99 % of the 10 nearest neighbours of 100 of its records; what it finds in the end is `recalls`.
     """
     if not any(bank.has(field).any() for field in bank.z):
         raise UserError("the bank has no embedding to index; expected rows with at least one field.")
-    lancedb = _lancedb()
-    folder.mkdir(parents=True, exist_ok=True)
+    settings = dict(settings or {})
+    made = _engine(engine, settings, folder)
+    columns, metadata = _columns(bank)
     tables = f"tables-{uuid.uuid4().hex[:12]}"
     groups = [list(bank.z)] if bank.shared else [[field] for field in bank.z]
-    columns, metadata = _columns(bank)
     try:
-        database = lancedb.connect(str(folder / tables))
         spaces = []
         for fields in groups:
             records = pa.concat_tables([_records(bank, field, metadata) for field in fields])
             if len(records):
-                table = database.create_table(f"space{len(spaces)}", data=records)
-                space = {"table": f"space{len(spaces)}", "fields": fields, "width": bank.z[fields[0]].shape[1]}
-                spaces.append(space | {"records": len(records)} | _approximate(table, records, exact_below))
-        facts = {"kontrast": "index", "tables": tables, "shared": bank.shared, "spaces": spaces, "columns": columns}
+                place = f"space{len(spaces)}"
+                reaches = made.create(tables, place, records, len(records) >= exact_below)
+                space = {"table": place, "fields": fields, "width": bank.z[fields[0]].shape[1]}
+                space["schema"] = base64.b64encode(records.schema.serialize().to_pybytes()).decode()
+                spaces.append(space | _measured(made, tables, place, records, reaches))
+        facts = {"kontrast": "index", "engine": {"name": engine, "settings": settings}, "tables": tables}
+        facts |= {"shared": bank.shared, "spaces": spaces, "columns": columns}
+        old = _replaced(folder)
         with whole(folder / "index.json") as aside:
             aside.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf8")
     except BaseException:
-        shutil.rmtree(folder / tables, ignore_errors=True)
+        with contextlib.suppress(UserError):  # of a server that does not answer, for one
+            made.forget(tables)
         raise
-    for old in folder.glob("tables-*"):
-        if old.name != tables:
-            shutil.rmtree(old)
-    return Index(folder, facts)
+    if old is not None:
+        old[0].forget(old[1])
+    return Index(folder, facts, made)
 
 
-def _lancedb() -> ModuleType:
-    os.environ.setdefault("LANCEDB_LOG", "error")  # read when first imported; else every query may warn on stderr
-    return needs("lancedb", "search")
+def _engine(name: str, settings: Mapping[str, Any], folder: Path) -> Engine:
+    return find.build("engines", name, settings, given={"folder": folder})
+
+
+def _replaced(folder: Path) -> tuple[Engine, str] | None:
+    """The engine and the tables of the index that a new one takes the place of."""
+    try:
+        old = json.loads((folder / "index.json").read_text(encoding="utf8"))
+        return _engine(old["engine"]["name"], old["engine"]["settings"], folder), old["tables"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # none, or none that can be read
 
 
 def _columns(bank: Bank) -> tuple[dict[str, dict[str, str]], pa.Table]:
-    """What a filter may name -> the table's column, its type and the user's column; and the metadata as stored.
+    """What a filter may name -> the table's column, its type, what it holds and the user's column; and the metadata as
+    stored.
 
-    The tables' names are made up, for LanceDB allows no dot in one.
+    The tables' names are made up: engines differ in what they allow.
     """
-    columns = {name: {"table": name, "type": "string", "column": name} for name in OWN}
+    columns = {name: {"table": name, "type": "string", "sort": "text", "column": name} for name in OWN}
     plain = {}
     for i, name in enumerate(bank.metadata.column_names):
-        column = bank.metadata[name]
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        if pa.types.is_null(column.type):
-            column = column.cast(pa.string())
-        plain[f"c{i}"] = column
+        plain[f"c{i}"] = column = _plain(bank.metadata[name])
         said = name
         while said in columns:
             said = f"meta {said}"
-        columns[said] = {"table": f"c{i}", "type": str(column.type), "column": name}
+        columns[said] = {"table": f"c{i}", "type": str(column.type), "sort": sort_of(column.type), "column": name}
     return columns, pa.table(plain)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.string()) if pa.types.is_null(column.type) else column
 
 
 def _records(bank: Bank, field: str, metadata: pa.Table) -> pa.Table:
@@ -211,45 +285,21 @@ def _records(bank: Bank, field: str, metadata: pa.Table) -> pa.Table:
     return pa.table(columns | {name: taken[name] for name in taken.column_names})
 
 
-def _approximate(table: Any, records: pa.Table, exact_below: int) -> dict[str, Any]:
-    """Nothing for a small table; else inverted lists, and how many of them must be looked into for that recall."""
-    n = len(records)
-    if n < exact_below:
-        return {"exact": True, "probes": None, "recall": None}
-    from lancedb.index import IvfFlat
-
-    lists = max(1, round(n**0.5))
-    asked = records["vector"].combine_chunks().take(pa.array(np.linspace(0, n - 1, min(n, ASKED)).astype(int)))
-    asked = [np.array(vector, np.float32) for vector in asked.to_pylist()]
-    truth = [_rowids(table, vector, None) for vector in asked]
-    table.create_index("vector", config=IvfFlat(distance_type="cosine", num_partitions=lists))
-    probes, recall = min(8, lists), 0.0
-    while True:
-        found = [len(_rowids(table, v, probes) & true) / len(true) for v, true in zip(asked, truth, strict=True)]
-        recall = float(np.mean(found))
-        if recall >= RECALL or probes == lists:
-            return {"exact": False, "probes": probes, "recall": recall}
-        probes = min(2 * probes, lists)
-
-
-def _query(table: Any, vector: np.ndarray, k: int, probes: int | None) -> Any:
-    query = table.search(vector, vector_column_name="vector").distance_type("cosine").limit(k)
-    if probes is None:
-        return query.bypass_vector_index()
-    # 0: on through all lists while a filter leaves fewer than k
-    return query.minimum_nprobes(probes).maximum_nprobes(0)
-
-
-def _rowids(table: Any, vector: np.ndarray, probes: int | None) -> set[int]:
-    found = _query(table, vector, NEAR, probes).select(["_distance"]).with_row_id(True).to_arrow()
-    return set(found["_rowid"].to_pylist())
+def _measured(engine: Engine, tables: str, space: str, records: pa.Table, reaches: Iterable[int]) -> dict[str, Any]:
+    """How widely to search: the cheapest reach that finds enough, and how much it finds of the exact search."""
+    reaches = list(reaches)
+    column = records["vector"].combine_chunks()
+    z_ND = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, column.type.list_size)
+    rows = np.unique(np.linspace(0, len(z_ND) - 1, ASKED if reaches else ASKED_EXACT).astype(int))
+    true_Qk = nearest(z_ND[rows], z_ND, NEAR)[1]
+    reach, found = None, 0.0
+    for reach in reaches or [None]:
+        tables_found = [engine.nearest(tables, space, z_ND[row], NEAR, reach=reach) for row in rows]
+        found = recall([table["similarity"].to_numpy() for table in tables_found], true_Qk)
+        if found >= RECALL:
+            break
+    return {"exact": not reaches, "reach": reach, "recall": found}
 
 
 def _hit(row: Mapping[str, Any], metadata: Mapping[str, str]) -> Hit:
-    similarity = min(1.0, max(-1.0, 1 - row["_distance"]))
-    return Hit(row["id"], row["field"], similarity, row["label"], {name: row[c] for name, c in metadata.items()})
-
-
-def _short(error: Exception) -> str:
-    """What the engine says, less the place in its source, and with its own names for columns cut."""
-    return str(error).split(", /")[0].split(" Valid fields are")[0].removeprefix("Invalid input, ").rstrip(". ")
+    return Hit(row["id"], row["field"], row["similarity"], row["label"], {name: row[c] for name, c in metadata.items()})

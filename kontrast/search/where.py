@@ -1,32 +1,351 @@
-"""A filter as the user writes it, with the columns' own names, becomes one over the names that the tables bear."""
+"""A filter as the user writes it becomes a checked tree, which every engine writes in its own language.
 
+    condition: [NOT] a AND b, a OR b, (a); value = <> != < <= > >= value; value [NOT] IN (value, ...);
+               value [NOT] LIKE 'a%', ILIKE; value [NOT] BETWEEN a AND b; value IS [NOT] NULL; a column of truths
+    value:     column, "column with spaces", 'text', 1.5, TRUE, TIMESTAMP '2020-01-31 12:00', DATE '2020-01-31',
+               a + b, a - b, a * b, a / b, a % b, -a, lower(a), upper(a)
+
+It is SQL's, with SQL's answer where a value is missing: neither a condition nor its contrary holds. The text itself
+never reaches a database, so a filter may come from strangers.
+"""
+
+import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-# A string, a name in double quotes or backticks (a quote inside is doubled), a bare word, anything else.
-TOKEN = re.compile(r"""('(?:[^']|'')*')|("(?:[^"]|"")*")|(`(?:[^`]|``)*`)|([^\W\d]\w*)|(.)""", re.DOTALL)
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_call: Any = pc  # its functions are made when it is imported, unseen by type checkers
+Sort = Literal["text", "whole", "number", "truth", "time", "zoned", "other"]
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<text>'(?:[^']|'')*')|(?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`)"""
+    r"""|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<word>[^\W\d]\w*)|(?P<sign><>|!=|<=|>=|[=<>()+\-*/%,]))"""
+)
+_COMPARED = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+_NUMBERS = ("whole", "number")
+_TIMES = ("time", "zoned")
 
 
-def translate(where: str, columns: Mapping[str, str]) -> str:
-    """`columns`: the user's name -> the table's. Strings, and names of no column (AND, lower, a typo), stay.
+@dataclass(frozen=True)
+class Term:
+    """A part of a filter. sort: what it yields. value: of a column its name in the table, of a constant the constant,
+    of a list its constants."""
 
-    Case counts only where two columns differ in nothing else. A name with anything but letters, digits and _ stands
-    in double quotes or backticks.
+    op: str
+    sort: Sort
+    parts: tuple["Term", ...] = ()
+    value: Any = None
+
+
+class Unclear(ValueError):
+    """What is wrong with a filter, in words."""
+
+
+def parse(where: str, columns: Mapping[str, tuple[str, Sort]]) -> Term:
+    """`columns`: the user's name -> the table's name, and what the column holds. Raises Unclear.
+
+    Case counts in a name only where two columns differ in nothing else.
     """
-    return "".join(_one(found, columns) for found in TOKEN.finditer(where))
+    reader = _Reader(where, columns)
+    try:
+        term = reader.either()
+    except RecursionError as error:
+        raise Unclear("it is nested too deeply") from error
+    if reader.at < len(reader.tokens):
+        raise Unclear(f"'{reader.tokens[reader.at][1]}' is not expected there")
+    return _truth(term)
 
 
-def literal(text: str) -> str:
-    """The text as an SQL string."""
-    return "'" + text.replace("'", "''") + "'"
+def among(column: str, values: Sequence[str]) -> Term:
+    """`column IN (values)`, for a column of text."""
+    return Term("in", "truth", (Term("column", "text", value=column),), tuple(values))
 
 
-def _one(found: re.Match[str], columns: Mapping[str, str]) -> str:
-    token = found.group()
-    if found.lastindex not in (2, 3, 4):
-        return token
-    name = token if found.lastindex == 4 else token[1:-1].replace(token[0] * 2, token[0])
-    if name in columns:
-        return columns[name]
-    alike = [table for known, table in columns.items() if known.casefold() == name.casefold()]
-    return alike[0] if len(alike) == 1 else token
+def both(*terms: Term | None) -> Term | None:
+    """All of those that are there."""
+    there = [term for term in terms if term is not None]
+    found = there[0] if there else None
+    for term in there[1:]:
+        found = Term("and", "truth", (found, term)) if found else term
+    return found
+
+
+def negated(term: Term) -> Term:
+    """NOT term."""
+    return Term("not", "truth", (term,))
+
+
+def sort_of(type_: pa.DataType) -> Sort:
+    """What a column of that type holds."""
+    if pa.types.is_boolean(type_):
+        return "truth"
+    if pa.types.is_integer(type_):
+        return "whole"
+    if pa.types.is_floating(type_):
+        return "number"
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
+        return "text"
+    if pa.types.is_timestamp(type_):
+        return "zoned" if type_.tz else "time"
+    return "time" if pa.types.is_date(type_) else "other"
+
+
+def to_sql(term: Term, place: Callable[[Any], str]) -> str:
+    """As SQL, fully bracketed. place: how a constant is written (a literal, or a parameter's mark)."""
+    if term.op == "column":
+        return f'"{term.value}"' if '"' not in term.value else term.value
+    if term.op == "value":
+        return place(term.value)
+    parts = [to_sql(part, place) for part in term.parts]
+    if term.op == "in":
+        return f"({parts[0]} IN ({', '.join(place(value) for value in term.value)}))"
+    if term.op in ("lower", "upper"):
+        return f"{term.op}({parts[0]})"
+    if term.op == "missing":
+        return f"({parts[0]} IS NULL)"
+    if term.op in ("not", "minus"):
+        return f"({'NOT' if term.op == 'not' else '-'} {parts[0]})"
+    return f"({parts[0]} {term.op.upper()} {parts[1]})"
+
+
+def to_arrow(term: Term) -> pc.Expression:
+    """As an expression of pyarrow."""
+    if term.op == "column":
+        return pc.field(term.value)
+    if term.op == "value":
+        return pc.scalar(term.value)
+    if term.op in ("like", "ilike"):
+        return _call.match_like(to_arrow(term.parts[0]), term.parts[1].value, ignore_case=term.op == "ilike")
+    a, *rest = [to_arrow(part) for part in term.parts]
+    if term.op == "in":
+        found = _call.is_in(a, value_set=pa.array(list(term.value)))
+        return _call.if_else(a.is_valid(), found, pc.scalar(pa.scalar(None, pa.bool_())))
+    one: dict[str, Callable[[pc.Expression], pc.Expression]] = {
+        "not": lambda x: ~x,
+        "minus": _call.negate,
+        "missing": lambda x: x.is_null(),
+        "lower": _call.utf8_lower,
+        "upper": _call.utf8_upper,
+    }
+    if term.op in one:
+        return one[term.op](a)
+    b = rest[0]
+    two: dict[str, Callable[[pc.Expression, pc.Expression], pc.Expression]] = {
+        "and": lambda x, y: x & y,
+        "or": lambda x, y: x | y,
+        "=": lambda x, y: x == y,
+        "<>": lambda x, y: x != y,
+        "<": lambda x, y: x < y,
+        "<=": lambda x, y: x <= y,
+        ">": lambda x, y: x > y,
+        ">=": lambda x, y: x >= y,
+        "+": _call.add,
+        "-": _call.subtract,
+        "*": _call.multiply,
+        "/": _call.divide,
+        "%": lambda x, y: _call.subtract(x, _call.multiply(_call.divide(x, y), y)),
+    }
+    return two[term.op](a, b)
+
+
+class _Reader:
+    """Recursive descent: a method a rule of the grammar above."""
+
+    def __init__(self, where: str, columns: Mapping[str, tuple[str, Sort]]) -> None:
+        self.columns, self.at = columns, 0
+        self.tokens: list[tuple[str, str]] = []
+        start, end = 0, len(where.rstrip())
+        while start < end:
+            found = _TOKEN.match(where, start)
+            if found is None:
+                raise Unclear(f"{where[start:].strip()[:20]!r} cannot be read")
+            self.tokens.append((str(found.lastgroup), found.group(str(found.lastgroup))))
+            start = found.end()
+
+    def either(self) -> Term:
+        """a OR b."""
+        term = self.all_of()
+        while self.took("or"):
+            term = Term("or", "truth", (_truth(term), _truth(self.all_of())))
+        return term
+
+    def all_of(self) -> Term:
+        """a AND b."""
+        term = self.negation()
+        while self.took("and"):
+            term = Term("and", "truth", (_truth(term), _truth(self.negation())))
+        return term
+
+    def negation(self) -> Term:
+        """NOT a."""
+        return negated(_truth(self.negation())) if self.took("not") else self.condition()
+
+    def condition(self) -> Term:
+        """A comparison, or the value alone."""
+        left = self.total()
+        for sign, op in _COMPARED.items():
+            if self.took(sign):
+                return _compared(op, left, self.total())
+        if self.took("is"):
+            contrary = self.took("not")
+            self.expect("null")
+            missing = Term("missing", "truth", (left,))
+            return negated(missing) if contrary else missing
+        contrary = self.took("not")
+        if self.took("in"):
+            term = self.listed(left)
+        elif self.took("between"):
+            low = _compared(">=", left, self.total())
+            self.expect("and")
+            term = Term("and", "truth", (low, _compared("<=", left, self.total())))
+        elif (like := self.took("like")) or self.took("ilike"):
+            pattern = self.total()
+            if left.sort != "text" or pattern.op != "value" or pattern.sort != "text":
+                raise Unclear("LIKE compares a column of text with a text in quotes")
+            term = Term("like" if like else "ilike", "truth", (left, pattern))
+        elif contrary:
+            raise Unclear("NOT stands before IN, LIKE, BETWEEN or a condition")
+        else:
+            return left
+        return negated(term) if contrary else term
+
+    def listed(self, left: Term) -> Term:
+        """IN (constant, ...)."""
+        self.expect("(")
+        values = [self.total()]
+        while self.took(","):
+            values.append(self.total())
+        self.expect(")")
+        values = [_compared("=", left, value).parts[1] for value in values]
+        if any(value.op != "value" for value in values):
+            raise Unclear("IN takes a list of constants")
+        return Term("in", "truth", (left,), tuple(value.value for value in values))
+
+    def total(self) -> Term:
+        """a + b, a - b."""
+        term = self.product()
+        while (plus := self.took("+")) or self.took("-"):
+            term = _counted("+" if plus else "-", term, self.product())
+        return term
+
+    def product(self) -> Term:
+        """a * b, a / b, a % b."""
+        term = self.single()
+        while sign := next((sign for sign in "*/%" if self.took(sign)), None):
+            term = _counted(sign, term, self.single())
+        return term
+
+    def single(self) -> Term:
+        """A constant, a column, a function, something in brackets."""
+        if self.at >= len(self.tokens):
+            raise Unclear("it ends too soon")
+        if self.took("-"):
+            term = self.single()
+            if term.op == "value" and term.sort in _NUMBERS:
+                return Term("value", term.sort, value=-term.value)
+            return Term("minus", _counted("-", term, term).sort, (term,))
+        if self.took("("):
+            term = self.either()
+            self.expect(")")
+            return term
+        group, token = self.tokens[self.at]
+        after = self.tokens[self.at + 1] if self.at + 1 < len(self.tokens) else ("", "")
+        self.at += 1
+        word = token.lower()
+        if group == "text":
+            return Term("value", "text", value=token[1:-1].replace("''", "'"))
+        if group == "number":
+            return Term("value", "whole", value=int(token)) if token.isdigit() else _float(token)
+        if group == "word" and word in ("true", "false"):
+            return Term("value", "truth", value=word == "true")
+        if group == "word" and word in ("timestamp", "date") and after[0] == "text":
+            self.at += 1
+            return _timed(after[1][1:-1], "time")
+        if group == "word" and word in ("lower", "upper") and after[1] == "(":
+            term = self.single()
+            if term.sort != "text":
+                raise Unclear(f"{word}() takes text")
+            return Term(word, "text", (term,))
+        if group in ("word", "quoted"):
+            return self.column(token if group == "word" else token[1:-1].replace(token[0] * 2, token[0]))
+        raise Unclear(f"'{token}' is not expected there")
+
+    def column(self, name: str) -> Term:
+        """A column by the user's name for it."""
+        alike = [known for known in self.columns if known.casefold() == name.casefold()]
+        name = name if name in self.columns else alike[0] if len(alike) == 1 else name
+        if name not in self.columns:
+            raise Unclear(f"there is no column '{name}'")
+        column, sort = self.columns[name]
+        return Term("column", sort, value=column)
+
+    def took(self, token: str) -> bool:
+        """Whether that sign or word comes next; it is then behind us."""
+        if self.at < len(self.tokens):
+            group, found = self.tokens[self.at]
+            if group in ("word", "sign") and found.lower() == token:
+                self.at += 1
+                return True
+        return False
+
+    def expect(self, token: str) -> None:
+        """That sign or word, or Unclear."""
+        if not self.took(token):
+            found = f"'{self.tokens[self.at][1]}'" if self.at < len(self.tokens) else "its end"
+            raise Unclear(f"expected {token.upper()} before {found}")
+
+
+def _truth(term: Term) -> Term:
+    if term.sort != "truth":
+        raise Unclear("a condition is expected, such as year > 2000")
+    return term
+
+
+def _compared(op: str, a: Term, b: Term) -> Term:
+    if a.sort in _TIMES and b.sort in ("text", "time") and b.op == "value":
+        b = _timed(b.value, a.sort)
+    elif b.sort in _TIMES and a.sort in ("text", "time") and a.op == "value":
+        a = _timed(a.value, b.sort)
+    if "other" in (a.sort, b.sort):
+        raise Unclear("a column of lists or the like can only be asked whether it IS NULL")
+    if a.sort != b.sort and not (a.sort in _NUMBERS and b.sort in _NUMBERS):
+        raise Unclear(f"it compares {_SAID[a.sort]} with {_SAID[b.sort]}")
+    return Term(op, "truth", (a, b))
+
+
+def _counted(op: str, a: Term, b: Term) -> Term:
+    for term in (a, b):
+        if term.sort not in _NUMBERS or (op == "%" and term.sort != "whole"):
+            raise Unclear(f"'{op}' takes {'whole numbers' if op == '%' else 'numbers'}, found {_SAID[term.sort]}")
+    return Term(op, "whole" if a.sort == b.sort == "whole" else "number", (a, b))
+
+
+def _float(token: str) -> Term:
+    return Term("value", "number", value=float(token))
+
+
+def _timed(value: str | datetime.datetime, sort: Sort) -> Term:
+    """A time; without a zone it is UTC, as the times of a table without zones are taken to be."""
+    if isinstance(value, str):
+        try:
+            value = datetime.datetime.fromisoformat(value)
+        except ValueError as error:
+            raise Unclear(f"'{value}' is no time; expected '2020-01-31' or '2020-01-31 12:00:00'") from error
+    aware = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+    utc = aware.astimezone(datetime.UTC)
+    return Term("value", sort, value=utc if sort == "zoned" else utc.replace(tzinfo=None))
+
+
+_SAID: Mapping[str, str] = {
+    "text": "text",
+    "whole": "a number",
+    "number": "a number",
+    "truth": "a truth",
+    "time": "a time",
+    "zoned": "a time",
+    "other": "a list or the like",
+}

@@ -1,4 +1,4 @@
-"""A Dataset or DatasetDict of Hugging Face's datasets, in memory or memory-mapped."""
+"""A Dataset or DatasetDict of Hugging Face's datasets: in memory, saved in a folder, or by its name on the hub."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from kontrast.core.errors import UserError
-from kontrast.data import split
+from kontrast.data import address, split
 from kontrast.data.cells import plain
 from kontrast.data.columns import frame_of_table
 from kontrast.data.frame import Frame
@@ -15,12 +15,12 @@ from kontrast.data.source import SourceReader
 
 
 class HubDataset(SourceReader):
-    """A `datasets.Dataset`, or a DatasetDict of parts named like a split, or a folder where one was saved by
-    `save_to_disk`.
+    """A `datasets.Dataset`, or a DatasetDict of parts named like a split; a folder where one was saved by
+    `save_to_disk`; or `hf:NAME`, `hf:NAME@SPLIT`, `hf:NAME:CONFIGURATION@SPLIT`, fetched from the hub once.
     """
 
     order = 25
-    reads = "a Dataset of Hugging Face"
+    reads = "a Dataset of Hugging Face (hf:NAME, or saved in a folder)"
 
     def claims(self, data: object) -> bool:
         """By type, where datasets has been imported by whoever made it; a folder by the files that `save_to_disk`
@@ -29,6 +29,8 @@ class HubDataset(SourceReader):
         if isinstance(data, Path):
             files = [(data / name).is_file() for name in ("dataset_dict.json", "dataset_info.json", "state.json")]
             return files[0] or all(files[1:])
+        if isinstance(data, str):
+            return data.startswith("hf:")
         datasets = sys.modules.get("datasets")
         return datasets is not None and isinstance(data, datasets.Dataset | datasets.DatasetDict)
 
@@ -36,9 +38,11 @@ class HubDataset(SourceReader):
         """The Arrow table underneath; images stay encoded, class numbers become names."""
         import datasets
 
-        name = data.name if isinstance(data, Path) else "Dataset"
+        name = data.name if isinstance(data, Path) else address.called(data) if isinstance(data, str) else "Dataset"
         if isinstance(data, Path):
             data = datasets.load_from_disk(str(data))
+        elif isinstance(data, str):
+            data = _named(data)
         if isinstance(data, datasets.Dataset):
             return _frame(data, name)
         assert isinstance(data, datasets.DatasetDict)
@@ -49,6 +53,25 @@ class HubDataset(SourceReader):
                 "Hand over the parts you mean."
             )
         return split.joined({str(key): _frame(part, f"{name}, {key}") for key, part in data.items()}, name)
+
+
+def _named(data: str) -> Any:
+    """From the hub, or from what was fetched before: the cache of datasets, shared with all that use it."""
+    import datasets
+    from datasets.exceptions import DatasetsError
+
+    where, _, part = data.removeprefix("hf:").partition("@")
+    name, _, configuration = where.partition(":")
+    if not name:
+        raise UserError("hf: names no dataset; expected hf:NAME or hf:NAME@SPLIT, such as hf:rotten_tomatoes@train.")
+    try:
+        return datasets.load_dataset(name, configuration or None, split=part or None)
+    except (DatasetsError, OSError, ValueError, RuntimeError) as error:
+        words = " ".join(str(error.__cause__ or error).split())[:300]
+        raise UserError(
+            f"{data}: {words.rstrip('.')}. Check the name, the configuration and the split; without a network only "
+            "what was fetched before is found, and a dataset saved by save_to_disk can be named by its folder."
+        ) from error
 
 
 def _frame(data: Any, name: str) -> Frame:

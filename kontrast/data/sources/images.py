@@ -1,12 +1,10 @@
 """Pictures in a folder, one row a file."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
-from kontrast.data import split
+from kontrast.data import tree
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
 
@@ -26,36 +24,11 @@ class Images(SourceReader):
 
     def claims(self, data: object) -> bool:
         """A folder with a picture anywhere in it."""
-        return isinstance(data, Path) and data.is_dir() and next(_pictures(data), None) is not None
+        return isinstance(data, Path) and data.is_dir() and next(tree.walked(data, SUFFIXES), None) is not None
 
     def open(self, data: object, cache: Path | None) -> Frame:
         """The paths of the pictures, sorted; the files stay closed."""
         assert isinstance(data, Path)
-        paths = sorted(_pictures(data))
-        columns = {"image": paths}
-        inner = [path.split("/") for path in paths]
-        splits = [split.part(parts[0]) if len(parts) > 1 else None for parts in inner]
-        if all(splits):
-            columns["split"] = [str(s) for s in splits]
-            inner = [parts[1:] for parts in inner]
-        classes = {parts[0] for parts in inner}
-        if len(classes) > 1 and all(len(parts) > 1 for parts in inner):
-            columns["label"] = [parts[0] for parts in inner]
-        arrays = {name: pa.chunked_array([pa.array(values, pa.string())]) for name, values in columns.items()}
-        return Frame(arrays, data.name or str(data), data)
-
-
-def _pictures(folder: Path) -> Iterator[str]:
-    """Relative paths with forward slashes; hidden files and what macOS leaves in archives are passed over."""
-    seen = set()
-    for here, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(here)
-        if real in seen:  # a link back up
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX")))
-        base = Path(here).relative_to(folder)
-        for file in files:
-            if os.path.splitext(file)[1].lower() in SUFFIXES and not file.startswith("."):
-                yield (base / file).as_posix()
+        paths = sorted(tree.walked(data, SUFFIXES))
+        image = pa.chunked_array([pa.array(paths, pa.string())])
+        return Frame({"image": image, **tree.said(paths)}, data.name or str(data), data)

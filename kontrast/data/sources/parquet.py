@@ -13,6 +13,8 @@ from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
 from kontrast.data.spill import spilled
 
+_BUFFER = 1_000_000  # bytes read ahead in each column
+
 
 class Parquet(SourceReader):
     """A Parquet file, or a folder of Parquet files of one schema; files named train-*, test-* ... give the split."""
@@ -66,13 +68,14 @@ def _split(file: Path, data: Path) -> str:
 
 
 def _rows(file: pq.ParquetFile) -> int:
-    """Rows of a batch of some 32 MB, be they numbers or pictures."""
+    """Rows of a batch of some 8 MB, be they numbers or pictures."""
     size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
-    return max(1, min(65536, 32_000_000 * file.metadata.num_rows // max(1, size)))
+    return max(1, min(65536, 8_000_000 * file.metadata.num_rows // max(1, size)))
 
 
 def _opened(file: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(file)
+        # By itself it reads all row groups ahead, as long as they are not asked for: memory would grow with the file.
+        return pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{file} is no readable Parquet file: {error}.") from error

@@ -37,8 +37,9 @@ def layout(bank: Bank, shelf: Shelf, points: int = POINTS, seed: int = 0) -> dic
     }
 
 
-def map_section(data: dict[str, Any], left_out: int) -> str:
-    """The frame that the script fills, what was done in words, and the data."""
+def map_section(data: dict[str, Any], left_out: int, name: str = "map") -> str:
+    """The frame that the script fills, what was done in words, and the data. name: one for each map of a page; maps of
+    one page show each other the row that is pointed at."""
     if not data["planes"]:
         return ""
     shown = len(data["ids"])
@@ -51,7 +52,7 @@ def map_section(data: dict[str, Any], left_out: int) -> str:
         f"Map of {many(shown, 'row')} by {esc(', '.join(data['fields']))}; the neighbours below say the same in words."
     )
     return f"""
-<div class='map' id='map'>
+<div class='map' id='{name}'>
   <div class='tools'>
     <label class='pick-plane'>Show <select></select></label>
     <label class='pick-colour'>Colour by <select></select></label>
@@ -64,12 +65,12 @@ def map_section(data: dict[str, Any], left_out: int) -> str:
   </div>
   <div class='stage'><canvas tabindex='0' role='img' aria-label="{said}"></canvas><div class='tip' hidden></div></div>
   <div class='legend'></div>
-</div>
 {words}
+</div>
 <p class='note'>{sampled}{bare} Point at a row to see it with its {NEAR} nearest in the full space (lines);
 click to keep it. Pinch, double-click, or click and turn the wheel to zoom; then drag to move. Near means alike;
 distances between far groups mean little.</p>
-{block("map-data", data)}"""
+{block(f"{name}-data", data)}"""
 
 
 def sample(n: int, most: int, seed: int) -> np.ndarray:

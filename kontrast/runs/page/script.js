@@ -70,16 +70,15 @@
   }, { rootMargin: "-25% 0px -70% 0px" });
   all("main > section").forEach((section) => watch.observe(section));
 
-  // ---- the map
-  const data = read("map-data");
-  if (data) map(one("#map"), data);
+  // ---- the maps
+  for (const root of all(".map")) map(root, read(`${root.id}-data`));
 
   function map(root, { planes, fields, joined, ids, columns, thumbs }) {
     const canvas = one("canvas", root), pen = canvas.getContext("2d"), tip = one(".tip", root), legend = one(".legend", root);
     const choose = { plane: one(".pick-plane select", root), colour: one(".pick-colour select", root) };
     const tick = (name) => one(`.${name}`, root);
     const colourable = columns.filter((c) => c.kind !== "text");
-    let plane, column, zoom, shift, scale = 1, hovered = null, pinned = null, pointed = null, hidden = new Set(), places = [], style, size;
+    let plane, column, zoom, shift, scale = 1, hovered = null, pinned = null, followed = null, pointed = null, hidden = new Set(), places = [], style, size;
     const COLOURS = 10, PAD = 26;
 
     // what is drawn: the colour group and the form of each point
@@ -136,7 +135,7 @@
       pen.clearRect(0, 0, size.w, size.h);
       if (joined && tick("join").checked) joinFields();
       const r = Math.min(Math.max(6.2 - Math.log2(places.length) * 0.27, 3) * Math.sqrt(Math.sqrt(zoom)), 9);
-      const asked = hovered ?? pinned;
+      const asked = hovered ?? followed ?? pinned;
       const bare = asked !== null && column?.kind === "category" && !few() && group(asked) === COLOURS - 1; // of a value without a colour
       const told = pointed ?? (bare ? column.codes[plane.row[asked]] : null);
       const stands = (i) => told === null || (pointed !== null ? group(i) === told : column.codes[plane.row[i]] === told);
@@ -263,7 +262,21 @@
     }
     let due = false;
     const redraw = () => { if (!due) { due = true; requestAnimationFrame(() => { due = false; draw(); tell(); }); } };
-    const hover = (i) => { if (i !== hovered) { hovered = i; redraw(); } };
+    const hover = (i) => { if (i !== hovered) { hovered = i; redraw(); announce(); } };
+
+    // ---- several maps of one page: the row asked for in one is shown in all
+    function announce() {
+      const i = hovered ?? pinned;
+      document.dispatchEvent(new CustomEvent("asked", {
+        detail: { root, id: i === null ? null : ids[plane.row[i]], field: i === null ? null : fields[plane.field[i]] },
+      }));
+    }
+    document.addEventListener("asked", ({ detail: { root: from, id, field } }) => {
+      if (from === root) return;
+      const same = id === null ? [] : plane.row.flatMap((row, i) => (ids[row] === id ? [i] : []));
+      followed = same.find((i) => fields[plane.field[i]] === field) ?? same[0] ?? null;
+      redraw();
+    });
 
     // ---- moving about
     function zoomBy(factor, at) {
@@ -304,6 +317,7 @@
         pinned = found === pinned ? null : found;
         if (event.pointerType !== "mouse") hovered = null;
         redraw();
+        announce();
       }
     };
     canvas.addEventListener("pointerup", lift);
@@ -318,7 +332,7 @@
     canvas.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] }[event.key];
       const by = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 }[event.key];
-      if (event.key === "Escape") { pinned = hovered = null; redraw(); canvas.blur(); }
+      if (event.key === "Escape") { pinned = hovered = null; redraw(); announce(); canvas.blur(); }
       if (step && zoom > 1) { event.preventDefault(); pan(...step); }
       if (by !== undefined) zoomBy(by);
     });
@@ -377,8 +391,8 @@
     function pick() {
       plane = planes[+choose.plane.value || 0];
       column = colourable[+choose.colour.value || 0];
-      [zoom, shift, hovered, pinned, pointed, hidden] = [1, { x: 0, y: 0 }, null, null, null, new Set()];
-      all(".plane-words").forEach((words, k) => { words.hidden = planes[k] !== plane; });
+      [zoom, shift, hovered, pinned, followed, pointed, hidden] = [1, { x: 0, y: 0 }, null, null, null, null, new Set()];
+      all(".plane-words", root).forEach((words, k) => { words.hidden = planes[k] !== plane; });
       one(".names", root).closest("label").hidden = column?.kind !== "category";
       measure();
       writeLegend();

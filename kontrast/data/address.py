@@ -1,0 +1,68 @@
+"""Addresses: rows that are no file of their own, such as a query to a database (`sqlite:shop.db#SELECT ...`) or a name
+on a hub (`hf:rotten_tomatoes@train`)."""
+
+import re
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from kontrast.core.errors import UserError
+
+# Two letters at least: C: is a drive.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+]+:", re.IGNORECASE)
+_TABLE = re.compile(r"[\w$]+(\.[\w$]+)*")
+_SECRETS = {"password", "passfile", "sslpassword", "token", "secret"}
+
+
+def matches(data: str) -> bool:
+    """Whether this is an address and no path; a file that is called like one is a path."""
+    return bool(_ADDRESS.match(data)) and not _exists(data)
+
+
+def asked(data: str, example: str) -> tuple[str, str]:
+    """(where, query) of an address WHERE#QUERY; a table's name alone asks for all of it."""
+    where, _, query = data.partition("#")
+    query = query.strip().rstrip(";")
+    if not query:
+        raise UserError(f"{shown(where)} names no rows; say which after a #: a table or a query, such as {example}")
+    if _TABLE.fullmatch(query):
+        query = "SELECT * FROM " + ".".join(f'"{name}"' for name in query.split("."))
+    return where, query
+
+
+def shown(data: str) -> str:
+    """As messages and files may show it: without passwords, and not longer than a line."""
+    data = re.sub(r"(?<=//)([^/@:#]*):[^#]*@", r"\1:***@", data)
+    names = "|".join(_SECRETS)
+    data = re.sub(rf"\b({names})=[^&#\s]*", r"\1=***", data, flags=re.IGNORECASE)
+    return data if len(data) < 200 else data[:197] + "..."
+
+
+def refuse_secrets(data: str, instead: str) -> None:
+    """An address is written into the run folder, so that a run can be resumed: no password may be in it."""
+    where = data.partition("#")[0]
+    try:
+        parts = urlsplit(where)
+        secret = bool(parts.password) or any(name.lower() in _SECRETS for name, _ in parse_qsl(parts.query))
+    except ValueError as error:
+        raise UserError(f"{shown(where)} is no address that can be read: {error}.") from error
+    if secret:
+        raise UserError(
+            f"{shown(where)} holds a password, which would be written into the run folder and into the shell's "
+            f"history. Take it out of the address; {instead}"
+        )
+
+
+def called(data: str | Path) -> str:
+    """A short name for a run on that data: shop of data/shop.csv and of sqlite:data/shop.db#SELECT ..."""
+    if isinstance(data, Path) or not matches(data):
+        return Path(data).stem
+    where = re.split(r"[#?]", data)[0]
+    last = where.partition(":")[2].rpartition("/")[2].split("@")
+    return Path((last[-1] if "//" in where else last[0]).partition(":")[0]).stem or data.partition(":")[0]
+
+
+def _exists(data: str) -> bool:
+    try:
+        return Path(data).exists()
+    except (OSError, ValueError):  # a query is longer than any name of a file
+        return False

@@ -1,0 +1,59 @@
+"""A query to DuckDB: to a database file, or to tables that lie in files."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+
+from kontrast.core.errors import UserError, needs
+from kontrast.data import address
+from kontrast.data.columns import frame_of_table
+from kontrast.data.frame import Frame
+from kontrast.data.query import one_line
+from kontrast.data.source import SourceReader
+from kontrast.data.spill import fetched
+
+_ROWS = 65_536
+_EXAMPLE = "duckdb:shop.duckdb#SELECT * FROM products"
+
+
+class DuckDb(SourceReader):
+    """`duckdb:FILE#QUERY`, a query or a table's name; without FILE, a query to other files: `duckdb:#SELECT * FROM
+    'a/*.parquet' JOIN 'names.csv' USING (sku)`.
+
+    The file is opened to read only, the query must be one SELECT, and no extension is fetched from the net.
+    """
+
+    order = 10
+    reads = "a query (duckdb:FILE#QUERY)"
+
+    def claims(self, data: object) -> bool:
+        """By its scheme."""
+        return isinstance(data, str) and data.startswith("duckdb:")
+
+    def open(self, data: object, cache: Path | None) -> Frame:
+        """A memory-mapped table of what the query gives, asked anew each time."""
+        assert isinstance(data, str)
+        where, query = address.asked(data, _EXAMPLE)
+        file = where.removeprefix("duckdb:")
+        path = Path(file).expanduser() if file else None
+        if path is not None and not path.is_file():
+            raise UserError(f"{path} does not exist (looked from {Path.cwd()}). Check the path of the database.")
+        duckdb = needs("duckdb", "sql")
+        name = path.name if path else "query"
+        settings = {"autoinstall_known_extensions": "false", "preserve_insertion_order": "true"}
+
+        def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+            try:
+                connection = duckdb.connect(str(path or ":memory:"), read_only=path is not None, config=settings)
+                statements = connection.extract_statements(query)
+                if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                    raise UserError(f"{name}: expected one SELECT, such as {_EXAMPLE}; found {address.shown(query)}")
+                # The reader keeps its connection alive.
+                reader = connection.sql(query).to_arrow_reader(_ROWS)
+            except duckdb.Error as error:
+                raise UserError(f"{name}: {one_line(error)}. The query: {address.shown(query)}") from error
+            return reader.schema, reader
+
+        folder = path.resolve().parent if path else Path.cwd()
+        return frame_of_table(fetched(data, cache, read), name, folder)

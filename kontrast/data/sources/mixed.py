@@ -1,0 +1,120 @@
+"""Several sources as one: rows under each other with weights, or side by side by a key, as a JSON file says."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.types as types
+
+from kontrast.core.errors import UserError, did_you_mean
+from kontrast.data import address, fields, joining, split
+from kontrast.data.fields import infer
+from kontrast.data.frame import Frame
+from kontrast.data.open import open_frame
+from kontrast.data.source import SourceReader
+
+_FIRST = re.compile(rb'^(\xef\xbb\xbf)?\s*\{\s*"(mix|join|on|how)"\s*:')
+_EXAMPLE = '{"mix": [{"data": "a.csv", "weight": 2}, {"data": "b/"}]} or {"join": [{"data": ...}, ...], "on": "sku"}'
+
+
+class Mixed(SourceReader):
+    """A .json file that names several sources, each with a path relative to it.
+
+    {"mix": [{"data": "a.csv", "weight": 2}, {"data": "b/"}]}: all rows under each other; a row of a.csv is drawn twice
+    as often as one of b/. Columns of one name are one column; `mix source` says where a row came from.
+
+    {"join": [{"data": "a.csv"}, {"data": "b.csv"}], "on": "sku", "how": "inner"}: rows of equal `sku` side by side;
+    `outer`, which is the default, keeps the rows that lack the other side, which then miss its columns. `on` may be a
+    list, a name a source, where the key is called differently. A key may repeat in one of two, not in both.
+    """
+
+    order = 28
+    reads = "a .json that mixes or joins several"
+
+    def claims(self, data: object) -> bool:
+        """By its first bytes: an object with mix or join."""
+        if not isinstance(data, Path) or data.suffix.lower() != ".json" or not data.is_file():
+            return False
+        with data.open("rb") as file:
+            return bool(_FIRST.match(file.read(512)))
+
+    def open(self, data: object, cache: Path | None) -> Frame:
+        """One Frame: rows under each other stay where they are, joined ones are written to the cache."""
+        assert isinstance(data, Path)
+        try:
+            said = json.loads(data.read_text(encoding="utf-8-sig"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise UserError(f"{data} is not JSON: {error}. Expected {_EXAMPLE}.") from error
+        what = "mix" if "mix" in said else "join"
+        _check(said, {"mix"} if what == "mix" else {"join", "on", "how"}, str(data))
+        parts = said.get(what)
+        if not isinstance(parts, list) or len(parts) < 2 or not all(isinstance(part, dict) for part in parts):
+            raise UserError(f"{data}: '{what}' is {str(parts)[:60]}; expected a list of two or more: {_EXAMPLE}.")
+        for number, part in enumerate(parts):
+            _check(part, {"data", "weight"} if what == "mix" else {"data"}, f"{data}, {what}[{number}]")
+        frames = [_opened(part, data, cache) for part in parts]
+        return _mix(frames, parts, data) if what == "mix" else _join(frames, said, data, cache)
+
+
+def _check(said: Mapping[str, Any], known: set[str], where: str) -> None:
+    for name in said:
+        if name not in known:
+            raise UserError(f"{where} has no setting '{name}'{did_you_mean(name, known)}")
+
+
+def _opened(part: Mapping[str, Any], file: Path, cache: Path | None) -> Frame:
+    """One source; paths of pictures in it are relative to the folder of `file` from here on."""
+    data = part.get("data")
+    if not isinstance(data, str):
+        raise UserError(f"{file}: a source is {part}; expected its path or address: {_EXAMPLE}.")
+    if address.matches(data):
+        scheme, _, rest = data.partition(":")
+        here = scheme in ("sqlite", "duckdb") and rest[:1] not in ("#", "/")
+        frame = open_frame(f"{scheme}:{file.parent / rest}" if here else data, cache=cache)
+        name = address.called(data)
+    else:
+        frame, name = open_frame(file.parent / data, cache=cache), data
+    columns = dict(frame.columns)
+    for column, field in infer(frame, {}, None).items():
+        values = columns[column]
+        if field.kind == "image" and not isinstance(values, np.ndarray) and types.is_string(values.type):
+            columns[column] = joining.moved(values, frame.folder, file.parent)
+    return Frame(columns, name, file.parent)
+
+
+def _mix(frames: list[Frame], parts: list[Mapping[str, Any]], file: Path) -> Frame:
+    weights = [part.get("weight", 1) for part in parts]
+    for part, weight in zip(parts, weights, strict=True):
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
+            raise UserError(f"{file}: {part['data']} has the weight {weight!r}; expected a number above 0.")
+    names = [frame.name for frame in frames]
+    if len(set(names)) < len(names):
+        names = [f"{name} {number}" for number, name in enumerate(names, 1)]
+    columns = split.under(dict(zip(names, frames, strict=True)), file.name)
+    lengths = [len(frame) for frame in frames]
+    columns[fields.MIX_SOURCE] = pa.chunked_array([pa.array(np.repeat(names, lengths), pa.string())])
+    ids = [joining.named(name, frame) for name, frame in zip(names, frames, strict=True)]
+    columns[fields.MIX_ID] = pa.chunked_array(ids, pa.string())
+    if len(set(weights)) > 1:
+        columns[fields.MIX_WEIGHT] = pa.chunked_array([pa.array(np.repeat(np.array(weights, float), lengths))])
+    return Frame(columns, file.stem, file.parent)
+
+
+def _join(frames: list[Frame], said: Mapping[str, Any], file: Path, cache: Path | None) -> Frame:
+    how, on = said.get("how", "outer"), said.get("on")
+    if how not in ("inner", "outer"):
+        raise UserError(f"{file}: how={how!r}; expected 'inner' or 'outer'.")
+    keys = [on] * len(frames) if isinstance(on, str) else on
+    if not isinstance(keys, list) or len(keys) != len(frames) or not all(isinstance(key, str) for key in keys):
+        raise UserError(f"{file}: on={on!r}; expected a column's name, or one for each of the {len(frames)} sources.")
+    for key, frame in zip(keys, frames, strict=True):
+        if key not in frame.columns:
+            raise UserError(f"{file}: {frame.name} has no column '{key}'{did_you_mean(key, frame.columns)}")
+    joined = frames[0]
+    for frame, key in zip(frames[1:], keys[1:], strict=True):
+        joined = joining.joined(joined, keys[0], frame, key, outer=how == "outer", cache=cache)
+    return Frame(joined.columns, file.stem, file.parent)

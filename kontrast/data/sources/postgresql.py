@@ -1,0 +1,73 @@
+"""A query to a PostgreSQL server, through ADBC."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from kontrast.core.errors import needs
+from kontrast.data import address, query
+from kontrast.data.columns import frame_of_table
+from kontrast.data.frame import Frame
+from kontrast.data.source import SourceReader
+from kontrast.data.spill import fetched
+
+_NUMBERS = {"numeric"}  # come as text, for they have as many digits as they like
+
+
+class Postgresql(SourceReader):
+    """`postgresql://USER@HOST/DATABASE#QUERY`, a query or a table's name.
+
+    The password comes from the variable PGPASSWORD or the file ~/.pgpass, never from the address, which is written
+    into the run folder. The query runs in a transaction that may only read. Columns of pgvector are lists of numbers.
+    """
+
+    order = 10
+    reads = "a query (postgresql://USER@HOST/DATABASE#QUERY)"
+
+    def claims(self, data: object) -> bool:
+        """By its scheme."""
+        return isinstance(data, str) and data.startswith(("postgresql://", "postgres://"))
+
+    def open(self, data: object, cache: Path | None) -> Frame:
+        """A memory-mapped table of what the query gives, asked anew each time; give it an ORDER BY, so that a resumed
+        run finds the rows in the same order.
+        """
+        assert isinstance(data, str)
+        address.refuse_secrets(data, "set the variable PGPASSWORD, or write it into ~/.pgpass.")
+        where, wanted = address.asked(data, "postgresql://me@host/shop#SELECT * FROM products ORDER BY id")
+        driver = needs("adbc_driver_postgresql.dbapi", "sql")
+        name = address.called(data)
+
+        def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+            # Without the second, a scan may begin in the middle of a table.
+            first = ("SET TRANSACTION READ ONLY", "SET synchronize_seqscans = off")
+            schema, batches = query.answered(driver, where, wanted, who=address.shown(where), first=first, options={})
+            known = _schema(schema)
+            return known, (pa.record_batch(list(map(_known, batch.columns)), schema=known) for batch in batches)
+
+        return frame_of_table(fetched(data, cache, read), name, Path.cwd())
+
+
+def _schema(schema: pa.Schema) -> pa.Schema:
+    return pa.schema({field.name: _known(pa.array([], field.type)).type for field in schema})
+
+
+def _known(column: pa.Array) -> pa.Array:
+    """Types that Arrow does not have come as text or bytes with a name."""
+    if not isinstance(column.type, pa.OpaqueType):
+        return column
+    if column.type.type_name in _NUMBERS:
+        return column.storage.cast(pa.float64())
+    if column.type.type_name == "vector":
+        return _vectors(column.storage)
+    return column.storage
+
+
+def _vectors(column: pa.Array) -> pa.Array:
+    """pgvector's bytes: the width and two empty bytes, then float32, all big-endian."""
+    cells = [
+        None if cell is None else np.frombuffer(cell, ">f4", offset=4).astype("<f4") for cell in column.to_pylist()
+    ]
+    return pa.array(cells, pa.list_(pa.float32()))

@@ -1,0 +1,47 @@
+"""A query to a SQLite database, through ADBC."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from kontrast.core.errors import UserError, needs
+from kontrast.data import address, query
+from kontrast.data.columns import frame_of_table
+from kontrast.data.frame import Frame
+from kontrast.data.source import SourceReader
+from kontrast.data.spill import fetched
+
+# SQLite's columns have no fixed type: ADBC takes it from the first batch, so that is large.
+_ROWS = 65_536
+
+
+class Sqlite(SourceReader):
+    """`sqlite:FILE#QUERY`, a query or a table's name: `sqlite:shop.db#SELECT name, price FROM products ORDER BY id`.
+
+    The file is opened to read only. Relative paths in cells are relative to its folder.
+    """
+
+    order = 10
+    reads = "a query (sqlite:FILE#QUERY)"
+
+    def claims(self, data: object) -> bool:
+        """By its scheme."""
+        return isinstance(data, str) and data.startswith("sqlite:")
+
+    def open(self, data: object, cache: Path | None) -> Frame:
+        """A memory-mapped table of what the query gives, asked anew each time."""
+        assert isinstance(data, str)
+        where, wanted = address.asked(data, "sqlite:shop.db#SELECT * FROM products")
+        path = Path(where.removeprefix("sqlite:")).expanduser()
+        if not path.is_file():
+            raise UserError(f"{path} does not exist (looked from {Path.cwd()}). Check the path of the database.")
+        driver = needs("adbc_driver_sqlite.dbapi", "sql")
+
+        def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+            uri = f"file:{quote(str(path.resolve()))}?mode=ro"
+            options = {"adbc.sqlite.query.batch_rows": str(_ROWS)}
+            return query.answered(driver, uri, wanted, who=path.name, options=options)
+
+        return frame_of_table(fetched(data, cache, read), path.name, path.resolve().parent)

@@ -1,0 +1,61 @@
+"""Text files in a folder, one row a file."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from kontrast.core.errors import UserError
+from kontrast.data import tree
+from kontrast.data.frame import Frame
+from kontrast.data.source import SourceReader
+from kontrast.data.spill import spilled
+
+SUFFIXES = {".txt", ".text", ".md"}
+_FILES = 256  # files a batch
+
+
+class Texts(SourceReader):
+    """A folder of text files (.txt, .text, .md) in UTF-8, with or without subfolders for classes and for train and
+    test.
+
+    Columns: `text`; `filename`, the path relative to the folder, which is also the row's id; `split` and `label` as
+    for a folder of images.
+    """
+
+    order = 75
+    reads = "a folder of text files"
+
+    def claims(self, data: object) -> bool:
+        """A folder in which at least half of the files are texts: a table with a README beside it is none."""
+        if not isinstance(data, Path) or not data.is_dir():
+            return False
+        texts = sum(1 for _ in tree.walked(data, SUFFIXES))
+        return texts > 0 and 2 * texts >= sum(1 for _ in tree.walked(data, None))
+
+    def open(self, data: object, cache: Path | None) -> Frame:
+        """The texts, sorted by path, in one memory-mapped table."""
+        assert isinstance(data, Path)
+        paths = sorted(tree.walked(data, SUFFIXES))
+        schema = pa.schema({"text": pa.string(), "filename": pa.string()})
+
+        def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+            return schema, _batches(data, paths, schema)
+
+        table = spilled([data / path for path in paths], cache, read)
+        columns = {name: table[name] for name in table.column_names}
+        return Frame({**columns, **tree.said(paths)}, data.name or str(data), data)
+
+
+def _batches(folder: Path, paths: list[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for start in range(0, len(paths), _FILES):
+        some = paths[start : start + _FILES]
+        yield pa.record_batch([[_text(folder / path) for path in some], some], schema=schema)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        how = f"iconv -f latin1 -t utf8 {path.name} -o {path.name}"
+        raise UserError(f"{path} is not UTF-8 text ({error}); save it as UTF-8, for example: {how}") from error

@@ -1,0 +1,47 @@
+"""Class balance: how many rows of each label, and which are too few to judge."""
+
+import numpy as np
+
+from kontrast.doctor.case import Case
+from kontrast.doctor.examination import Examination, Finding
+
+_SKEW, _FEW = 20.0, 5
+
+
+class Balance(Examination):
+    """Labels are not trained on unless asked; they judge. Few rows of a class say little of it."""
+
+    place = 40
+
+    def __call__(self, case: Case) -> list[Finding]:
+        """A fact, and what is wrong with it."""
+        labels, held_out = case.data.labels, case.data.held_out
+        if labels is None:
+            return [Finding("labels", "fact", "no label column: scores will be of retrieval and geometry alone")]
+        names, counts = np.unique(labels[labels != ""], return_counts=True)
+        if len(names) < 2:
+            return [Finding("labels", "warning", "fewer than two classes: no score can tell classes apart", {})]
+        most, least = int(counts.max()), int(counts.min())
+        order = np.argsort(-counts, kind="stable")
+        ends = f"'{names[order[0]]}' {most:,}, '{names[order[-1]]}' {least:,}"
+        words = f"{len(names):,} classes, the largest {most / least:.3g}x the smallest ({ends})"
+        numbers = {"classes": len(names), "largest": most, "smallest": least, "unlabelled": int((labels == "").sum())}
+        found = [Finding("labels", "fact", words, numbers)]
+        if most > _SKEW * least:
+            told = (
+                f"the largest class has {most / least:.0f} times the rows of the smallest: accuracy is mostly that of "
+                f"the large ones (always '{names[order[0]]}' scores {most / counts.sum():.0%})."
+            )
+            found.append(Finding("imbalance", "warning", told, {"ratio": most / least}))
+        if held_out.any() and not held_out.all():
+            trained, judged = (set(np.unique(labels[side]).tolist()) - {""} for side in (~held_out, held_out))
+            unseen, few = sorted(judged - trained), names[counts < _FEW].tolist()
+            if unseen:
+                listed = ", ".join(f"'{name}'" for name in unseen[:5])
+                told = f"{len(unseen):,} classes are only held out ({listed}): kNN and probe cannot know them."
+                found.append(Finding("unseen classes", "warning", told, {"classes": unseen[:50]}))
+            if few:
+                listed = ", ".join(f"'{name}'" for name in few[:5])
+                told = f"{len(few):,} classes have fewer than {_FEW} rows ({listed}): their scores are chance."
+                found.append(Finding("small classes", "note", told, {"classes": few[:50]}))
+        return found

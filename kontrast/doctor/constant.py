@@ -1,0 +1,52 @@
+"""Constant fields: nothing varies, so nothing can be learned from them."""
+
+import numpy as np
+
+from kontrast.doctor.case import Case
+from kontrast.doctor.examination import Examination, Finding
+
+_NEARLY = 0.9
+
+
+class Constant(Examination):
+    """Fields that hold the same in all rows, or in nearly all, and rows that are flat in themselves."""
+
+    place = 25
+
+    def __call__(self, case: Case) -> list[Finding]:
+        """A finding for each such field."""
+        found = []
+        for name, codes in case.content.items():
+            known = codes[codes >= 0]
+            counts = np.unique(known, return_counts=True)[1]
+            share = counts.max(initial=0) / max(len(known), 1)
+            if len(counts) == 1 and len(known) > 1:
+                words = f"{name} holds the same in all rows, so it tells nothing. Leave it out: --field {name}=ignore."
+                found.append(Finding("constant", "error", words, {"field": name, "share": 1.0}))
+            elif share >= _NEARLY:
+                words = (
+                    f"{name} holds the same in {share:.0%} of the rows (a placeholder?): these teach nothing. Empty "
+                    "such cells, so that they count as missing."
+                )
+                found.append(Finding("constant", "warning", words, {"field": name, "share": float(share)}))
+            flat = _flat(case, name)
+            if len(flat):
+                words = (
+                    f"{name}: {len(flat):,} rows do not vary in themselves (blank pictures, flat series) and embed "
+                    "anywhere. Drop them, or empty these cells."
+                )
+                level = "warning" if len(flat) > 0.05 * len(known) else "note"
+                found.append(Finding("flat rows", level, words, {"field": name, "rows": len(flat)}, case.named(flat)))
+        return found
+
+
+def _flat(case: Case, name: str) -> np.ndarray:
+    """Rows of numbers whose numbers are all the same; a text is one of its words, and no such thing."""
+    if case.fields[name].kind == "text":
+        return np.zeros(0, np.int64)
+    store, rows = case.data.stores[name], np.flatnonzero(case.data.stores[name].has)
+    flat = []
+    for start in range(0, len(rows), 1024):
+        part = rows[start : start + 1024]
+        flat += [row for row, x in zip(part, store.rows(part), strict=True) if np.nanmin(x) == np.nanmax(x)]
+    return np.array(flat, dtype=np.int64)

@@ -1,0 +1,71 @@
+"""Exact duplicates: whole rows, contents of a field, and copies that bear different labels."""
+
+import numpy as np
+
+from kontrast.doctor.case import Case
+from kontrast.doctor.examination import Examination, Finding, gravest
+from kontrast.runs.page.digits import many
+
+_MANY = 0.05
+
+
+class Duplicates(Examination):
+    """Rows that hold the same: they teach nothing new, and pushed apart as negatives they teach something wrong.
+
+    kontrast masks equal contents out of the negatives, so they waste time and do no harm; other tools do not.
+    """
+
+    place = 30
+
+    def __call__(self, case: Case) -> list[Finding]:
+        """One finding on all fields; one more for each field whose copies bear different labels."""
+        told, levels, numbers, pairs, torn = [], [], {}, [], []
+        for name, codes in case.content.items():
+            order, starts, counts = _groups(codes)
+            extra = int((counts - 1).sum())
+            if not extra:
+                continue
+            share = extra / int((codes >= 0).sum())
+            told.append(
+                f"{name} {extra:,} rows ({share:.1%}) in {many(len(counts), 'group')} of up to {counts.max():,}"
+            )
+            several = len(case.modalities) > 1  # one picture with several captions, one word for many pictures: usual
+            levels.append("warning" if share > _MANY and not several else "note")
+            numbers[name] = {"rows": extra, "groups": len(counts), "largest": int(counts.max())}
+            largest = [order[s : s + n] for s, n in sorted(zip(starts, counts, strict=True), key=lambda g: -g[1])]
+            pairs += [(group[0], group[1]) for group in largest[:2]]
+            torn += _torn(case, name, largest)
+        if not told:
+            return [Finding("copies", "fact", "no row repeats another")]
+        words = (
+            f"rows that repeat another exactly: {'; '.join(told)}. Masked as negatives they do no harm but cost time; "
+            "if they came by mistake, drop them."
+        )
+        return [Finding("duplicates", gravest(levels), words, numbers, case.paired(pairs)), *torn]
+
+
+def _groups(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(rows in order of content, where each group of equal ones starts, how many it has); those alone left out."""
+    order = np.argsort(codes, kind="stable")
+    _, starts, counts = np.unique(codes[order], return_index=True, return_counts=True)
+    return order, starts[counts > 1], counts[counts > 1]
+
+
+def _torn(case: Case, name: str, groups: list[np.ndarray]) -> list[Finding]:
+    """Equal contents with different labels."""
+    if case.data.labels is None or len(case.modalities) > 1:
+        return []
+    torn = []
+    for group in groups:
+        labels = case.data.labels[group]
+        other = np.flatnonzero((labels != labels[0]) & (labels != "")) if labels[0] else []
+        if len(other):
+            torn.append((group[0], group[other[0]]))
+    if not torn:
+        return []
+    i, j = torn[0]
+    words = (
+        f"{name}: {len(torn):,} contents bear more than one label ('{case.data.labels[i]}' and "
+        f"'{case.data.labels[j]}', for one), so no encoder can tell these rows apart. Correct them or drop the rows."
+    )
+    return [Finding("torn labels", "warning", words, {"field": name, "groups": len(torn)}, case.paired(torn))]

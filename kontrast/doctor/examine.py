@@ -1,0 +1,111 @@
+"""examine: any data, read as a run would read it, under every examination of this folder."""
+
+import importlib
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from kontrast.core import find
+from kontrast.core.errors import UserError
+from kontrast.core.experiment import Choice, Experiment
+from kontrast.core.whole import whole
+from kontrast.data.dataset import prepare
+from kontrast.data.fields import infer
+from kontrast.data.open import open_frame
+from kontrast.doctor.case import Case
+from kontrast.doctor.examination import LEVELS, Examination, Finding
+from kontrast.recipes.choosing import choose, override
+from kontrast.runs.listener import Listener, Silence
+from kontrast.runs.model import modalities_of
+
+FILE = "doctor.json"
+
+
+def examine(
+    data: object = None,
+    *,
+    label: str | None = None,
+    fields: Mapping[str, str] | None = None,
+    recipe: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    listener: Listener | None = None,
+) -> list[Finding]:
+    """All findings on the data, the gravest first; nothing is trained but a few steps on copies.
+
+    data, label, fields, recipe, settings, seed: as in `kontrast.train`, so that what is examined is what would be run;
+    without data, what the recipe brings.
+    out: a folder for doctor.json and views.png; None leaves nothing behind. Raises UserError where nothing can be read
+    or nothing can be learned from.
+    """
+    listener = listener or Silence()
+    asked: Experiment = find.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
+    asked = asked if seed is None else replace(asked, seed=seed)
+    data = asked.source.data if data is None else data
+    if isinstance(data, str) and data == "memory":
+        raise UserError("nothing to examine: name a path, or hand over a table or arrays.")
+    folder = None if out is None else Path(out)
+    with tempfile.TemporaryDirectory(prefix="kontrast-") as cache:
+        frame = open_frame(data, cache=Path(cache))
+        found = infer(frame, {**asked.source.fields, **(fields or {})}, label)
+        experiment, why = choose(found, asked, recipe)
+        experiment = override(experiment, settings or {})
+        modalities = modalities_of(experiment)
+        dataset = prepare(
+            frame,
+            found,
+            modalities,
+            source=replace(experiment.source, quarantine=1.0),  # what training would refuse is looked at all the same
+            seed=experiment.seed,
+            cache=Path(cache),
+            fit=True,
+            progress=lambda done, total: listener.progress("reading", done, total),
+        )
+        if not len(dataset):
+            raise UserError(f"{frame.name}: none of its {len(frame):,} rows can be used: {dataset.quarantined[0][-1]}")
+        told = {"name": recipe or experiment.method.name, "why": why}
+        case = Case(frame, found, dataset, modalities, experiment, told, folder)
+        findings = _ordered(case, listener)
+    if folder is not None:
+        write(findings, folder)
+    return findings
+
+
+def examinations() -> list[Examination]:
+    """One of each of this folder, in their order."""
+    kinds = find.rooms()["doctor"].values()
+    made: list[Examination] = [getattr(importlib.import_module(kind.module), kind.attribute)() for kind in kinds]
+    return sorted(made, key=lambda one: one.place)
+
+
+def write(findings: Sequence[Finding], folder: Path) -> Path:
+    """doctor.json: what the report of a run in that folder shows."""
+    path = folder / FILE
+    with whole(path) as aside:
+        aside.write_text(json.dumps(to_json(findings), indent=2, ensure_ascii=False) + "\n", encoding="utf8")
+    return path
+
+
+def to_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """The findings as plain values."""
+    return [{**asdict(finding), "rows": list(finding.rows)} for finding in findings]
+
+
+def exit_code(findings: Sequence[Finding], *, strict: bool = False) -> int:
+    """1 where there is an error, or (strict) a warning; else 0."""
+    bad = {"error", "warning"} if strict else {"error"}
+    return int(any(finding.level in bad for finding in findings))
+
+
+def _ordered(case: Case, listener: Listener) -> list[Finding]:
+    found: list[Finding] = []
+    todo = examinations()
+    for done, one in enumerate(todo):
+        listener.progress("examining", done, len(todo))
+        found += one(case)
+    listener.progress("examining", len(todo), len(todo))
+    return sorted(found, key=lambda finding: LEVELS.index(finding.level))

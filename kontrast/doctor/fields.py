@@ -1,0 +1,58 @@
+"""Rows, fields, kinds and sizes: what was found, and what each column is taken for."""
+
+from typing import Any
+
+import numpy as np
+
+from kontrast.doctor.case import Case
+from kontrast.doctor.examination import Examination, Finding
+
+_LOOKED_AT = 2_000  # rows whose size is looked at where the cache does not know it
+
+
+class Fields(Examination):
+    """How many rows, and what each column is taken for and why; columns that nothing is learned from are named."""
+
+    place = 10
+
+    def __call__(self, case: Case) -> list[Finding]:
+        """Always one fact, and a note where columns are left out."""
+        rows = f"{len(case.frame):,} rows"
+        seen = [f"{name} ({case.fields[name].kind}, {_size(case, name)})" for name in case.modalities]
+        others = [f"{name} ({f.kind})" for name, f in case.fields.items() if f.kind in ("label", "id", "split", "meta")]
+        numbers: dict[str, Any] = {
+            "rows": len(case.frame),
+            "usable": len(case.data),
+            "fields": {name: {"kind": f.kind, "why": f.why} for name, f in case.fields.items()},
+        }
+        readable = [] if case.data.quarantined else ["all readable"]
+        found = [Finding("data", "fact", " · ".join([rows, *seen, *others, *readable]), numbers)]
+        ids = next((name for name, field in case.fields.items() if field.kind == "id"), None)
+        repeated = len(case.kept) - len(set(map(str, case.frame.cells(ids, case.kept)))) if ids else 0
+        if repeated:
+            words = (
+                f"{repeated:,} rows repeat an id of column '{ids}' and are told apart as NAME#2, NAME#3. If an id is "
+                "one thing in several rows, hold it on one side with a split column."
+            )
+            found.append(Finding("ids", "note", words, {"column": ids, "rows": repeated}))
+        left = {name: f.why for name, f in case.fields.items() if f.kind == "ignore"}
+        if left:
+            why = "; ".join(f"{name} ({why})" for name, why in list(left.items())[:5])
+            more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+            words = f"not learned from: {why}{more}. If one should be, say so: --field COLUMN=KIND."
+            found.append(Finding("left out", "note", words, {"columns": left}))
+        return found
+
+
+def _size(case: Case, name: str) -> str:
+    """Median and largest size of what is cached of a field."""
+    store = case.data.stores[name]
+    there = np.flatnonzero(store.has)
+    there = there[:: -(-len(there) // _LOOKED_AT)]
+    facts = dict(case.modalities[name].facts())
+    if case.fields[name].kind == "image":
+        return f"seen at {facts['size']} x {facts['size']}, {'grey' if facts['channels'] == 1 else 'coloured'}"
+    lengths = store.lengths(there) if len(there) else np.zeros(1, np.int64)
+    unit = "tokens" if case.fields[name].kind == "text" else "steps"
+    middle, most = int(np.median(lengths)), int(lengths.max())
+    return f"{middle:,} {unit}" if middle == most else f"{middle:,} {unit}, at most {most:,}"

@@ -1,0 +1,81 @@
+"""A forecast: seconds a step, time of the whole training and memory, measured with a few real steps on this machine."""
+
+import copy
+import os
+import time
+
+import torch
+
+from kontrast.core.experiment import Plan
+from kontrast.core.ranks import Ranks
+from kontrast.data.batches import Batch
+from kontrast.doctor.case import Case
+from kontrast.doctor.examination import Examination, Finding
+from kontrast.doctor.steps import device, first_batch, steps_of, without_compiling
+from kontrast.losses.plan import forecast as loss_plan
+from kontrast.methods.method import Method
+from kontrast.runs.page.digits import clock
+from kontrast.training import memory
+from kontrast.training.precision import Mode, choose, pinned
+from kontrast.training.step import step
+
+_TIGHT = 0.8
+_SOME, _SLOW = 32, 3.0  # rows of a first try, and the seconds a step beyond which it must do
+
+
+class Forecast(Examination):
+    """The chosen recipe's own first batch through its own encoder, timed as training itself would choose its number
+    format; the compiler is left out, so a long run may be faster.
+    """
+
+    place = 80
+
+    def __call__(self, case: Case) -> list[Finding]:
+        """One fact, a warning where memory is tight."""
+        experiment = without_compiling(case.experiment)
+        batch, order = first_batch(case)
+        where = device()
+        batch, method = batch.to(where), copy.deepcopy(case.model.method).to(where)
+        mode, seconds, how = _timed(method, batch, experiment.plan)
+        steps = steps_of(experiment, order, seconds)
+        needed = memory.forecast(method, batch, experiment.plan.passes)
+        with torch.no_grad():
+            width = next(iter(method.eval()(batch[slice(0, 2)].views, batch[slice(0, 2)].keys).values())).shape[-1]
+        rows = len(batch) * len(batch.views)
+        loss = loss_plan(rows, rows, width)
+        place = f"{torch.get_num_threads()} of {os.cpu_count()} cores" if where.type == "cpu" else str(where)
+        words = (
+            f"{seconds:.3g} s a step of {len(batch):,} rows on {place} ({mode.words}{how}); {steps:,} steps, about "
+            f"{clock(steps * seconds)} of training · memory {needed.words.removeprefix('forecast ')} · {loss.words}"
+        )
+        numbers = {
+            "seconds a step": seconds,
+            "steps": steps,
+            "seconds": steps * seconds,
+            "bytes": needed.needed,
+            "device bytes": needed.device,
+            "loss bytes": loss.tiled,
+            "batch": len(batch),
+            "device": place,
+        }
+        if needed.needed <= _TIGHT * needed.device:
+            return [Finding("forecast", "fact", words, numbers)]
+        half = max(1, len(batch) // 8)
+        words = (
+            f"{words}. That hardly fits: run the encoder in passes (--set plan.passes={half}), the loss stays the same."
+        )
+        return [Finding("forecast", "warning", words, numbers)]
+
+
+def _timed(method: Method, batch: Batch, plan: Plan) -> tuple[Mode, float, str]:
+    """(number format, seconds a step, how it was measured where not as training does)."""
+    few = batch[slice(0, _SOME)]
+    taken = []
+    for _ in range(2):
+        began = time.perf_counter()
+        step(method, method, few, Ranks(alone=True), seed=0, passes=plan.passes)
+        taken.append(time.perf_counter() - began)
+    whole = min(taken) * len(batch) / len(few)
+    if whole > _SLOW:
+        return pinned(plan), whole, f", from {len(few)} rows; training tries faster number formats"
+    return *choose(method, batch, plan, None), ""

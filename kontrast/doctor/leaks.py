@@ -1,0 +1,58 @@
+"""Split leaks: contents of held-out rows that training has seen, exactly or nearly."""
+
+import numpy as np
+
+from kontrast.doctor.case import Case
+from kontrast.doctor.examination import Examination, Finding, gravest
+
+_MANY = 0.01
+
+
+class Leaks(Examination):
+    """Held-out rows with a copy among the training rows: remembering scores there, understanding is not needed."""
+
+    place = 5
+
+    def __call__(self, case: Case) -> list[Finding]:
+        """One finding on all fields, one fact where the split is clean."""
+        held_out = case.data.held_out
+        if not held_out.any() or held_out.all():
+            return [Finding("split", "note", "all rows are trained on: no score will say how well it generalises")]
+        told, levels, numbers, shown = [], [], {}, []
+        total = int(held_out.sum())
+        for name, codes in case.content.items():
+            seen = held_out & (codes >= 0) & np.isin(codes, codes[~held_out])
+            near = case.near[name].rows
+            near = near[held_out[near[:, 0]] != held_out[near[:, 1]]]
+            near = np.where(held_out[near[:, :1]], near, near[:, ::-1])
+            near = near[~seen[near[:, 0]]]
+            exact, close = int(seen.sum()), len(np.unique(near[:, 0]))
+            if not exact + close:
+                continue
+            share = (exact + close) / total
+            counted = " and ".join(f"{n:,} {how}" for n, how in ((exact, "exactly"), (close, "nearly")) if n)
+            told.append(f"{name} {counted} ({share:.1%})")
+            # Words that two things share are no leak where something else tells them apart.
+            only = len(case.modalities) == 1 or case.fields[name].kind != "text"
+            levels.append("warning" if share > _MANY and only else "note")
+            numbers[name] = {"exact": exact, "near": close, "held out": total}
+            shown += [*_twins(codes, seen, held_out)[:2], *near[:2].tolist()]
+        if not told:
+            return [_clean(case)]
+        words = (
+            f"of {total:,} held-out rows training has seen a copy: {'; '.join(told)}. That rewards memory: put "
+            f"copies on one side with a split column, or drop them{'' if case.own_split else ' (now split by hash)'}."
+        )
+        return [Finding("split leak", gravest(levels), words, numbers, case.paired(shown))]
+
+
+def _twins(codes: np.ndarray, seen: np.ndarray, held_out: np.ndarray) -> list[tuple[int, int]]:
+    """A few held-out rows, each with a training row of the same content."""
+    return [(int(row), int(np.flatnonzero((codes == codes[row]) & ~held_out)[0])) for row in np.flatnonzero(seen)[:2]]
+
+
+def _clean(case: Case) -> Finding:
+    n, held_out = len(case.data), int(case.data.held_out.sum())
+    by = "by its split column" if case.own_split else "by hash of id"
+    words = f"{n - held_out:,} train · {held_out:,} held out {by}; no copy stands on both sides"
+    return Finding("split", "fact", words, {"train": n - held_out, "held out": held_out})

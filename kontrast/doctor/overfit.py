@@ -1,0 +1,74 @@
+"""One-batch overfit: whether the chosen method can learn a few rows by heart. If not, no long run will learn."""
+
+import copy
+import math
+import time
+
+import torch
+
+from kontrast.core import find
+from kontrast.core.ranks import Ranks
+from kontrast.doctor.case import Case
+from kontrast.doctor.examination import Examination, Finding
+from kontrast.doctor.steps import device, first_batch
+from kontrast.training.optimiser import Optimiser, groups_of
+from kontrast.training.step import step
+
+_ROWS, _STEPS, _SECONDS = 64, 60, 20.0
+_FALLEN = 0.7  # of the first loss: memorising ends far below, standing still well above
+_NOTHING = 1e-3
+_ENOUGH = 0.3  # three steps in a row so low, and no more are needed
+
+
+class Overfit(Examination):
+    """Trains a copy on up to 64 rows whose views do not change, for 60 steps or 20 seconds. The loss must fall."""
+
+    place = 81
+
+    def __call__(self, case: Case) -> list[Finding]:
+        """A fact where the loss falls, a warning with the usual causes where it does not."""
+        batch, _ = first_batch(case, _ROWS)
+        plan = case.experiment.plan
+        batch, method = batch.to(device()), copy.deepcopy(case.model.method).to(device()).train()
+        made: Optimiser = find.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
+        rate = made.learning_rate if plan.learning_rate is None else plan.learning_rate
+        optimiser = made.build(groups_of(method, rate, 0.0), rate)
+        losses, began = [], time.perf_counter()
+        while len(losses) < _STEPS and time.perf_counter() - began < _SECONDS:
+            optimiser.zero_grad(set_to_none=True)
+            outcome = step(method, method, batch, Ranks(alone=True), seed=case.experiment.seed)
+            losses.append(outcome.loss)
+            learned = max(losses[-3:]) <= _ENOUGH * losses[0]
+            if not math.isfinite(outcome.loss) or (learned and len(losses) >= 3):
+                break
+            torch.nn.utils.clip_grad_norm_(method.parameters(), plan.clip or math.inf)
+            optimiser.step()
+            method.after_update(outcome.rows, Ranks(alone=True))
+        return [_told(losses, len(batch), rate)]
+
+
+def _told(losses: list[float], rows: int, rate: float) -> Finding:
+    first, last = losses[0], min(losses[-5:])
+    done = f"{rows} rows with fixed views, {len(losses)} steps: loss {first:.2f} -> {last:.2f}"
+    numbers = {"first": first, "last": last, "steps": len(losses), "rows": rows}
+    if not all(map(math.isfinite, losses)):
+        words = f"{done}: the loss is no number. The learning rate ({rate:g}) is too high or a field holds wild values."
+        return Finding("overfit", "error", words, {"steps": len(losses), "rows": rows})
+    if first < _NOTHING:
+        words = (
+            f"{rows} rows: the loss is {first:.2f} before the first step, so nothing is contrasted: all rows count as "
+            "copies of one another. See the findings on constant fields and duplicates."
+        )
+        return Finding("overfit", "warning", words, numbers)
+    if last <= _FALLEN * first:
+        return Finding(
+            "overfit", "fact", f"{done}; it can learn these by heart, so data and method fit together", numbers
+        )
+    if len(losses) < _STEPS:
+        words = f"{done}, not yet down to {_FALLEN:.0%}: {_SECONDS:.0f} s were too short on this machine to tell."
+        return Finding("overfit", "note", words, numbers)
+    words = (
+        f"{done}: it cannot even learn these by heart. Usual causes: rows that are all alike, copies among them, "
+        f"distortions that erase everything (look at the views), or a learning rate far off ({rate:g})."
+    )
+    return Finding("overfit", "warning", words, numbers)

@@ -1,0 +1,32 @@
+"""Rows that cannot be read, by reason."""
+
+from kontrast.doctor.case import Case
+from kontrast.doctor.examination import Examination, Finding
+
+
+class Unreadable(Examination):
+    """Broken files, empty rows, numbers that are none: how many, why, and the first of each reason."""
+
+    place = 20
+
+    def __call__(self, case: Case) -> list[Finding]:
+        """A warning where some rows cannot be read, an error where training would refuse."""
+        aside = case.data.quarantined
+        if not aside:
+            return []
+        reasons: dict[str, list[str]] = {}
+        for _, name, field, reason in aside:
+            reasons.setdefault(f"{field}: {reason}" if field else reason, []).append(name)
+        ordered = sorted(reasons.items(), key=lambda item: -len(item[1]))
+        told = "; ".join(f"{len(ids):,} {reason.rstrip('.')} ('{ids[0]}')" for reason, ids in ordered[:3])
+        more = f"; and {len(ordered) - 3} more reasons" if len(ordered) > 3 else ""
+        share, accepted = len(aside) / len(case.frame), case.experiment.source.quarantine
+        refused = share > accepted
+        do = (
+            f"Training accepts {accepted:.0%}: mend them, or set them aside with --quarantine {share + 0.01:.2f}."
+            if refused
+            else "Training sets them aside and goes on."
+        )
+        words = f"{len(aside):,} of {len(case.frame):,} rows ({share:.1%}) cannot be read: {told}{more}. {do}"
+        numbers = {"rows": len(aside), "reasons": {reason: len(ids) for reason, ids in ordered}}
+        return [Finding("unreadable", "error" if refused else "warning", words, numbers, [a[1] for a in aside[:5]])]

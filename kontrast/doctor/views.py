@@ -1,0 +1,58 @@
+"""A picture of the views: a few rows as they are and as the encoder will meet them in training."""
+
+import io
+
+import numpy as np
+import torch
+
+from kontrast.core import chance
+from kontrast.core.whole import whole
+from kontrast.doctor.case import Case
+from kontrast.doctor.examination import Examination, Finding
+from kontrast.doctor.sheet import sheet
+
+_ROWS, _VIEWS = 12, 5  # rows in all, of all fields
+_SAME = 1e-6
+
+
+class Views(Examination):
+    """Distortions are the teacher: what they change the encoder learns to ignore, and a look tells if it should."""
+
+    place = 90
+
+    def __call__(self, case: Case) -> list[Finding]:
+        """A fact with the picture's path, and a warning where the views of a field do not differ."""
+        found, rows = [], []
+        for name, modality in case.modalities.items():
+            store = case.data.stores[name]
+            few = np.flatnonzero(store.has & ~case.data.held_out)
+            few = np.sort(few[np.argsort(case.data.keys[few])][: max(2, _ROWS // len(case.modalities))])  # any rows
+            if not len(few):
+                continue
+            batch = modality.collate(store.rows(few))
+            ids = torch.from_numpy(case.data.keys[few])
+            seed = case.experiment.seed
+            drawn = [modality.distort(batch.clone(), chance.key(seed, 0, ids, n), ids) for n in range(_VIEWS)]
+            if len(case.modalities) == 1 and all(_equal(drawn[0], other) for other in drawn[1:]):
+                words = f"{name}: all views of a row are the same, so one field alone teaches nothing. Distort more."
+                found.append(Finding("same views", "warning", words, {"field": name}))
+            for k, row in enumerate(few):
+                original = modality.show(store.rows(few[k : k + 1])[0])
+                looks = [modality.look(view[k]) for view in drawn]
+                rows.append((f"{name} · {case.data.ids[row]}", [original, *looks]))
+        if case.out is not None and rows:
+            path = case.out / "views.png"
+            picture = io.BytesIO()
+            sheet(rows, ["as it is", *(f"view {n + 1}" for n in range(_VIEWS))]).save(picture, "PNG")
+            with whole(path) as aside:
+                aside.write_bytes(picture.getvalue())
+            found.append(
+                Finding("views", "fact", f"{path}: {len(rows)} rows as training sees them", {"picture": str(path)})
+            )
+        return found
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    if one.shape != other.shape:
+        return False
+    return bool((torch.nan_to_num(one.float()) - torch.nan_to_num(other.float())).abs().max() <= _SAME)

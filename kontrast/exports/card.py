@@ -1,0 +1,70 @@
+"""The card of a model: README.md as the Hugging Face hub shows it, from what the run knows of itself."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kontrast.core.experiment import Experiment
+from kontrast.runs.page.digits import interval, number
+
+
+def card(
+    name: str,
+    experiment: Experiment,
+    data: Mapping[str, Any] | None,
+    scores: Mapping[str, Any] | None,
+    loading: Sequence[str],
+) -> str:
+    """Data with its fingerprint, method, scores with intervals, verdict, how to load it. The licence is the user's to
+    name: the field says `other`, the text says what to do."""
+    kinds = {view.name for view in experiment.views.values()}
+    task = "sentence-similarity" if kinds == {"text"} else "feature-extraction"
+    lines = ["---", "library_name: kontrast", "license: other", f"pipeline_tag: {task}"]
+    lines += ["tags:", "- kontrast", "- contrastive-learning", "- embeddings", "---", "", f"# {name}", ""]
+    fields = ", ".join(f"{field} ({view.name})" for field, view in experiment.views.items())
+    lines += [f"Embeddings of {fields}, learned by contrast with the method `{experiment.method.name}`.", ""]
+    lines += ["**Licence**: not stated. Write it into the head of this file (`license:`) and here.", ""]
+    lines += ["## Loading", "", "```python", *loading, "```", ""]
+    lines += _data(data) + _scores(scores)
+    encoders = ", ".join(f"{tower}: `{chosen.name}`" for tower, chosen in experiment.encoders.items())
+    lines += ["## Training", "", f"Encoders: {encoders}. Seed {experiment.seed}. All settings: `experiment.json`.", ""]
+    return "\n".join(lines)
+
+
+def _data(data: Mapping[str, Any] | None) -> list[str]:
+    if data is None:
+        return []
+    print_ = data["fingerprint"]
+    lines = ["## Data", "", f"{data['rows']:,} rows: {data['train']:,} to train, {data['held_out']:,} held out.", ""]
+    lines += ["| field | kind | rows | fingerprint of its content |", "|---|---|---|---|"]
+    for field, facts in print_["fields"].items():
+        lines.append(f"| {_cell(field)} | {facts['kind']} | {facts['rows']:,} | `{facts['content']}` |")
+    return [*lines, "", f"Fingerprints of ids `{print_['ids']}`, of the split `{print_['split']}`.", ""]
+
+
+def _scores(scores: Mapping[str, Any] | None) -> list[str]:
+    if scores is None:
+        return ["## Scores", "", "None: the run was not finished.", ""]
+    verdict = scores["verdict"]
+    lines = ["## Scores", "", f"Verdict: **{verdict['state']}** ({verdict['words']})."]
+    lines += [f"- {cause}" for cause in verdict["causes"]]
+    lines += ["", "On held-out rows, with 95 % intervals over resamples of them.", ""]
+    lines += [
+        "| score | field | this model | raw features | untrained | chance | rows |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in scores["scores"]:
+        if row["trained"]:
+            cells = [row["name"], row["field"] or "", *(_interval(row[k]) for k in ("trained", "raw", "untrained"))]
+            cells += ["" if row["chance"] is None else number(row["chance"]), f"{row['rows']:,}"]
+            lines.append("| " + " | ".join(map(_cell, cells)) + " |")
+    return [*lines, ""]
+
+
+def _interval(value: Mapping[str, float] | None) -> str:
+    if value is None:
+        return ""
+    return f"{number(value['value'])} {interval(value['low'], value['high'])}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

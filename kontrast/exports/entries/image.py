@@ -1,0 +1,41 @@
+"""Pictures: squares of pixels as they come from a decoder."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+from torch import Tensor
+
+from kontrast.data.modalities.image import Image as Pictures
+from kontrast.data.modality import Modality
+from kontrast.exports.entry import Entry
+
+
+class Image(Entry):
+    """pixels (B, S, S, C) uint8, of the run's own size S: every resizing of uint8 rounds in its own way, so it is done
+    outside, as `words` says; colours are normalised in the graph."""
+
+    def __init__(self, modality: Modality) -> None:
+        super().__init__()
+        self.modality = cast(Pictures, modality)
+        size, channels = self.modality.size, self.modality.channels
+        self.axes = {"pixels": ("batch", size, size, channels)}
+        self.most: dict[str, int] = {}
+        colours = {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels")
+        self.words = (
+            f"uint8 {colours}; the middle square of the picture (all of it, squeezed, where it is more than twice as "
+            f"long as wide), resized to {size} x {size} by antialiased bilinear interpolation, as Pillow's BILINEAR"
+        )
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """(B, S, S, C) uint8 -> (B, C, S, S) normalised."""
+        return self.modality.plain(inputs[0].permute(0, 3, 1, 2))
+
+    def feed(self, packed: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """(C, S, S) each."""
+        return {"pixels": np.ascontiguousarray(np.stack(packed).transpose(0, 2, 3, 1))}
+
+    def made_up(self, rows: int) -> list[np.ndarray]:
+        """Noise."""
+        shape = (rows, self.modality.channels, self.modality.size, self.modality.size)
+        return list(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))

@@ -1,0 +1,113 @@
+"""Hub: a model folder with a card, for the Hugging Face hub or any disk; nothing is sent anywhere unless asked."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kontrast.core.errors import UserError, needs
+from kontrast.core.experiment import Choice, Experiment
+from kontrast.encoders.timm import Timm
+from kontrast.encoders.transformer import Transformer
+from kontrast.exports.card import card
+from kontrast.exports.export import Export, Subject
+from kontrast.exports.pretrained import write_timm, write_transformer
+from kontrast.runs.folder import Folder
+from kontrast.runs.model import tower_of
+
+
+class Hub(Export):
+    """README.md (the card), and all that `kontrast.load(folder)` needs to embed: experiment.json, encoder/ with
+    safetensors, data.json, scores.json. Without the run's rows, paths and command line.
+
+    A tower of timm or transformers is written as that library's own folder too: at the top where it is the only one,
+    else under its name.
+    push: a name on the hub, "me/my-model", to which the folder is sent once it is whole; the token is the one of
+        `hf auth login` or HF_TOKEN. private: whether others see it.
+    """
+
+    def __init__(self, *, push: str | None = None, private: bool = True) -> None:
+        self.push, self.private = push, private
+
+    def write(self, subject: Subject, folder: Path) -> Mapping[str, Any]:
+        """The folder; what pushes is `sent`."""
+        run, model = Folder(subject.run.path), subject.model
+        kept = Folder(folder)
+        experiment = _without_paths(model.experiment)
+        kept.write("experiment.json", experiment.to_json())
+        model.save(kept)
+        data = _read(run.path / "data.json")
+        if data is not None:
+            data = {**data, "name": Path(str(data["name"])).name, "quarantined": []}
+            kept.write_json("data.json", data)
+        scores = _read(run.path / "scores.json")
+        if scores is not None:
+            kept.write_json("scores.json", scores)
+        loading = ["import kontrast", "", 'run = kontrast.load("THIS-FOLDER")', "bank = run.embed(data)"]
+        libraries = _libraries(subject, folder)
+        if libraries:
+            loading += ["", "# the encoders alone, by their own libraries", *libraries.values()]
+        name = (self.push or run.path.name).split("/")[-1]
+        (folder / "README.md").write_text(card(name, experiment, data, scores, loading), encoding="utf8")
+        return {"load": 'kontrast.load("FOLDER")', **libraries}
+
+    def sent(self, folder: Path) -> Mapping[str, Any]:
+        """The folder's way to the hub, if asked for."""
+        if self.push is None:
+            return {}
+        hub = needs("huggingface_hub", "export")
+        try:
+            api = hub.HfApi()
+            api.create_repo(self.push, private=self.private, exist_ok=True)
+            url = api.upload_folder(repo_id=self.push, folder_path=str(folder), commit_message="From kontrast")
+        except (OSError, ValueError) as error:  # the hub's own errors are among these
+            raise UserError(
+                f"hub: {self.push} could not be sent ({str(error).splitlines()[0][:200]}); the folder is whole: "
+                f"{folder}. Expected a name such as me/my-model and a token that may write: hf auth login."
+            ) from error
+        return {"pushed": str(url)}
+
+
+def _libraries(subject: Subject, folder: Path) -> dict[str, str]:
+    """Tower -> how its own library loads it, for those of one."""
+    model, told = subject.model, {}
+    towers = {tower_of(model.experiment, field): field for field in model.fields}
+    theirs = {
+        tower: field
+        for tower, field in towers.items()
+        if isinstance(model.method.towers.encoder(field), Timm | Transformer)
+    }
+    for tower, field in theirs.items():
+        here = folder if len(theirs) == 1 else folder / tower
+        here.mkdir(exist_ok=True)
+        encoder, modality = model.method.towers.encoder(field), model.modalities[field]
+        if isinstance(encoder, Timm):
+            write_timm(encoder, modality, here)
+            call = 'timm.create_model("local-dir:{}", pretrained=True)'
+        elif isinstance(encoder, Transformer):
+            write_transformer(encoder, modality, here)
+            call = 'transformers.AutoModel.from_pretrained("{}")'
+        told[tower] = call.format("THIS-FOLDER" if len(theirs) == 1 else f"THIS-FOLDER/{tower}")
+    return told
+
+
+def _without_paths(experiment: Experiment) -> Experiment:
+    """Where things lay on the disk of whoever trained is nobody else's; their last names stay."""
+
+    def bare(choices: Mapping[str, Choice]) -> dict[str, Choice]:
+        return {
+            key: Choice(c.name, {n: Path(v).name if _path(v) else v for n, v in c.settings.items()})
+            for key, c in choices.items()
+        }
+
+    source = replace(experiment.source, data=Path(experiment.source.data).name or "memory")
+    return replace(experiment, source=source, encoders=bare(experiment.encoders), views=bare(experiment.views))
+
+
+def _path(value: Any) -> bool:
+    return isinstance(value, str) and (Path(value).is_absolute() or value.startswith(("~", "..", "./")))
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    return json.loads(file.read_text(encoding="utf8")) if file.is_file() else None

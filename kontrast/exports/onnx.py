@@ -1,0 +1,170 @@
+"""ONNX: from raw inputs to embeddings of length one, in one graph a field, for any runtime and language."""
+
+import copy
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kontrast.core import find
+from kontrast.core.errors import UserError, needs
+from kontrast.data.modality import Modality
+from kontrast.encoders.encoder import Encoder
+from kontrast.exports.entry import Entry
+from kontrast.exports.export import Export, Subject
+from kontrast.methods.method import Method
+from kontrast.runs.model import Model, tower_of
+
+CHECKED = 32  # rows whose embeddings are compared
+OUTPUT = "embeddings"  # not "embedding", which torch names the operation of a lookup
+ALIKE = 0.999  # cosine below which an export is refused
+
+
+class Onnx(Export):
+    """Normalisation, encoder, pooling, projection and the scaling to length one in a graph; the batch is free.
+
+    field: one field only; None: a file for each. opset: of the standard operators; None: what torch writes.
+    FIELD/model.onnx, and FIELD/metadata.json, which says what goes in and out. The embeddings of up to 32 rows by
+    onnxruntime are held against the run's own; an export that differs is refused. `Entry` says what a graph takes.
+    """
+
+    def __init__(self, *, field: str | None = None, opset: int | None = None) -> None:
+        self.field, self.opset = field, opset
+
+    def write(self, subject: Subject, folder: Path) -> Mapping[str, Any]:
+        """A folder a field, or that of the one field itself."""
+        needs("onnx", "export")
+        needs("onnxscript", "export")
+        fields = subject.fields(self.field)
+        told = {}
+        for i, field in enumerate(fields):
+            here = folder if len(fields) == 1 else folder / _slug(field, i)
+            here.mkdir(exist_ok=True)
+            parity = self._field(subject, field, here)
+            told[field] = (
+                f"{here.relative_to(folder) / 'model.onnx'}: max |difference| {parity['largest_difference']:.1e}, "
+                f"least cosine {parity['least_cosine']:.7f}, over {parity['rows']} {parity['of']}"
+            )
+        return told
+
+    def _field(self, subject: Subject, field: str, folder: Path) -> dict[str, Any]:
+        view = subject.model.experiment.views[field].name
+        entry: Entry = find.build("entries", view, {}, given={"modality": subject.model.modalities[field]})
+        target = folder / "model.onnx"
+        opset = _recorded(subject.model, field, entry, self.opset, target)
+        packed = subject.rows(field, CHECKED)
+        of = "rows of the data" if packed else "made-up rows"
+        parity: dict[str, Any] = _parity(subject.model, field, entry, packed or entry.made_up(CHECKED), target)
+        parity["of"] = of
+        if parity["least_cosine"] < ALIKE:
+            raise UserError(
+                f"onnx: the graph of '{field}' is not true to the run: its embeddings have a cosine of only "
+                f"{parity['least_cosine']:.4f} with the run's own. Please report this with experiment.json."
+            )
+        from kontrast import __version__
+
+        facts = {
+            "kontrast": __version__,
+            "field": field,
+            "modality": view,
+            "inputs": {name: list(axes) for name, axes in entry.axes.items()},
+            "how": entry.words,
+            "output": {OUTPUT: ["batch", parity.pop("width")]},
+            "normalised": True,
+            "opset": opset,
+            "parity": parity,
+        } | entry.beside(folder)
+        (folder / "metadata.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf8")
+        return parity
+
+
+class _Whole(nn.Module):
+    """Inputs -> (B, D) of length one."""
+
+    def __init__(self, entry: Entry, method: Method, field: str) -> None:
+        super().__init__()
+        self.entry, self.method, self.field = entry, method, field
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return F.normalize(self.method.embed(self.field, self.entry(*inputs)).float(), dim=1)
+
+
+class _Traced(nn.Module):
+    """An encoder as it is recorded."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.encoder.traced(x)
+
+
+def _recorded(model: Model, field: str, entry: Entry, opset: int | None, target: Path) -> int:
+    """Writes the graph; returns its opset."""
+    method = copy.deepcopy(model.method).eval().requires_grad_(False)
+    tower = tower_of(model.experiment, field)
+    method.towers.encoders[tower] = _Traced(cast(Encoder, method.towers.encoders[tower]))
+    named = {axis for axes in entry.axes.values() for axis in axes if isinstance(axis, str)}
+    free = {axis: torch.export.Dim(axis, min=1, max=entry.most.get(axis)) for axis in named}
+    shapes = tuple({i: free[a] for i, a in enumerate(axes) if isinstance(a, str)} for axes in entry.axes.values())
+    inputs = tuple(torch.from_numpy(x) for x in entry.feed(entry.made_up(3)).values())
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            graph = torch.export.export(
+                _Whole(entry, method, field).eval(), inputs, dynamic_shapes={"inputs": shapes}, strict=False
+            ).run_decompositions({**torch.export.default_decompositions(), torch.ops.aten.cummax.default: _cummax})
+            program = torch.onnx.export(
+                graph,
+                dynamo=True,
+                opset_version=opset,
+                input_names=list(entry.axes),
+                output_names=[OUTPUT],
+                verbose=False,
+            )
+            assert program is not None  # without a file name torch gives the program
+            program.save(str(target))
+    except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as error:
+        name, why = model.experiment.encoders[tower].name, str(error).splitlines()[0][:200]
+        raise UserError(
+            f"onnx: the encoder '{name}' of '{field}' cannot be written as a graph ({why}). An encoder whose `forward` "
+            "looks at its numbers needs a `traced` that does not. The weights alone: --to state-dict."
+        ) from error
+    return program.model.opset_imports[""]
+
+
+def _cummax(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """ONNX has none: the largest over all instants before, at the cost of the length squared."""
+    x = x.movedim(dim, -1)
+    before = torch.ones(x.shape[-1], x.shape[-1], dtype=torch.bool, device=x.device).tril()
+    largest = x.unsqueeze(-2).masked_fill(~before, -torch.inf).max(-1)
+    return largest.values.movedim(-1, dim), largest.indices.movedim(-1, dim)
+
+
+def _parity(model: Model, field: str, entry: Entry, packed: list[np.ndarray], target: Path) -> dict[str, Any]:
+    """The run's own embeddings against those of onnxruntime, one row alone and the others together."""
+    runtime = needs("onnxruntime", "export")
+    session = runtime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+    modality: Modality = model.modalities[field]
+    want = model.embed_views(field, modality.plain(modality.collate(packed))).numpy()
+    parts = [part for part in (packed[:1], packed[1:]) if part]
+    found = np.concatenate([session.run(None, entry.feed(part))[0] for part in parts])
+    return {
+        "rows": len(packed),
+        "width": want.shape[1],
+        "largest_difference": float(np.abs(found - want).max()),
+        "least_cosine": float((found.astype(np.float64) * want).sum(1).min()),
+    }
+
+
+def _slug(field: str, number: int) -> str:
+    """A folder's name for a field of any name."""
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in field).strip("-")
+    return plain if plain == field else f"{plain or 'field'}-{number}"

@@ -1,0 +1,46 @@
+"""Encoders that wrap a model of another library, written as that library's own folder."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from kontrast.core.errors import needs
+from kontrast.data.modality import Modality
+from kontrast.encoders.timm import Timm
+from kontrast.encoders.transformer import Transformer
+from kontrast.runs.folder import save_tensors
+
+
+def write_timm(encoder: Timm, modality: Modality, folder: Path) -> None:
+    """config.json and model.safetensors, for `timm.create_model("local-dir:FOLDER", pretrained=True)`."""
+    from timm.models import save_for_hf
+
+    state = modality.state()
+    shown = {"input_size": (state["channels"], state["size"], state["size"])}
+    shown |= {"mean": tuple(state["mean"]), "std": tuple(state["std"])}
+    net = copy.deepcopy(encoder.net).cpu().requires_grad_(False)
+    save_for_hf(net, str(folder), safe_serialization=True, data_config=shown)
+
+
+def write_transformer(encoder: Transformer, modality: Modality, folder: Path) -> None:
+    """config.json, model.safetensors and the tokenizer, LoRA merged, for `AutoModel` and `AutoTokenizer`."""
+    transformers = needs("transformers", "text")
+    net: Any = copy.deepcopy(encoder.model).cpu()
+    config = json.loads(encoder.shape)
+    if isinstance(net, needs("peft", "text").PeftModel):
+        net = net.merge_and_unload()
+    save_tensors(net.state_dict(), folder / "model.safetensors", {"format": "pt"})
+    config["architectures"] = [type(net).__name__]
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
+    state = modality.state()
+    coder = Tokenizer.from_str(json.dumps(state["tokenizer"]))
+    tokens = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=coder,
+        model_max_length=state["length"],
+        pad_token=coder.id_to_token(encoder.pad),
+        model_input_names=["input_ids", "attention_mask"],
+    )
+    tokens.save_pretrained(str(folder))

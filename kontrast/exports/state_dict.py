@@ -1,0 +1,48 @@
+"""State dict: the encoders' weights as plain safetensors, for whoever writes the network himself."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kontrast.exports.export import Export, Subject
+from kontrast.runs.folder import save_tensors
+from kontrast.runs.model import tower_of
+
+
+class StateDict(Export):
+    """TOWER.safetensors: the `state_dict()` of an encoder, read with torch and safetensors alone; README.md lists names
+    and shapes. No code, no pickle, no TorchScript.
+
+    heads: also projection heads and what else the method learned, as method.safetensors.
+    """
+
+    def __init__(self, *, heads: bool = False) -> None:
+        self.heads = heads
+
+    def write(self, subject: Subject, folder: Path) -> Mapping[str, Any]:
+        """A file a tower."""
+        model, told, lines = subject.model, {}, []
+        towers = {tower_of(model.experiment, field): field for field in model.fields}
+        parts = {tower: model.method.towers.encoder(field).state_dict() for tower, field in towers.items()}
+        if self.heads:
+            own = model.method.state_dict()
+            parts["method"] = {name: value for name, value in own.items() if not name.startswith("towers.")}
+        for number, (name, tensors) in enumerate(parts.items()):
+            file = f"{name}.safetensors" if name.isidentifier() else f"tower-{number}.safetensors"
+            save_tensors(tensors, folder / file, {"format": "pt"})
+            count = sum(value.numel() for value in tensors.values())
+            told[file] = f"{len(tensors)} tensors, {count:,} numbers"
+            chosen = model.experiment.encoders.get(name)
+            what = f"encoder `{chosen.name}`, settings {chosen.settings}" if chosen else "heads and the like"
+            lines += [f"## {file}", "", f"{name}: {what}.", "", "| name | shape | type |", "|---|---|---|"]
+            lines += [f"| {n} | {list(v.shape)} | {str(v.dtype).removeprefix('torch.')} |" for n, v in tensors.items()]
+            lines.append("")
+        readme = [
+            "# Weights",
+            "",
+            "    from safetensors.torch import load_file",
+            f'    load_file("{next(iter(told))}")',
+            "",
+        ]
+        (folder / "README.md").write_text("\n".join([*readme, *lines]), encoding="utf8")
+        return told

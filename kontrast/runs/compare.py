@@ -1,0 +1,211 @@
+"""Compare runs: every number they have in common, as a paired difference over the same held-out rows."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from kontrast.core.bank import Bank
+from kontrast.core.errors import UserError
+from kontrast.runs.page.digits import many, number
+from kontrast.runs.run import Run, judges
+from kontrast.runs.shared import Shared, shared
+from kontrast.scoring.paired import Found, apart, find_all
+from kontrast.scoring.score import Score
+
+Verdict = Literal["BETTER", "WORSE", "SAME", "HIGHER", "LOWER"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One number of a pair. difference: `two` less `one`; low, high: its paired interval, None with too few rows.
+
+    merit: whether one may say better and worse of it: not of a number that chance has no value of (a rank, a spread).
+    verdict: SAME where the interval holds 0, or there is none; else BETTER or WORSE, and HIGHER or LOWER without merit.
+    """
+
+    name: str
+    field: str | None
+    one: float
+    two: float
+    difference: float
+    low: float | None
+    high: float | None
+    verdict: Verdict
+    rows: int
+    merit: bool
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs, by their places among the runs compared; the lines say where `two` stands against `one`.
+
+    changed: the settings that differ, `plan.batch: 256 -> 512`.
+    """
+
+    one: int
+    two: int
+    lines: tuple[Line, ...]
+    changed: tuple[str, ...]
+
+    @property
+    def first(self) -> Line | None:
+        """The number that speaks for the pair: the first that tells merit, as judges give theirs."""
+        return next((line for line in self.lines if line.merit), next(iter(self.lines), None))
+
+    def count(self, verdict: Verdict) -> int:
+        """How many numbers got it."""
+        return sum(line.verdict == verdict for line in self.lines)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """names: of the runs, each once. rows: held-out rows that all share. level: of the intervals, one number a time."""
+
+    names: tuple[str, ...]
+    folders: tuple[str, ...]
+    level: float
+    pairs: tuple[Pair, ...]
+    shared: Shared
+
+    @property
+    def rows(self) -> int:
+        """Held-out rows that all runs share."""
+        return len(self.shared.banks[0][1])
+
+    @property
+    def chance(self) -> str:
+        """What several comparisons at once mean for each of them."""
+        made = sum(len(pair.lines) for pair in self.pairs)
+        by_luck = (1 - self.level) * made
+        wrong = f"about {by_luck:.0f}" if by_luck >= 0.95 else "hardly one"
+        return (
+            f"{many(made, 'interval')} of {self.level:.0%} each, not widened for their number: between equally good "
+            f"runs {wrong} would leave out 0 by luck. They speak of other rows like these, not of other seeds; for "
+            "that, train several seeds of each."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for scripts."""
+        pairs = [
+            {
+                "one": self.folders[pair.one],
+                "two": self.folders[pair.two],
+                "changed": pair.changed,
+                "numbers": [asdict(line) for line in pair.lines],
+            }
+            for pair in self.pairs
+        ]
+        return {"rows": self.rows, "level": self.level, "notes": [*self.shared.notes, self.chance], "pairs": pairs}
+
+    def words(self, *, every: bool = True) -> Iterator[str]:
+        """For the terminal: one line a pair, led by its verdict; where `every` is asked for, its numbers under it."""
+        yield f"{self.rows:,} held-out rows in common; two less one, {self.level:.0%} intervals over the same resamples"
+        yield from self.shared.notes
+        for pair in self.pairs:
+            yield ""
+            yield self.headline(pair)
+            width = max((len(line.name) for line in pair.lines), default=0)
+            for line in pair.lines if every else ():
+                yield f"  {line.verdict:<7} {line.name:<{width}}  {said(line)}"
+            yield from (f"  {change}" for change in (pair.changed if every else ()))
+        yield ""
+        yield self.chance
+
+    def headline(self, pair: Pair) -> str:
+        """The pair in a line."""
+        lead = pair.first
+        names = f"{self.names[pair.two]} against {self.names[pair.one]}"
+        if lead is None:
+            return f"{'NOTHING':<9} {names}: no number in common"
+        counted = ((v, pair.count(v)) for v in ("BETTER", "SAME", "WORSE", "HIGHER", "LOWER"))
+        every = ", ".join(f"{n} {verdict}" for verdict, n in counted if n)
+        return f"{lead.verdict:<9} {names}: {lead.name} {said(lead)}    of {len(pair.lines)}: {every}"
+
+
+def compare(
+    runs: Sequence[Run], *, every_pair: bool = False, level: float = 0.95, seed: int = 0, scores: Sequence[str] = ()
+) -> Comparison:
+    """Judge runs on the held-out rows they share, and say of every number both have where the later run stands.
+
+    Two runs: the second against the first. More: each against the first, or every pair. All are judged on the rows that
+    all share, by the judges of the first run. scores: only judges of these names. level: of each interval.
+    Raises UserError where the rows are not the same rows, and where a run has no banks yet.
+    """
+    if len(runs) < 2:
+        raise UserError(f"compare takes two runs or more; found {len(runs)}.")
+    if not 0.5 <= level < 1:
+        raise UserError(f"compare: level={level:g}; expected 0.5 or more and less than 1, such as 0.95.")
+    same = shared(runs)
+    judging = _judges(runs[0], scores)
+    found = [_found(judging, train, test, seed) for train, test in same.banks]
+    places = itertools.combinations(range(len(runs)), 2) if every_pair else ((0, two) for two in range(1, len(runs)))
+    pairs = tuple(
+        Pair(
+            a,
+            b,
+            tuple(_lines(found[a], found[b], level, seed)),
+            tuple(runs[a].experiment.difference(runs[b].experiment)),
+        )
+        for a, b in places
+    )
+    return Comparison(_names(runs), tuple(str(run.path) for run in runs), level, pairs, same)
+
+
+def line(name: str, one: Found, two: Found, *, level: float = 0.95, seed: int = 0) -> Line:
+    """Where `two` stands against `one` by one number over the same rows."""
+    difference, *ends = apart(one, two, level=level, seed=seed)
+    low, high = (end if math.isfinite(end) else None for end in ends)
+    first, second = one.evidence, two.evidence
+    merit, up = second.chance is not None, second.higher_is_better
+    verdict: Verdict = "SAME"
+    if low is not None and high is not None and (low > 0 or high < 0):
+        rise = low > 0
+        verdict = ("BETTER" if rise == up else "WORSE") if merit else "HIGHER" if rise else "LOWER"
+    return Line(name, second.field, first.value, second.value, difference, low, high, verdict, len(second), merit, up)
+
+
+def _judges(first: Run, names: Sequence[str]) -> list[Score]:
+    """Those that judged a run, or the named ones among them."""
+    named = {type(score).__name__.lower(): score for score in judges(first.experiment)}
+    unknown = [name for name in names if name not in named]
+    if unknown:
+        raise UserError(f"{first.path} is not judged by '{unknown[0]}'; there is: {', '.join(named)}.")
+    return [score for name, score in named.items() if not names or name in names]
+
+
+def _found(scores: Sequence[Score], train: Bank, test: Bank, seed: int) -> dict[str, Found]:
+    """Every number of a run on the shared rows, what one field finds in another first, as in its report."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # thousands of small operations, as in scoring/judge.py
+        found = find_all(scores, train, test, seed)
+    kept = [(name, one) for name, one in found.items() if test.shared or not one.evidence.across]
+    across = {name: ">" in (one.evidence.field or "") and one.evidence.higher_is_better for name, one in kept}
+    return dict(sorted(kept, key=lambda item: not across[item[0]]))
+
+
+def _lines(one: Mapping[str, Found], two: Mapping[str, Found], level: float, seed: int) -> Iterator[Line]:
+    for name in one:
+        if name in two:
+            made = line(name, one[name], two[name], level=level, seed=seed)
+            if math.isfinite(made.difference):
+                yield made
+
+
+def _names(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Folder names; whole paths where two folders bear the same; numbered where one run is named twice."""
+    paths = [run.path.resolve() for run in runs]
+    clash = len({path.name for path in paths}) < len(set(paths))
+    names = [str(run.path) if clash else path.name for run, path in zip(runs, paths, strict=True)]
+    return tuple(
+        f"{name} ({names[:at].count(name) + 1})" if names.count(name) > 1 else name for at, name in enumerate(names)
+    )
+
+
+def said(line: Line) -> str:
+    """`.812 vs .742  +.070 [.031, .108]`."""
+    between = "" if line.low is None else f" [{number(line.low)}, {number(line.high)}]"
+    return f"{number(line.two)} vs {number(line.one)}  {'+' * (line.difference > 0)}{number(line.difference)}{between}"

@@ -1,0 +1,90 @@
+"""MLflow: settings, curves and scores of a run, sent to MLflow's own store or kept in a file of the run folder."""
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kontrast.core.errors import UserError, needs
+from kontrast.core.whole import whole
+from kontrast.runs.listener import Listener
+from kontrast.runs.told import of_experiment, of_moment, of_scores
+from kontrast.training.loop import Moment
+
+LONGEST, AT_ONCE = 500, 100  # characters of a parameter, and parameters at a time, that every store of MLflow takes
+
+
+class Mlflow(Listener):
+    """Tells MLflow. uri: its store; None: MLFLOW_TRACKING_URI where that is set, else sqlite in RUN/mlflow.db.
+
+    experiment: its name there. every: steps between points of a curve. A resumed run goes on in the same MLflow run,
+    whose id is kept in RUN/mlflow.txt. No extra of this project brings mlflow, whose requirements hold pyarrow back:
+    install it yourself where the versions that you have agree with it.
+    """
+
+    def __init__(self, *, uri: str | None = None, experiment: str = "kontrast", every: int = 10) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import: a run is nobody else's business
+        try:
+            self.mlflow: Any = needs("mlflow", "track")
+        except UserError as missing:
+            raise UserError(
+                "this needs the package 'mlflow', which no extra of kontrast brings, since its requirements hold "
+                "pyarrow back: pip install mlflow, in an environment of its own."
+            ) from missing
+        self.uri, self.experiment, self.every = uri or os.environ.get("MLFLOW_TRACKING_URI"), experiment, max(every, 1)
+        self.folder: Path | None = None
+        self.client: Any = None
+        self.run = ""
+        self.step = 0
+
+    def begun(self, folder: Path) -> None:
+        """Nothing is written before the first step: a refused run leaves no folder behind."""
+        self.folder = folder
+
+    def moment(self, moment: Moment) -> None:
+        """Every so many steps, the first, the last, and those with a health."""
+        self.step = moment.step
+        if self.client is None:
+            self._open()
+        if moment.health or moment.step % self.every == 0 or moment.step in (1, moment.total):
+            self._tell(of_moment(moment))
+
+    def ended(self, folder: Path) -> None:
+        """Scores as metrics of the last step; a run without them was killed, in MLflow's words."""
+        if self.client is None:
+            return
+        scores = of_scores(folder)
+        self._tell(scores)
+        self.client.set_terminated(self.run, "FINISHED" if scores else "KILLED")
+        self.client = None
+
+    def _open(self) -> None:
+        assert self.folder is not None
+        self.client = self.mlflow.MlflowClient(self.uri or f"sqlite:///{self.folder.resolve() / 'mlflow.db'}")
+        mark = self.folder / "mlflow.txt"
+        if mark.is_file():
+            self.run = mark.read_text(encoding="utf8").strip()
+            self.client.update_run(self.run, "RUNNING")
+            return
+        known = self.client.get_experiment_by_name(self.experiment)
+        place = known.experiment_id if known else self.client.create_experiment(self.experiment)
+        self.run = self.client.create_run(place, run_name=self.folder.resolve().name).info.run_id
+        with whole(mark) as aside:
+            aside.write_text(self.run, encoding="utf8")
+        settings = of_experiment(self.folder).items()
+        told = [self.mlflow.entities.Param(_key(name), str(value)[:LONGEST]) for name, value in settings]
+        for start in range(0, len(told), AT_ONCE):
+            self.client.log_batch(self.run, params=told[start : start + AT_ONCE])
+
+    def _tell(self, numbers: Mapping[str, float]) -> None:
+        metric, now = self.mlflow.entities.Metric, int(time.time() * 1000)
+        told = [metric(_key(name), value, now, self.step) for name, value in numbers.items()]
+        for start in range(0, len(told), AT_ONCE):
+            self.client.log_batch(self.run, metrics=told[start : start + AT_ONCE])
+
+
+def _key(name: str) -> str:
+    """With the signs that MLflow takes in a name."""
+    return re.sub(r"[^\w\-. :/]", "_", name.replace("@", " at "))

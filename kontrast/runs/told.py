@@ -1,0 +1,44 @@
+"""What trackers are told, as flat names and numbers: of a moment, of an experiment, of the scores."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kontrast.runs.folder import Folder
+from kontrast.training.loop import Moment
+
+LEFT_OUT = ("step", "total", "terms", "health")
+
+
+def of_moment(moment: Moment) -> dict[str, float]:
+    """`train/loss`, `train/rate`, `terms/contrast`, `health/spread`, ...; health where the moment has it."""
+    numbers = {f"train/{name}": float(value) for name, value in vars(moment).items() if name not in LEFT_OUT}
+    numbers |= {f"terms/{name}": float(value) for name, value in moment.terms.items()}
+    health = {} if moment.health is None else vars(moment.health)
+    return numbers | {f"health/{name}": float(value) for name, value in health.items()}
+
+
+def of_experiment(folder: Path) -> dict[str, Any]:
+    """`plan.batch`: 256, ...: the leaves of experiment.json."""
+    return dict(_leaves(Folder(folder).read_json("experiment.json")))
+
+
+def of_scores(folder: Path) -> dict[str, float]:
+    """`scores/kNN accuracy`, with `/low` and `/high`, `/untrained` and `/raw` where there are; {} of a run without."""
+    if not (folder / "scores.json").is_file():
+        return {}
+    found: dict[str, float | None] = {}
+    for row in Folder(folder).read_json("scores.json")["scores"]:
+        name = f"scores/{row['name'].replace('>', ' to ')}"
+        for key, value in (row["trained"] or {}).items():
+            found[name if key == "value" else f"{name}/{key}"] = value
+        found |= {f"{name}/{which}": row[which]["value"] for which in ("untrained", "raw") if row[which]}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, dict) and tree:
+        for name, part in tree.items():
+            yield from _leaves(part, f"{path}.{name}" if path else name)
+    else:
+        yield path, tree

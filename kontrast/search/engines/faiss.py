@@ -1,0 +1,169 @@
+"""FAISS: the vectors in one file in memory, the rest of the records in a Parquet file beside it."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kontrast.core.errors import UserError, needs
+from kontrast.core.whole import whole
+from kontrast.search.engine import Engine
+from kontrast.search.where import Term, to_arrow
+
+
+class Faiss(Engine):
+    """Meta's library for search in memory (Johnson et al. 2017, arXiv:1702.08734): the fastest where all vectors fit.
+
+    uri: a folder for the files; None: the index's own. A table is SPACE.parquet, which names the file of vectors that
+    belongs to it: an exact one, or inverted lists when large. Nothing is pickled. Every change writes both anew.
+    """
+
+    def __init__(self, *, folder: Path, uri: str | None = None) -> None:
+        if uri and "://" in uri:
+            raise UserError(f"faiss: uri='{uri}': expected a folder; for object stores take the engine lancedb.")
+        self.root = Path(uri) if uri else folder
+        self._opened: dict[Path, tuple[Any, pa.Table]] = {}
+
+    def create(self, tables: str, space: str, records: pa.Table, approximate: bool) -> Sequence[int]:
+        """Flat, or lists (IVF) as many as the root of the records."""
+        faiss = needs("faiss", "search")
+        vectors = _vectors(records)
+        lists = max(1, round(len(vectors) ** 0.5)) if approximate else 0
+        kind = f"IVF{lists},Flat" if lists else "IDMap2,Flat"
+        made = faiss.index_factory(vectors.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
+        made.train(vectors)
+        numbers = np.arange(len(vectors))
+        made.add_with_ids(vectors, numbers)
+        self._write(tables, space, made, records.drop_columns(["vector"]).append_column("number", pa.array(numbers)))
+        return [*(8 * 2**i for i in range(16) if 8 * 2**i < lists), lists] if lists else []
+
+    def nearest(
+        self,
+        tables: str,
+        space: str,
+        vector: np.ndarray,
+        k: int,
+        *,
+        where: Term | None = None,
+        reach: int | None = None,
+    ) -> pa.Table:
+        """The filter picks numbers, among which FAISS looks."""
+        index, records = self._read(tables, space)
+        numbers = records["number"].to_numpy()
+        kept = numbers if where is None else _filtered(records, where)["number"].to_numpy()
+        k = min(k, len(kept))
+        near, found = _look(index, vector, k, kept if where is not None else None, reach)
+        if reach is not None and len(found) < k:  # the lists that were looked into held too few
+            near, found = _look(index, vector, k, kept if where is not None else None, None)
+        rows = records.take(pa.array(np.searchsorted(numbers, found))).drop_columns(["number"])
+        return rows.append_column("similarity", pa.array(np.clip(near, -1, 1).astype(np.float64)))
+
+    def change(self, tables: str, space: str, gone: Term | None, records: pa.Table | None) -> None:
+        """Numbers are never given twice, and those of a table rise."""
+        faiss = needs("faiss", "search")
+        index, old = self._read(tables, space)
+        index = faiss.clone_index(index)
+        first = 1 + int(old["number"].to_numpy().max(initial=-1))
+        if gone:
+            index.remove_ids(_filtered(old, gone)["number"].to_numpy())
+            old = _left(old, gone)
+        if records is not None and len(records):
+            numbers = np.arange(first, first + len(records))
+            index.add_with_ids(_vectors(records), numbers)
+            new = records.drop_columns(["vector"]).append_column("number", pa.array(numbers))
+            old = pa.concat_tables([old, new.select(old.column_names).cast(old.schema.remove_metadata())])
+        self._write(tables, space, index, old)
+
+    def matching(self, tables: str, space: str, where: Term) -> list[str]:
+        """In memory."""
+        return _filtered(self._read(tables, space)[1], where)["id"].to_pylist()
+
+    def count(self, tables: str, space: str) -> int:
+        """Of the Parquet file."""
+        return len(self._read(tables, space)[1])
+
+    def holds(self, tables: str, space: str) -> bool:
+        """Both files."""
+        path = self._path(tables, space)
+        return path.is_file() and path.with_name(_file_of(path)).is_file()
+
+    def forget(self, tables: str) -> None:
+        """The folder of the set."""
+        for path in sorted(Path(self.root, tables).glob("*")):
+            path.unlink()
+            self._opened.pop(path, None)
+        if Path(self.root, tables).is_dir():
+            Path(self.root, tables).rmdir()
+
+    def _path(self, tables: str, space: str) -> Path:
+        return Path(self.root, tables, f"{space}.parquet")
+
+    def _read(self, tables: str, space: str) -> tuple[Any, pa.Table]:
+        path = self._path(tables, space)
+        if path not in self._opened:
+            faiss = needs("faiss", "search")
+            try:
+                records = pq.read_table(path)
+                index = faiss.read_index(str(path.with_name(_file_of(path))))
+            except (RuntimeError, pa.ArrowException) as error:
+                raise UserError(f"{path} or its file of vectors is damaged ({error}); make the index again.") from error
+            if index.ntotal != len(records):
+                raise UserError(f"{path} does not belong to its file of vectors; make the index again.")
+            self._opened[path] = index, records
+        return self._opened[path]
+
+    def _write(self, tables: str, space: str, index: Any, records: pa.Table) -> None:
+        """The vectors under a new name; then the Parquet file, which says that name, in one step; then the old go."""
+        path = self._path(tables, space)
+        old = path.with_name(_file_of(path)) if path.is_file() else None
+        new = path.with_name(f"{space}-{uuid.uuid4().hex[:8]}.faiss")
+        with whole(new) as aside:
+            needs("faiss", "search").write_index(index, str(aside))
+        with whole(path) as aside:
+            pq.write_table(records.replace_schema_metadata({"faiss": json.dumps(new.name)}), aside)
+        if old is not None:
+            old.unlink(missing_ok=True)
+        self._opened[path] = index, records
+
+
+def _file_of(path: Path) -> str:
+    """The file of vectors that a Parquet file names; a name only, so that it lies beside it."""
+    said = (pq.read_schema(path).metadata or {}).get(b"faiss", b'""')
+    return Path(json.loads(said)).name
+
+
+def _vectors(records: pa.Table) -> np.ndarray:
+    column = records["vector"].combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return np.ascontiguousarray(flat, np.float32).reshape(-1, column.type.list_size)
+
+
+def _filtered(records: pa.Table, where: Term) -> pa.Table:
+    return records.filter(to_arrow(where))
+
+
+def _left(records: pa.Table, gone: Term) -> pa.Table:
+    """All but those, the ones of which it cannot be said included."""
+    leaving = _filtered(records, gone)["number"].to_numpy()
+    return records.filter(pa.array(~np.isin(records["number"].to_numpy(), leaving)))
+
+
+def _look(
+    index: Any, vector: np.ndarray, k: int, kept: np.ndarray | None, reach: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Similarities and numbers of at most k, among `kept` where given, in `reach` lists or all."""
+    faiss = needs("faiss", "search")
+    if k == 0:
+        return np.zeros(0), np.zeros(0, np.int64)
+    lists = faiss.try_extract_index_ivf(index)
+    options: dict[str, Any] = {} if kept is None else {"sel": faiss.IDSelectorBatch(kept)}
+    if lists is not None:
+        options["nprobe"] = reach or lists.nlist
+    parameters = faiss.SearchParametersIVF(**options) if lists is not None else faiss.SearchParameters(**options)
+    near, found = index.search(np.asarray(vector, np.float32)[None], k, params=parameters)
+    return near[0][found[0] >= 0], found[0][found[0] >= 0]

@@ -1,0 +1,130 @@
+"""LanceDB: tables in a folder or in an object store (s3://, gs://, az://), with inverted lists when they are large."""
+
+import contextlib
+import datetime
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kontrast.core.errors import UserError, needs
+from kontrast.search.engine import Engine
+from kontrast.search.where import Term, to_sql
+
+
+class Lancedb(Engine):
+    """An embedded vector database (lancedb.com): no server, tables as files, all on disk.
+
+    uri: where the tables lie: a folder, or `s3://bucket/folder` (gs://, az:// too), whose keys and region come from the
+        environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL ...); None: the index's own
+        folder. Rows that are added later are searched at once, and exactly.
+    """
+
+    def __init__(self, *, folder: Path, uri: str | None = None) -> None:
+        self.root = uri.rstrip("/") if uri else str(folder)
+        self.remote = "://" in self.root
+
+    def create(self, tables: str, space: str, records: pa.Table, approximate: bool) -> Sequence[int]:
+        """Cosine over inverted lists (IVF), as many as the root of the records, if approximate."""
+        with self._said(f"write to {self.root}"):
+            table = self._database(tables).create_table(space, data=records)
+        if not approximate:
+            return []
+        from lancedb.index import IvfFlat
+
+        lists = max(1, round(len(records) ** 0.5))
+        table.create_index("vector", config=IvfFlat(distance_type="cosine", num_partitions=lists))
+        return [*(8 * 2**i for i in range(16) if 8 * 2**i < lists), lists]
+
+    def nearest(
+        self,
+        tables: str,
+        space: str,
+        vector: np.ndarray,
+        k: int,
+        *,
+        where: Term | None = None,
+        reach: int | None = None,
+    ) -> pa.Table:
+        """Prefiltered: the filter first, then the nearest of what is left."""
+        table = self._table(tables, space)
+        query = table.search(vector, vector_column_name="vector").distance_type("cosine").limit(k)
+        # 0: on through all lists while a filter leaves fewer than k
+        query = query.bypass_vector_index() if reach is None else query.minimum_nprobes(reach).maximum_nprobes(0)
+        query = query.where(to_sql(where, _literal)) if where else query
+        names = [name for name in table.schema.names if name != "vector"]
+        found = query.select([*names, "_distance"]).to_arrow()
+        near = np.clip(1 - found["_distance"].to_numpy(), -1, 1)
+        return found.drop_columns(["_distance"]).append_column("similarity", pa.array(near))
+
+    def change(self, tables: str, space: str, gone: Term | None, records: pa.Table | None) -> None:
+        """Two versions of the table; back to the one before if the second fails."""
+        table = self._table(tables, space)
+        before = table.version
+        try:
+            if gone:
+                table.delete(to_sql(gone, _literal))
+            if records is not None and len(records):
+                table.add(records)
+        except BaseException:
+            table.restore(before)
+            raise
+
+    def matching(self, tables: str, space: str, where: Term) -> list[str]:
+        """A scan."""
+        found = self._table(tables, space).search().where(to_sql(where, _literal)).select(["id"])
+        return found.limit(self.count(tables, space)).to_arrow()["id"].to_pylist()
+
+    def count(self, tables: str, space: str) -> int:
+        """Of the newest version."""
+        return self._table(tables, space).count_rows()
+
+    def holds(self, tables: str, space: str) -> bool:
+        """Looks into the folder or the store."""
+        if not self.remote and not Path(self.root, tables).is_dir():
+            return False  # connecting would make it
+        with self._said(f"read from {self.root}"):
+            return space in self._database(tables).list_tables().tables
+
+    def forget(self, tables: str) -> None:
+        """The tables, and where they lay on a disk."""
+        if self.remote:
+            with self._said(f"remove what lies at {self.root}"):
+                self._database(tables).drop_all_tables()
+        else:
+            shutil.rmtree(Path(self.root, tables), ignore_errors=True)
+
+    def _database(self, tables: str) -> Any:
+        os.environ.setdefault("LANCEDB_LOG", "error")  # read when first imported; else every query may warn on stderr
+        return needs("lancedb", "search").connect(f"{self.root}/{tables}")
+
+    def _table(self, tables: str, space: str) -> Any:
+        with self._said(f"read from {self.root}"):
+            return self._database(tables).open_table(space)
+
+    @contextlib.contextmanager
+    def _said(self, what: str) -> Iterator[None]:
+        """What an object store refuses, in words; errors of a disk go on as they are."""
+        try:
+            yield
+        except (OSError, RuntimeError, ValueError) as error:
+            if not self.remote or isinstance(error, UserError):
+                raise
+            why = str(error).splitlines()[0].split(", /")[0][:300]  # less the place in its source
+            raise UserError(
+                f"lancedb: cannot {what}: {why}. Expected a bucket that is there and credentials for it in the "
+                "environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for a store that is not "
+                "Amazon's, AWS_ENDPOINT_URL."
+            ) from error
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, datetime.datetime):
+        return f"timestamp '{value.isoformat(sep=' ')}'"
+    return str(value)  # True, False and numbers are SQL as they are

@@ -1,0 +1,67 @@
+"""A score tells which rows it is of, and scoring on rows that were trained on is said loudly."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import kontrast
+from kontrast.data import fingerprint
+from kontrast.runs.listener import Silence
+
+
+class Heard(Silence):
+    """Keeps what was said."""
+
+    def __init__(self):
+        self.said = []
+
+    def fact(self, name, words):
+        self.said.append((name, words))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    rows = [f"{' '.join(rng.choice(['red', 'blue', 'old', 'new', 'shoe', 'hat'], 5))} {i}" for i in range(200)]
+    data = {"text": rows, "label": [row.split()[0] for row in rows]}
+    plain = {"plan.batch": 32, "plan.precision": "32", "plan.channels_last": "off", "plan.compile": "off"}
+    out = tmp_path_factory.mktemp("runs") / "one"
+    return kontrast.train(data, steps=3, settings=plain, out=out, device="cpu"), data
+
+
+def test_rows_that_were_trained_on_are_counted_and_warned_of_whatever_their_ids(trained):
+    run, data = trained
+    judged = run.bank("trained-test").ids.tolist()
+    new = {"text": ["a wholly other line", *[data["text"][int(i)] for i in judged]]}
+    new["label"] = [text.split()[0] for text in new["text"]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = run.score(new)
+    assert {row["trained_on"] for row in table} == {0}
+    backwards = {name: values[::-1] for name, values in data.items()}
+    with pytest.warns(UserWarning, match=rf"{200 - len(judged)} of these 200 rows WERE TRAINED ON"):
+        again = run.score(backwards)
+    assert {row["trained_on"] for row in again} == {200 - len(judged)}
+    assert len({row["data"] for row in again}) == 1
+    assert again[0]["data"] != table[0]["data"]
+    heard = Heard()
+    run.score(backwards, listener=heard)
+    assert [name for name, _ in heard.said].count("WARNING") == 1
+
+
+def test_the_scores_of_a_run_tell_their_rows(trained):
+    from kontrast.runs.folder import Folder
+
+    said = Folder(trained[0].path).read_json("scores.json")["data"]
+    assert set(said) == {"train", "test"}
+    assert said["train"] != said["test"]
+
+
+def test_a_row_is_seen_where_every_field_that_it_has_is():
+    known = fingerprint.trained({"a": np.array([1, 2, -3, 9]), "b": np.array([5, -1, 6, 9])}, np.array([0, 1, 2]))
+    assert {name: hashes.tolist() for name, hashes in known.items()} == {"a": [1, 2], "b": [5, 6]}
+    content = {"a": np.array([1, 1, -1, 9, 2, -1]), "b": np.array([5, 9, 6, 5, -5, -6])}
+    assert fingerprint.seen(content, known).tolist() == [True, False, True, False, True, False]
+    assert fingerprint.seen({"a": np.array([1, 9])}, known).tolist() == [True, False]
+    assert not fingerprint.seen({"a": np.array([1])}, {}).any()
