@@ -11,9 +11,10 @@ from kontrast.runs.catalogue import Entry, bytes_
 
 # What a run writes. A folder goes only when nothing else lies in it: notes or figures of its owner's stay.
 OWN = (
-    "banks", "cache", "checkpoints", "encoder", "index", "tensorboard", "wandb",
+    "banks", "cache", "checkpoints", "encoder", "exports", "index", "tensorboard", "wandb",
     "data.json", "environment.json", "moments.jsonl", "quarantine.csv", "report.html", "samples.json", "scores.json",
-    "tags.json", "mlflow.db", "mlflow.txt", "not-finite-step-*.safetensors", "*.part",
+    "tags.json", "trained_on.safetensors", "doctor.json", "views.png", "mlflow.db", "mlflow.txt",
+    "not-finite-step-*.safetensors", "*.part",
     "experiment.json",  # last: until it goes, the folder is a run, and a prune that was interrupted can be done again
 )  # fmt: skip
 QUIET = 3600.0  # seconds without a change after which an unfinished run is not taken to be under way

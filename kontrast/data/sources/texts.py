@@ -27,11 +27,11 @@ class Texts(SourceReader):
     reads = "a folder of text files"
 
     def claims(self, data: object) -> bool:
-        """A folder in which at least half of the files are texts: a table with a README beside it is none."""
+        """A folder of several texts, at least half of its files: a README, alone or beside a table, is no data."""
         if not isinstance(data, Path) or not data.is_dir():
             return False
         texts = sum(1 for _ in tree.walked(data, SUFFIXES))
-        return texts > 0 and 2 * texts >= sum(1 for _ in tree.walked(data, None))
+        return texts > 1 and 2 * texts >= sum(1 for _ in tree.walked(data, None))
 
     def open(self, data: object, cache: Path | None) -> Frame:
         """The texts, sorted by path, in one memory-mapped table."""
