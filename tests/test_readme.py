@@ -18,12 +18,13 @@ def test_the_readmes_python_runs_as_printed(tmp_path, monkeypatch):
     assert doctest.DocTestRunner().run(test).failed == 0
 
 
-def test_the_readme_names_only_commands_and_files_that_exist():
-    text = README.read_text(encoding="utf8")
+def test_readme_and_docs_name_only_commands_and_files_that_exist():
     from kontrast.cli import app
 
-    known = {c.name or c.callback.__name__ for c in app.registered_commands if c.callback}
-    for verb in re.findall(r"^kontrast (\w+)", text, re.MULTILINE):
-        assert verb in known
-    for link in re.findall(r"\]\(([^)]+)\)", text):
-        assert (README.parent / link).exists(), link
+    known = {c.name or c.callback.__name__.replace("_", "-") for c in app.registered_commands if c.callback}
+    pages = [README, *sorted((README.parent / "docs").glob("*.md"))]
+    for page in pages:
+        text = page.read_text(encoding="utf8")
+        assert set(re.findall(r"^(?:srun )?kontrast ([\w-]+)", text, re.MULTILINE)) <= known, page
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+            assert (page.parent / link).exists(), (page, link)
