@@ -25,6 +25,6 @@ def test_readme_and_docs_name_only_commands_and_files_that_exist():
     pages = [README, *sorted((README.parent / "docs").glob("*.md"))]
     for page in pages:
         text = page.read_text(encoding="utf8")
-        assert set(re.findall(r"^(?:srun )?kontrast ([\w-]+)", text, re.MULTILINE)) <= known, page
+        assert set(re.findall(r"^(?:srun )?kontrast ([a-z][\w-]*)", text, re.MULTILINE)) <= known, page
         for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
             assert (page.parent / link).exists(), (page, link)
