@@ -58,16 +58,19 @@ def step(
     }
     loss, terms = ranks.divide(means := method.compare(rows, ranks))
     own = [p for p in method.parameters() if p.requires_grad and not sharded(p)]
-    slopes = torch.autograd.grad(loss, [*leaves.values(), *own], allow_unused=True, materialize_grads=True)
-    back, d_own = dict(zip(leaves, slopes, strict=False)), slopes[len(leaves) :]
+    slopes = torch.autograd.grad(loss, [*leaves.values(), *own], allow_unused=True, materialize_grads=ranks.world > 1)
+    back = {n: torch.zeros_like(z) if d is None else d for (n, z), d in zip(leaves.items(), slopes, strict=False)}
+    learned = [(p, d) for p, d in zip(own, slopes[len(leaves) :], strict=True) if d is not None]
     for k, cut in enumerate(cuts):
         last = k == len(cuts) - 1
         with contextlib.nullcontext() if last else no_sync():
             out = kept[k] if len(cuts) == 1 else run(k)
             sent = [(z, back[name][cut]) for name, z in out.items() if z.requires_grad]
-            if last:  # every parameter takes part once, used or not: no rank waits for a modality it did not see
-                sent += zip(own, d_own, strict=True)
+            # On several ranks every parameter takes part once, used or not: none waits for a modality it did not see.
+            sent += learned if last else []
             torch.autograd.backward([z for z, _ in sent], [d for _, d in sent])
+    for p in own:  # what nobody used still decays and keeps its momentum, as it would on several ranks
+        p.grad = torch.zeros_like(p) if p.grad is None else p.grad
     total = sum(means[name].weight * value for name, value in terms.items())
     counts = torch.stack([torch.stack([exact(m.count), _number(m.negatives, m.count)]) for m in means.values()])
     anchors, negatives = ranks.sum(counts.sum(0)).tolist()
