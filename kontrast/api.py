@@ -22,7 +22,7 @@ from kontrast.runs.listener import Listener, Silence, hearing
 from kontrast.runs.replay import Replay, begin, same
 from kontrast.runs.run import Run
 from kontrast.runs.train import stoppable
-from kontrast.training.fleet import Fleet, Strategy, launch
+from kontrast.training.fleet import Fleet, Strategy, launch, usual_device
 
 
 def train(
@@ -111,11 +111,7 @@ def resume(
     if (folder.path / "scores.json").is_file():
         (listener or Silence()).fact("resume", f"{path} is finished already; nothing to do")
         return Run(folder.path)
-    source = experiment.source.data if data is None else data
-    if isinstance(source, str) and source == "memory":
-        raise UserError(
-            f"{path} was trained on data from memory; hand it over again: kontrast.resume({str(path)!r}, data=...)."
-        )
+    source = _source(path, experiment, data, "resume")
     with launch(_device(device), devices, nodes, strategy) as fleet:
         listener = listener if listener and fleet.first else Silence()
         folder = replace(folder, writes=fleet.first)
@@ -140,10 +136,7 @@ def replay(
     of threads; else the first difference is told. Refuses other rows.
     """
     old = Run.load(path)
-    if data is None and old.experiment.source.data == "memory":
-        raise UserError(
-            f"{path} was trained on data from memory; hand it over again: kontrast.replay({str(path)!r}, data=...)."
-        )
+    _source(path, old.experiment, data, "replay")  # refused before there is a new folder
     begun = begin(old, None if out is None else Path(out))
     return (new := resume(begun.path, data=data, device=device, listener=listener)), same(old, new)
 
@@ -158,6 +151,16 @@ def _named(encoders: Mapping[str, str | Mapping[str, Any]] | None) -> dict[str, 
         tower: choice(given if isinstance(given, str) else dict(given), f"encoder {tower}")
         for tower, given in (encoders or {}).items()
     }
+
+
+def _source(path: str | Path, experiment: Experiment, data: object, verb: str) -> object:
+    """What to read again: what was handed over, else where the run's rows came from."""
+    source = experiment.source.data if data is None else data
+    if isinstance(source, str) and source == "memory":
+        raise UserError(
+            f"{path} was trained on data from memory; hand it over again: kontrast.{verb}({str(path)!r}, data=...)."
+        )
+    return source
 
 
 def _begun(folder: Folder, frame: Frame, experiment: Experiment) -> tuple[dict[str, str], dict[str, Field]]:
@@ -178,10 +181,8 @@ def _fresh(fleet: Fleet, out: Path | None, name: str) -> Folder:
 
 
 def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        device = torch.device(name)
+        device = usual_device() if name == "auto" else torch.device(name)
     except RuntimeError as error:
         raise UserError(f"no device is called '{name}'; expected auto, cpu, cuda, cuda:1 or mps.") from error
     try:

@@ -5,8 +5,6 @@ Row i draws the same numbers alone, in any batch, on any worker or rank, and aft
 Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 """
 
-import functools
-
 import torch
 from torch import Tensor
 
@@ -47,7 +45,6 @@ def normal(key_B: Tensor, n: int) -> Tensor:
     return radius * (2 * torch.pi * u[:, n:]).cos()
 
 
-@functools.lru_cache(maxsize=2)  # every step asks for its epoch's order; sorting a million rows anew takes a while
 def permutation(seed: int, epoch: int, n: int) -> Tensor:
     """An order of n rows: (n,) int64, the same on every rank and after resuming."""
     return key(seed, epoch, torch.arange(n), -7).argsort()

@@ -119,7 +119,7 @@ class Experiment:
 
     def difference(self, other: "Experiment") -> list[str]:
         """One line a setting that differs: `plan.batch: 256 -> 512`."""
-        one, two = dict(_leaves(_plain(self))), dict(_leaves(_plain(other)))
+        one, two = dict(leaves(_plain(self))), dict(leaves(_plain(other)))
         return [
             f"{k}: {one.get(k, 'absent')} -> {two.get(k, 'absent')}"
             for k in sorted({*one, *two})
@@ -180,7 +180,8 @@ def choice(value: Any, where: str = "choice") -> Choice:
     return Choice(value["name"], {k: v for k, v in value.items() if k != "name"})
 
 
-def _leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
+def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
+    """(`plan.batch`, 256), ...: a nested JSON object as dotted names and what stands there."""
     if isinstance(tree, dict) and tree:
-        return [leaf for k, v in tree.items() for leaf in _leaves(v, f"{path}.{k}" if path else k)]
+        return [leaf for k, v in tree.items() for leaf in leaves(v, f"{path}.{k}" if path else k)]
     return [(path, tree)]

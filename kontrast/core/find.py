@@ -42,12 +42,18 @@ def rooms() -> dict[str, dict[str, Kind]]:
     return found
 
 
+def kinds(room: str) -> dict[str, Kind]:
+    """The kinds of one room, by name; parses that room's files alone."""
+    found = (_kind(path) for path in sorted(HOUSE.rglob(f"{room}/*.py")))
+    return {kind.name: kind for kind in found if kind}
+
+
 def locate(room: str, name: str) -> Kind:
     """The kind of that name in that room, or a message with the nearest name."""
     here = {path.stem: path for path in sorted(HOUSE.rglob(f"{room}/*.py"))}
     kind = _kind(here[name]) if name in here else None
     if kind is None:
-        known = [kind.name for path in here.values() if (kind := _kind(path))]
+        known = list(kinds(room))
         raise UserError(
             f"no {_singular(room)} '{name}'{did_you_mean(name, known)} `kontrast list {room}` shows all {len(known)}."
         )

@@ -72,7 +72,7 @@ class Order:
         return self.weights.astype(np.float64) / self.weights.max()
 
 
-@functools.lru_cache(maxsize=2)  # as chance.permutation: every step asks for its epoch's
+@functools.lru_cache(maxsize=2)  # every step asks for its epoch's; sorting a million rows anew takes a while
 def _drawn(order: Order, epoch: int) -> np.ndarray:
     """Places among the order's rows, in the order in which an epoch sees them.
 

@@ -1,6 +1,5 @@
 """From anything that a user points at to a Frame: the first source that claims it opens it."""
 
-import importlib
 from pathlib import Path
 
 from kontrast.core import find
@@ -32,8 +31,7 @@ def open_frame(data: object, *, cache: Path | None) -> Frame:
 
 def readers() -> list[SourceReader]:
     """One of each source of the folder, in the order in which they are asked."""
-    kinds = find.rooms()["sources"].values()
-    made = [getattr(importlib.import_module(kind.module), kind.attribute)() for kind in kinds]
+    made: list[SourceReader] = [find.build("sources", name, {}) for name in find.kinds("sources")]
     return sorted(made, key=lambda reader: reader.order)
 
 

@@ -1,6 +1,5 @@
 """examine: any data, read as a run would read it, under every examination of this folder."""
 
-import importlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -77,8 +76,7 @@ def examine(
 
 def examinations() -> list[Examination]:
     """One of each of this folder, in their order."""
-    kinds = find.rooms()["doctor"].values()
-    made: list[Examination] = [getattr(importlib.import_module(kind.module), kind.attribute)() for kind in kinds]
+    made: list[Examination] = [find.build("doctor", name, {}) for name in find.kinds("doctor")]
     return sorted(made, key=lambda one: one.place)
 
 

@@ -11,10 +11,11 @@ from kontrast.core.ranks import Ranks
 from kontrast.data.batches import Batch
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
-from kontrast.doctor.steps import device, first_batch, steps_of, without_compiling
+from kontrast.doctor.steps import first_batch, without_compiling
 from kontrast.losses.plan import forecast as loss_plan
 from kontrast.methods.method import Method
 from kontrast.runs.page.digits import clock
+from kontrast.runs.train import steps_in, steps_named
 from kontrast.training import memory
 from kontrast.training.precision import Mode, choose, pinned
 from kontrast.training.step import step
@@ -34,19 +35,16 @@ class Forecast(Examination):
         """One fact, a warning where memory is tight."""
         experiment = without_compiling(case.experiment)
         batch, order = first_batch(case)
-        where = device()
-        batch, method = batch.to(where), copy.deepcopy(case.model.method).to(where)
+        where = batch.keys["id"].device
+        method = copy.deepcopy(case.model.method).to(where)
         mode, seconds, how = _timed(method, batch, experiment.plan)
-        steps = steps_of(experiment, order, seconds)
+        steps = steps_named(experiment.plan, order) or steps_in(experiment.plan, seconds)
         needed = memory.forecast(method, batch, experiment.plan.passes)
-        with torch.no_grad():
-            width = next(iter(method.eval()(batch[slice(0, 2)].views, batch[slice(0, 2)].keys).values())).shape[-1]
-        rows = len(batch) * len(batch.views)
-        loss = loss_plan(rows, rows, width)
+        loss, how_loss = (needed.loss, "") if needed.tiles else _small_loss(method, batch)
         place = f"{torch.get_num_threads()} of {os.cpu_count()} cores" if where.type == "cpu" else str(where)
         words = (
             f"{seconds:.3g} s a step of {len(batch):,} rows on {place} ({mode.words}{how}); {steps:,} steps, about "
-            f"{clock(steps * seconds)} of training · memory {needed.words.removeprefix('forecast ')} · {loss.words}"
+            f"{clock(steps * seconds)} of training · memory {needed.words.removeprefix('forecast ')}{how_loss}"
         )
         numbers = {
             "seconds a step": seconds,
@@ -54,7 +52,7 @@ class Forecast(Examination):
             "seconds": steps * seconds,
             "bytes": needed.needed,
             "device bytes": needed.device,
-            "loss bytes": loss.tiled,
+            "loss bytes": loss,
             "batch": len(batch),
             "device": place,
         }
@@ -65,6 +63,16 @@ class Forecast(Examination):
             f"{words}. That hardly fits: run the encoder in passes (--set plan.passes={half}), the loss stays the same."
         )
         return [Finding("forecast", "warning", words, numbers)]
+
+
+def _small_loss(method: Method, batch: Batch) -> tuple[int, str]:
+    """(bytes, words) of a loss that is too small for training's own forecast to measure."""
+    few = batch[slice(0, 2)]
+    with torch.no_grad():
+        width = next(iter(method.eval()(few.views, few.keys).values())).shape[-1]
+    rows = len(batch) * len(batch.views)
+    plan = loss_plan(rows, rows, width)
+    return plan.tiled, f" · {plan.words}"
 
 
 def _timed(method: Method, batch: Batch, plan: Plan) -> tuple[Mode, float, str]:

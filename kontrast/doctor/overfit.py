@@ -6,12 +6,12 @@ import time
 
 import torch
 
-from kontrast.core import find
 from kontrast.core.ranks import Ranks
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
-from kontrast.doctor.steps import device, first_batch
-from kontrast.training.optimiser import Optimiser, groups_of
+from kontrast.doctor.steps import first_batch
+from kontrast.runs.train import optimiser_of
+from kontrast.training.optimiser import groups_of
 from kontrast.training.step import step
 
 _ROWS, _STEPS, _SECONDS = 64, 60, 20.0
@@ -29,9 +29,8 @@ class Overfit(Examination):
         """A fact where the loss falls, a warning with the usual causes where it does not."""
         batch, _ = first_batch(case, _ROWS)
         plan = case.experiment.plan
-        batch, method = batch.to(device()), copy.deepcopy(case.model.method).to(device()).train()
-        made: Optimiser = find.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
-        rate = made.learning_rate if plan.learning_rate is None else plan.learning_rate
+        method = copy.deepcopy(case.model.method).to(batch.keys["id"].device).train()
+        made, rate, _ = optimiser_of(plan)
         optimiser = made.build(groups_of(method, rate, 0.0), rate)
         losses, began = [], time.perf_counter()
         while len(losses) < _STEPS and time.perf_counter() - began < _SECONDS:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError
 from kontrast.core.whole import whole
+from kontrast.scoring.spaces import unit
 from kontrast.search.exact import nearest, recall
 
 Form = Literal["float32", "float16", "int8", "binary"]
@@ -52,7 +53,7 @@ class Compressed:
         """Float32 of length one again, what is lost being lost; of binary +1 and -1, scaled."""
         z = {}
         for name in self.codes:
-            z[name] = np.where(self.has[name][:, None], _unit(self._decoded(name)), np.nan).astype(np.float32)
+            z[name] = np.where(self.has[name][:, None], unit(self._decoded(name)), np.nan).astype(np.float32)
         return Bank(z, self.ids, self.labels, self.metadata, self.shared)
 
     def size(self) -> int:
@@ -119,7 +120,7 @@ class Compressed:
         asked = _cut(asked_QD, self.widths[name])
         if self.form == "binary":
             return np.where(asked > self.centres[name], 1, -1).astype(np.float32), self._decoded(name)
-        return asked, _unit(self._decoded(name))  # in a narrow cone most of a rounding error lies along the row itself
+        return asked, unit(self._decoded(name))  # in a narrow cone most of a rounding error lies along the row itself
 
     def _decoded(self, name: str) -> np.ndarray:
         code = self.codes[name]
@@ -188,11 +189,7 @@ def _numbers(marks: Mapping[str, str], word: str) -> dict[str, np.ndarray]:
 
 def _cut(z_ND: np.ndarray, width: int) -> np.ndarray:
     """(N, width): the first dimensions, of length one."""
-    return _unit(z_ND[:, :width].astype(np.float32))
-
-
-def _unit(z_ND: np.ndarray) -> np.ndarray:
-    return z_ND / np.maximum(np.linalg.norm(z_ND, axis=1, keepdims=True), 1e-12)
+    return unit(z_ND[:, :width].astype(np.float32))
 
 
 def _others(asked_QK: np.ndarray, z_NK: np.ndarray, own_Q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
 
     `asked` holds what the user named; what is named there stays.
     """
-    modalities = find.rooms()["modalities"]
+    modalities = find.kinds("modalities")
     views = {name: f for name, f in fields.items() if f.kind in modalities}
     if not views:
         seen = "; ".join(f"{name} is {f.kind}: {f.why}" for name, f in fields.items())

@@ -232,7 +232,7 @@ class Run:
 
 def judges(experiment: Experiment) -> list[Score]:
     """The judges an experiment names; all there are where it names none."""
-    named = experiment.scores or tuple(Choice(name) for name in find.rooms()["scoring"])
+    named = experiment.scores or tuple(Choice(name) for name in find.kinds("scoring"))
     made: list[Score] = [find.build("scoring", score.name, score.settings) for score in named]
     return sorted(made, key=lambda judge: judge.place)
 

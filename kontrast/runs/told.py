@@ -1,9 +1,9 @@
 """What trackers are told, as flat names and numbers: of a moment, of an experiment, of the scores."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kontrast.core.experiment import leaves
 from kontrast.runs.folder import Folder
 from kontrast.training.loop import Moment
 
@@ -20,7 +20,7 @@ def of_moment(moment: Moment) -> dict[str, float]:
 
 def of_experiment(folder: Path) -> dict[str, Any]:
     """`plan.batch`: 256, ...: the leaves of experiment.json."""
-    return dict(_leaves(Folder(folder).read_json("experiment.json")))
+    return dict(leaves(Folder(folder).read_json("experiment.json")))
 
 
 def of_scores(folder: Path) -> dict[str, float]:
@@ -34,11 +34,3 @@ def of_scores(folder: Path) -> dict[str, float]:
             found[name if key == "value" else f"{name}/{key}"] = value
         found |= {f"{name}/{which}": row[which]["value"] for which in ("untrained", "raw") if row[which]}
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(tree, dict) and tree:
-        for name, part in tree.items():
-            yield from _leaves(part, f"{path}.{name}" if path else name)
-    else:
-        yield path, tree

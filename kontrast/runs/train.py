@@ -18,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from kontrast.core import find
 from kontrast.core.errors import Interrupted, UserError
-from kontrast.core.experiment import Experiment, Plan
+from kontrast.core.experiment import Plan
 from kontrast.data.batches import Batch, Order, Reader, draw
 from kontrast.data.dataset import Dataset
 from kontrast.layers.rank_norm import RankNorm
@@ -59,12 +59,9 @@ def train(
     All processes of the fleet train; the first one alone comes back, the others end here. Raises Interrupted on Ctrl-C
     and SIGTERM, after a checkpoint; UserError where the numbers are no longer numbers.
     """
-    rows = training_rows(model, data)
     plan = model.experiment.plan
-    weights = None if data.weights is None else data.weights[rows]
-    order = Order(rows, min(plan.batch, len(rows)), model.experiment.seed, weights)
-    reader = Reader(data, {name: model.modalities[name] for name in model.fields})
-    first = _first(model, reader, order, fleet)
+    order, reader = order_of(model, data), Reader(data, model.modalities)
+    first = first_views(model, reader, order.at(0, fleet.ranks.rank, fleet.ranks.world), fleet.device)
     saved = folder.newest_checkpoint() if resume else None
     course = _course(model, first, order, fleet, listener, saved)
     if saved is None:  # a resumed run computes as the first one did, whatever is faster now
@@ -112,8 +109,16 @@ def training_rows(model: Model, data: Dataset) -> np.ndarray:
     return rows
 
 
-def _first(model: Model, reader: Reader, order: Order, fleet: Fleet) -> Batch:
-    batch = reader.read(order.at(0, fleet.ranks.rank, fleet.ranks.world)).to(fleet.device)
+def order_of(model: Model, data: Dataset) -> Order:
+    """The order in which training sees its rows."""
+    rows = training_rows(model, data)
+    weights = None if data.weights is None else data.weights[rows]
+    return Order(rows, min(model.experiment.plan.batch, len(rows)), model.experiment.seed, weights)
+
+
+def first_views(model: Model, reader: Reader, index: np.ndarray, device: torch.device) -> Batch:
+    """The views of these rows that the first step would draw."""
+    batch = reader.read(index).to(device)
     return draw(batch, model.method.draws(), model.modalities, seed=model.experiment.seed, epoch=0)
 
 
@@ -123,15 +128,15 @@ def _course(
     """Everything that moves: begun, or as a checkpoint holds it."""
     experiment, method = model.experiment, model.method.to(fleet.device)
     plan = experiment.plan
-    wanted = _steps(experiment, order)
+    wanted = steps_named(plan, order)
     mode, seconds = pinned(plan), 0.0
     if saved is None:
         mode, seconds = choose(method, first, plan, wanted)  # each process by itself; the first one's word counts
         mode = Mode(**json.loads(fleet.told(json.dumps(asdict(mode)))))
-    total = wanted or max(1, int((plan.minutes or 1) * 60 / max(seconds, 1e-6)))
+    total = wanted or steps_in(plan, seconds)
     spare = copy.deepcopy(method).cpu() if fleet.splits else None
     encode, no_sync = fleet.setup(method, mode)
-    optimiser, rate, decay = _optimiser(plan)
+    optimiser, rate, decay = optimiser_of(plan)
     made = optimiser.build(groups_of(method, rate, decay), rate)
     total = int(fleet.told(str(total)))
     course = Course(method, encode, no_sync, made, plan, mode, total, experiment.seed, fleet, spare)
@@ -144,7 +149,7 @@ def _course(
     return course
 
 
-def _optimiser(plan: Plan) -> tuple[Optimiser, float, float]:
+def optimiser_of(plan: Plan) -> tuple[Optimiser, float, float]:
     """The optimiser with its learning rate and weight decay: the plan's, else its own."""
     made: Optimiser = find.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
     rate = made.learning_rate if plan.learning_rate is None else plan.learning_rate
@@ -162,8 +167,13 @@ def _inexact(method: Method, plan: Plan) -> str:
     )
 
 
-def _steps(experiment: Experiment, order: Order) -> int | None:
-    plan = experiment.plan
+def steps_in(plan: Plan, seconds: float) -> int:
+    """The steps of so many seconds that fit into the plan's minutes."""
+    return max(1, int((plan.minutes or 1) * 60 / max(seconds, 1e-6)))
+
+
+def steps_named(plan: Plan, order: Order) -> int | None:
+    """The steps of the run; None where its minutes decide."""
     if plan.epochs is not None:
         return max(1, round(plan.epochs * order.per_epoch))
     if plan.steps is None and plan.minutes is None:
@@ -213,7 +223,7 @@ def _verdict(model: Model, course: Course, log: _Log, first: Batch) -> Verdict:
     assert moment is not None
     assert moment.health is not None
     plan = model.experiment.plan
-    optimiser, rate, decay = _optimiser(plan)
+    optimiser, rate, decay = optimiser_of(plan)
     pairs = len(model.fields) * len(first) * (len(first) - 1) / 2  # of rows, in every field
     causes = likely_causes(
         learning_rate=rate,

@@ -10,6 +10,19 @@ import pyarrow as pa
 from kontrast.search.where import Term
 
 
+def vectors(records: pa.Table) -> np.ndarray:
+    """(N, D) float32, contiguous: the records' vectors."""
+    column = records["vector"].combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return np.ascontiguousarray(flat, np.float32).reshape(-1, column.type.list_size)
+
+
+def inverted(records: int) -> tuple[int, list[int]]:
+    """Of inverted lists (IVF) over so many records: how many lists, and how many of them to look into, in steps."""
+    lists = max(1, round(records**0.5))
+    return lists, [*(8 * 2**i for i in range(16) if 8 * 2**i < lists), lists]
+
+
 class Engine(ABC):
     """Keeps tables of records: `id`, `field`, `label`, the metadata as `c0`, `c1`, ..., and `vector`, float32 of length
     one.

@@ -20,7 +20,7 @@ from kontrast.core import find
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.whole import whole
-from kontrast.search.engine import Engine
+from kontrast.search.engine import Engine, vectors
 from kontrast.search.exact import nearest, recall
 from kontrast.search.where import Term, Unclear, among, both, negated, parse, sort_of
 
@@ -288,8 +288,7 @@ def _records(bank: Bank, field: str, metadata: pa.Table) -> pa.Table:
 def _measured(engine: Engine, tables: str, space: str, records: pa.Table, reaches: Iterable[int]) -> dict[str, Any]:
     """How widely to search: the cheapest reach that finds enough, and how much it finds of the exact search."""
     reaches = list(reaches)
-    column = records["vector"].combine_chunks()
-    z_ND = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, column.type.list_size)
+    z_ND = vectors(records)
     rows = np.unique(np.linspace(0, len(z_ND) - 1, ASKED if reaches else ASKED_EXACT).astype(int))
     true_Qk = nearest(z_ND[rows], z_ND, NEAR)[1]
     reach, found = None, 0.0

@@ -125,6 +125,11 @@ class Fleet:
             raise Elsewhere(0)
 
 
+def usual_device() -> torch.device:
+    """Where one computes if nothing is said."""
+    return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+
+
 def alone(device: torch.device) -> Fleet:
     """One process."""
     from lightning_fabric import Fabric

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from kontrast.core.errors import UserError, needs
 from kontrast.core.whole import whole
-from kontrast.search.engine import Engine
+from kontrast.search.engine import Engine, inverted, vectors
 from kontrast.search.where import Term, to_arrow
 
 
@@ -32,15 +32,15 @@ class Faiss(Engine):
     def create(self, tables: str, space: str, records: pa.Table, approximate: bool) -> Sequence[int]:
         """Flat, or lists (IVF) as many as the root of the records."""
         faiss = needs("faiss", "search")
-        vectors = _vectors(records)
-        lists = max(1, round(len(vectors) ** 0.5)) if approximate else 0
+        z_ND = vectors(records)
+        lists, reaches = inverted(len(z_ND)) if approximate else (0, [])
         kind = f"IVF{lists},Flat" if lists else "IDMap2,Flat"
-        made = faiss.index_factory(vectors.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
-        made.train(vectors)
-        numbers = np.arange(len(vectors))
-        made.add_with_ids(vectors, numbers)
+        made = faiss.index_factory(z_ND.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
+        made.train(z_ND)
+        numbers = np.arange(len(z_ND))
+        made.add_with_ids(z_ND, numbers)
         self._write(tables, space, made, records.drop_columns(["vector"]).append_column("number", pa.array(numbers)))
-        return [*(8 * 2**i for i in range(16) if 8 * 2**i < lists), lists] if lists else []
+        return reaches
 
     def nearest(
         self,
@@ -74,7 +74,7 @@ class Faiss(Engine):
             old = _left(old, gone)
         if records is not None and len(records):
             numbers = np.arange(first, first + len(records))
-            index.add_with_ids(_vectors(records), numbers)
+            index.add_with_ids(vectors(records), numbers)
             new = records.drop_columns(["vector"]).append_column("number", pa.array(numbers))
             old = pa.concat_tables([old, new.select(old.column_names).cast(old.schema.remove_metadata())])
         self._write(tables, space, index, old)
@@ -135,12 +135,6 @@ def _file_of(path: Path) -> str:
     """The file of vectors that a Parquet file names; a name only, so that it lies beside it."""
     said = (pq.read_schema(path).metadata or {}).get(b"faiss", b'""')
     return Path(json.loads(said)).name
-
-
-def _vectors(records: pa.Table) -> np.ndarray:
-    column = records["vector"].combine_chunks()
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    return np.ascontiguousarray(flat, np.float32).reshape(-1, column.type.list_size)
 
 
 def _filtered(records: pa.Table, where: Term) -> pa.Table:

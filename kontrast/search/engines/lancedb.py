@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from kontrast.core.errors import UserError, needs
-from kontrast.search.engine import Engine
+from kontrast.search.engine import Engine, inverted
 from kontrast.search.where import Term, to_sql
 
 
@@ -36,9 +36,9 @@ class Lancedb(Engine):
             return []
         from lancedb.index import IvfFlat
 
-        lists = max(1, round(len(records) ** 0.5))
+        lists, reaches = inverted(len(records))
         table.create_index("vector", config=IvfFlat(distance_type="cosine", num_partitions=lists))
-        return [*(8 * 2**i for i in range(16) if 8 * 2**i < lists), lists]
+        return reaches
 
     def nearest(
         self,
