@@ -78,4 +78,4 @@ def _opened(file: Path) -> pq.ParquetFile:
         # By itself it reads all row groups ahead, as long as they are not asked for: memory would grow with the file.
         return pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False)
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{file} is no readable Parquet file: {error}.") from error
+        raise UserError(f"{file} is no readable Parquet file: {str(error).rstrip('.')}.") from error
