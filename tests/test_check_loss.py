@@ -107,7 +107,7 @@ class Remembers(Contrast):
 
 class Random(Contrast):
     def per_anchor(self, similarity, attract, among):
-        return nce(similarity * (1 + 1e-6 * torch.rand(())), attract, among)
+        return nce(similarity * (1 + 1e-6 * torch.rand((), dtype=torch.float64)), attract, among)
 
 
 class StopsGradient(Contrast):

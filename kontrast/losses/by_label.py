@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from kontrast.core.rows import Rows, exact
+from kontrast.layers.unit import wide
 from kontrast.losses.census import chosen, pull
 from kontrast.losses.contrast import contrast
 from kontrast.losses.counts import counts
@@ -13,7 +14,7 @@ from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.distance import Distance
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.plain import fixed, gathered, rows, settle, sphere, wide
+from kontrast.losses.plain import fixed, gathered, rows, settle, sphere
 from kontrast.losses.relation import Counting, Relation
 from kontrast.losses.relations.across import Across
 from kontrast.losses.relations.balanced import Balanced

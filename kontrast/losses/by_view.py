@@ -7,12 +7,14 @@ from torch import Tensor
 
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows, exact
+from kontrast.layers.unit import wide
 from kontrast.losses.contrast import contrast, per_row
 from kontrast.losses.debiased import Debiased
 from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.plain import fixed, gathered, rows, settle, sphere, views, wide
+from kontrast.losses.mutual import mutual
+from kontrast.losses.plain import fixed, gathered, rows, settle, sphere, views
 from kontrast.losses.relation import Counting
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.weighed import Weighed
@@ -45,11 +47,9 @@ def clip(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.07) -> Tenso
     0.3133
     """
     views(z1, z2)  # refuses unequal shapes
-    one, two = rows(sphere(z1, temperature)), rows(sphere(z2), view=1)
-    left, right = gathered(Rows(sphere(z1), one.keys)), gathered(two)
-    back = Rows(sphere(z2, temperature), two.keys)
-    terms = [contrast(a, c, Same("id"), loss=Infonce(), kernel=Dot()) for a, c in ((one, right), (back, left))]
-    return settle(forth=0.5 * terms[0], back=0.5 * terms[1])
+    root = temperature**0.5  # half of it on either side, so that one matrix is the other's transpose
+    forth, back = mutual(rows(sphere(z1, root)), rows(sphere(z2, root), view=1), Same("id"), loss=Infonce())
+    return settle(forth=0.5 * forth, back=0.5 * back)
 
 
 def dcl(z1: Tensor, z2: Tensor, *, temperature: float = 0.1) -> Tensor:

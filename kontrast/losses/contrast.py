@@ -1,21 +1,23 @@
 """The engine: the exact value and gradients of any Contrast loss, tile by tile, in memory O(N + M)."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from kontrast.core.errors import UserError
 from kontrast.core.rows import Mean, Rows, exact
+from kontrast.layers.unit import longest, wide
+from kontrast.losses.fitting import Once, fitting
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.loss import Contrast
 from kontrast.losses.relation import Distinct, Relation, named
+from kontrast.losses.sweeps import swept
 from kontrast.losses.weights import Tile, tiles, usual
 
-Found = TypeVar("Found")
 Walk = Callable[[int], Iterator[Tile]]
 
 
@@ -42,11 +44,12 @@ def contrast(
     float32, where the processor can: .62 of the time for a relative error of .002 in the gradient (NT-Xent, 8,192 rows,
     temperature .1, a CPU with AMX; .015 at temperature .02, for logits of 50 are rounded too).
 
-    Anchors that are the candidates have a symmetric matrix; half of it was tried, and gained nothing over the products
-    of whole tiles. Under torch.compile this is a break in the graph, and runs as it is. There is no second derivative.
+    Anchors that are the candidates (the same Rows) have a symmetric matrix where the kernel treats both sides alike;
+    InfoNCE then computes half of it (`sweeps`). Under torch.compile this is a break in the graph, and runs as it is.
+    There is no second derivative.
     """
     run = torch.compiler.disable(_contrast) if torch.compiler.is_compiling() else _contrast
-    rest = (loss, kernel, weight, usual(len(candidates)) if tile is None else tile, half)
+    rest = (loss, kernel, weight, tile, half)
     return run(anchors, candidates, relation, *rest)  # pyright: ignore[reportCallIssue]
 
 
@@ -57,17 +60,21 @@ def _contrast(
     loss: Contrast,
     kernel: Kernel,
     weight: Tensor | None,
-    tile: int,
+    tile: int | None,
     half: bool,
 ) -> Mean:
     with torch.autocast(anchors.z.device.type, enabled=False), _halved(half):
+        if anchors is candidates and loss.softmax and not half:
+            found = swept(anchors, None, relation, kernel, weight, tile)
+            if found is not None:
+                return found[0]
         a, c, walk = _problem(anchors, candidates, relation, kernel)
         each = a.new_ones(1, 1) if weight is None else weight.to(a.dtype)
         learned = list(loss.parameters())
         # One number that hangs on all that the gradients depend on: only a second derivative ever asks for it.
         tie = a[:, :1, :1].sum() + c[:, :1, :1].sum() + sum(p.sum() for p in learned)
         total, count, negatives = _Tiled.apply(  # pyright: ignore[reportGeneralTypeIssues]
-            a, c, tie, loss, walk, tile, each.expand(a.shape[:2]), *learned
+            a, c, tie, loss, walk, tile or usual(len(candidates)), each.expand(a.shape[:2]), *learned
         )
     return Mean(total, count, negatives=negatives)
 
@@ -95,28 +102,20 @@ def per_row(
                 found[t.lead, t.rows] = torch.where(loss.counted(t.attract, t.among) > 0, one, torch.nan)
             return found
 
-        found = _fitting(each, walk, a, c, usual(len(candidates)) if tile is None else tile)
+        found = fitting(each, walk, a, c, usual(len(candidates)) if tile is None else tile)
     return found if anchors.z.ndim == 3 else found[0]
 
 
 def _problem(anchors: Rows, candidates: Rows, relation: Relation, kernel: Kernel) -> tuple[Tensor, Tensor, Walk]:
     """Both sides as the kernel wants them, (L, N, E) and (L, M, E), and a walk over their weights in tiles of any
     size."""
-    a, c = kernel(_wide(anchors.z), _wide(candidates.z))
+    a, c = kernel(wide(anchors.z), wide(candidates.z))
     left, right = named(anchors), named(candidates)
     if a.ndim == 2:
         a, c = a[None], c[None]
         left, right = {k: v[None] for k, v in left.items()}, {k: v[None] for k, v in right.items()}
-    bound = float(_longest(a) * _longest(c))  # by Cauchy and Schwarz
+    bound = float(longest(a) * longest(c))  # by Cauchy and Schwarz
     return a, c, partial(tiles, relation & Distinct(), left, right, (*a.shape[:2], c.shape[1]), a.dtype, bound=bound)
-
-
-def _longest(z: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(z.detach(), dim=-1).amax() if z.numel() else z.new_zeros(())
-
-
-def _wide(z: Tensor) -> Tensor:
-    return z if z.dtype == torch.float64 else z.float()
 
 
 @contextmanager
@@ -129,31 +128,6 @@ def _halved(half: bool) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def _fitting(run: Callable[[Iterator[Tile]], Found], walk: Walk, a: Tensor, c: Tensor, tile: int) -> Found:
-    """What `run` makes of the tiles; out of memory, it begins anew with tiles of a quarter, down to single rows."""
-    M = c.shape[1]
-    tile = min(tile, a.shape[0] * a.shape[1] * M)
-    while True:
-        try:
-            return run(walk(tile))
-        except RuntimeError as error:
-            if not _out_of_memory(error):
-                raise
-            if tile <= M:
-                raise UserError(
-                    f"out of memory: a loss of {a.shape[1]:,} anchors and {M:,} candidates of width {a.shape[2]:,} did "
-                    f"not fit in tiles of a single row, {M * a.element_size() / 1e6:,.1f} MB each. Take a smaller "
-                    "batch, fewer candidates or narrower embeddings, or free memory elsewhere."
-                ) from error
-        tile = max(tile // 4, M)  # here the error is gone, and with it what its frames held
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether an allocator gave up: that of a device has a class of its own, the CPU's only its words."""
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in words)
 
 
 class _Tiled(torch.autograd.Function):
@@ -173,7 +147,7 @@ class _Tiled(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         a, c = a.detach(), c.detach()
         run = partial(_passed, a, c, loss, weight, learned, ctx.needs_input_grad)
-        sums, slopes = _fitting(run, walk, a, c, tile)
+        sums, slopes = fitting(run, walk, a, c, tile)
         ctx.save_for_backward(tie, *slopes)
         ctx.mark_non_differentiable(*sums[1:])
         return sums[0].to(a.dtype), sums[1], sums[2]
@@ -182,28 +156,9 @@ class _Tiled(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         tie, *slopes = ctx.saved_tensors
         if torch.is_grad_enabled():
-            slopes = [None if d is None else _Once.apply(tie, d) for d in slopes]
+            slopes = [None if d is None else Once.apply(tie, d) for d in slopes]
         d_a, d_c, *d_learned = (None if d is None else d * grads[0] for d in slopes)
         return d_a, d_c, None, None, None, None, None, *d_learned
-
-
-class _Once(torch.autograd.Function):
-    """A slope as it is, where a graph of the gradient is made; who differentiates it is told that it cannot be.
-
-    Left out, slopes would pass for constants, and a gradient penalty would silently do nothing.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, tie: Tensor, slope: Tensor) -> Tensor:
-        return slope.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        raise UserError(
-            "a second derivative of a contrastive loss was asked for (by a gradient penalty?); the engine has only the "
-            "first, for it keeps no matrix of similarities. Take it of the other terms alone, or make the matrix "
-            "yourself: loss.per_anchor(similarity, attract, among) of a Contrast loss can be differentiated twice."
-        )
 
 
 def _passed(
@@ -219,12 +174,15 @@ def _passed(
     total, count, negatives = (exact(a.new_zeros(())) for _ in range(3))
     d_a, d_c = (torch.zeros_like(x) if wanted else None for x, wanted in zip((a, c), needed, strict=False))
     d_learned = [torch.zeros_like(p) for p in learned]
+    held = a.new_empty(0)
     for t in walked:
         counts = loss.counted(t.attract, t.among).to(a.dtype) * weight[t.lead, t.rows]
         negatives += ((t.among.sum() - t.attract.count()) * (counts > 0)).sum()
         at = 0 if len(c) == 1 else t.lead  # a plain matrix product, and into place, is faster than a batched one
         a_t, c_t = a[at, t.rows], c[at]
-        s = (a_t @ c_t.mT).view(t.attract.shape)
+        if held.numel() < (size := math.prod(t.attract.shape)):
+            held = a.new_empty(size)  # for all tiles: fresh pages for each would cost a tenth of the time
+        s = torch.matmul(a_t, c_t.mT, out=held[:size].view(*a_t.shape[:-1], -1)).view(t.attract.shape)
         if not any(needed):
             each = loss.per_anchor(s, t.attract, t.among)
         else:

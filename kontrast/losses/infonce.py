@@ -16,6 +16,8 @@ class Infonce(Contrast):
     temperature factor is divided out: the value is the plain mean over anchors that have a positive.
     """
 
+    softmax = True
+
     def counted(self, attract: Weights, among: Weights) -> Tensor:
         """Anchors with a positive and a candidate; where positives are kept apart, there may be none."""
         return (attract.sum() > 0) & (among.sum() > 0)

@@ -15,3 +15,7 @@ class Kernel(nn.Module, ABC):
     @abstractmethod
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """(..., N, D), (..., M, D) -> (..., N, E), (..., M, E)."""
+
+    def alike(self, z: Tensor) -> tuple[Tensor, Tensor] | None:
+        """(u, scale) of rows on either side, where S = scale u_a . u_c; None for a kernel that is not like that."""
+        return None

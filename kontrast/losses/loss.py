@@ -13,7 +13,15 @@ class Contrast(nn.Module, ABC):
     """How hard to pull and push: sees similarities and the two weights of a tile, never a rank, a device, a modality.
 
     `attract.dense()` gives a plain matrix to whoever wants one; `log_sum` and `mean` are faster.
+
+    softmax: that L_i is log_sum(S, among) - mean(S, attract) and nothing else, which can be had with fewer products. A
+    class says so itself, and its children do not inherit it, for they may compute something else.
     """
+
+    softmax = False
+
+    def __init_subclass__(cls) -> None:
+        cls.softmax = cls.__dict__.get("softmax", False)
 
     @abstractmethod
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:

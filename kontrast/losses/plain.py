@@ -8,7 +8,7 @@ from torch import Tensor
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
-from kontrast.layers.unit import unit
+from kontrast.layers.unit import unit, wide
 
 
 def rows(z: Tensor, keys: Mapping[str, Tensor] | None = None, *, view: int = 0) -> Rows:
@@ -56,11 +56,6 @@ def fixed(z: Tensor, keys: Mapping[str, Tensor]) -> Rows:
 def gathered(ours: Rows) -> Rows:
     """The rows of all ranks, with gradient."""
     return Ranks().gather({"z": ours})["z"]
-
-
-def wide(z: Tensor) -> Tensor:
-    """In float32 or better: squares of half-precision embeddings overflow."""
-    return z if z.dtype == torch.float64 else z.float()
 
 
 def sphere(z: Tensor, temperature: float | Tensor = 1.0) -> Tensor:

@@ -72,7 +72,8 @@ def forecast(
     probe = _Probe(loss, relation, _example(keys))
     probe.check()
     narrow, _ = probe.engine(ANCHORS, CANDIDATES, 2, Dot(), rows=1)
-    number = (probe.engine(ANCHORS, CANDIDATES, 2, Dot(), rows=4)[0] - narrow) / (3 * CANDIDATES)
+    wider, widest = (probe.engine(ANCHORS, CANDIDATES, 2, Dot(), rows=r)[0] for r in (8, 16))
+    number = (widest - wider) / (8 * CANDIDATES)  # of smaller tiles something else is the peak
     plain = (probe.plain() - narrow) / (ANCHORS * CANDIDATES)  # bytes a number of the matrix; `number`: of a tile
     n = max(1, CANDIDATES * anchors // max(anchors + candidates, 1))  # a thousand rows in the true proportion
     m = CANDIDATES - n + 1

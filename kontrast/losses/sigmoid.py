@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kontrast.losses.loss import Contrast
-from kontrast.losses.repel import repel
+from kontrast.losses.repel import repel, repelled_
 from kontrast.losses.weights import Weights
 
 
@@ -31,9 +31,16 @@ class Sigmoid(Contrast):
 
     def slope(self, similarity: Tensor, attract: Weights, among: Weights, weight: Tensor) -> tuple[Tensor, ...]:
         """dL_i/dS_ij = (P_ij + N_ij) sigmoid(S_ij + b) - P_ij."""
-        x, P = similarity.add_(self.bias.detach()), attract.dense()
-        both = repel(attract, among).dense().add_(P)
-        each = torch.linalg.vecdot(both, F.softplus(x)) - torch.linalg.vecdot(P, x)
-        d = both.mul_(x.sigmoid_()).sub_(P)
+        x = similarity.add_(self.bias.detach())
+        each = F.softplus(x)
+        pulled = attract.dot(each) - attract.dot(x)
+        each = pulled + repelled_(each, attract, among).sum(-1)
+        if attract.at is None:
+            P = attract.dense()
+            d = x.sigmoid_().mul_(repel(attract, among).dense().add_(P)).sub_(P)
+        else:
+            d, at = x.sigmoid_(), attract.at
+            pull = attract.values * (d[:, *at] - 1)
+            repelled_(d, attract, among)[:, *at] += pull
         d_bias = [(d.sum(-1) * weight).sum()] if isinstance(self.bias, nn.Parameter) else []
         return each, d, weight, *d_bias

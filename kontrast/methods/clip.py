@@ -1,7 +1,7 @@
 """CLIP for any number of fields: those of a row attract one another across one shared space; rows may lack some."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 import torch
@@ -15,6 +15,7 @@ from kontrast.layers.towers import Towers
 from kontrast.losses.contrast import contrast
 from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.cosine import Cosine
+from kontrast.losses.mutual import mutual
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.twins import Twins
 from kontrast.methods.method import Method
@@ -84,14 +85,18 @@ class Clip(Method):
     def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
         """Both directions of every pair, among the rows that have the field."""
         here = {name: _present(r, name) for name, r in rows.items()}
-        everyone = {name: _present(r, name) for name, r in ranks.gather(rows).items()}
+        everyone = ranks.gather(here)
         terms = {}
-        for (a, b), kernel in zip(self.pairs, self.kernels, strict=True):
+        for (a, b), kernel in zip(self.pairs, cast(Iterable[Cosine], self.kernels), strict=True):
             relation = Same("id") & Twins(f"content {a}") & Twins(f"content {b}")
-            for one, two in ((a, b), (b, a)):
-                among = Rows.stack(everyone[two], everyone[one]) if self.own else everyone[two]
-                mean = contrast(here[one], among, relation, loss=self.loss, kernel=cast(Cosine, kernel))
-                terms[f"{one}>{two}"] = (0.5 / len(self.pairs)) * mean
+            if self.own:
+                both = Rows.stack(everyone[a], everyone[b])
+                means = tuple(contrast(here[f], both, relation, loss=self.loss, kernel=kernel) for f in (a, b))
+            else:
+                among = everyone[a], everyone[b]
+                means = mutual(here[a], here[b], relation, loss=self.loss, kernel=kernel, everyone=among)
+            for name, mean in zip((f"{a}>{b}", f"{b}>{a}"), means, strict=True):
+                terms[name] = (0.5 / len(self.pairs)) * mean
         return terms
 
     def embed(self, field: str, x: Tensor) -> Tensor:

@@ -44,8 +44,8 @@ class Simclr(Method):
 
     def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
         """All views of this rank against all views of all ranks."""
-        everyone = Rows.stack(*ranks.gather(rows).values())
         ours = Rows.stack(*rows.values())
+        everyone = ranks.gather({"": ours})[""]
         return {"contrast": contrast(ours, everyone, self.relation, loss=self.loss, kernel=self.kernel)}
 
     def embed(self, field: str, x: Tensor) -> Tensor:

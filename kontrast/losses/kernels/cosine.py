@@ -27,10 +27,17 @@ class Cosine(Kernel):
 
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Both sides on the sphere, the anchors scaled."""
+        return unit(a) * self._scale(), unit(c)
+
+    def alike(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """On the sphere, and 1 / temperature."""
+        return unit(z), self._scale()
+
+    def _scale(self) -> Tensor:
         if self.log_scale.requires_grad:
             with torch.no_grad():  # the parameter itself: a clamped copy would have no slope to come back by
                 self.log_scale.clamp_(max=math.log(self.largest))
-        return unit(a) * self.log_scale.exp(), unit(c)
+        return self.log_scale.exp()
 
     def set_temperature(self, temperature: float) -> None:
         """From now on this temperature: for a schedule, between two steps (`losses.temperature.swing`)."""

@@ -1,5 +1,6 @@
 """The bare inner product."""
 
+import torch
 from torch import Tensor
 
 from kontrast.losses.kernel import Kernel
@@ -11,3 +12,7 @@ class Dot(Kernel):
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Both sides as they are."""
         return a, c
+
+    def alike(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """As they are."""
+        return z, torch.ones((), dtype=z.dtype, device=z.device)
