@@ -4,8 +4,11 @@ import math
 
 import pytest
 import torch
+from conftest import FAST, waves
+from safetensors.torch import load_file
 from torch import nn
 
+import kontrast as kt
 from kontrast.core import find
 from kontrast.core.experiment import Choice, Experiment, Plan
 from kontrast.core.ranks import Ranks
@@ -16,8 +19,9 @@ from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same import Same
 from kontrast.methods.method import Method
+from kontrast.training.fleet import alone
 from kontrast.training.health import examine, likely_causes, verdict
-from kontrast.training.loop import schedule, twins_in
+from kontrast.training.loop import _spare_core, schedule, twins_in
 from kontrast.training.memory import forecast
 from kontrast.training.optimiser import groups_of
 from kontrast.training.precision import Mode, choose, prepare
@@ -261,3 +265,26 @@ def test_passes_and_batch_norm_together_are_told_to_be_inexact_and_nothing_else_
     assert not _inexact(normed, Plan(batch=64))
     assert not _inexact(normed, Plan(batch=64, passes=64))
     assert not _inexact(plain, Plan(batch=64, passes=8))
+
+
+def test_views_drawn_beside_the_step_are_those_drawn_in_it(tmp_path, monkeypatch):
+    x, _ = waves(48, length=32)
+    found = []
+    for early in (True, False):
+        monkeypatch.setattr("kontrast.training.loop._spare_core", lambda fleet, early=early: early)
+        run = kt.train({"wave": x}, steps=7, settings={**FAST, "plan.batch": 16}, seed=3, out=tmp_path / str(early))
+        found.append(load_file(run.path / "encoder" / "model.safetensors"))
+    assert found[0].keys() == found[1].keys()
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_a_core_is_spare_where_the_step_has_fewer_threads_than_there_are_cores(monkeypatch):
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(threads + 1), raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: threads + 1)
+    with alone(torch.device("cpu")) as fleet:
+        assert _spare_core(fleet)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(threads), raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: threads)
+    with alone(torch.device("cpu")) as fleet:
+        assert not _spare_core(fleet)

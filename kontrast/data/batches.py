@@ -4,7 +4,7 @@ import contextlib
 import functools
 import queue
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,8 +110,9 @@ class Reader:
         return Batch(views, keys)
 
 
-def ahead(reader: Reader, order: Order, start: int, rank: int = 0, world: int = 1, depth: int = 3) -> Generator[Batch]:
-    """The batches of step `start`, `start + 1`, ... without end, read by a thread while the last one is trained on."""
+def ahead(read: Callable[[int], Batch], start: int, depth: int) -> Generator[Batch]:
+    """The batches of step `start`, `start + 1`, ... without end, read by a thread while the last one is trained on;
+    up to `depth` lie ready."""
     slots: queue.Queue[Batch | BaseException] = queue.Queue(depth)
     stop = threading.Event()
 
@@ -125,7 +126,7 @@ def ahead(reader: Reader, order: Order, start: int, rank: int = 0, world: int = 
         step = start
         try:
             while not stop.is_set():
-                put(reader.read(order.at(step, rank, world)))
+                put(read(step))
                 step += 1
         except BaseException as error:  # handed over to whoever waits for the batch
             put(error)

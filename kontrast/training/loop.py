@@ -1,8 +1,12 @@
 """The loop: yields a Moment a step. Who listens writes, draws and stops; nothing here knows a file or a screen."""
 
+import contextlib
+import itertools
 import math
+import os
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -115,16 +119,12 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
     """
     method, plan, fleet, ranks = course.method, course.plan, course.fleet, course.fleet.ranks
     usual = [group["lr"] for group in course.optimiser.param_groups]
-    batches = ahead(reader, order, course.step, ranks.rank, ranks.world)
+    batches = _drawn(course, reader, order)
     clock, started, earlier = _Clock(), time.perf_counter(), course.seconds
     method.train()
     try:
         while course.step < course.total:
-            waited = time.perf_counter()
-            batch = next(batches).to(fleet.device)
-            waited = time.perf_counter() - waited
-            epoch = order.epoch(course.step)
-            batch = draw(batch, method.draws(), reader.modalities, seed=course.seed, epoch=epoch)
+            batch, waited = next(batches)
             factor = schedule(course.step / course.total, plan.warmup)
             for group, rate in zip(course.optimiser.param_groups, usual, strict=True):
                 group["lr"] = rate * factor
@@ -153,11 +153,42 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
                     ranks.max(torch.tensor([left / clock.seconds_a_step], device=fleet.device))
                 )
             due = course.step % every == 0 or course.step >= course.total or course.step <= 1
+            epoch = order.epoch(course.step - 1)
             yield _moment(course, outcome, batch, clock, epoch, gradient, usual[0] * factor, due)
     finally:
         for group, rate in zip(course.optimiser.param_groups, usual, strict=True):
             group["lr"] = rate
         batches.close()
+
+
+def _drawn(course: Course, reader: Reader, order: Order) -> Generator[tuple[Batch, float]]:
+    """The batches from the course's step on, their views drawn, each with the seconds that it was waited for."""
+    fleet, early = course.fleet, _spare_core(course.fleet)
+    draws = course.method.draws()
+
+    def viewed(batch: Batch, step: int) -> Batch:
+        return draw(batch, draws, reader.modalities, seed=course.seed, epoch=order.epoch(step))
+
+    def read(step: int) -> Batch:
+        batch = reader.read(order.at(step, fleet.ranks.rank, fleet.ranks.world))
+        return viewed(batch, step) if early else batch
+
+    ready = ahead(read, course.step, depth=1 if early else 3)  # views are large, rows as they lie in the cache small
+    with contextlib.closing(ready):
+        for step in itertools.count(course.step):
+            began = time.perf_counter()
+            batch = next(ready).to(fleet.device)
+            waited = time.perf_counter() - began
+            yield batch if early else viewed(batch, step), waited
+
+
+def _spare_core(fleet: Fleet) -> bool:
+    """Whether views can be drawn beside the step: on a CPU with more cores than the step has threads. A device draws
+    them faster itself, and where all cores are busy a thread more only gets in their way."""
+    if fleet.device.type != "cpu":
+        return False
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return cores // fleet.ranks.world > torch.get_num_threads()
 
 
 def schedule(progress: float, warmup: float) -> float:
