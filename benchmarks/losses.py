@@ -41,7 +41,7 @@ NOTES = [
     "squared distances, satisfied ones included; sentence-transformers' BatchAll averages the violated ones only.",
     "sentence-transformers' cached loss is CLIP's in both directions (CachedMultipleNegativesSymmetricRanking), chunks "
     "of 512; its column sums are in chunks too.",
-    "CLIP here goes over the matrix once a direction: 6 products, where the bare count is 3.",
+    "CLIP needs 4 products here and NT-Xent 2 (one matrix for both directions); the bare count is 3 for each.",
     "'own' is a user's dense loss of five lines: through `contrast`, and over the whole matrix.",
 ]
 

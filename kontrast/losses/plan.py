@@ -63,7 +63,7 @@ def forecast(
     Default is InfoNCE over cosines towards the same `id`. A relation that reads other keys than id and view needs some
     rows' `keys` as an example, (n,) or (n, C) each: how many attract decides how they are kept. `stack` problems of
     this size run at once. `available` bytes make tiles smaller where they would not fit; out of memory, `contrast`
-    does so by itself.
+    does so by itself. What goes both ways from one matrix (`sweeps`: NT-Xent, CLIP) holds less than this says.
 
     >>> forecast(16_384, 16_384, 128).words
     'loss in tiles of 128 rows: 51 MB instead of 3.0 GB'
