@@ -14,7 +14,7 @@ from kontrast.data.address import called
 from kontrast.data.fields import Field, infer
 from kontrast.data.frame import Frame
 from kontrast.data.open import open_frame
-from kontrast.recipes.choosing import choose, override
+from kontrast.recipes.choosing import override, settle
 from kontrast.runs.environment import environment
 from kontrast.runs.folder import Folder
 from kontrast.runs.journey import travel
@@ -71,13 +71,11 @@ def train(
         folder = _fresh(fleet, None if out is None else Path(out), name)
         try:
             with fleet.in_turn():
-                frame = open_frame(data, cache=folder.cache)
-                found = infer(frame, {**asked.source.fields, **(fields or {})}, label)
-                experiment, why = choose(found, asked, recipe)
-                experiment = override(experiment, settings or {})
+                frame, found, experiment, words = settle(
+                    data, asked, recipe=recipe, label=label, fields=fields, settings=settings, cache=folder.cache
+                )
                 folder.write("experiment.json", experiment.to_json())
                 folder.write_json("environment.json", environment(told, str(fleet.device), fleet.words))
-            words = {"name": recipe or experiment.method.name, "why": why}
             with stoppable(folder), hearing(listener, folder.path):
                 return travel(frame, found, folder, words, listener, fleet, resume=False)
         except (UserError, OSError, KeyboardInterrupt):

@@ -21,6 +21,18 @@ def published():
     return folder
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """A run folder that holds its settings and nothing else yet."""
+    from kontrast.core.experiment import Experiment
+    from kontrast.runs.folder import Folder
+
+    made = Folder(tmp_path / "waves-1")
+    made.path.mkdir()
+    made.write("experiment.json", Experiment(seed=7).to_json())
+    return made
+
+
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory):
     """A folder of 400 handwritten digits (scikit-learn's) as PNG files in class subfolders."""

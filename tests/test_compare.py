@@ -15,8 +15,8 @@ from kontrast.runs.page.comparison import page, write_comparison
 from kontrast.runs.replay import begin, same
 from kontrast.runs.run import Run
 from kontrast.scoring.evidence import Evidence
+from kontrast.scoring.halves import Found, apart, find_all, interval
 from kontrast.scoring.knn import Knn
-from kontrast.scoring.paired import Found, apart, find_all
 from kontrast.scoring.retrieval import Retrieval
 
 
@@ -53,7 +53,7 @@ def rebanked(run, part, change):
 
 
 def means(x):
-    return Found(Evidence((x,), chance=0.5))
+    return Found(Evidence.mean(x, alone=True, chance=0.5, bounds=(-np.inf, np.inf)))
 
 
 def test_the_paired_interval_of_means_is_that_of_the_differences():
@@ -64,7 +64,7 @@ def test_the_paired_interval_of_means_is_that_of_the_differences():
     reach = 1.96 * (two - one).std(ddof=1) / np.sqrt(300)
     assert value == pytest.approx(two.mean() - one.mean())
     assert (low, high) == pytest.approx((value - reach, value + reach), abs=reach / 8)
-    one_low, one_high = Evidence((one,)).interval(draws=2000)
+    one_low, one_high = interval(means(one))
     assert high - low < (one_high - one_low) / 4  # rows are hard for both: paired is far narrower
     with pytest.raises(UserError, match="same rows"):
         apart(means(one), means(two[:50]))
@@ -108,9 +108,9 @@ def test_a_better_encoder_is_better_and_a_worse_one_worse():
 
 def test_lower_can_be_better_and_what_describes_is_higher_or_lower():
     one, two = np.linspace(0, 1, 50), np.linspace(0, 1, 50) - 0.5
-    known = {"chance": 2.0, "higher_is_better": False}
-    assert line("alignment", Found(Evidence((one,), **known)), Found(Evidence((two,), **known))).verdict == "BETTER"
-    assert line("spread", Found(Evidence((one,))), Found(Evidence((two,)))).verdict == "LOWER"
+    made = [Found(Evidence.mean(x, alone=True, chance=2.0, higher_is_better=False)) for x in (one, two)]
+    assert line("alignment", *made).verdict == "BETTER"
+    assert line("spread", *(Found(Evidence.mean(x, alone=True)) for x in (one, two))).verdict == "LOWER"
 
 
 # ---- whole runs

@@ -9,8 +9,6 @@ import pytest
 
 from kontrast.core import find
 from kontrast.core.errors import UserError
-from kontrast.core.experiment import Experiment
-from kontrast.runs.folder import Folder
 from kontrast.runs.listener import Listener, Several, hearing
 from kontrast.runs.told import of_experiment, of_moment, of_scores
 from kontrast.training.health import Health
@@ -27,14 +25,6 @@ SCORES = [
 def moment(step, total=12):
     health = Health(3.0, 8, 0.9, 0.1, -1.0, 8) if step == 4 else None
     return Moment(step, total, 0, 5 / step, {"contrast": 5 / step}, 100.0, 0.1, 1.0, 1e-3, 1.0, 8, 7, 0, health)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    made = Folder(tmp_path / "waves-1")
-    made.path.mkdir()
-    made.write("experiment.json", Experiment(seed=7).to_json())
-    return made
 
 
 def told(listener, folder, steps, finish=True):
@@ -221,6 +211,8 @@ def mlflow(monkeypatch):
     module = types.ModuleType("mlflow")
     module.__dict__.update(MlflowClient=client, entities=entities)
     monkeypatch.setitem(sys.modules, "mlflow", module)
+    for name in ("sqlalchemy", "alembic"):  # what its store in a file takes
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return calls
 
@@ -248,7 +240,7 @@ def test_a_tracker_that_is_not_installed_is_named_with_what_brings_it(monkeypatc
     for name, words in (
         ("tensorboard", r"kontrast\[track\]"),
         ("wandb", r"kontrast\[track\]"),
-        ("mlflow", "of its own"),
+        ("mlflow", "pip install mlflow-skinny sqlalchemy alembic"),
     ):
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises((UserError, ImportError)) as refused:
@@ -256,3 +248,13 @@ def test_a_tracker_that_is_not_installed_is_named_with_what_brings_it(monkeypatc
         assert refused.match(words)
     with pytest.raises(UserError, match="did you mean 'wandb'"):
         find.build("listeners", "wandbb", {})
+
+
+def test_mlflow_needs_a_database_only_where_it_keeps_runs_in_a_file(mlflow, monkeypatch):
+    monkeypatch.setitem(sys.modules, "alembic", None)
+    with pytest.raises(UserError, match="needs the package 'alembic'"):
+        find.build("listeners", "mlflow", {})
+    find.build("listeners", "mlflow", {"uri": "http://127.0.0.1:5000"})
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(UserError, match=r"pip install mlflow-skinny \(the whole"):
+        find.build("listeners", "mlflow", {"uri": "http://127.0.0.1:5000"})

@@ -1,68 +1,23 @@
-"""Scoring: every number is what a slow loop in float64 finds, intervals cover, and a judge without one says why."""
+"""Scoring: every number is what a slow loop in float64 finds."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from banks import bank, blobs, several, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kontrast.core import find
-from kontrast.core.bank import Bank
-from kontrast.core.errors import UserError
-from kontrast.scoring.clustering import Clustering
-from kontrast.scoring.evidence import Evidence
+from kontrast.scoring.clustering import Clustering, agreement
 from kontrast.scoring.geometry import Geometry, effective_rank
-from kontrast.scoring.judge import judge
+from kontrast.scoring.halves import find_all, interval
 from kontrast.scoring.knn import Knn
 from kontrast.scoring.linear import Linear, fit, folds
 from kontrast.scoring.retrieval import Retrieval
 from kontrast.scoring.spaces import present, spaces
 
 JUDGES = [Knn(), Linear(strengths=(0.01, 0.1)), Retrieval(), Clustering(), Geometry()]
-
-
-def unit(z):
-    return (z / np.linalg.norm(z, axis=-1, keepdims=True)).astype(np.float32)
-
-
-def bank(z, labels=None, shared=False, prefix="r"):
-    """A bank from one array or from several named ones; rows of zeros are missing."""
-    z = z if isinstance(z, dict) else {"image": z}
-    blocks = {}
-    for name, block in z.items():
-        lost = ~block.any(axis=1)
-        block = unit(np.where(lost[:, None], 1, block))
-        block[lost] = np.nan
-        blocks[name] = block
-    n = len(next(iter(blocks.values())))
-    labels = None if labels is None else np.array([str(one) for one in labels])
-    return Bank(blocks, np.array([f"{prefix}{i}" for i in range(n)]), labels, shared=shared)
-
-
-def blobs(n, classes=4, width=8, noise=0.3, seed=0, prefix="r"):
-    rng = np.random.default_rng(seed)
-    y = rng.integers(classes, size=n)
-    centres = np.random.default_rng(99).normal(size=(classes, width))
-    return bank(centres[y] + noise * rng.normal(size=(n, width)), [f"c{i}" for i in y], prefix=prefix)
-
-
-def several(n, seed=0, prefix="r", shared=True, noise=0.5, missing=True):
-    """Two noisy looks at one thing, some rows without the one or the other, some labels unknown."""
-    rng = np.random.default_rng(seed)
-    y = rng.integers(3, size=n)
-    thing = np.random.default_rng(98).normal(size=(3, 6))[y] + rng.normal(size=(n, 6))
-    z = {name: thing + noise * rng.normal(size=thing.shape) for name in ("google", "twitter")}
-    if missing:
-        z["google"][1::7], z["twitter"][2::5] = 0, 0
-    labels = np.where(np.arange(n) % 11 == 3, "", y.astype(str))
-    return bank(z, labels, shared=shared, prefix=prefix)
-
-
-def values(found):
-    return {name: evidence.value for name, evidence in found.items()}
 
 
 # ---- slow loops
@@ -183,15 +138,14 @@ def test_noise_scores_chance_within_its_interval():
         return bank(z, rng.choice(["x", "y", "z"], p=[0.5, 0.3, 0.2], size=n), shared=True, prefix=prefix)
 
     train, test = noise(400, "r"), noise(400, "t")
-    for score in JUDGES:
-        for name, evidence in score(train, test).items():
-            low, high = evidence.interval(level=0.999)
-            assert low <= evidence.value <= high, name
-            # a guess with the classes' shares is worse than always the largest, so accuracies may only lie below
-            if "accuracy" in name:
-                assert low <= evidence.chance, name
-            elif evidence.chance is not None:
-                assert low - 0.01 <= evidence.chance <= high + 0.01, name
+    for name, found in find_all(JUDGES, train, test).items():
+        evidence, (low, high) = found.evidence, interval(found, level=0.999)
+        assert low <= evidence.value <= high, name
+        # a guess with the classes' shares is worse than always the largest, so accuracies may only lie below
+        if "accuracy" in name:
+            assert low <= evidence.chance, name
+        elif evidence.chance is not None:
+            assert low - 0.01 <= evidence.chance <= high + 0.01, name
 
 
 def test_chance_of_retrieval_is_the_mean_over_random_orders():
@@ -222,6 +176,22 @@ def test_clustering_is_scikit_learns_number_for_its_own_clusters():
     entropy = lambda q: -sum(x * np.log(x) for x in q if x > 0)  # noqa: E731
     shared = entropy(p.sum(0)) + entropy(p.sum(1)) - entropy(p.ravel())
     assert found["NMI"] == pytest.approx(2 * shared / (entropy(p.sum(0)) + entropy(p.sum(1))))
+
+
+@pytest.mark.parametrize(("classes", "clusters"), [(4, 4), (3, 9), (6, 1), (60, 60), (2, 2)])
+def test_agreement_is_scikit_learns(classes, clusters):
+    from sklearn import metrics
+
+    rng = np.random.default_rng(classes)
+    code = np.concatenate([np.arange(classes), rng.integers(classes, size=80)])
+    cluster = np.concatenate([np.arange(classes) % clusters, rng.integers(clusters, size=80)])
+    for found in (cluster, code):  # and where they agree wholly
+        nmi, chance, ami, ari = agreement(code, found)
+        assert nmi == pytest.approx(metrics.normalized_mutual_info_score(code, found), abs=1e-9)
+        assert ami == pytest.approx(metrics.adjusted_mutual_info_score(code, found), abs=1e-9)
+        assert ari == pytest.approx(metrics.adjusted_rand_score(code, found), abs=1e-9)
+        shuffled = [agreement(rng.permutation(code), found)[0] for _ in range(100)]
+        assert chance == pytest.approx(np.mean(shuffled), abs=0.02)
 
 
 def test_geometry_is_the_slow_loop():
@@ -265,12 +235,12 @@ def test_the_probe_holds_out_rows_of_every_class_that_has_two():
 
 def test_the_probe_never_looks_at_test_labels_and_repeats_itself():
     train, test = blobs(80, noise=1.5), blobs(60, noise=1.5, seed=1, prefix="t")
-    right = Linear()(train, test)["linear accuracy"].arrays[0]
-    again = Linear()(train, test)["linear accuracy"].arrays[0]
+    right = Linear()(train, test)["linear accuracy"].entries
+    again = Linear()(train, test)["linear accuracy"].entries
     np.testing.assert_array_equal(right, again)
     half = replace(test, labels=np.where(np.arange(60) < 30, test.labels, ""))
     kept = np.isin(spaces(test)[0].ids, half.ids[:30])
-    np.testing.assert_array_equal(Linear()(train, half)["linear accuracy"].arrays[0], right[kept])
+    np.testing.assert_array_equal(Linear()(train, half)["linear accuracy"].entries, right[kept])
 
 
 def test_the_probe_picks_a_strong_ridge_where_noise_abounds():
@@ -286,133 +256,6 @@ def test_a_test_label_that_train_lacks_is_a_miss():
     for score in (Knn(), Linear()):
         (evidence,) = score(train, test).values()
         assert evidence.value == pytest.approx(2 / 3)
-
-
-def test_fields_are_judged_each_and_whole_over_the_rows_that_have_them():
-    train, test = several(60), several(50, seed=1, prefix="t")
-    found = Knn()(train, test)
-    assert {name: e.field for name, e in found.items()} == {
-        "kNN accuracy": None,
-        "google kNN accuracy": "google",
-        "twitter kNN accuracy": "twitter",
-    }
-    known = test.labels != ""
-    assert len(found["google kNN accuracy"]) == (test.has("google") & known).sum()
-    assert len(found["kNN accuracy"]) == ((test.has("google") | test.has("twitter")) & known).sum()
-
-
-@pytest.mark.parametrize(
-    ("labels", "reason"), [(None, "no labels"), (["a"] * 30, "one class only"), ([""] * 30, "no labelled")]
-)
-def test_a_judge_that_cannot_judge_says_why(labels, reason):
-    test = bank(np.random.default_rng(0).normal(size=(30, 4)), labels)
-    for score in (Knn(), Linear(), Retrieval(), Clustering()):
-        assert score(test, test) == {}
-        assert reason in score.why_not(test, test)
-    assert Geometry().why_not(test, test) is None
-    assert len(Geometry()(test, test)) == 3
-    assert Geometry().why_not(test, test.take(np.arange(1))) == "fewer than two test rows"
-
-
-@pytest.mark.parametrize("score", JUDGES, ids=lambda s: type(s).__name__)
-def test_a_judge_finds_nothing_exactly_where_it_has_a_reason(score):
-    rng = np.random.default_rng(0)
-    z = rng.normal(size=(12, 4))
-    gone = z.copy()
-    gone[:6] = 0
-    for labels in (None, ["a"] * 12, [""] * 12, list("aaaaaabbbbbb"), list("abcdefghijkl"), ["a"] + [""] * 11):
-        for fields in ({"x": z}, {"x": gone}, {"x": z, "y": gone}, {"x": gone, "y": z[:, :3]}, {"x": z * 0}):
-            test = bank(fields, labels)
-            assert (score(test, test) == {}) == (score.why_not(test, test) is not None), (labels, list(fields))
-
-
-def test_an_interval_covers_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    means = [Evidence((rng.random(150) < 0.7,)).interval(seed=i) for i in range(200)]
-    assert 0.9 <= np.mean([low <= 0.7 <= high for low, high in means]) <= 0.99
-
-    def correlation(x, y):
-        return np.corrcoef(x, y)[0, 1]
-
-    covered, widths, found = [], [], []
-    for i in range(200):
-        x = rng.normal(size=150)
-        evidence = Evidence((x, 0.5 * x + np.sqrt(0.75) * rng.normal(size=150)), correlation)
-        low, high = evidence.interval(seed=i)
-        covered.append(low <= 0.5 <= high)
-        widths.append(high - low)
-        found.append(evidence.value)
-    assert 0.9 <= np.mean(covered) <= 0.99
-    assert np.mean(widths) == pytest.approx(2 * 1.96 * np.std(found), rel=0.15)
-
-
-def test_an_interval_repeats_for_a_seed_and_narrows_with_rows():
-    rng = np.random.default_rng(0)
-    few, many = Evidence((rng.random(50),)), Evidence((rng.random(5000),))
-    assert few.interval(seed=3) == few.interval(seed=3) != few.interval(seed=4)
-    assert np.ptp(many.interval()) < np.ptp(few.interval()) / 5
-    assert np.isnan(Evidence((np.ones(1),)).interval()).all()
-
-
-def three(shared=True):
-    raw = (several(60, shared=False, noise=2), several(50, seed=1, prefix="t", shared=False, noise=2))
-    trained = (several(60, shared=shared), several(50, seed=1, prefix="t", shared=shared))
-    return {"trained": trained, "untrained": trained, "raw": raw}
-
-
-def test_the_table_sets_trained_beside_raw_and_untrained_and_is_json():
-    table = judge(JUDGES, three(), seed=1)
-    assert json.loads(json.dumps(table, allow_nan=False)) == table
-    by_name = {row["name"]: row for row in table}
-    row = by_name["google>twitter R@1"]
-    assert (row["score"], row["field"], row["higher_is_better"], row["reason"]) == (
-        "retrieval",
-        "google>twitter",
-        True,
-        None,
-    )
-    assert row["chance"] == pytest.approx(1 / 40)
-    assert row["trained"] == row["untrained"]
-    assert row["raw"]["value"] < row["trained"]["value"]
-    assert row["raw"]["low"] <= row["raw"]["value"] <= row["raw"]["high"]
-    assert by_name["google>twitter alignment"]["higher_is_better"] is False
-    assert len(by_name) == len(table)
-    again = judge(JUDGES[2:3], three(), seed=1)
-    assert again == [row for row in table if row["score"] == "retrieval"]
-
-
-def test_raw_features_of_another_width_have_no_number_between_fields():
-    banks = three()
-    banks["raw"] = tuple(replace(b, z={**b.z, "twitter": b.z["twitter"][:, :4]}) for b in banks["raw"])
-    table = {row["name"]: row for row in judge([Retrieval()], banks)}
-    assert table["google>twitter R@1"]["raw"] is None
-    assert table["mAP"]["raw"] is not None
-
-
-def test_fields_of_a_trained_encoder_are_compared_only_in_one_space():
-    assert [row["name"] for row in judge([Retrieval()], three(shared=False))] == ["mAP", "MAP@R"]
-    unlabelled = {which: tuple(replace(b, labels=None) for b in pair) for which, pair in three(shared=False).items()}
-    (row,) = judge([Retrieval()], unlabelled)
-    assert (row["reason"], row["trained"]) == ("the fields do not share one space", None)
-
-
-def test_the_table_says_why_a_judge_does_not_apply():
-    test = bank(np.random.default_rng(0).normal(size=(30, 4)), ["a"] * 30)
-    (row,) = judge([Clustering()], {"trained": (test, test)})
-    assert (row["name"], row["reason"], row["rows"], row["trained"]) == ("clustering", "one class only", 30, None)
-
-
-def test_banks_that_do_not_fit_are_refused_in_words():
-    test = bank(np.eye(3))
-    with pytest.raises(UserError, match="expected 'trained'"):
-        judge(JUDGES, {"raw": (test, test)})
-    with pytest.raises(UserError, match="train has image, test has text"):
-        judge(JUDGES, {"trained": (test, replace(test, z={"text": test.z["image"]}))})
-
-
-def test_the_folder_lists_the_judges():
-    assert set(find.rooms()["scoring"]) == {"knn", "linear", "retrieval", "clustering", "geometry"}
-    assert isinstance(find.build("scoring", "retrieval", {"ks": [1, 3]}), Retrieval)
 
 
 def test_the_probe_is_scikit_learns_logistic_regression():

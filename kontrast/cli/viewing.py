@@ -17,14 +17,13 @@ def list_(
     from kontrast.core import find
     from kontrast.core.errors import did_you_mean
 
-    rooms = find.rooms()
-    if room is not None and room not in rooms:
-        raise UserError(f"no room '{room}'{did_you_mean(room, rooms)}")
+    rooms = find.rooms() if room is None else {room: find.kinds(room)}
+    if room is not None and not rooms[room]:
+        raise UserError(f"no room '{room}'{did_you_mean(room, find.rooms())}")
     for name, kinds in rooms.items():
-        if room in (None, name):
-            say(name)
-            for kind in kinds.values():
-                say(f"  {kind.name:<18}{kind.summary}")
+        say(name)
+        for kind in kinds.values():
+            say(f"  {kind.name:<18}{kind.summary}")
 
 
 @app.command()
@@ -35,12 +34,10 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `
     from kontrast.core import find
     from kontrast.core.errors import did_you_mean
 
-    rooms = find.rooms()
-    found = [kinds[name] for kinds in rooms.values() if name in kinds]
+    found = find.named(name)
     if not found:
-        raise UserError(
-            f"nothing is called '{name}'{did_you_mean(name, [n for kinds in rooms.values() for n in kinds])}"
-        )
+        known = [each for kinds in find.rooms().values() for each in kinds]
+        raise UserError(f"nothing is called '{name}'{did_you_mean(name, known)}")
     for kind in found:
         made = find.load(kind.room, kind.name)
         say(f"{kind.name}  ({kind.room}, {kind.module})\n")

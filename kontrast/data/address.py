@@ -38,16 +38,17 @@ def shown(data: str) -> str:
 
 
 def refuse_secrets(data: str, instead: str) -> None:
-    """An address is written into the run folder, so that a run can be resumed: no password may be in it."""
+    """An address is written into the run, or its index, so that it can be read again: no password may be in it."""
     where = data.partition("#")[0]
     try:
         parts = urlsplit(where)
-        secret = bool(parts.password) or any(name.lower() in _SECRETS for name, _ in parse_qsl(parts.query))
+        named = [name for name, _ in parse_qsl(parts.query)] + re.findall(r"(\w+)\s*=", where)  # libpq's "host=h"
+        secret = bool(parts.password) or any(name.lower() in _SECRETS for name in named)
     except ValueError as error:
         raise UserError(f"{shown(where)} is no address that can be read: {error}.") from error
     if secret:
         raise UserError(
-            f"{shown(where)} holds a password, which would be written into the run folder and into the shell's "
+            f"{shown(where)} holds a password, which would be written into the run and into the shell's "
             f"history. Take it out of the address; {instead}"
         )
 

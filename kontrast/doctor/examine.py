@@ -12,11 +12,9 @@ from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
 from kontrast.core.whole import whole
 from kontrast.data.dataset import prepare
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import LEVELS, Examination, Finding
-from kontrast.recipes.choosing import choose, override
+from kontrast.recipes.choosing import settle
 from kontrast.runs.listener import Listener, Silence
 from kontrast.runs.model import modalities_of
 
@@ -49,10 +47,9 @@ def examine(
         raise UserError("nothing to examine: name a path, or hand over a table or arrays.")
     folder = None if out is None else Path(out)
     with tempfile.TemporaryDirectory(prefix="kontrast-") as cache:
-        frame = open_frame(data, cache=Path(cache))
-        found = infer(frame, {**asked.source.fields, **(fields or {})}, label)
-        experiment, why = choose(found, asked, recipe)
-        experiment = override(experiment, settings or {})
+        frame, found, experiment, told = settle(
+            data, asked, recipe=recipe, label=label, fields=fields, settings=settings, cache=Path(cache)
+        )
         modalities = modalities_of(experiment)
         dataset = prepare(
             frame,
@@ -66,7 +63,6 @@ def examine(
         )
         if not len(dataset):
             raise UserError(f"{frame.name}: none of its {len(frame):,} rows can be used: {dataset.quarantined[0][-1]}")
-        told = {"name": recipe or experiment.method.name, "why": why}
         case = Case(frame, found, dataset, modalities, experiment, told, folder)
         findings = _ordered(case, listener)
     if folder is not None:

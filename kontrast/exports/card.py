@@ -47,7 +47,7 @@ def _scores(scores: Mapping[str, Any] | None) -> list[str]:
     verdict = scores["verdict"]
     lines = ["## Scores", "", f"Verdict: **{verdict['state']}** ({verdict['words']})."]
     lines += [f"- {cause}" for cause in verdict["causes"]]
-    lines += ["", "On held-out rows, with 95 % intervals over resamples of them.", ""]
+    lines += ["", "On held-out rows, with 95 % intervals over other rows like them; none where they are too few.", ""]
     lines += [
         "| score | field | this model | raw features | untrained | chance | rows |",
         "|---|---|---|---|---|---|---|",

@@ -3,14 +3,36 @@
 import dataclasses
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from kontrast.core import find
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Choice, Experiment
-from kontrast.data.fields import Field
+from kontrast.data.fields import Field, infer
+from kontrast.data.frame import Frame
 from kontrast.data.modality import Modality
+from kontrast.data.open import open_frame
 from kontrast.methods.method import Method
+
+
+def settle(
+    data: object,
+    asked: Experiment,
+    *,
+    recipe: str | None,
+    label: str | None,
+    fields: Mapping[str, str] | None,
+    settings: Mapping[str, Any] | None,
+    cache: Path,
+) -> tuple[Frame, dict[str, Field], Experiment, dict[str, str]]:
+    """What a run on that data is: its rows, what each column is taken for, the whole experiment, and the recipe's name
+    with why it was chosen. Arguments as in `kontrast.train`."""
+    frame = open_frame(data, cache=cache)
+    found = infer(frame, {**asked.source.fields, **(fields or {})}, label)
+    experiment, why = choose(found, asked, recipe)
+    experiment = override(experiment, settings or {})
+    return frame, found, experiment, {"name": recipe or experiment.method.name, "why": why}
 
 
 def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -> tuple[Experiment, str]:

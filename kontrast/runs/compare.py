@@ -11,7 +11,7 @@ from kontrast.core.errors import UserError
 from kontrast.runs.page.digits import many, number
 from kontrast.runs.run import Run, judges
 from kontrast.runs.shared import Shared, shared
-from kontrast.scoring.paired import Found, apart, find_all
+from kontrast.scoring.halves import Found, apart, find_all
 from kontrast.scoring.score import Score
 
 Verdict = Literal["BETTER", "WORSE", "SAME", "HIGHER", "LOWER"]
@@ -102,7 +102,7 @@ class Comparison:
 
     def words(self, *, every: bool = True) -> Iterator[str]:
         """For the terminal: one line a pair, led by its verdict; where `every` is asked for, its numbers under it."""
-        yield f"{self.rows:,} held-out rows in common; two less one, {self.level:.0%} intervals over the same resamples"
+        yield f"{self.rows:,} held-out rows in common; two less one, {self.level:.0%} intervals over the same rows"
         yield from self.shared.notes
         for pair in self.pairs:
             yield ""
@@ -146,7 +146,7 @@ def compare(
         Pair(
             a,
             b,
-            tuple(_lines(found[a], found[b], level, seed)),
+            tuple(_lines(found[a], found[b], level)),
             tuple(runs[a].experiment.difference(runs[b].experiment)),
         )
         for a, b in places
@@ -154,9 +154,9 @@ def compare(
     return Comparison(_names(runs), tuple(str(run.path) for run in runs), level, pairs, same)
 
 
-def line(name: str, one: Found, two: Found, *, level: float = 0.95, seed: int = 0) -> Line:
+def line(name: str, one: Found, two: Found, *, level: float = 0.95) -> Line:
     """Where `two` stands against `one` by one number over the same rows."""
-    difference, *ends = apart(one, two, level=level, seed=seed)
+    difference, *ends = apart(one, two, level=level)
     low, high = (end if math.isfinite(end) else None for end in ends)
     first, second = one.evidence, two.evidence
     merit, up = second.chance is not None, second.higher_is_better
@@ -164,7 +164,7 @@ def line(name: str, one: Found, two: Found, *, level: float = 0.95, seed: int = 
     if low is not None and high is not None and (low > 0 or high < 0):
         rise = low > 0
         verdict = ("BETTER" if rise == up else "WORSE") if merit else "HIGHER" if rise else "LOWER"
-    return Line(name, second.field, first.value, second.value, difference, low, high, verdict, len(second), merit, up)
+    return Line(name, second.field, first.value, second.value, difference, low, high, verdict, second.rows, merit, up)
 
 
 def _judges(first: Run, names: Sequence[str]) -> list[Score]:
@@ -187,10 +187,10 @@ def _found(scores: Sequence[Score], train: Bank, test: Bank, seed: int) -> dict[
     return dict(sorted(kept, key=lambda item: not across[item[0]]))
 
 
-def _lines(one: Mapping[str, Found], two: Mapping[str, Found], level: float, seed: int) -> Iterator[Line]:
+def _lines(one: Mapping[str, Found], two: Mapping[str, Found], level: float) -> Iterator[Line]:
     for name in one:
         if name in two:
-            made = line(name, one[name], two[name], level=level, seed=seed)
+            made = line(name, one[name], two[name], level=level)
             if math.isfinite(made.difference):
                 yield made
 

@@ -32,7 +32,7 @@ class Story:
     verdict: {"state": "learning" | "collapsed" | "not learning" | ..., "words": text, "causes": [text]}.
     scores: {"score": its judge, "name", "field": text or None, "trained": {"value", "low", "high"}, "raw" and
     "untrained": the same or None, "rows": n, "chance": number or None, "higher_is_better": bool, "paired": absent or
-    {"raw" | "untrained": {"value", "low", "high"} of trained minus baseline over the same resamples}}.
+    {"raw" | "untrained": {"value", "low", "high"} of trained minus baseline over the same rows}}.
     not_judged: (score, reason). bank: the test rows. thumbnails: field -> one HTML snippet, or None, a row of the bank.
     views: {"id", "original": html, "views": [html]} and, where there are several, "field".
     doctor: findings of `kontrast doctor --out RUN`.

@@ -8,7 +8,7 @@ import numpy as np
 
 from kontrast.data.dataset import Dataset
 from kontrast.runs.model import Model
-from kontrast.runs.page.digits import number
+from kontrast.runs.page.digits import UNTOLD, number
 from kontrast.training.loop import Moment
 
 
@@ -65,7 +65,7 @@ def scores(table: Sequence[Mapping[str, Any]], most: int = 14) -> str:
         beside = [f"raw features {number(row['raw']['value'])}"] if row["raw"] else []
         beside += [f"untrained {number(row['untrained']['value'])}"] if row["untrained"] else []
         beside += [f"chance {number(row['chance'])}"] if row["chance"] is not None else []
-        interval = f"[{number(trained['low'])}, {number(trained['high'])}]"
+        interval = UNTOLD if trained["low"] is None else f"[{number(trained['low'])}, {number(trained['high'])}]"
         lines.append(f"{row['name']:<{width}}  {number(trained['value'])} {interval:<14} {' · '.join(beside)}")
     return "\n".join([*lines, f"and {more} more in the report"] if more > 0 else lines)
 

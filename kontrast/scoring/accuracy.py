@@ -23,4 +23,4 @@ def accuracy(learned: Space, asked: Space, right_N: np.ndarray) -> Evidence:
     """The share of test rows named rightly, beside that of always saying the largest train class."""
     labels, counts = np.unique(learned.labels, return_counts=True)
     chance = float((asked.labels == labels[counts.argmax()]).mean())
-    return Evidence((right_N.astype(np.float64),), chance=chance, bounds=(0, 1), field=asked.field)
+    return Evidence.mean(right_N, alone=True, chance=chance, field=asked.field)

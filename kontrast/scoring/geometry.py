@@ -1,7 +1,5 @@
 """Geometry: how the test rows lie on the sphere: pairs near, the rest spread, no direction unused. N rows, width D."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 
@@ -33,7 +31,7 @@ class Geometry(Score):
         return None if present(test).sum() > 1 else "fewer than two test rows"
 
     def __call__(self, train: Bank, test: Bank) -> dict[str, Evidence]:
-        """Name -> distance of each row's pair, or the rows themselves."""
+        """Name -> distance of a row's pair, or a shape of all rows."""
         if self.why_not(train, test) is not None:
             return {}
         found = {}
@@ -44,20 +42,12 @@ class Geometry(Score):
         return found | self._shape(space.take(np.arange(min(self.rows, len(space)))))
 
     def _shape(self, space: Space) -> dict[str, Evidence]:
-        rank = float(min(space.z.shape))
-        everyone = np.arange(len(space))
+        n, rank, field = len(space), float(min(space.z.shape)), space.field
+        near = uniformity(space.z, self.t)
         return {
-            space.named("uniformity"): Evidence(
-                (everyone,),
-                uniformity(space.z, self.t),
-                higher_is_better=False,
-                bounds=(-np.inf, 0),
-                field=space.field,
-            ),
-            space.named("effective rank"): Evidence(
-                (space.z,), effective_rank, bounds=(1, rank), field=space.field, draws=20
-            ),
-            space.named("spread"): Evidence((space.z,), spread, bounds=(0, 1), field=space.field),
+            space.named("uniformity"): Evidence(near, n, higher_is_better=False, bounds=(-np.inf, 0), field=field),
+            space.named("effective rank"): Evidence(effective_rank(space.z), n, bounds=(1, rank), field=field),
+            space.named("spread"): Evidence(spread(space.z), n, bounds=(0, 1), field=field),
         }
 
 
@@ -69,22 +59,18 @@ def alignment(test: Bank, one: str, other: str) -> Evidence:
     # |x - y|^2 = |x|^2 + |y|^2 - 2xy, summed over all pairs, less the rows' own
     everyone = n * ((x**2).sum() + (y**2).sum()) - 2 * x.sum(0) @ y.sum(0)
     chance = float((everyone - distance.sum()) / (n * (n - 1))) if n > 1 else None
-    return Evidence(
-        (distance,), chance=chance, higher_is_better=False, bounds=(0, 4), field=f"{one}>{other}", across=True
+    pair = f"{one}>{other}"
+    return Evidence.mean(
+        distance, alone=True, chance=chance, higher_is_better=False, bounds=(0, 4), field=pair, across=True
     )
 
 
-def uniformity(z_ND: np.ndarray, t: float) -> Callable[[np.ndarray], float]:
-    """The number as a function of which rows: the kernel of all pairs is computed once, its diagonal left out."""
+def uniformity(z_ND: np.ndarray, t: float) -> float:
+    """Over all pairs of rows, none with itself."""
+    n = len(z_ND)
     kernel_NN = np.exp(-t * np.maximum(2 - 2 * (z_ND @ z_ND.T), 0))
     np.fill_diagonal(kernel_NN, 0)
-
-    def of(rows: np.ndarray) -> float:
-        chosen, n = np.zeros(len(z_ND), np.float32), len(rows)
-        chosen[rows] = 1
-        return min(float(np.log((kernel_NN @ chosen) @ chosen.astype(np.float64) / (n * (n - 1)))), 0.0)
-
-    return of
+    return min(float(np.log(kernel_NN.sum(dtype=np.float64) / (n * (n - 1)))), 0.0)
 
 
 def effective_rank(z_ND: np.ndarray) -> float:

@@ -4,12 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError
-from kontrast.scoring.evidence import Evidence
+from kontrast.scoring.halves import Found, apart, find_all, interval
 from kontrast.scoring.score import Score
 
-Found = dict[str, Evidence]
+BASELINES = "untrained", "raw"
 
 
 def judge(scores: Sequence[Score], banks: Mapping[str, tuple[Bank, Bank]], seed: int = 0) -> list[dict[str, Any]]:
@@ -17,9 +19,9 @@ def judge(scores: Sequence[Score], banks: Mapping[str, tuple[Bank, Bank]], seed:
 
     banks: "trained" and, where there are, "untrained" and "raw" -> (train, test). A row: score, name, field (None:
     whole rows; "one>other": a pair), trained, untrained, raw (each {"value", "low", "high"} or None where it cannot
-    be said), rows (test rows judged), chance (None where unknown), higher_is_better, reason (None). A judge that does
-    not apply gives one row, named after it, with its reason and no numbers. Equal seeds resample equal rows, so
-    intervals of the three stand on the same draws.
+    be said; low and high None where the rows are too few to tell), paired (trained less each of the others over the
+    same rows, alike), rows (test rows judged), chance (None where unknown), higher_is_better, reason (None). A judge
+    that does not apply gives one row, named after it, with its reason and no numbers.
     """
     if "trained" not in banks:
         raise UserError(f"judge got banks of {', '.join(banks) or 'nothing'}; expected 'trained' among them.")
@@ -42,35 +44,37 @@ def judge(scores: Sequence[Score], banks: Mapping[str, tuple[Bank, Bank]], seed:
 def _rows(score: Score, banks: Mapping[str, tuple[Bank, Bank]], seed: int) -> list[dict[str, Any]]:
     name = type(score).__name__.lower()
     train, test = banks["trained"]
-    found = {which: score(*pair) for which, pair in banks.items()}
-    led = {key: one for key, one in found["trained"].items() if test.shared or not one.across}
+    found = {which: find_all([score], *pair, seed) for which, pair in banks.items()}
+    alike = [which for which in BASELINES if which in banks and np.array_equal(banks[which][1].ids, test.ids)]
+    led = [key for key, one in found["trained"].items() if test.shared or not one.evidence.across]
     if not led:
         reason = score.why_not(train, test) or "the fields do not share one space"
-        return [_row(name, name, None, {}, seed) | {"rows": len(test), "reason": reason}]
-    return [
-        _row(name, key, evidence, {which: each[key] for which, each in found.items() if key in each}, seed)
-        for key, evidence in led.items()
-    ]
+        return [_row(name, name, {}) | {"rows": len(test), "reason": reason}]
+    beside = ({which: each[key] for which, each in found.items() if key in each} for key in led)
+    return [_row(name, key, numbers, alike) for key, numbers in zip(led, beside, strict=True)]
 
 
-def _row(score: str, name: str, led: Evidence | None, found: Found, seed: int) -> dict[str, Any]:
+def _row(score: str, name: str, found: Mapping[str, Found], alike: Sequence[str] = ()) -> dict[str, Any]:
+    led = found["trained"].evidence if found else None
     return {
         "score": score,
         "name": name,
         "field": led.field if led else None,
-        **{which: _number(found.get(which), seed) for which in ("trained", "untrained", "raw")},
-        "rows": len(led) if led else 0,
+        **{which: _number(found.get(which)) for which in ("trained", *BASELINES)},
+        "paired": {which: _bounded(*apart(found[which], found["trained"])) for which in alike if which in found},
+        "rows": led.rows if led else 0,
         "chance": _plain(led.chance) if led else None,
         "higher_is_better": led.higher_is_better if led else True,
         "reason": None,
     }
 
 
-def _number(evidence: Evidence | None, seed: int) -> dict[str, float | None] | None:
-    if evidence is None:
-        return None
-    low, high = evidence.interval(seed=seed)
-    return {"value": _plain(evidence.value), "low": _plain(low), "high": _plain(high)}
+def _number(found: Found | None) -> dict[str, float | None] | None:
+    return None if found is None else _bounded(found.evidence.value, *interval(found))
+
+
+def _bounded(value: float, low: float, high: float) -> dict[str, float | None]:
+    return {"value": _plain(value), "low": _plain(low), "high": _plain(high)}
 
 
 def _plain(number: float | None) -> float | None:

@@ -26,7 +26,6 @@ class Knn(Score):
     """
 
     place = 20
-    alone = True
 
     def __init__(self, *, k: int = 20, temperature: float = 0.07) -> None:
         self.k, self.temperature = k, temperature

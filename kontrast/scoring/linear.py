@@ -24,7 +24,6 @@ class Linear(Score):
     """
 
     place = 30
-    alone = True
 
     def __init__(self, *, strengths: tuple[float, ...] = (1e-3, 1e-2, 0.1, 1.0), iterations: int = 100) -> None:
         self.strengths, self.iterations = tuple(sorted(strengths)), iterations

@@ -60,7 +60,7 @@ class Retrieval(Score):
         M, pair = int(candidates.sum()), f"{one}>{other}"
 
         def evidence(values: np.ndarray, chance: float) -> Evidence:
-            return Evidence((values,), chance=chance, bounds=(0, 1), field=pair, across=True)
+            return Evidence.mean(values, chance=chance, field=pair, across=True)
 
         # rank is before + 1 ... before + equal + 1, each as likely
         found = {f"{pair} R@{k}": evidence(np.clip((k - before) / (equal + 1), 0, 1), min(k / M, 1.0)) for k in self.ks}
@@ -81,7 +81,7 @@ class Retrieval(Score):
         ahead = (R - 1) / max(M - 1, 1)
         chances = (H[M] + ahead * (M - H[M])) / M, (H[R] + ahead * (R - H[R])) / M
         return {
-            name: Evidence((values,), chance=float(chance.mean()), bounds=(0, 1))
+            name: Evidence.mean(values, chance=float(chance.mean()))
             for name, values, chance in zip(("mAP", "MAP@R"), (average, at_r), chances, strict=True)
         }
 
@@ -110,21 +110,21 @@ def ranks(asking_ND: np.ndarray, candidates_MD: np.ndarray, own_N: np.ndarray) -
 
 def precisions(z_ND: np.ndarray, code_N: np.ndarray, asking: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Average precision, whole and at R, of each asking row over all others."""
-    z, code = torch.from_numpy(z_ND), torch.from_numpy(code_N)
-    place = torch.arange(1, len(z), dtype=torch.float64)
+    N, z = len(z_ND), torch.from_numpy(z_ND)
+    bits = N.bit_length()
     whole, at_r = [], []
-    for rows in torch.from_numpy(asking).split(max(1, TILE // len(z))):
-        similarity_BN = ((z[rows] @ z.T) / SAME).round()
-        similarity_BN[
-            torch.arange(len(rows)), rows
-        ] = -torch.inf  # a row does not find itself: it comes last and is cut
-        order_BM = similarity_BN.sort(dim=1, descending=True, stable=True).indices[:, :-1]
-        sought_BM = code[order_BM] == code[rows][:, None]
-        precision_BM = sought_BM.cumsum(1) / place * sought_BM
-        R = sought_BM.sum(1)
-        whole.append(precision_BM.sum(1) / R)
-        at_r.append((precision_BM * (place <= R[:, None])).sum(1) / R)
-    return torch.cat(whole).numpy(), torch.cat(at_r).numpy()
+    for rows in np.split(asking, range(TILE // N, len(asking), max(1, TILE // N))) if len(asking) else ():
+        # One integer says how far and, among equals, which: a third of the time of a stable sort of similarities.
+        far_BN = ((z[rows] @ z.T) / -SAME).round().numpy().astype(np.int64)
+        far_BN[np.arange(len(rows)), rows] = 2**30  # a row does not find itself: it comes last and is cut
+        order_BM = np.sort((far_BN << bits) | np.arange(N), axis=1)[:, :-1] & (2**bits - 1)
+        row, place = np.nonzero(code_N[order_BM] == code_N[rows][:, None])
+        R = np.bincount(row, minlength=len(rows))
+        found = np.arange(len(row)) - (np.cumsum(R) - R)[row]  # how many sought ones come before
+        precision = (found + 1) / (place + 1)
+        whole.append(np.bincount(row, precision, len(rows)) / R)
+        at_r.append(np.bincount(row, precision * (place < R[row]), len(rows)) / R)
+    return np.concatenate(whole), np.concatenate(at_r)
 
 
 def harmonics(n: int) -> np.ndarray:

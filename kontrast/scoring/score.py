@@ -17,10 +17,6 @@ class Score(ABC):
     place: ClassVar[int] = 50
     """Where it stands among others, the smallest first: what users ask for before what experts read."""
 
-    alone: ClassVar[bool] = False
-    """Whether a test row's entry would be the same without the other test rows: then rows can be drawn again as they
-    are, else a judge must be asked again on part of them."""
-
     @abstractmethod
     def __call__(self, train: Bank, test: Bank) -> dict[str, Evidence]:
         """What is found; {} exactly where `why_not` gives a reason."""
@@ -28,3 +24,7 @@ class Score(ABC):
     @abstractmethod
     def why_not(self, train: Bank, test: Bank) -> str | None:
         """Why these banks cannot be judged, in a few words that follow "not judged: "; None where they can. Cheap."""
+
+    def for_parts(self) -> "Score":
+        """The judge that is asked dozens of times on halves, for an interval: itself, unless a quicker one would do."""
+        return self

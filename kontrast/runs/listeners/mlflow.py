@@ -4,10 +4,11 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from kontrast.core.errors import UserError, needs
+from kontrast.core.errors import UserError
 from kontrast.core.whole import whole
 from kontrast.runs.listener import Listener
 from kontrast.runs.told import of_experiment, of_moment, of_scores
@@ -20,20 +21,26 @@ class Mlflow(Listener):
     """Tells MLflow. uri: its store; None: MLFLOW_TRACKING_URI where that is set, else sqlite in RUN/mlflow.db.
 
     experiment: its name there. every: steps between points of a curve. A resumed run goes on in the same MLflow run,
-    whose id is kept in RUN/mlflow.txt. No extra of this project brings mlflow, whose requirements hold pyarrow back:
-    install it yourself where the versions that you have agree with it.
+    whose id is kept in RUN/mlflow.txt.
+
+    No extra of this project brings MLflow: the whole of it holds pyarrow, pandas and others back. Its client does not:
+    `pip install mlflow-skinny` beside kontrast speaks to any server (`mlflow server` in an environment of its own, or
+    your team's; set MLFLOW_TRACKING_URI), and with `sqlalchemy alembic` it keeps runs in a file, which `mlflow ui
+    --backend-store-uri sqlite:///RUN/mlflow.db` shows from any environment. The whole package does as well, where the
+    versions that you have agree with it.
     """
 
     def __init__(self, *, uri: str | None = None, experiment: str = "kontrast", every: int = 10) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import: a run is nobody else's business
-        try:
-            self.mlflow: Any = needs("mlflow", "track")
-        except UserError as missing:
-            raise UserError(
-                "this needs the package 'mlflow', which no extra of kontrast brings, since its requirements hold "
-                "pyarrow back: pip install mlflow, in an environment of its own."
-            ) from missing
         self.uri, self.experiment, self.every = uri or os.environ.get("MLFLOW_TRACKING_URI"), experiment, max(every, 1)
+        in_file = self.uri is None or self.uri.startswith("sqlite:")
+        try:  # all that it takes is asked for now: the store itself would ask after the first step
+            self.mlflow, *_ = (import_module(name) for name in ("mlflow", *(("sqlalchemy", "alembic") * in_file)))
+        except ImportError as missing:
+            raise UserError(
+                f"MLflow needs the package '{missing.name}', which no extra of kontrast brings: pip install "
+                f"mlflow-skinny{' sqlalchemy alembic' * in_file} (the whole of mlflow holds pyarrow back)."
+            ) from missing
         self.folder: Path | None = None
         self.client: Any = None
         self.run = ""

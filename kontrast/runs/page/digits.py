@@ -44,6 +44,9 @@ def interval(low: float | None, high: float | None) -> str:
     return f"[{number(low, digits)}, {number(high, digits)}]"
 
 
+UNTOLD = "too few rows for an interval"
+
+
 def share(part: float) -> str:
     """A share of one as per cent: `.0123` -> `1.2 %`."""
     percent = 100 * part

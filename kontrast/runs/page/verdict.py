@@ -20,8 +20,9 @@ class Words(NamedTuple):
 def standing(score: Score, baseline: Literal["raw", "untrained"]) -> Standing | None:
     """Where the trained encoder stands against a baseline; None where there is no such baseline.
 
-    Better or worse only if the intervals do not overlap, or, where the score brings `paired` differences over the same
-    resamples ({"raw": {"value", "low", "high"}}, trained minus baseline), if that interval excludes zero. Else even.
+    Better or worse only if the interval of the `paired` difference over the same test rows ({"raw": {"value", "low",
+    "high"}}, trained minus baseline) excludes zero, or, where a score brings none, if both intervals do not overlap.
+    Else even.
     """
     base = score.get(baseline)
     if base is None or base.get("value") is None:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from kontrast.core.errors import UserError, needs
+from kontrast.data.address import refuse_secrets
 from kontrast.search.engine import Engine
 from kontrast.search.where import Term, to_sql
 
@@ -27,11 +28,7 @@ class Pgvector(Engine):
     def __init__(self, *, uri: str, table: str = "kontrast") -> None:
         if not re.fullmatch(r"[a-z_][a-z0-9_]{0,30}", table):
             raise UserError(f"pgvector: table='{table}': expected up to 31 small letters, digits and underscores.")
-        if re.search(r"://[^/@]*:[^/@]+@", uri) or "password=" in uri:
-            raise UserError(
-                "pgvector: the uri holds a password, which would be stored with the index. Leave it out "
-                "(postgresql://user@host/database) and set PGPASSWORD, or write it to ~/.pgpass."
-            )
+        refuse_secrets(uri, "set PGPASSWORD, or write it to ~/.pgpass.")
         self.uri, self.table = uri, table
 
     def create(self, tables: str, space: str, records: pa.Table, approximate: bool) -> Sequence[int]:
