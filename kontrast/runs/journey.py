@@ -2,7 +2,6 @@
 
 import csv
 import io
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +76,7 @@ def travel(
     run.report()
     listener.fact("run", f"{folder.path}    report.html · encoder/ · banks/ · experiment.json")
     listener.fact("next", words.next_steps(folder.path, model))
-    shutil.rmtree(folder.cache, ignore_errors=True)
+    folder.drop_cache()
     return run
 
 

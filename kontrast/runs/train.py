@@ -187,6 +187,11 @@ class _Log:
     def __init__(self, folder: Folder, course: Course, listener: Listener) -> None:
         self.folder, self.course, self.listener = folder, course, listener
         kept = [m for m in folder.moments() if m["step"] <= course.step]  # what came after the checkpoint is done again
+        if course.step >= course.total and not (kept and kept[-1]["step"] == course.step):
+            raise UserError(
+                f"{folder.path / 'moments.jsonl'} lacks step {course.step:,}, which the newest checkpoint holds; bring "
+                "that file back, or remove the newest checkpoint to train from the one before."
+            )
         folder.write("moments.jsonl", "".join(json.dumps(m) + "\n" for m in kept))
         self.first_loss = kept[0]["loss"] if kept else math.nan
         healthy = [m for m in kept if m["health"]]
@@ -194,7 +199,7 @@ class _Log:
         self.losses: list[float] = [m["loss"] for m in kept[-20:]]
         self.collapsed = 0
         self.twins = sum(m["twins"] for m in kept)
-        self.saved = time.monotonic()
+        self.saved, self.step = time.monotonic(), course.step
 
     def hear(self, moment: Moment) -> None:
         self.listener.moment(moment)
@@ -214,8 +219,11 @@ class _Log:
         return time.monotonic() - self.saved > self.course.plan.checkpoint
 
     def checkpoint(self) -> None:
-        self.folder.save_checkpoint(*self.course.state())
-        self.saved = time.monotonic()
+        """Nothing where this step has one. Moments are on disk first: a power cut leaves no checkpoint ahead of them."""
+        if self.step != self.course.step:
+            self.folder.settle("moments.jsonl")
+            self.folder.save_checkpoint(*self.course.state())
+        self.saved, self.step = time.monotonic(), self.course.step
 
 
 def _verdict(model: Model, course: Course, log: _Log, first: Batch) -> Verdict:
