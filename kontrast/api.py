@@ -78,8 +78,8 @@ def train(
                     found = infer(frame, {**asked.source.fields, **(fields or {})}, label)
                     experiment, why = choose(found, asked, recipe)
                     experiment = override(experiment, settings or {})
-                    folder.write("experiment.json", experiment.to_json())
                     folder.write_json("environment.json", environment(told, str(fleet.device), fleet.words))
+                    folder.write("experiment.json", experiment.to_json())  # last: with it the run can be resumed
                 words = {"name": recipe or experiment.method.name, "why": why}
                 with stoppable(folder), hearing(listener, folder.path):
                     return travel(frame, found, folder, words, listener, fleet, resume=False)
@@ -174,8 +174,8 @@ def _source(path: str | Path, experiment: Experiment, data: object, verb: str) -
     if not opens(source):
         again = f"train DATA --resume {path}" if verb == "resume" else f"replay {path} --data DATA"
         raise UserError(
-            f"{source}, which {path} was trained on, is not there any more, or not what it was (looked from {Path.cwd()}). Bring it back, "
-            f"or say where it is now: kontrast {again}"
+            f"{source}, which {path} was trained on, is not there any more, or not what it was (looked from "
+            f"{Path.cwd()}). Bring it back, or say where it is now: kontrast {again}"
         )
     return source
 

@@ -186,7 +186,8 @@ def _key(one: Entry, name: str) -> Any:
 
 
 def _found(root: Path, deep: int) -> Iterator[Path]:
-    """Folders with an experiment.json, or begun and killed before it was settled; nothing is looked for inside of a run, behind a link, or in hidden folders."""
+    """Folders with an experiment.json, or killed before they had one; nothing is looked for inside of a run, behind a
+    link, or in hidden folders."""
     if (root / "experiment.json").is_file() or (root / LOCK).is_file():
         yield root
     elif deep >= 0 and root.is_dir():

@@ -24,6 +24,7 @@ from kontrast.runs.holding import HOLDER, LOCK, held, in_use
 
 QUARANTINE = "quarantine.csv"
 TRAINED_ON = "trained_on.safetensors"  # hashes of the rows trained on: eight bytes a row and field
+TOTALS = "totals.json"
 Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors and plain numbers
 _STEP = "[0-9]" * 9 + ".safetensors"  # its name is its step
 KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is damaged
@@ -169,6 +170,10 @@ class Folder:
         lines = file.read_text(encoding="utf8").splitlines()
         return list(_whole(lines))
 
+    def totals(self) -> dict[int, int]:
+        """Of the replay of a run of some minutes: how many steps it was to have, as planned anew after these steps."""
+        return dict(self.read_json(TOTALS)) if (self.path / TOTALS).is_file() else {}
+
     def settle(self, name: str) -> None:
         """What was appended to that file is on disk when this returns."""
         if self.writes and (self.path / name).is_file():
@@ -249,7 +254,7 @@ def _emptied(where: Path) -> Path:
     """That folder, made if need be; what a refused run left in it is removed, or one killed before it was settled."""
     where.mkdir(parents=True, exist_ok=True)
     found = {file.name for file in where.iterdir() if file.suffix != ".part"}
-    known = {QUARANTINE, LOCK, HOLDER, "cache"} if LOCK in found else {QUARANTINE}
+    known = {QUARANTINE, LOCK, HOLDER, "cache", "environment.json"} if LOCK in found else {QUARANTINE}
     if found - known:
         raise UserError(f"{where} exists and is not empty; name a new folder, or continue it with --resume {where}.")
     if LOCK in found:

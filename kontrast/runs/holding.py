@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -47,14 +48,14 @@ def held(path: Path, doing: str) -> Iterator[bool]:
 
 
 def in_use(path: Path) -> str:
-    """Who holds the run folder now, in words; empty where nobody does."""
+    """Who else holds the run folder now, in words; empty where nobody does."""
     if not (path / LOCK).is_file():
         return ""
     lock = _Lock(path)
     try:
         locked = lock.taken()
     except Timeout:
-        return _holder(path)
+        return "" if _told(path).get("process") == os.getpid() else _holder(path)
     except OSError:  # a folder that this process may not write to says nothing of the others
         return ""
     if locked:
@@ -85,8 +86,16 @@ class _Lock:
 
 
 def _holder(path: Path) -> str:
+    told = _told(path)
+    if not told:  # it has just begun, or is just ending
+        return "another process writes to it"
+    return f"process {told['process']} on {told['host']} writes to it since {told['since']} ({told['doing']})"
+
+
+def _told(path: Path) -> dict[str, Any]:
+    """HOLDER; nothing where it is not there, or not whole."""
     try:
         told = json.loads((path / HOLDER).read_text(encoding="utf8"))
-        return f"process {told['process']} on {told['host']} writes to it since {told['since']} ({told['doing']})"
-    except (OSError, ValueError, KeyError, TypeError):  # it has just begun, or is just ending
-        return "another process writes to it"
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) and told.keys() >= {"process", "host", "since", "doing"} else {}

@@ -15,7 +15,7 @@ OWN = (
     "banks", "cache", "checkpoints", "encoder", "exports", "index", "tensorboard", "wandb",
     "data.json", "environment.json", "moments.jsonl", "quarantine.csv", "report.html", "samples.json", "scores.json",
     "tags.json", "trained_on.safetensors", "doctor.json", "views.png", "mlflow.db", "mlflow.txt",
-    "not-finite-step-*.safetensors", "*.part", "schedule.json",
+    "not-finite-step-*.safetensors", "*.part", "totals.json",
     "experiment.json",  # last
 )  # fmt: skip
 QUIET = 3600.0  # seconds without a change after which an unfinished run is not taken to be under way
