@@ -22,7 +22,13 @@ def open_frame(data: object, *, cache: Path | None) -> Frame:
     known = readers()
     for reader in known:
         if reader.claims(data):
-            return _filled(reader.open(data, cache))
+            try:
+                return _filled(reader.open(data, cache))
+            except FileNotFoundError as error:
+                raise UserError(
+                    f"{error.filename or data} was there and is gone while it was being read. Bring it back, or wait "
+                    "until whoever writes there is done."
+                ) from error
     raise UserError(_unknown(data, ", ".join(reader.reads for reader in known)))
 
 
