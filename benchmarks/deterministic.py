@@ -5,7 +5,8 @@
 The default recipes for images, texts and series, on generated rows, in this process: one run with deterministic
 operations, one without, in turns, `rounds` times each; the first steps of each are left out. Both compute in the number
 format that the deterministic default chooses by its rule; `stopwatch` is what --no-deterministic would choose, and how
-many times faster it found that. The speed of a round is its rows a second over all its steps.
+many times faster it found that. Speeds are steps a second of processor time, which other work on the machine disturbs
+least, over all steps of a round.
 """
 
 import argparse
@@ -42,14 +43,14 @@ COLD = 2  # steps left out
 
 @dataclass
 class Times(Listener):
-    """Seconds from Moment to Moment."""
+    """Seconds of processor time from Moment to Moment."""
 
     seconds: list[float] = field(default_factory=list)
     last: float = 0.0
 
     def moment(self, moment: Moment) -> None:
         """A step more."""
-        now = time.perf_counter()
+        now = time.process_time()
         self.seconds.append(now - self.last)
         self.last = now
 
@@ -118,7 +119,7 @@ def main() -> None:
     asked.add_argument("--threads", type=int, default=1)
     given = asked.parse_args()
     torch.set_num_threads(given.threads)
-    print("| recipe | steps/s, deterministic | steps/s, not | what it costs | by the rule | by the stopwatch |")
+    print("| recipe | steps a core second, deterministic | not | what it costs | by the rule | by the stopwatch |")
     print("|---|---|---|---|---|---|")
     for name in given.recipes:
         print(measured(name, given.batch, given.steps, given.rounds), flush=True)
