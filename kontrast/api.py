@@ -1,6 +1,7 @@
 """The verbs of kontrast in Python: train, resume, load."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from kontrast.core.experiment import Choice, Experiment, choice
 from kontrast.data.address import called
 from kontrast.data.fields import Field, infer
 from kontrast.data.frame import Frame
-from kontrast.data.open import open_frame
+from kontrast.data.open import open_frame, opens
 from kontrast.recipes.choosing import override, settle
 from kontrast.runs.environment import environment
 from kontrast.runs.folder import Folder
@@ -70,14 +71,16 @@ def train(
         listener = listener if listener and fleet.first else Silence()
         folder = _fresh(fleet, None if out is None else Path(out), name)
         try:
-            with fleet.in_turn():
-                frame, found, experiment, words = settle(
-                    data, asked, recipe=recipe, label=label, fields=fields, settings=settings, cache=folder.cache
-                )
-                folder.write("experiment.json", experiment.to_json())
-                folder.write_json("environment.json", environment(told, str(fleet.device), fleet.words))
-            with stoppable(folder), hearing(listener, folder.path):
-                return travel(frame, found, folder, words, listener, fleet, resume=False)
+            with ExitStack() as holding:
+                with fleet.in_turn():
+                    holding.enter_context(folder.held("kontrast train"))
+                    frame, found, experiment, words = settle(
+                        data, asked, recipe=recipe, label=label, fields=fields, settings=settings, cache=folder.cache
+                    )
+                    folder.write_json("environment.json", environment(told, str(fleet.device), fleet.words))
+                    folder.write("experiment.json", experiment.to_json())  # last: with it the run can be resumed
+                with stoppable(folder), hearing(listener, folder.path):
+                    return travel(frame, found, folder, words, listener, fleet, resume=False)
         except (UserError, OSError, KeyboardInterrupt):
             folder.discard_unless_begun()
             raise
@@ -107,17 +110,18 @@ def resume(
             "start a new run."
         )
     if (folder.path / "scores.json").is_file():
-        (listener or Silence()).fact("resume", f"{path} is finished already; nothing to do")
-        return Run(folder.path)
+        return _finished(folder, listener or Silence())
     source = _source(path, experiment, data, "resume")
     with launch(_device(device), devices, nodes, strategy) as fleet:
         listener = listener if listener and fleet.first else Silence()
         folder = replace(folder, writes=fleet.first)
-        with fleet.in_turn():
-            frame = open_frame(source, cache=folder.cache)
-            words, found = _begun(folder, frame, experiment)
-        with stoppable(folder), hearing(listener, folder.path):
-            return travel(frame, found, folder, words, listener, fleet, resume=True)
+        with ExitStack() as holding:
+            with fleet.in_turn():
+                holding.enter_context(folder.held("kontrast train --resume"))
+                frame = open_frame(source, cache=folder.cache)
+                words, found = _begun(folder, frame, experiment)
+            with stoppable(folder), hearing(listener, folder.path):
+                return travel(frame, found, folder, words, listener, fleet, resume=True)
 
 
 def replay(
@@ -134,9 +138,14 @@ def replay(
     of threads; else the first difference is told. Refuses other rows.
     """
     old = Run.load(path)
-    _source(path, old.experiment, data, "replay")  # refused before there is a new folder
+    source = _source(path, old.experiment, data, "replay")  # refused before there is a new folder
     begun = begin(old, None if out is None else Path(out))
-    return (new := resume(begun.path, data=data, device=device, listener=listener)), same(old, new)
+    try:
+        new = resume(begun.path, data=source, device=device, listener=listener)
+    except UserError:
+        begun.discard_unless_begun()
+        raise
+    return new, same(old, new)
 
 
 def load(path: str | Path) -> Run:
@@ -153,12 +162,31 @@ def _named(encoders: Mapping[str, str | Mapping[str, Any]] | None) -> dict[str, 
 
 def _source(path: str | Path, experiment: Experiment, data: object, verb: str) -> object:
     """What to read again: what was handed over, else where the run's rows came from."""
-    source = experiment.source.data if data is None else data
-    if isinstance(source, str) and source == "memory":
+    if data is not None:
+        return data
+    source = experiment.source.data
+    if source == "memory":
         raise UserError(
             f"{path} was trained on data from memory; hand it over again: kontrast.{verb}({str(path)!r}, data=...)."
         )
+    if not opens(source):
+        again = f"train DATA --resume {path}" if verb == "resume" else f"replay {path} --data DATA"
+        raise UserError(
+            f"{source}, which {path} was trained on, is not there any more, or not what it was (looked from "
+            f"{Path.cwd()}). Bring it back, or say where it is now: kontrast {again}"
+        )
     return source
+
+
+def _finished(folder: Folder, listener: Listener) -> Run:
+    """A run that was judged; what is left to do where it was killed right after that."""
+    run = Run(folder.path)
+    if not (folder.path / "report.html").is_file() or folder.cache.is_dir():
+        with folder.held("kontrast train --resume"):
+            run.report()
+            folder.drop_cache()
+    listener.fact("resume", f"{folder.path} is finished already; nothing to do")
+    return run
 
 
 def _begun(folder: Folder, frame: Frame, experiment: Experiment) -> tuple[dict[str, str], dict[str, Field]]:

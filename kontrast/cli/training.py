@@ -39,8 +39,12 @@ def train(
     batch: Annotated[int | None, typer.Option(min=2, help="Rows a step [256].")] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="The optimiser's own if none is given.")] = None,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it [0].")] = None,
+    deterministic: Annotated[
+        bool | None,
+        typer.Option(help="The same command twice, the same weights; --no-deterministic may be faster [on]."),
+    ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="auto, 32 or bf16; auto keeps what pays in the first steps.")
+        str | None, typer.Option(help="auto, 32 or bf16; auto is bf16 where machine and encoder gain by it.")
     ] = None,
     compile: Annotated[str | None, typer.Option(help="auto, on or off.")] = None,
     channels_last: Annotated[str | None, typer.Option(help="auto, on or off.")] = None,
@@ -71,6 +75,7 @@ def train(
     chosen = {
         "plan.batch": batch,
         "plan.learning_rate": learning_rate,
+        "plan.deterministic": None if deterministic is None else "on" if deterministic else "off",
         "plan.precision": precision,
         "plan.compile": compile,
         "plan.channels_last": channels_last,

@@ -87,9 +87,7 @@ def index(
 
     heard, opened = listener(quiet, False), api.load(run)
     if delete is not None:
-        from kontrast.search.index import Index
-
-        heard.fact("index", f"{Index.open(opened.path / 'index').delete(where=delete):,} records deleted")
+        heard.fact("index", f"{opened.unindex(delete):,} records deleted")
         return
     settings = {name: chosen for name, chosen in (("uri", uri), ("table", table)) if chosen is not None}
     made = opened.index(data, engine=engine or "lancedb", settings=settings, add=add, listener=heard)

@@ -57,7 +57,9 @@ class Plan:
     200 epochs do, whichever is less.
 
     batch: rows per step over all ranks. passes: rows per pass of the encoder (gradient caching), None for one pass.
-    precision, channels_last, compile: "auto" tries them in the first steps and keeps what pays.
+    deterministic: the same command twice gives the same weights; "on" refuses what has no such form, "auto" goes on.
+    precision, channels_last, compile: "auto" decides by what the machine has and the encoder does; where deterministic
+    is "off", by the stopwatch in the first steps.
     warmup: share of the steps. clip: largest norm of the gradient, 0 for none. checkpoint: seconds between checkpoints.
     """
 
@@ -71,6 +73,7 @@ class Plan:
     warmup: float = 0.05
     clip: float = 1.0
     passes: int | None = None
+    deterministic: Literal["auto", "on", "off"] = "auto"
     precision: Literal["auto", "32", "bf16"] = "auto"
     channels_last: Literal["auto", "on", "off"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"

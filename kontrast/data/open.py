@@ -18,15 +18,31 @@ def open_frame(data: object, *, cache: Path | None) -> Frame:
     """
     if isinstance(data, Frame):
         return _filled(data)
-    if isinstance(data, str) and not address.matches(data):
-        data = Path(data)
-    if isinstance(data, Path):
-        data = data.expanduser()
+    data = _meant(data)
     known = readers()
     for reader in known:
         if reader.claims(data):
-            return _filled(reader.open(data, cache))
+            try:
+                return _filled(reader.open(data, cache))
+            except FileNotFoundError as error:
+                raise UserError(
+                    f"{error.filename or data} was there and is gone while it was being read. Bring it back, or wait "
+                    "until whoever writes there is done."
+                ) from error
     raise UserError(_unknown(data, ", ".join(reader.reads for reader in known)))
+
+
+def opens(data: str) -> bool:
+    """Whether a source would open this path or address; nothing is read yet."""
+    meant = _meant(data)
+    return any(reader.claims(meant) for reader in readers())
+
+
+def _meant(data: object) -> object:
+    """A text is a path unless it is an address."""
+    if isinstance(data, str) and not address.matches(data):
+        data = Path(data)
+    return data.expanduser() if isinstance(data, Path) else data
 
 
 def readers() -> list[SourceReader]:

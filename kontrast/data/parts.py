@@ -1,5 +1,7 @@
 """Files that belong together: NAME_TRAIN and NAME_TEST, or train and test, of one kind and in one folder."""
 
+import errno
+import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -25,6 +27,11 @@ def sets(data: Path, suffixes: Collection[str]) -> dict[str, dict[str, Path]]:
     return found
 
 
+def gone(data: Path) -> FileNotFoundError:
+    """Of what was there when its source claimed it."""
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(data))
+
+
 def opened(data: Path, suffixes: Collection[str], read: Callable[[Path], Frame]) -> Frame:
     """The one data set that is there, its parts under each other."""
     found = sets(data, suffixes)
@@ -33,6 +40,8 @@ def opened(data: Path, suffixes: Collection[str], read: Callable[[Path], Frame])
         raise UserError(
             f"{data} holds {len(found)} data sets ({files}); expected one. Name a file, or a path without _TRAIN."
         )
+    if not found:
+        raise gone(data)
     ((name, files),) = found.items()
     frames = {part: read(path) for part, path in files.items()}
     stem = name.removesuffix(next(iter(files.values())).suffix)

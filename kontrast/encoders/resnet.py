@@ -42,7 +42,10 @@ class Resnet(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """The thin map, place after place."""
-        return F.adaptive_avg_pool2d(self.thin(self.stages(self.stem(x))), _PLACES).flatten(1)
+        map_BCHW = self.thin(self.stages(self.stem(x)))
+        if map_BCHW.shape[-2:] != (_PLACES, _PLACES):  # it is that at 16, 32, 48, 64 px; no GPU pools deterministically
+            map_BCHW = F.adaptive_avg_pool2d(map_BCHW, _PLACES)
+        return map_BCHW.flatten(1)
 
 
 class _Block(nn.Module):

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kontrast.core.errors import UserError, did_you_mean
+from kontrast.core.experiment import Choice, Experiment, Source
 from kontrast.runs.folder import Folder
+from kontrast.runs.holding import LOCK
 from kontrast.runs.page.digits import number
 
 DEEP = 3  # folders below the one that is asked about; runs/ holds them right under it
@@ -77,8 +79,9 @@ def entry(path: Path) -> Entry:
     data = recipe = rows = ""
     steps = minutes = score = None
     verdict, score_name = "unfinished", ""
+    begun = (path / "experiment.json").is_file()
     try:
-        experiment = folder.experiment()
+        experiment = folder.experiment() if begun else Experiment(method=Choice(""), source=Source(data=""))
         data, recipe = Path(experiment.source.data).name, experiment.method.name
         known = folder.read_json("data.json") if (path / "data.json").is_file() else {}
         data, recipe = known.get("name", data), known.get("recipe", {}).get("name", recipe)
@@ -183,8 +186,9 @@ def _key(one: Entry, name: str) -> Any:
 
 
 def _found(root: Path, deep: int) -> Iterator[Path]:
-    """Folders with an experiment.json; nothing is looked for inside of a run, behind a link, or in hidden folders."""
-    if (root / "experiment.json").is_file():
+    """Folders with an experiment.json, or killed before they had one; nothing is looked for inside of a run, behind a
+    link, or in hidden folders."""
+    if (root / "experiment.json").is_file() or (root / LOCK).is_file():
         yield root
     elif deep >= 0 and root.is_dir():
         for child in sorted(root.iterdir()):

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import itertools
 import json
+import os
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -19,10 +20,13 @@ from safetensors.torch import load_file, save_file
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment
 from kontrast.core.whole import whole
+from kontrast.runs.holding import HOLDER, LOCK, held, in_use
 
 QUARANTINE = "quarantine.csv"
 TRAINED_ON = "trained_on.safetensors"  # hashes of the rows trained on: eight bytes a row and field
+TOTALS = "totals.json"
 Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors and plain numbers
+_STEP = "[0-9]" * 9 + ".safetensors"  # its name is its step
 KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is damaged
 
 
@@ -56,6 +60,13 @@ class Folder:
     @staticmethod
     def existing(where: Path) -> "Folder":
         """A folder that holds a run, finished or not."""
+        if (where / LOCK).is_file() and not (where / "experiment.json").is_file():
+            if using := in_use(where):
+                raise UserError(f"{where} is in use: {using}.")
+            raise UserError(
+                f"{where} was stopped before it was settled what to train, so there is nothing to go on from. Begin it "
+                f"anew: kontrast train DATA --out {shlex.quote(str(where))}"
+            )
         if not (where / "experiment.json").is_file():
             raise UserError(
                 f"{where} is no run: there is no experiment.json in it. Runs lie under runs/ unless named otherwise."
@@ -67,6 +78,32 @@ class Folder:
         """Where decoded rows lie while the run needs them; removed at its end."""
         return self.path / "cache"
 
+    @contextlib.contextmanager
+    def held(self, doing: str) -> Iterator[None]:
+        """No other process writes here meanwhile; UserError where one does. What a killed one left half-written goes.
+
+        doing: in words, for the one that is refused.
+        """
+        if not self.writes:
+            yield
+            return
+        with held(self.path, doing) as locked:
+            if locked:
+                self._sweep()
+            yield
+
+    def _sweep(self) -> None:
+        """Files and folders under the names that they have while they are written: nobody writes them any more."""
+        for part in [*self.path.glob("*.part"), *self.path.glob("*/*.part"), *self.cache.glob("**/*.part-*")]:
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
+
+    def drop_cache(self) -> None:
+        """The run needs no decoded rows any more."""
+        shutil.rmtree(self.cache, ignore_errors=True)
+
     def discard_unless_begun(self) -> None:
         """Leave nothing behind of a run that never came to its first step, but for what says why (quarantine.csv)."""
         if not self.writes or (self.path / "moments.jsonl").exists():
@@ -75,7 +112,7 @@ class Folder:
             if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
             elif entry.name != QUARANTINE:
-                entry.unlink()
+                entry.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # quarantine.csv is in it
             self.path.rmdir()
 
@@ -113,8 +150,10 @@ class Folder:
         """What `write_json` wrote."""
         file = self.path / name
         if not file.is_file():
+            using = in_use(self.path)
             raise UserError(
-                f"{file} is missing: the run did not get that far. Finish it with kontrast train --resume {self.path}."
+                f"{file} is missing: the run did not get that far. "
+                + (f"It goes on: {using}." if using else f"Finish it with kontrast train --resume {self.path}.")
             )
         try:
             return json.loads(_text(file))
@@ -131,42 +170,76 @@ class Folder:
         lines = file.read_text(encoding="utf8").splitlines()
         return list(_whole(lines))
 
+    def totals(self) -> dict[int, int]:
+        """Of the replay of a run of some minutes: how many steps it was to have, as planned anew after these steps."""
+        return dict(self.read_json(TOTALS)) if (self.path / TOTALS).is_file() else {}
+
+    def settle(self, name: str) -> None:
+        """What was appended to that file is on disk when this returns."""
+        if self.writes and (self.path / name).is_file():
+            with (self.path / name).open("rb+") as file:
+                os.fsync(file.fileno())
+
     def save_checkpoint(self, tensors: dict[str, torch.Tensor], numbers: dict[str, Any]) -> Path:
-        """A checkpoint with the hash of its tensors; older ones beyond two are removed."""
+        """A checkpoint and the hash of it; what is neither it nor the intact one before it goes.
+
+        The hash is there first: whenever the process is killed, a checkpoint under its name is a whole one.
+        """
         folder = self.path / "checkpoints"
         target = folder / f"{numbers['step']:09d}.safetensors"
         if not self.writes:
             return target
-        folder.mkdir(exist_ok=True)
-        save_tensors(tensors, target, {"numbers": json.dumps(numbers)})
-        self.write(f"checkpoints/{target.stem}.sha256", hashlib.sha256(target.read_bytes()).hexdigest() + "\n")
-        for old in sorted(folder.glob("*.safetensors"))[:-KEPT]:
-            old.unlink()
-            old.with_suffix(".sha256").unlink(missing_ok=True)
+        with whole(target) as aside:
+            _save(tensors, aside, {"numbers": json.dumps(numbers)})
+            self.write(f"checkpoints/{target.stem}.sha256", _hash(aside) + "\n")
+        # Later steps than this one were passed over when the run was resumed: they are damaged.
+        good = [f for f in sorted(folder.glob(_STEP)) if f <= target and f.with_suffix(".sha256").is_file()]
+        for old in folder.glob(f"{_STEP.split('.')[0]}.*"):
+            if old.with_suffix(".safetensors") not in good[-KEPT:]:
+                old.unlink()
         return target
 
     def newest_checkpoint(self) -> Checkpoint | None:
         """The newest checkpoint that is intact; None where there is none yet."""
-        files = sorted((self.path / "checkpoints").glob("*.safetensors"), reverse=True)
+        files = sorted((self.path / "checkpoints").glob(_STEP), reverse=True)
         for file in files:
-            mark = file.with_suffix(".sha256")
-            if mark.is_file() and mark.read_text().strip() == hashlib.sha256(file.read_bytes()).hexdigest():
+            if _intact(file):
                 return load_tensors(file), json.loads(_metadata(file)["numbers"])
+            if self.writes:  # without its hash it no longer counts as one of those to keep
+                file.with_suffix(".sha256").unlink(missing_ok=True)
         if files:
             raise UserError(
-                f"no checkpoint in {self.path / 'checkpoints'} is intact ({len(files)} damaged); train anew."
+                f"no checkpoint in {self.path / 'checkpoints'} is intact ({len(files)} damaged). Remove that folder to "
+                "resume from the first step, or train anew."
             )
         return None
 
 
 def save_tensors(tensors: dict[str, torch.Tensor], target: Path, metadata: dict[str, str] | None = None) -> None:
     """A safetensors file, whole or not at all."""
-    held = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     with whole(target) as aside:
-        try:
-            save_file(held, aside, metadata=metadata)
-        except SafetensorError as error:  # its word for a full disk too
-            raise OSError(errno.EIO, str(error)) from error
+        _save(tensors, aside, metadata)
+
+
+def _save(tensors: dict[str, torch.Tensor], file: Path, metadata: dict[str, str] | None) -> None:
+    held = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    try:
+        save_file(held, file, metadata=metadata)
+    except SafetensorError as error:  # its word for a full disk too
+        raise OSError(errno.EIO, str(error)) from error
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _intact(checkpoint: Path) -> bool:
+    """Whether it is what its hash was taken of; what the disk cannot read is not."""
+    try:
+        return checkpoint.with_suffix(".sha256").read_bytes().strip() == _hash(checkpoint).encode()
+    except OSError:
+        return False
 
 
 def load_tensors(file: Path) -> dict[str, torch.Tensor]:
@@ -178,10 +251,15 @@ def load_tensors(file: Path) -> dict[str, torch.Tensor]:
 
 
 def _emptied(where: Path) -> Path:
-    """That folder, made if need be; what a refused run left in it is removed."""
+    """That folder, made if need be; what a refused run left in it is removed, or one killed before it was settled."""
     where.mkdir(parents=True, exist_ok=True)
-    if {file.name for file in where.iterdir()} - {QUARANTINE}:
+    found = {file.name for file in where.iterdir() if file.suffix != ".part"}
+    known = {QUARANTINE, LOCK, HOLDER, "cache", "environment.json"} if LOCK in found else {QUARANTINE}
+    if found - known:
         raise UserError(f"{where} exists and is not empty; name a new folder, or continue it with --resume {where}.")
+    if LOCK in found:
+        with held(where, "beginning anew"):
+            shutil.rmtree(where / "cache", ignore_errors=True)
     (where / QUARANTINE).unlink(missing_ok=True)
     return where
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from kontrast.core.errors import UserError
 from kontrast.runs.catalogue import Entry, bytes_
+from kontrast.runs.holding import LOCK, held, in_use
 
 # What a run writes. A folder goes only when nothing else lies in it: notes or figures of its owner's stay.
 OWN = (
     "banks", "cache", "checkpoints", "encoder", "exports", "index", "tensorboard", "wandb",
     "data.json", "environment.json", "moments.jsonl", "quarantine.csv", "report.html", "samples.json", "scores.json",
     "tags.json", "trained_on.safetensors", "doctor.json", "views.png", "mlflow.db", "mlflow.txt",
-    "not-finite-step-*.safetensors", "*.part",
-    "experiment.json",  # last: until it goes, the folder is a run, and a prune that was interrupted can be done again
+    "not-finite-step-*.safetensors", "*.part", "totals.json",
+    "experiment.json",  # last
 )  # fmt: skip
 QUIET = 3600.0  # seconds without a change after which an unfinished run is not taken to be under way
 
@@ -49,7 +50,8 @@ def plan(
     caches: decoded rows of runs that stopped. checkpoints: of finished runs; they embed, search and report without.
     unfinished: runs that were never judged. best: all finished runs but so many for each set of rows and leading number
     (one that has merit: a run judged by a spread alone is in no ranking).
-    A tagged run is never removed whole, nor is one that changed within the last hour and may be under way.
+    A tagged run is never removed whole. One under way stays as it is: one that a process holds and, as not every file
+    system has locks, an unfinished one that changed within the last hour.
     """
     if not (caches or checkpoints or unfinished or best is not None):
         raise UserError("nothing to prune was named: --caches, --checkpoints, --unfinished or --best N.")
@@ -72,32 +74,42 @@ def plan(
                 part = one.path / name
                 if part.is_dir() and not part.is_symlink():
                     found[part] = Removal(part, one.path, _size(part), why)
-    return list(found.values())
+    return [one for one in found.values() if not in_use(one.run)]
 
 
 def remove(removals: Iterable[Removal]) -> Iterator[str]:
     """Do it; a line each. A folder in which its owner left something of his own stays, with that."""
     for one in removals:
-        if not (one.run / "experiment.json").is_file():
+        if not any((one.run / name).is_file() for name in ("experiment.json", LOCK)):
             raise UserError(
                 f"{one.run} is no run any more: there is no experiment.json in it. Nothing in it is removed."
             )
+        with held(one.run, "kontrast prune"):
+            for path in _own(one.run) if one.whole else [one.path]:
+                _drop(path)
         if not one.whole:
-            shutil.rmtree(one.path)
             yield f"removed {one.path}"
             continue
-        for pattern in OWN:
-            for path in sorted(one.run.glob(pattern)):
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+        (one.run / LOCK).unlink(missing_ok=True)  # last: until it goes, a prune that was interrupted can be done again
         left = sorted(path.name for path in one.run.iterdir())
         if left:
             yield f"removed the run in {one.run}; left there, as no run wrote it: {', '.join(left[:5])}"
         else:
             one.run.rmdir()
             yield f"removed {one.run}"
+
+
+def _own(run: Path) -> Iterator[Path]:
+    """What a run wrote, in the order in which it may go."""
+    for pattern in OWN:
+        yield from sorted(run.glob(pattern))
+
+
+def _drop(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def lines(removals: Sequence[Removal]) -> Iterator[str]:

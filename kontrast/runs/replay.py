@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from kontrast.core.errors import UserError
-from kontrast.runs.folder import Folder, load_tensors
+from kontrast.runs.folder import TOTALS, Folder, load_tensors
 from kontrast.runs.run import Run
 
 
@@ -18,7 +18,7 @@ class Replay:
 
     step: the first step whose loss differs, None where none does. steps: how many each took. weight: the first tensor
     of the encoder that differs, with `largest` difference anywhere in it; scores: name -> (before, now) where they
-    differ.
+    differ, those of raw features, of the untrained encoder and the ends of intervals too.
     """
 
     old: str
@@ -57,19 +57,28 @@ class Replay:
 def begin(old: Run, out: Path | None) -> Folder:
     """A new folder that a resume begins to train in: the experiment of the old run, and its data's fingerprint.
 
-    A run that was to last some minutes is asked for the steps that it took. Other rows than the old run's are refused
-    when they are read.
+    A run that was to last some minutes is asked for the steps that it took, and follows its learning rate: the totals
+    that it reckoned with on its way. Other rows than the old run's are refused when they are read.
     """
     folder = Folder(old.path)
     if not (old.path / "scores.json").is_file():
         raise UserError(f"{old.path} was never finished; {folder.go_on}. What is not finished cannot be repeated.")
     experiment = folder.experiment()
+    totals = folder.totals()
     if experiment.plan.minutes is not None:
-        total = folder.moments()[-1]["total"]
-        experiment = replace(experiment, plan=replace(experiment.plan, minutes=None, steps=total))
+        planned = [(moment["step"], moment["total"]) for moment in folder.moments()]
+        if not planned:
+            raise UserError(
+                f"{old.path / 'moments.jsonl'} is gone or damaged; without it nobody knows the run's steps."
+            )
+        changes = zip([(0, None), *planned], planned, strict=False)
+        totals = dict(now for before, now in changes if before[1] != now[1])
+        experiment = replace(experiment, plan=replace(experiment.plan, minutes=None, steps=planned[-1][1]))
     fresh = Folder.fresh(out, old.path.resolve().name.rstrip("0123456789").rstrip("-") or old.path.resolve().name)
     fresh.write("experiment.json", experiment.to_json())
     fresh.write_json("data.json", folder.read_json("data.json"))
+    if totals:
+        fresh.write_json(TOTALS, list(totals.items()))
     told = folder.read_json("environment.json")
     fresh.write_json("environment.json", {**told, "command": f"kontrast replay {old.path}"})
     return fresh
@@ -81,13 +90,22 @@ def same(old: Run, new: Run) -> Replay:
     pairs = zip(before, now, strict=False)
     step = next((a["step"] for a, b in pairs if (a["step"], a["loss"]) != (b["step"], b["loss"])), None)
     weight, largest = _weights(*(load_tensors(run.path / "encoder" / "model.safetensors") for run in (old, new)))
-    tables = [{row["name"]: (row["trained"] or {}).get("value") for row in run.scores} for run in (old, new)]
+    tables = [dict(_numbers(run)) for run in (old, new)]
     names = dict.fromkeys([*tables[0], *tables[1]])
     values = {name: (tables[0].get(name), tables[1].get(name)) for name in names}
     differ = {name: pair for name, pair in values.items() if pair[0] != pair[1]}
     changed = tuple(old.experiment.difference(new.experiment))
     steps = (before[-1]["step"] if before else 0, now[-1]["step"] if now else 0)
     return Replay(str(old.path), str(new.path), step, steps, weight, largest, differ, changed)
+
+
+def _numbers(run: Run) -> Iterator[tuple[str, float | None]]:
+    """Every number of the table of scores, of the trained encoder and of what it is set beside, with its interval."""
+    for row in run.scores:
+        for whose in ("trained", "untrained", "raw"):
+            for part, value in (row[whose] or {}).items():
+                name = row["name"] if whose == "trained" else f"{row['name']}, {whose}"
+                yield (name if part == "value" else f"{name}, {part}"), value
 
 
 def _weights(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> tuple[str | None, float]:

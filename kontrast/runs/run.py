@@ -25,6 +25,7 @@ from kontrast.runs.drawing import Drawing, curve_drawing, map_drawing
 from kontrast.runs.embedder import Embedder
 from kontrast.runs.folder import TRAINED_ON, Folder, load_tensors
 from kontrast.runs.gather import gather
+from kontrast.runs.holding import held
 from kontrast.runs.listener import Listener, Silence
 from kontrast.runs.model import Model, Precision, method_of, raw_bank
 from kontrast.runs.notebook import card
@@ -132,18 +133,24 @@ class Run:
         index.json lies in the run folder, the rows where `engine` (lancedb, faiss, pgvector) and its `settings` say.
         add: into the index there is; rows with the same ids are replaced.
         """
-        if add:
-            if data is None:
-                raise UserError("index: nothing to add; name the data.")
-            index = Index.open(self.path / "index")
-            index.add(self.embed(data, listener=listener))
-            return index
-        bank = (
-            joined(self.bank("trained-train"), self.bank("trained-test"))
-            if data is None
-            else self.embed(data, listener=listener)
-        )
-        return indexing.build(bank, self.path / "index", engine=engine, settings=settings)
+        if add and data is None:
+            raise UserError("index: nothing to add; name the data.")
+        with held(self.path, "kontrast index"):
+            if add:
+                index = Index.open(self.path / "index")
+                index.add(self.embed(data, listener=listener))
+                return index
+            bank = (
+                joined(self.bank("trained-train"), self.bank("trained-test"))
+                if data is None
+                else self.embed(data, listener=listener)
+            )
+            return indexing.build(bank, self.path / "index", engine=engine, settings=settings)
+
+    def unindex(self, where: str) -> int:
+        """Take the rows that a filter describes out of the index; returns how many records they were."""
+        with held(self.path, "kontrast index --delete"):
+            return Index.open(self.path / "index").delete(where=where)
 
     def search(
         self,

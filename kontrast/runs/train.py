@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from kontrast.core import find
 from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.experiment import Plan
+from kontrast.core.ranks import Ranks
 from kontrast.data.batches import Batch, Order, Reader, draw
 from kontrast.data.dataset import Dataset
 from kontrast.layers.rank_norm import RankNorm
@@ -33,6 +34,8 @@ from kontrast.training.loop import Course, Moment, NotFinite, pretrain
 from kontrast.training.memory import forecast
 from kontrast.training.optimiser import Optimiser, groups_of
 from kontrast.training.precision import Mode, choose, forced, pinned
+from kontrast.training.repeat import unrepeatable
+from kontrast.training.step import step
 
 # A run whose length nobody named: a few minutes for small encoders on two cores; fewer steps where the rows are few,
 # for a thousand looks at each of fifty series were measured to do harm.
@@ -64,6 +67,7 @@ def train(
     first = first_views(model, reader, order.at(0, fleet.ranks.rank, fleet.ranks.world), fleet.device)
     saved = folder.newest_checkpoint() if resume else None
     course = _course(model, first, order, fleet, listener, saved)
+    course.totals = folder.totals()
     if saved is None:  # a resumed run computes as the first one did, whatever is faster now
         settled = replace(model.experiment, plan=forced(course.plan, course.mode))
         folder.write("experiment.json", settled.to_json())
@@ -146,7 +150,20 @@ def _course(
     listener.fact("computing", " · ".join(w for w in (mode.words, str(fleet.device), fleet.words) if w))
     if inexact := _inexact(method, plan):
         listener.fact("note", inexact)
+    if lacking := _unrepeatable(method, first, fleet, plan):
+        listener.fact(
+            "note",
+            f"{lacking} has no deterministic form on {fleet.device.type}: a second run may differ in last digits",
+        )
     return course
+
+
+def _unrepeatable(method: Method, first: Batch, fleet: Fleet, plan: Plan) -> str:
+    """What of a step may come out otherwise a second time; all that is computed on a CPU has a form that does not."""
+    if plan.deterministic == "off" or fleet.device.type == "cpu" or fleet.splits:
+        return ""
+    twin = copy.deepcopy(method)
+    return unrepeatable(lambda: step(twin, twin, first, Ranks(alone=True), seed=0, passes=plan.passes))
 
 
 def optimiser_of(plan: Plan) -> tuple[Optimiser, float, float]:
@@ -187,6 +204,11 @@ class _Log:
     def __init__(self, folder: Folder, course: Course, listener: Listener) -> None:
         self.folder, self.course, self.listener = folder, course, listener
         kept = [m for m in folder.moments() if m["step"] <= course.step]  # what came after the checkpoint is done again
+        if course.step >= course.total and not (kept and kept[-1]["step"] == course.step):
+            raise UserError(
+                f"{folder.path / 'moments.jsonl'} lacks step {course.step:,}, which the newest checkpoint holds; bring "
+                "that file back, or remove the newest checkpoint to train from the one before."
+            )
         folder.write("moments.jsonl", "".join(json.dumps(m) + "\n" for m in kept))
         self.first_loss = kept[0]["loss"] if kept else math.nan
         healthy = [m for m in kept if m["health"]]
@@ -194,7 +216,7 @@ class _Log:
         self.losses: list[float] = [m["loss"] for m in kept[-20:]]
         self.collapsed = 0
         self.twins = sum(m["twins"] for m in kept)
-        self.saved = time.monotonic()
+        self.saved, self.step = time.monotonic(), course.step
 
     def hear(self, moment: Moment) -> None:
         self.listener.moment(moment)
@@ -214,8 +236,11 @@ class _Log:
         return time.monotonic() - self.saved > self.course.plan.checkpoint
 
     def checkpoint(self) -> None:
-        self.folder.save_checkpoint(*self.course.state())
-        self.saved = time.monotonic()
+        """Of this step, unless there is one. Moments are on disk first: no power cut leaves it ahead of them."""
+        if self.step != self.course.step:
+            self.folder.settle("moments.jsonl")
+            self.folder.save_checkpoint(*self.course.state())
+        self.saved, self.step = time.monotonic(), self.course.step
 
 
 def _verdict(model: Model, course: Course, log: _Log, first: Batch) -> Verdict:

@@ -6,9 +6,9 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -62,7 +62,8 @@ class Course:
     """All that moves in training, so that a checkpoint of it continues bit for bit.
 
     encode: the method as the fleet wrapped it; no_sync: a context in which gradients stay on their rank. spare: where
-    parameters are split over ranks, a copy of the method that can hold them whole.
+    parameters are split over ranks, a copy of the method that can hold them whole. totals: step -> total as planned
+    anew then, where this repeats a run whose total followed the clock.
     """
 
     method: Method
@@ -77,6 +78,7 @@ class Course:
     spare: Method | None = None
     step: int = 0
     seconds: float = 0.0
+    totals: Mapping[int, int] = field(default_factory=dict)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors (for safetensors) and plain numbers (for JSON). All ranks must ask: what is split is gathered."""
@@ -147,6 +149,7 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
             course.step += 1
             course.seconds = earlier + time.perf_counter() - started
             clock.tick(len(batch) * ranks.world, waited)
+            course.total = course.totals.get(course.step, course.total)
             if plan.minutes and course.step % max(1, course.total // 20) == 0:
                 left = max(0.0, plan.minutes * 60 - course.seconds)
                 course.total = course.step + int(
@@ -217,7 +220,8 @@ class _Clock:
 
     def tick(self, rows: int, waited: float) -> None:
         now = time.perf_counter()
-        self.steps = [*self.steps[-49:], (now - self.last, rows, waited)]
+        # a coarse clock may stand still for a step
+        self.steps = [*self.steps[-49:], (max(now - self.last, 1e-9), rows, waited)]
         self.last = now
 
     @property

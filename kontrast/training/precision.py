@@ -1,21 +1,28 @@
-"""What makes a step faster without making it worse: bf16, channels-last, compile. Tried on the first batch, kept where
-it pays."""
+"""What makes a step faster without making it worse: bf16, channels-last, compile. Decided by a rule, so that the same
+command twice computes alike, or by the stopwatch."""
 
+import contextlib
 import copy
+import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from kontrast.core.experiment import Plan
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Keys
 from kontrast.data.batches import Batch
 from kontrast.methods.method import Method
+from kontrast.training.memory import forecast
 from kontrast.training.step import step
 
+# Operations a byte from which bf16 is faster: measured 46 to 73 for image and series encoders, where it was 1.2 to 1.8
+# times as fast, and 7 for the bag of tokens, where it was not. docs/benchmarks.md, "The same numbers twice".
+DENSE = 25.0
 # A gain below this is within the noise of three steps and not worth a different number format.
 PAYS = 1.1
 # Compiling takes the better part of a minute; a run shorter than this cannot win it back.
@@ -59,7 +66,50 @@ def forced(plan: Plan, mode: Mode) -> Plan:
 
 
 def choose(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple[Mode, float]:
-    """(the fastest mode the plan allows, its seconds a step), timed on copies: the method itself is not touched."""
+    """(the mode for what the plan leaves open, its seconds a step), tried on copies: the method itself is not touched.
+
+    steps: of the run, None where its minutes decide; the seconds are measured then, and else where the stopwatch
+    chooses.
+    """
+    if plan.deterministic == "off":
+        return _by_stopwatch(method, batch, plan, steps)
+    mode = _by_rule(method, batch, plan)
+    if steps is not None:
+        return mode, 0.0
+    trial = _Trial(method, batch, mode, plan.passes)
+    return mode, min(trial.turn() for _ in range(TURNS))
+
+
+def _by_rule(method: Method, batch: Batch, plan: Plan) -> Mode:
+    """What pays by what the machine has and the method does; nothing is timed, so that it is the same every time.
+
+    Compiling is left to those who ask for it: whether it pays only a stopwatch tells.
+    """
+    mode, device = pinned(plan), batch.keys["id"].device
+    flat = device.type != "mps" and any(isinstance(m, nn.Conv2d) for m in method.modules())
+    rules = {
+        "channels_last": plan.channels_last == "auto" and flat,
+        "bf16": plan.precision == "auto" and _computes_bf16(device) and _density(method, batch) > DENSE,
+    }
+    for name, pays in rules.items():
+        if pays:
+            with contextlib.suppress(RuntimeError):  # a model that does not run so: it fails every time
+                mode = _Trial(method, batch, replace(mode, **{name: True}), plan.passes).mode
+    return mode
+
+
+def _density(method: Method, batch: Batch) -> float:
+    """Multiplications and additions in matrix products and convolutions, a byte of what backward keeps."""
+    few = batch[slice(0, 16)]
+    training = method.training
+    with torch.no_grad(), FlopCounterMode(display=False) as counted:
+        method.eval()(few.views, few.keys)
+    method.train(training)
+    return counted.get_total_flops() / max(forecast(method, few, None).activations, 1)
+
+
+def _by_stopwatch(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple[Mode, float]:
+    """The fastest mode, by its own time."""
     best, gain = _Trial(method, batch, pinned(plan), plan.passes), 1.0
     seconds = min(best.turn() for _ in range(TURNS))
     images = any(v.ndim == 4 for v in batch.views.values())
@@ -125,6 +175,15 @@ class _Trial:
 
 def _length(plan: Plan, seconds: float, steps: int | None) -> float:
     return plan.minutes * 60 if plan.minutes else seconds * (steps or 0)
+
+
+def _computes_bf16(device: torch.device) -> bool:
+    """Whether bf16 is computed, not emulated."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    intel = platform.machine().lower() in ("x86_64", "amd64")
+    able = not intel or torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cpu" and able and _has_bf16(device)
 
 
 def _has_bf16(device: torch.device) -> bool:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kontrast.core.errors import UserError
-from kontrast.data import split
+from kontrast.data import parts, split
 from kontrast.data.columns import frame_of_table
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
@@ -32,6 +32,8 @@ class Parquet(SourceReader):
         groups: dict[str, list[Path]] = {}
         for file in _files(data):
             groups.setdefault(_split(file, data), []).append(file)
+        if not groups:
+            raise parts.gone(data)
         if len(groups) == 1:
             return self._frame(next(iter(groups.values())), data, cache)
         frames = {name or "train": self._frame(files, data, cache) for name, files in groups.items()}
