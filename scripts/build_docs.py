@@ -17,10 +17,9 @@ A part ends with `<!-- end -->`.
 import contextlib
 import html
 import inspect
-import os
+import io
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +32,7 @@ import example_data
 import pages
 from typer.models import OptionInfo
 
+from kontrast import cli
 from kontrast.cli import app
 from kontrast.core import find
 from kontrast.core.experiment import Choice, Experiment
@@ -180,7 +180,11 @@ def stale() -> Iterator[Path]:
 def shared(folder: Path, shell: pages.Shell) -> None:
     """The data, and the runs that several pages begin with, in the working folder `folder`."""
     example_data.make(folder)
-    for words in ("train clothes/ --steps 20", "train clothes/ --steps 20 --seed 1", "train pairs.csv --steps 40"):
+    for words in (
+        "train clothes/ --steps 30",
+        "train clothes/ --steps 30 --set method.temperature=0.5",
+        "train pairs.csv --steps 30",
+    ):
         code, said = shell(words.split())
         assert not code, said
 
@@ -188,12 +192,7 @@ def shared(folder: Path, shell: pages.Shell) -> None:
 def record(only: Sequence[str]) -> None:
     """Fill in what the sessions that show nothing yet print, on pages that have one."""
 
-    def shell(words: Sequence[str]) -> tuple[int, str]:
-        ran = subprocess.run([sys.executable, "-m", "kontrast", *words], capture_output=True, text=True, check=False)
-        return ran.returncode, ran.stdout + ran.stderr
-
     wanted = [p for p in pages.pages() if any(map(_silent, pages.blocks(p))) and (not only or p.stem in only)]
-    os.environ["PYTHONPATH"] = str(pages.DOCS.parent)
     with tempfile.TemporaryDirectory() as name:
         base = Path(name) / "shared"
         base.mkdir()
@@ -210,6 +209,19 @@ def record(only: Sequence[str]) -> None:
                 text = text.replace(f"\n{block.text}```", f"\n{told[block.text]}```", 1)
             page.write_text(text, encoding="utf8")
             print(f"recorded {page.relative_to(pages.DOCS)}", flush=True)
+
+
+def shell(words: Sequence[str]) -> tuple[int, str]:
+    """A command in this process, which need not import everything again: (exit code, what it printed)."""
+    argv, sys.argv = sys.argv, ["kontrast", *words]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+            cli.main()
+    except SystemExit as end:
+        return int(end.code or 0), out.getvalue()
+    finally:
+        sys.argv = argv
+    raise AssertionError("kontrast.cli.main always ends by SystemExit.")
 
 
 def lay_out(page: Path, base: Path, folder: Path) -> None:

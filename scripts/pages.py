@@ -68,35 +68,30 @@ def needs(page: Path) -> list[str]:
     return said[1].split() if said else []
 
 
-def sessions(block: Block) -> Iterator[tuple[list[str], list[str]]]:
-    """(words of a command, lines shown under it), of a console or sh block; a line that ends in \\ goes on."""
+def sessions(block: Block) -> Iterator[tuple[str, list[str]]]:
+    """(a command, the lines shown under it), of a console or sh block; a line that ends in \\ goes on."""
     lines = block.text.replace("\\\n", " ").splitlines()
     if block.language == "sh":
-        yield from ((words, []) for line in lines if (words := shlex.split(line, comments=True)))
+        yield from ((line, []) for line in lines if shlex.split(line, comments=True))
         return
-    command: list[str] = []
-    shown: list[str] = []
-    for line in lines:
-        if line.startswith("$ "):
-            if command:
-                yield command, shown
-            command, shown = shlex.split(line[2:], comments=True), []
-        else:
-            shown.append(line)
-    if command:
-        yield command, shown
+    starts = [at for at, line in enumerate(lines) if line.startswith("$ ")]
+    for at, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        yield lines[at][2:], lines[at + 1 : end]
 
 
 def run(page: Path, folder: Path, shell: Shell, *, heard: Callable[[Block, str], None] | None = None) -> None:
     """Run all blocks of a page in `folder`, which is the working folder; the first that does otherwise raises.
 
-    heard: called with every session's block and what its commands printed.
+    heard: called with every session's block and what its commands printed; then no Python is run, nor what shows
+    nothing.
     """
     names: dict[str, object] = {"__name__": f"docs.{page.stem}"}
     for block in blocks(page):
         place = f"{page.relative_to(DOCS)}:{block.line}"
         if block.language not in LANGUAGES:
             raise AssertionError(f"{place}: a block of language {block.language!r}; expected one of {LANGUAGES}.")
+        if heard and block.kind != "file" and block.language != "console":
+            continue
         if block.kind == "file":
             (folder / block.title).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.title).write_text(block.text, encoding="utf8")
@@ -105,7 +100,7 @@ def run(page: Path, folder: Path, shell: Shell, *, heard: Callable[[Block, str],
         elif block.kind == "run":
             _python(block, names, place)
         elif block.kind == "session":
-            printed = "".join(_session(words, shown, block, place, shell) for words, shown in sessions(block))
+            printed = "".join(_session(line, shown, block, place, shell) for line, shown in sessions(block))
             if heard:
                 heard(block, printed)
 
@@ -122,19 +117,21 @@ def _python(block: Block, names: dict[str, object], place: str) -> None:
         raise AssertionError(f"{place}:\n{''.join(said)}")
 
 
-def _session(words: list[str], shown: list[str], block: Block, place: str, shell: Shell) -> str:
+def _session(line: str, shown: list[str], block: Block, place: str, shell: Shell) -> str:
+    words = shlex.split(line, comments=True)
     if words[0] != "kontrast":
         raise AssertionError(f"{place}: {words[0]} cannot be run here; give the block a title: what it needs.")
     code, printed = shell(words[1:])
     wanted = re.fullmatch(r"exit code (\d+)", block.title)
     if code != (int(wanted[1]) if wanted else 0):
-        raise AssertionError(f"{place}: {shlex.join(words)} ended with {code}:\n{printed}")
-    there = [" ".join(line.split()) for line in printed.splitlines()]
-    for line in shown:
-        begins = _beginning(line)
-        if begins and not any(one.startswith(begins) for one in there):
-            raise AssertionError(f"{place}: {shlex.join(words)} shows no line {begins!r}:\n{printed}")
-    return f"$ {shlex.join(words)}\n{printed.rstrip()}\n"
+        raise AssertionError(f"{place}: {line} ended with {code}:\n{printed}")
+    said = [one.rstrip() for one in printed.rstrip().splitlines() if "━" not in one]  # a bar is no answer
+    there = [" ".join(one.split()) for one in said]
+    for one in shown:
+        begins = _beginning(one)
+        if begins and not any(other.startswith(begins) for other in there):
+            raise AssertionError(f"{place}: {line} shows no line {begins!r}:\n{printed}")
+    return "".join(f"{one}\n" for one in [f"$ {line}", *said])
 
 
 def _beginning(line: str) -> str:

@@ -4,7 +4,6 @@ import ast
 import contextlib
 import importlib
 import importlib.util
-import io
 import os
 import re
 import shutil
@@ -15,7 +14,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import call
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -28,24 +26,21 @@ NAMES = [page.relative_to(pages.DOCS).as_posix() for page in PAGES]
 STEPS = 3  # of every training on a page: enough to see that all of it works
 
 
-def shell(words):
-    """A command in this process: (exit code, what it printed)."""
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
-        code = call(*words)
-    return code, out.getvalue()
-
-
 @pytest.fixture(scope="module")
 def quick():
-    """Short trainings, few resamples, one try of a number format: pages show what long ones print."""
+    """Short trainings, few resamples, no trial of number formats and probes: pages show what long ones print."""
+    from kontrast.doctor import forecast
     from kontrast.runs import train
     from kontrast.scoring.evidence import Evidence
-    from kontrast.training import precision
+    from kontrast.scoring.linear import Linear
+    from kontrast.training.precision import Mode
 
     named, interval = train.steps_named, Evidence.interval
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "steps_named", lambda plan, order: min(STEPS, named(plan, order) or STEPS))
-        patch.setattr(precision, "TURNS", 1)
+        for module in (train, forecast):
+            patch.setattr(module, "choose", lambda method, batch, plan, steps: (Mode(), 0.1))
+        patch.setattr(Linear, "_strength", lambda self, x, y: 0.1)
         patch.setattr(
             Evidence, "interval", lambda self, draws=8, level=0.95, seed=0: interval(self, min(draws, 8), level, seed)
         )
@@ -57,7 +52,7 @@ def base(tmp_path_factory, quick):
     """The data of all pages, and the runs that some begin with."""
     folder = tmp_path_factory.mktemp("base")
     with contextlib.chdir(folder):
-        build_docs.shared(folder, shell)
+        build_docs.shared(folder, build_docs.shell)
     return folder
 
 
@@ -72,7 +67,7 @@ def test_a_page_does_what_it_says(name, base, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend("")
     before = set(sys.modules)
     try:
-        pages.run(page, tmp_path / "page", shell)
+        pages.run(page, tmp_path / "page", build_docs.shell)
     finally:
         for module in set(sys.modules) - before:  # what the page wrote, so that the next page's is another
             if str(tmp_path) in str(sys.modules[module].__dict__.get("__file__") or "") or module == "my_lab":
@@ -92,7 +87,7 @@ def test_a_page_that_is_wrong_is_found(tmp_path, monkeypatch):
     ):  # fmt: skip
         (tmp_path / "page.md").write_text(text)
         with pytest.raises((AssertionError, SyntaxError)):
-            pages.run(tmp_path / "page.md", tmp_path, shell)
+            pages.run(tmp_path / "page.md", tmp_path, build_docs.shell)
 
 
 def test_the_pages_tell_what_the_code_says():
