@@ -144,8 +144,8 @@ def functions() -> str:
                 takes = ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default}"
                                   for p in inspect.signature(made).parameters.values())  # fmt: skip
                 first = (inspect.getdoc(made) or "").split("\n\n")[0].replace("\n", " ")
-                rows.append((f"`{name}({takes})`", html.escape(first)))
-    return _table(("call", "what"), rows)
+                rows.append((f"`{name}`", f"`{takes}`", html.escape(first)))
+    return _table(("function", "takes", "what"), rows)
 
 
 def recipes() -> str:
@@ -180,12 +180,8 @@ def stale() -> Iterator[Path]:
 def shared(folder: Path, shell: pages.Shell) -> None:
     """The data, and the runs that several pages begin with, in the working folder `folder`."""
     example_data.make(folder)
-    for words in (
-        "train clothes/ --steps 30",
-        "train clothes/ --steps 30 --set method.temperature=0.5",
-        "train pairs.csv --steps 30",
-    ):
-        code, said = shell(words.split())
+    for words in ("clothes/", "clothes/ --set method.temperature=0.5", "pairs.csv"):
+        code, said = shell(["train", *words.split(), "--steps", "30"])
         assert not code, said
 
 
@@ -199,7 +195,7 @@ def record(only: Sequence[str]) -> None:
         with contextlib.chdir(base):
             shared(base, shell)
         for page in wanted:
-            folder = Path(name) / page.stem
+            folder = Path(name) / "-".join(page.relative_to(pages.DOCS).parts)
             lay_out(page, base, folder)
             told: dict[str, str] = {}
             with contextlib.chdir(folder):
