@@ -1,4 +1,5 @@
-/* Pages opened as files may start no worker, and the search is one: there, a hidden frame runs the script in its place. */
+/* Pages opened as files may start no worker, and the search is one: there, a hidden frame runs the script in its place.
+   As with a worker, messages are copies and come later, not while they are sent. */
 if (location.protocol === "file:") {
   window.Worker = class extends EventTarget {
     constructor(address) {
@@ -7,10 +8,13 @@ if (location.protocol === "file:") {
       this.frame.hidden = true;
       document.head.append(this.frame);
       const inside = this.frame.contentWindow;
-      inside.postMessage = (data) => {
-        const event = new MessageEvent("message", { data });
-        if (this.onmessage) this.onmessage(event);
-        this.dispatchEvent(event);
+      inside.postMessage = (said) => {
+        const data = structuredClone(said);
+        setTimeout(() => {
+          const event = new MessageEvent("message", { data });
+          if (this.onmessage) this.onmessage(event);
+          this.dispatchEvent(event);
+        });
       };
       const script = inside.document.createElement("script");
       script.src = new URL(address, document.baseURI).href;
@@ -18,9 +22,10 @@ if (location.protocol === "file:") {
       inside.document.head.append(script);
     }
 
-    postMessage(data) {
+    postMessage(said) {
       const inside = this.frame.contentWindow;
-      this.ready.then(() => inside.dispatchEvent(new inside.MessageEvent("message", { data })));
+      const data = structuredClone(said);
+      this.ready.then(() => setTimeout(() => inside.dispatchEvent(new inside.MessageEvent("message", { data }))));
     }
 
     terminate() {
