@@ -144,8 +144,8 @@ def functions() -> str:
                 takes = ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default}"
                                   for p in inspect.signature(made).parameters.values())  # fmt: skip
                 first = (inspect.getdoc(made) or "").split("\n\n")[0].replace("\n", " ")
-                rows.append((f"`{name}`", f"`{takes}`", html.escape(first)))
-    return _table(("function", "takes", "what"), rows)
+                rows.append((f"`{name}`", module.__name__.rpartition(".")[2], f"`{takes}`", html.escape(first)))
+    return _table(("function", "in", "takes", "what"), rows)
 
 
 def recipes() -> str:

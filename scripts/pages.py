@@ -28,6 +28,7 @@ _FENCE = re.compile(r"^```(\w*)(?: title=\"([^\"]*)\")?\n(.*?)^```$", re.MULTILI
 _NUMBER = re.compile(r"[-+]?\.?\d")
 # What a machine or a shorter training changes is compared by its first word alone.
 _MACHINE = ("computing", "health", "forecast", "overfit", "verdict", "split", "near", "recipe", "contrast")
+_VERDICTS = ("BETTER", "WORSE", "SAME", "HIGHER", "LOWER")
 
 Shell = Callable[[list[str]], tuple[int, str]]
 
@@ -139,4 +140,6 @@ def _beginning(line: str) -> str:
     if not line.strip() or line.startswith((" ", "...")):
         return ""
     first = line.split()[0]
+    if first in _VERDICTS:
+        return ""
     return first if first in _MACHINE else " ".join(_NUMBER.split(line)[0].split())
