@@ -1,13 +1,17 @@
 # make demo: train on the bundled emoji, judge, search, report.   make test: lint, types, the order of imports, all tests.
+# make docs: the pages of docs/ as a site in site/, which needs no network to be read.
 # Inside an environment that is already active, that one is used; else .venv is made. An install is repeated only when pyproject.toml changes.
 PYTHON ?= python3
 ENVIRONMENT := $(or $(VIRTUAL_ENV),$(CONDA_PREFIX),.venv)
 BIN := $(ENVIRONMENT)/bin
 
-.PHONY: demo test lint types imports pytest clean
+.PHONY: demo docs test lint types imports pytest clean
 
 demo: $(ENVIRONMENT)/.kontrast-demo
 	$(BIN)/kontrast demo
+
+docs: $(ENVIRONMENT)/.kontrast-docs
+	$(BIN)/zensical build --clean
 
 test: lint types imports pytest
 
@@ -31,9 +35,13 @@ $(ENVIRONMENT)/.kontrast-demo: pyproject.toml | $(ENVIRONMENT)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[search]"
 	@touch $@
 
+$(ENVIRONMENT)/.kontrast-docs: pyproject.toml | $(ENVIRONMENT)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	@touch $@
+
 $(ENVIRONMENT)/.kontrast-test: pyproject.toml | $(ENVIRONMENT)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[all,test]"
-	@touch $@ $(ENVIRONMENT)/.kontrast-demo
+	@touch $@ $(ENVIRONMENT)/.kontrast-demo $(ENVIRONMENT)/.kontrast-docs
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dist build
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dist build site

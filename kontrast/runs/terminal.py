@@ -32,7 +32,7 @@ class Screen(Listener):
         self._rest()
         first, *more = words.split("\n")
         style = "bold red" if words.startswith(("COLLAPSED", "NOT LEARNING")) else ""
-        self.console.print(self.text(f"{name:<{COLUMN}}", style="bold cyan") + self.text(first, style=style))
+        self.console.print(self.text(f"{name:<{COLUMN - 1}} ", style="bold cyan") + self.text(first, style=style))
         for line in more:
             self.console.print(self.text(" " * COLUMN + line))
 

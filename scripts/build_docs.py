@@ -1,0 +1,243 @@
+"""What the pages of docs/ tell of the code is written by this script, between marks:
+
+    python scripts/build_docs.py             # writes every marked part anew; tests fail where one is out of date
+    python scripts/build_docs.py --sessions  # also runs ```console blocks that show no output yet and fills it in
+
+| mark | part |
+|---|---|
+| `<!-- options: train -->` | the arguments and options of a command, from the application itself |
+| `<!-- kinds: relations -->` | what a room holds, from its files |
+| `<!-- losses -->` | every loss with its equation and paper, from the docstrings |
+| `<!-- functions -->` | every loss on plain tensors |
+| `<!-- recipes -->` | which recipe data of a shape gets, asked of recipes/choosing.py |
+
+A part ends with `<!-- end -->`.
+"""
+
+import contextlib
+import html
+import inspect
+import io
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import example_data
+import pages
+from typer.models import OptionInfo
+
+from kontrast import cli
+from kontrast.cli import app
+from kontrast.core import find
+from kontrast.core.experiment import Choice, Experiment
+from kontrast.data.fields import infer
+from kontrast.data.open import open_frame
+from kontrast.recipes.choosing import choose
+
+_PART = re.compile(r"(<!-- (options|kinds|losses|functions|recipes)(?:: ([\w-]+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+_PAPER = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
+# Where the equation of a docstring ends and the citation begins.
+_CITED = re.compile(r"[,:;(]?\s*\(?(?:(?:[A-Z][A-Za-z]+(?: et al\.|,| &)? )+\d{4}|arXiv:).*", re.DOTALL)
+# What a reader has, and the file of scripts/example_data.py that is like it.
+_SHAPES = {
+    "pictures in folders": "clothes/",
+    "a table with pictures and texts": "pairs.csv",
+    "texts in a table": "captions.csv",
+    "texts in folders": "notes/",
+    "pairs of texts": "questions.csv",
+    "time series in arrays": "waves.npz",
+    "time series of the UCR archive": "ucr/WAVES",
+    "rows that miss fields": "catalogue.csv",
+    "a query": "sqlite:shop.db#SELECT photo, title FROM goods",
+    "shards": "shards/",
+}
+
+
+def parts(text: str) -> str:
+    """A page with its marked parts as they should be."""
+    return _PART.sub(lambda found: f"{found[1]}\n{_made(found[2], found[3])}\n\n{found[4]}", text)
+
+
+def _made(part: str, name: str | None) -> str:
+    made = {"options": options, "kinds": kinds}
+    alone = {"losses": losses, "functions": functions, "recipes": recipes}
+    return made[part](name or "") if part in made else alone[part]()
+
+
+def commands() -> dict[str, Callable[..., object]]:
+    """The commands of the application, by name."""
+    found = {c.name or c.callback.__name__.replace("_", "-"): c.callback for c in app.registered_commands if c.callback}
+    return {name: found[name] for name in sorted(found)}
+
+
+def parameters(name: str) -> Iterator[tuple[list[str], Any, Any, inspect.Parameter]]:
+    """(its names on the command line, what typer is told of it, its type, the parameter) of a command's parameters."""
+    for parameter in inspect.signature(commands()[name], eval_str=True).parameters.values():
+        kind, told = get_args(parameter.annotation)
+        # in Annotated, typer takes the first name for a default
+        said = [one for one in (told.default, *(told.param_decls or ())) if isinstance(one, str)]
+        yield said or [f"--{parameter.name.replace('_', '-')}"], told, kind, parameter
+
+
+def options(name: str) -> str:
+    """What a command says of itself, and its arguments and options as tables."""
+    given, named = [], []
+    for names, told, kind, parameter in parameters(name):
+        if isinstance(told, OptionInfo):
+            default = "" if parameter.default in (None, False) else f" Default: `{parameter.default}`."
+            words = " ".join(filter(None, [", ".join(f"`{one}`" for one in names), _takes(kind, told.metavar)]))
+            named.append((words, (told.help or "") + default))
+        else:
+            given.append((f"`{told.metavar or parameter.name.upper()}`", told.help or ""))
+    text = inspect.cleandoc(commands()[name].__doc__ or "").replace("--", "\\-\\-")
+    text += "\n\n" + _table(("argument", "what"), given) if given else ""
+    return text + ("\n\n" + _table(("option", "what"), named) if named else "\n\nIt has no options.")
+
+
+def _takes(kind: Any, metavar: str | None) -> str:
+    """What follows an option, in words."""
+    inner = next((part for part in get_args(kind) if part is not type(None)), kind)
+    if get_origin(kind) is Literal:
+        return f"`{'|'.join(get_args(kind))}`"
+    if inner is bool:
+        return ""
+    many = get_origin(inner) is list
+    words = metavar or {int: "NUMBER", float: "NUMBER", Path: "PATH"}.get(get_args(inner)[0] if many else inner, "TEXT")
+    return f"`{words}`" + (", several times" if many else "")
+
+
+def kinds(room: str) -> str:
+    """What a room holds."""
+    return _table(("name", "what it is"), [(f"`{k.name}`", k.summary) for k in find.kinds(room).values()])
+
+
+def losses() -> str:
+    """Every loss with its contract, equation and paper."""
+    rows = []
+    for kind in find.kinds("losses").values():
+        made = find.load("losses", kind.name)
+        told = inspect.getdoc(made) or ""
+        said = [_CITED.sub("", part).replace("\n", " ").rstrip(" ,:(.;") for part in told.split("\n\n")]
+        equation = next((part for part in said if re.search(r"[=(^]", part)), said[0])
+        papers = ", ".join(f"[{one}](https://arxiv.org/abs/{one})" for one in dict.fromkeys(_PAPER.findall(told)))
+        rows.append((f"`{kind.name}`", made.__mro__[1].__name__, f"<code>{html.escape(equation)}</code>", papers))
+    return _table(("loss", "contract", "equation", "papers"), rows)
+
+
+def functions() -> str:
+    """Every loss on plain tensors: its signature and first sentence."""
+    from kontrast.losses import functional, pairs
+
+    rows = []
+    for module in (functional, pairs):
+        for name, made in sorted(vars(module).items()):
+            public = inspect.isfunction(made) and made.__module__.startswith("kontrast.losses.")
+            if public and not name.startswith("_") and (module is functional) == (name in functional.__all__):
+                if made.__module__ not in (module.__name__,) and module is pairs:
+                    continue
+                takes = ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default}"
+                                  for p in inspect.signature(made).parameters.values())  # fmt: skip
+                first = (inspect.getdoc(made) or "").split("\n\n")[0].replace("\n", " ")
+                rows.append((f"`{name}`", module.__name__.rpartition(".")[2], f"`{takes}`", html.escape(first)))
+    return _table(("function", "in", "takes", "what"), rows)
+
+
+def recipes() -> str:
+    """Which recipe each shape of data gets, and why: asked of the code that decides it in a run."""
+    rows = []
+    with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
+        example_data.make(Path())
+        for shape, data in _SHAPES.items():
+            frame = open_frame(data, cache=Path(name) / "cache")
+            fields = infer(frame, {}, None)
+            chosen, why = choose(fields, Experiment(method=Choice("")), None)
+            told = {column: f.kind for column, f in fields.items() if f.kind not in ("meta", "ignore")}
+            taken = ", ".join(f"{column} is {kind}" for column, kind in told.items())
+            towers = ", ".join(f"{tower}: `{one.name}`" for tower, one in chosen.encoders.items())
+            rows.append((shape, f"`{data}`", taken, f"`{chosen.method.name}`", why, towers))
+    return _table(("what you have", "for example", "what is seen in it", "recipe", "why", "encoder"), rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def stale() -> Iterator[Path]:
+    """The pages whose marked parts are not what the code says."""
+    for page in pages.pages():
+        text = page.read_text(encoding="utf8")
+        if parts(text) != text:
+            yield page
+
+
+def shared(folder: Path, shell: pages.Shell) -> None:
+    """The data, and the runs that several pages begin with, in the working folder `folder`."""
+    example_data.make(folder)
+    for words in ("clothes/", "clothes/ --set method.temperature=0.5", "pairs.csv"):
+        code, said = shell(["train", *words.split(), "--steps", "30"])
+        assert not code, said
+
+
+def record(only: Sequence[str]) -> None:
+    """Fill in what the sessions that show nothing yet print, on pages that have one."""
+
+    wanted = [p for p in pages.pages() if any(map(_silent, pages.blocks(p))) and (not only or p.stem in only)]
+    with tempfile.TemporaryDirectory() as name:
+        base = Path(name) / "shared"
+        base.mkdir()
+        with contextlib.chdir(base):
+            shared(base, shell)
+        for page in wanted:
+            folder = Path(name) / "-".join(page.relative_to(pages.DOCS).parts)
+            lay_out(page, base, folder)
+            told: dict[str, str] = {}
+            with contextlib.chdir(folder):
+                pages.run(page, folder, shell, heard=lambda b, said, told=told: told.update({b.text: said}))
+            text = page.read_text(encoding="utf8")
+            for block in filter(_silent, pages.blocks(page)):
+                text = text.replace(f"\n{block.text}```", f"\n{told[block.text]}```", 1)
+            page.write_text(text, encoding="utf8")
+            print(f"recorded {page.relative_to(pages.DOCS)}", flush=True)
+
+
+def shell(words: Sequence[str]) -> tuple[int, str]:
+    """A command in this process, which need not import everything again: (exit code, what it printed)."""
+    argv, sys.argv = sys.argv, ["kontrast", *words]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+            cli.main()
+    except SystemExit as end:
+        return int(end.code or 0), out.getvalue()
+    finally:
+        sys.argv = argv
+    raise AssertionError("kontrast.cli.main always ends by SystemExit.")
+
+
+def lay_out(page: Path, base: Path, folder: Path) -> None:
+    """A folder for a page: the data, and the runs it needs."""
+    shutil.copytree(base, folder, ignore=lambda at, names: ["runs"] if Path(at) == base else [])
+    for run in pages.needs(page):
+        shutil.copytree(base / run, folder / run)
+
+
+def _silent(block: pages.Block) -> bool:
+    return block.language == "console" and block.kind == "session" and not any(s for _, s in pages.sessions(block))
+
+
+def main() -> None:
+    for page in list(stale()):
+        page.write_text(parts(page.read_text(encoding="utf8")), encoding="utf8")
+        print(f"wrote {page.relative_to(pages.DOCS)}")
+    if "--sessions" in sys.argv:
+        record([word for word in sys.argv[1:] if not word.startswith("-")])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""The small data that the pages of docs/ use: three kinds of drawn clothes, words about them, and waves.
+
+    python scripts/example_data.py somewhere/
+
+Drawn anew from one seed, so that no picture has to be stored and a reader can replay every page. Tests call `make`.
+"""
+
+import csv
+import json
+import sqlite3
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+KINDS = {
+    "hat": [[(7, 15), (8, 8), (15, 8), (16, 15)], [(3, 15), (20, 15), (20, 18), (3, 18)]],
+    "shirt": [[(3, 6), (9, 4), (14, 4), (20, 6), (20, 11), (16, 11), (16, 20), (7, 20), (7, 11), (3, 11)]],
+    "trousers": [[(7, 3), (16, 3), (17, 21), (13, 21), (12, 9), (11, 9), (10, 21), (6, 21)]],
+}
+COLOURS = {"red": (205, 45, 45), "green": (50, 150, 70), "blue": (50, 80, 200), "grey": (125, 125, 125)}
+COLOURS |= {"yellow": (225, 190, 40), "brown": (125, 80, 45)}
+CLOTHS = ("wool", "linen", "cotton", "silk")
+ROWS = 120
+
+
+def make(folder: Path) -> None:
+    """All of it, in that folder."""
+    rng = np.random.default_rng(0)
+    goods = [_one(n, rng, folder / "clothes") for n in range(ROWS)]
+    columns = ("photo", "caption", "class")
+    _table(folder / "pairs.csv", goods, columns)
+    _table(folder / "more.csv", [_one(n, rng, folder / "more") for n in range(30)], columns)
+    lacking = [{**row, ("photo", "caption")[n % 2]: "" if n % 5 == 0 else row[("photo", "caption")[n % 2]]}
+               for n, row in enumerate(goods)]  # fmt: skip
+    _table(folder / "catalogue.csv", lacking, columns)
+    _table(folder / "captions.csv", goods, ("caption", "class"))
+    _table(folder / "questions.csv", [_question(row) for row in goods], ("question", "answer"))
+    _table(folder / "prices.csv", goods, ("sku", "price"))
+    _table(folder / "photos.csv", goods, ("sku", "photo"))
+    with (folder / "goods.jsonl").open("w", encoding="utf8") as file:
+        file.writelines(json.dumps({"sku": row["sku"], "caption": row["caption"]}) + "\n" for row in goods)
+    _texts(folder / "notes", goods)
+    _shop(folder / "shop.db", goods)
+    _shards(folder, goods)
+    _waves(folder)
+
+
+def _one(n: int, rng: np.random.Generator, folder: Path) -> dict[str, str]:
+    """A picture on the disk and its row."""
+    kind, colour = list(KINDS)[n % len(KINDS)], list(COLOURS)[int(rng.integers(len(COLOURS)))]
+    cloth, size = CLOTHS[int(rng.integers(len(CLOTHS)))], int(rng.integers(36, 61))
+    x, y = rng.integers(-2, 3, 2)
+    picture = Image.new("RGB", (24, 24), tuple(int(v) for v in rng.integers(225, 256, 3)))
+    for shape in KINDS[kind]:
+        ImageDraw.Draw(picture).polygon([(a + x, b + y) for a, b in shape], fill=COLOURS[colour])
+    noise = rng.normal(0, 6, (24, 24, 3))
+    picture = Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))
+    place = folder / kind / f"{n:03d}.png"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(place)
+    words = f"{colour} {kind} of {cloth}, size {size}"
+    return {"sku": f"{folder.name}-{n:03d}", "photo": place.relative_to(folder.parent).as_posix(), "caption": words,
+            "class": kind, "colour": colour, "cloth": cloth, "price": f"{rng.uniform(9, 90):.2f}"}  # fmt: skip
+
+
+def _question(row: dict[str, str]) -> dict[str, str]:
+    return {"question": f"Is there a {row['colour']} {row['class']} below {float(row['price']) + 1:.0f} euro?",
+            "answer": f"Yes: {row['caption']}, for {row['price']} euro."}  # fmt: skip
+
+
+def _table(path: Path, rows: list[dict[str, str]], columns: tuple[str, ...]) -> None:
+    with path.open("w", newline="", encoding="utf8") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _texts(folder: Path, rows: list[dict[str, str]]) -> None:
+    for row in rows:
+        place = folder / row["class"] / f"{row['sku']}.txt"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(f"{row['caption']}. Washed by hand, dried in the shade.\n", encoding="utf8")
+
+
+def _shop(path: Path, rows: list[dict[str, str]]) -> None:
+    path.unlink(missing_ok=True)
+    shop = sqlite3.connect(path)
+    with shop:
+        shop.execute("CREATE TABLE goods (sku TEXT, photo TEXT, title TEXT, price REAL)")
+        values = [(row["sku"], row["photo"], row["caption"], float(row["price"])) for row in rows]
+        shop.executemany("INSERT INTO goods VALUES (?, ?, ?, ?)", values)
+    shop.close()
+
+
+def _shards(folder: Path, rows: list[dict[str, str]]) -> None:
+    """shards/clothes-000.tar and -001.tar as WebDataset writes them: KEY.png and KEY.txt are one row."""
+    (folder / "shards").mkdir(exist_ok=True)
+    for shard in range(2):
+        with tarfile.open(folder / "shards" / f"clothes-{shard:03d}.tar", "w") as tar:
+            for row in rows[shard :: 2]:  # fmt: skip
+                text = folder / "notes" / row["class"] / f"{row['sku']}.txt"
+                tar.add(folder / row["photo"], f"{row['sku']}.png")
+                tar.add(text, f"{row['sku']}.txt")
+
+
+def _waves(folder: Path) -> None:
+    """waves.npz: x (120, 64), y (120,); WAVES_TRAIN.tsv and WAVES_TEST.tsv: the same kinds as a UCR set."""
+    rng = np.random.default_rng(1)
+    t = np.linspace(0, 1, 64)
+    kinds = np.arange(ROWS) % 3
+    phase, height = rng.uniform(0, 1, (ROWS, 1)), rng.uniform(0.5, 2, (ROWS, 1))
+    slow, fast, saw = (np.sin(2 * np.pi * (2 * t + phase)), np.sin(2 * np.pi * (6 * t + phase)),
+                       2 * ((3 * t + phase) % 1) - 1)  # fmt: skip
+    x = height * np.stack([slow, fast, saw])[kinds, np.arange(ROWS)] + 0.2 * rng.standard_normal((ROWS, 64))
+    np.savez(folder / "waves.npz", x=x.astype(np.float32), y=kinds)
+    (folder / "ucr").mkdir(exist_ok=True)
+    for part, rows in (("TRAIN", slice(0, 80)), ("TEST", slice(80, ROWS))):
+        lines = ["\t".join([str(k), *(f"{v:.4f}" for v in row)]) for k, row in zip(kinds[rows], x[rows], strict=True)]
+        (folder / "ucr" / f"WAVES_{part}.tsv").write_text("\n".join(lines) + "\n", encoding="utf8")
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+    place.mkdir(parents=True, exist_ok=True)
+    make(place)
+    print(f"wrote clothes/, pairs.csv, waves.npz ... into {place}")
