@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kontrast.core import find
+from kontrast.core import find, reading
 from kontrast.core.errors import UserError, did_you_mean
 
 Kinds = Literal["image", "text", "series", "label", "id", "split", "group", "time", "weight", "meta", "ignore"]
@@ -111,11 +111,7 @@ class Experiment:
     @staticmethod
     def from_json(text: str, where: str = "experiment") -> "Experiment":
         """Back from `to_json`; a key that is not in the signature is refused with the nearest one."""
-        try:
-            tree = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{where} is not JSON: {error}.") from error
-        return _frozen(Experiment, tree, where)
+        return _frozen(Experiment, reading.tree(text, where), where)
 
     def difference(self, other: "Experiment") -> list[str]:
         """One line a setting that differs: `plan.batch: 256 -> 512`."""

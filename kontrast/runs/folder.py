@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from kontrast.core import reading
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment
 from kontrast.core.whole import whole
@@ -23,6 +24,8 @@ from kontrast.core.whole import whole
 QUARANTINE = "quarantine.csv"
 TRAINED_ON = "trained_on.safetensors"  # hashes of the rows trained on: eight bytes a row and field
 Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors and plain numbers
+# Of each step, what the report and a resumed run rely on.
+MOMENT = {"step": int, "loss?": (int, float), "total?": int, "seconds?": (int, float), "health?": dict}
 KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is damaged
 
 
@@ -82,7 +85,7 @@ class Folder:
     def experiment(self) -> Experiment:
         """The experiment of the run, everything resolved."""
         file = self.path / "experiment.json"
-        return Experiment.from_json(_text(file), str(file))
+        return Experiment.from_json(reading.text(file), str(file))
 
     def write(self, name: str, content: str | bytes) -> Path:
         """A whole file, or none."""
@@ -116,20 +119,14 @@ class Folder:
             raise UserError(
                 f"{file} is missing: the run did not get that far. Finish it with kontrast train --resume {self.path}."
             )
-        try:
-            return json.loads(_text(file))
-        except json.JSONDecodeError as error:
-            raise UserError(
-                f"{file} is damaged: it is not JSON ({error}). Train anew, or bring the file back."
-            ) from error
+        return reading.tree(reading.text(file), str(file))
 
     def moments(self) -> list[dict[str, Any]]:
         """All moments so far; a last line cut off by a crash is left out."""
         file = self.path / "moments.jsonl"
         if not file.is_file():
             return []
-        lines = file.read_text(encoding="utf8").splitlines()
-        return list(_whole(lines))
+        return list(_whole(reading.text(file).split("\n"), str(file)))
 
     def save_checkpoint(self, tensors: dict[str, torch.Tensor], numbers: dict[str, Any]) -> Path:
         """A checkpoint with the hash of its tensors; older ones beyond two are removed."""
@@ -151,7 +148,8 @@ class Folder:
         for file in files:
             mark = file.with_suffix(".sha256")
             if mark.is_file() and mark.read_text().strip() == hashlib.sha256(file.read_bytes()).hexdigest():
-                return load_tensors(file), json.loads(_metadata(file)["numbers"])
+                tensors = load_tensors(file)
+                return tensors, reading.shaped(reading.tree(_numbers(file), str(file)), {"step": int}, str(file))
         if files:
             raise UserError(
                 f"no checkpoint in {self.path / 'checkpoints'} is intact ({len(files)} damaged); train anew."
@@ -196,23 +194,17 @@ def _numbered(name: str) -> Path:
     raise AssertionError  # numbers do not end
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file} is damaged: it is not UTF-8 text ({error}).") from error
-
-
-def _metadata(file: Path) -> dict[str, str]:
+def _numbers(file: Path) -> str:
     from safetensors import safe_open
 
     with safe_open(file, framework="pt") as opened:
-        return opened.metadata()
+        return (opened.metadata() or {}).get("numbers", "")
 
 
-def _whole(lines: list[str]) -> Iterator[dict[str, Any]]:
-    for line in lines:
+def _whole(lines: list[str], who: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
         try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
+            moment = reading.tree(line, who)
+        except UserError:
             return
+        yield reading.shaped(moment, MOMENT, f"{who}, line {number}")

@@ -191,7 +191,10 @@ def modalities_of(experiment: Experiment) -> dict[str, Modality]:
 
 def tower_of(experiment: Experiment, field: str) -> str:
     """A field's own tower where it has one, else that of its modality."""
-    return field if field in experiment.encoders else experiment.views[field].name
+    tower = field if field in experiment.encoders else experiment.views[field].name
+    if tower not in experiment.encoders:
+        raise UserError(f"the experiment has no encoder for '{field}'{did_you_mean(tower, experiment.encoders)}")
+    return tower
 
 
 def method_of(experiment: Experiment, modalities: Mapping[str, Modality]) -> Method:

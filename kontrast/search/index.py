@@ -7,6 +7,7 @@ new tables beside the old, then replaces index.json in one step, then removes th
 import base64
 import contextlib
 import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kontrast.core import find
+from kontrast.core import find, reading
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.whole import whole
@@ -25,6 +26,15 @@ from kontrast.search.exact import nearest, recall
 from kontrast.search.where import Term, Unclear, among, both, negated, parse, sort_of
 
 EXACT_BELOW = 50_000  # records; below, looking at all of them takes some 40 ms
+_TABLES, _SPACE = re.compile(r"tables-[0-9a-f]{12}"), re.compile(r"space\d{1,4}")
+_SHAPE = {
+    "kontrast": str,
+    "engine": {"name": str, "settings": dict},
+    "tables": str,
+    "shared": bool,
+    "spaces": [{"table": str, "fields": [str], "width": int, "schema": str, "recall": (int, float), "reach?": int}],
+    "columns": {"*": {"table": str, "type": str, "sort": str, "column": str}, "id": {}, "field": {}, "label": {}},
+}
 OWN = ("id", "field", "label")
 RECALL, NEAR = 0.99, 10  # what an approximate index must find of the 10 nearest
 ASKED, ASKED_EXACT = 100, 20  # stored vectors that are asked for to measure it; an exact table's is only checked
@@ -54,11 +64,8 @@ class Index:
     @staticmethod
     def open(folder: Path) -> "Index":
         """The index in that folder, in a new process or the same."""
-        try:
-            facts = json.loads((folder / "index.json").read_text(encoding="utf8"))
-        except (OSError, json.JSONDecodeError):
-            facts = None
-        if not isinstance(facts, dict) or facts.get("kontrast") != "index" or "engine" not in facts:
+        facts = _facts(folder)
+        if facts is None:
             raise UserError(f"{folder} holds no index; make one with `kontrast index RUN DATA`.")
         engine = _engine(facts["engine"]["name"], facts["engine"]["settings"], folder)
         if not all(engine.holds(facts["tables"], space["table"]) for space in facts["spaces"]):
@@ -241,10 +248,32 @@ def _engine(name: str, settings: Mapping[str, Any], folder: Path) -> Engine:
 def _replaced(folder: Path) -> tuple[Engine, str] | None:
     """The engine and the tables of the index that a new one takes the place of."""
     try:
-        old = json.loads((folder / "index.json").read_text(encoding="utf8"))
-        return _engine(old["engine"]["name"], old["engine"]["settings"], folder), old["tables"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # none, or none that can be read
+        old = _facts(folder)
+        return (
+            None if old is None else (_engine(old["engine"]["name"], old["engine"]["settings"], folder), old["tables"])
+        )
+    except UserError:
+        return None  # none that can be read
+
+
+def _facts(folder: Path) -> dict[str, Any] | None:
+    """index.json, where there is one and it is sound. Its names become those of files, which are replaced and removed:
+    they are nothing but names that `build` gives.
+    """
+    file = folder / "index.json"
+    if not file.is_file():
+        return None
+    facts = reading.shaped(reading.tree(reading.text(file), str(file)), _SHAPE, str(file))
+    names = [(facts["tables"], _TABLES), *((space["table"], _SPACE) for space in facts["spaces"])]
+    for name, known in names:
+        if not known.fullmatch(name):
+            raise UserError(
+                f"{file} names a table {name[:60]!r}; expected one that kontrast made. Make the index again."
+            )
+    fields = [field for space in facts["spaces"] for field in space["fields"]]
+    if len(set(fields)) < len(fields) or not all(space["fields"] for space in facts["spaces"]):
+        raise UserError(f"{file} names its fields wrongly ({', '.join(fields)[:60]}). Make the index again.")
+    return facts
 
 
 def _columns(bank: Bank) -> tuple[dict[str, dict[str, str]], pa.Table]:

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -68,8 +69,12 @@ def _header(path: Path) -> tuple[list[str], str]:
                 delimiter = max(delimiter + ";\t|", key=first[0].count)
                 file.seek(0)
                 first = next(csv.reader(file, delimiter=delimiter))
-    except (UnicodeDecodeError, gzip.BadGzipFile) as error:
+    except UnicodeDecodeError as error:
         raise UserError(_encoding(path, error)) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
+    except csv.Error as error:
+        raise UserError(f"{path}, line 1: {error}; expected a header, then rows.") from error
     if first is None:
         raise UserError(f"{path} is empty; expected a header and rows.")
     header = [name.strip() or f"column {i}" for i, name in enumerate(first)]
@@ -152,7 +157,7 @@ def _ragged(path: Path, delimiter: str, expected: int) -> str:
                 start = reader.line_num + 1
     except UnicodeDecodeError as error:
         return _encoding(path, error)
-    except csv.Error as error:
+    except (csv.Error, OSError, EOFError, zlib.error) as error:
         return f"{path}, line {start}: {error}."
     return ""
 

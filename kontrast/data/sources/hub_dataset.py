@@ -12,6 +12,7 @@ from kontrast.data.cells import plain
 from kontrast.data.columns import frame_of_table
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
+from kontrast.data.spill import told
 
 
 class HubDataset(SourceReader):
@@ -40,11 +41,12 @@ class HubDataset(SourceReader):
 
         name = data.name if isinstance(data, Path) else address.called(data) if isinstance(data, str) else "Dataset"
         if isinstance(data, Path):
-            data = datasets.load_from_disk(str(data))
+            data = _saved(data)
         elif isinstance(data, str):
             data = _named(data)
         if isinstance(data, datasets.Dataset):
-            return _frame(data, name)
+            with told(name):
+                return _frame(data, name)
         assert isinstance(data, datasets.DatasetDict)
         unknown = [key for key in data if split.part(key) is None]
         if unknown:
@@ -52,7 +54,22 @@ class HubDataset(SourceReader):
                 f"DatasetDict has a part '{unknown[0]}'; expected train, test, validation. "
                 "Hand over the parts you mean."
             )
-        return split.joined({str(key): _frame(part, f"{name}, {key}") for key, part in data.items()}, name)
+        with told(name):
+            return split.joined({str(key): _frame(part, f"{name}, {key}") for key, part in data.items()}, name)
+
+
+def _saved(folder: Path) -> Any:
+    """What `save_to_disk` left. Its reader takes the words of state.json and dataset_info.json for granted."""
+    import datasets
+
+    try:
+        return datasets.load_from_disk(str(folder))
+    except Exception as error:  # whatever a stranger's JSON makes that library stumble over
+        words = (str(error).splitlines() or [""])[0][:200].rstrip(".")
+        raise UserError(
+            f"{folder} is no dataset that can be read ({type(error).__name__}: {words}); expected what save_to_disk "
+            "writes. Save it again."
+        ) from error
 
 
 def _named(data: str) -> Any:
@@ -78,6 +95,7 @@ def _frame(data: Any, name: str) -> Frame:
     from datasets import ClassLabel
 
     table: pa.Table = data.with_format("arrow")[:]
+    table.validate(full=True)
     for place, column in enumerate(table.column_names):
         feature = data.features[column]
         values = plain(table[column])

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from kontrast.data.source import SourceReader
 from kontrast.data.spill import spilled
 
 _ROWS = 5000  # rows a batch
+_LINE, _LIST = 64_000_000, 1_000_000_000  # characters of a line, and of a file that is one list: held in memory
 _SUFFIXES = {".jsonl", ".ndjson", ".json"}
 
 
@@ -70,15 +73,35 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         with opened(path, "rt", encoding="utf-8-sig") as file:
             if ".json" in path.suffixes:
-                yield from _list(path, json.load(file))
+                yield from _list(path, _tree(file.read(_LIST), path))
                 return
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(partial(file.readline, _LINE), ""), 1):
+                if len(line) == _LINE:
+                    raise UserError(
+                        f"{path}, line {number} is longer than {_LINE:,} characters; expected one object a line."
+                    )
                 if line.strip():
                     yield number, _object(path, number, line)
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text ({error}); save it as UTF-8.") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
+
+
+def _tree(words: str, path: Path) -> Any:
+    if len(words) == _LIST:
+        raise UserError(
+            f"{path} is longer than {_LIST:,} characters, which would take some ten times as much memory; expected a "
+            ".jsonl file with one object a line, which is read piece by piece."
+        )
+    try:
+        return json.loads(words)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}, line {error.lineno}: not JSON ({error.msg}); mend the file.") from error
+    except RecursionError as error:
+        raise UserError(f"{path} is nested too deeply; expected a list of objects.") from error
+    except ValueError as error:  # a number of more digits than Python converts
+        raise UserError(f"{path}: {error}; mend the file.") from error
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -88,6 +111,10 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
         raise UserError(
             f"{path}, line {number}: not JSON ({error.msg}: {line.strip()[:60]}). Mend or remove the line."
         ) from error
+    except RecursionError as error:
+        raise UserError(f"{path}, line {number} is nested too deeply. Mend or remove the line.") from error
+    except ValueError as error:  # a number of more digits than Python converts
+        raise UserError(f"{path}, line {number}: {error}. Mend or remove the line.") from error
     if not isinstance(row, dict):
         raise UserError(f'{path}, line {number}: {word(row)}, not an object; expected lines like {{"text": "..."}}.')
     return row

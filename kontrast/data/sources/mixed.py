@@ -1,6 +1,5 @@
 """Several sources as one: rows under each other with weights, or side by side by a key, as a JSON file says."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.types as types
 
+from kontrast.core import reading
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.data import address, fields, joining, split
 from kontrast.data.fields import infer
@@ -45,10 +45,7 @@ class Mixed(SourceReader):
     def open(self, data: object, cache: Path | None) -> Frame:
         """One Frame: rows under each other stay where they are, joined ones are written to the cache."""
         assert isinstance(data, Path)
-        try:
-            said = json.loads(data.read_text(encoding="utf-8-sig"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{data} is not JSON: {error}. Expected {_EXAMPLE}.") from error
+        said = reading.tree(reading.text(data), str(data))
         what = "mix" if "mix" in said else "join"
         _check(said, {"mix"} if what == "mix" else {"join", "on", "how"}, str(data))
         parts = said.get(what)

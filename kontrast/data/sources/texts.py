@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from kontrast.core.errors import UserError
-from kontrast.data import tree
+from kontrast.data import memory, tree
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
 from kontrast.data.spill import spilled
@@ -54,8 +53,5 @@ def _batches(folder: Path, paths: list[str], schema: pa.Schema) -> Iterator[pa.R
 
 
 def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        how = f"iconv -f latin1 -t utf8 {path.name} -o {path.name}"
-        raise UserError(f"{path} is not UTF-8 text ({error}); save it as UTF-8, for example: {how}") from error
+    how = f"iconv -f latin1 -t utf8 {path.name} -o {path.name}"
+    return memory.text(path, f"save it as UTF-8, for example: {how}", times=2)

@@ -55,7 +55,7 @@ class Faiss(Engine):
         """The filter picks numbers, among which FAISS looks."""
         index, records = self._read(tables, space)
         numbers = records["number"].to_numpy()
-        kept = numbers if where is None else _filtered(records, where)["number"].to_numpy()
+        kept = numbers if where is None else filtered(records, where)["number"].to_numpy()
         k = min(k, len(kept))
         near, found = _look(index, vector, k, kept if where is not None else None, reach)
         if reach is not None and len(found) < k:  # the lists that were looked into held too few
@@ -70,7 +70,7 @@ class Faiss(Engine):
         index = faiss.clone_index(index)
         first = 1 + int(old["number"].to_numpy().max(initial=-1))
         if gone:
-            index.remove_ids(_filtered(old, gone)["number"].to_numpy())
+            index.remove_ids(filtered(old, gone)["number"].to_numpy())
             old = _left(old, gone)
         if records is not None and len(records):
             numbers = np.arange(first, first + len(records))
@@ -81,7 +81,7 @@ class Faiss(Engine):
 
     def matching(self, tables: str, space: str, where: Term) -> list[str]:
         """In memory."""
-        return _filtered(self._read(tables, space)[1], where)["id"].to_pylist()
+        return filtered(self._read(tables, space)[1], where)["id"].to_pylist()
 
     def count(self, tables: str, space: str) -> int:
         """Of the Parquet file."""
@@ -137,13 +137,13 @@ def _file_of(path: Path) -> str:
     return Path(json.loads(said)).name
 
 
-def _filtered(records: pa.Table, where: Term) -> pa.Table:
+def filtered(records: pa.Table, where: Term) -> pa.Table:
     return records.filter(to_arrow(where))
 
 
 def _left(records: pa.Table, gone: Term) -> pa.Table:
     """All but those, the ones of which it cannot be said included."""
-    leaving = _filtered(records, gone)["number"].to_numpy()
+    leaving = filtered(records, gone)["number"].to_numpy()
     return records.filter(pa.array(~np.isin(records["number"].to_numpy(), leaving)))
 
 
