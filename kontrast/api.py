@@ -15,6 +15,7 @@ from kontrast.data.fields import Field, infer
 from kontrast.data.frame import Frame
 from kontrast.data.open import open_frame
 from kontrast.recipes.choosing import choose, override
+from kontrast.runs import kept
 from kontrast.runs.environment import environment
 from kontrast.runs.folder import Folder
 from kontrast.runs.journey import travel
@@ -166,7 +167,7 @@ def _source(path: str | Path, experiment: Experiment, data: object, verb: str) -
 def _begun(folder: Folder, frame: Frame, experiment: Experiment) -> tuple[dict[str, str], dict[str, Field]]:
     """What the run said of its recipe and columns when it began; inferred anew if it was stopped before."""
     if (folder.path / "data.json").is_file():
-        known = folder.read_json("data.json")
+        known = kept.data(folder)
         return known["recipe"], {name: Field(**field) for name, field in known["fields"].items()}
     return {"name": experiment.method.name, "why": "as begun"}, infer(frame, experiment.source.fields, None)
 

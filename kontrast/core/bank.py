@@ -72,7 +72,7 @@ class Bank:
         if not path.is_file():
             raise UserError(f"no bank at {path}; expected a file written by kontrast embed or train.")
         try:
-            table = pq.read_table(path, partitioning=None)
+            table = pq.ParquetFile(path).read()
             table.validate(full=True)
         except (pa.ArrowException, OSError) as error:
             words = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
@@ -109,19 +109,11 @@ def _block(column: pa.ChunkedArray, who: str) -> np.ndarray:
 
 
 def refuse_unsound(z: np.ndarray, who: str) -> None:
-    """Rows of (N, D) that are neither of length one, nor NaN throughout, nor zero (raw features of a blank picture)."""
-    there = ~np.isnan(z).all(axis=1)
-    square = np.einsum("nd,nd->n", z, z, dtype=np.float64)
-    wrong = np.flatnonzero(there & ~((np.abs(square - 1) < 0.02) | (square == 0)))
+    """Rows of (N, D) that hold NaN beside numbers, or infinity; they would be nearest to all or to nothing."""
+    wrong = np.flatnonzero(~np.isfinite(z).all(axis=1) & ~np.isnan(z).all(axis=1))
     if len(wrong):
+        found = "infinity" if np.isinf(z[wrong[0]]).any() else "NaN beside numbers"
         raise UserError(
-            f"{who}: {len(wrong):,} of {len(z):,} rows are no embedding, the first in row {wrong[0]} "
-            f"({_found(z[wrong[0]])}); expected vectors of length one, or NaN throughout where a row lacks the field. "
-            "Embed those rows again, or leave them out."
+            f"{who}: {len(wrong):,} of {len(z):,} rows are no embedding: row {wrong[0]} holds {found}; expected finite "
+            "numbers, or NaN throughout where a row lacks the field. Embed those rows again, or leave them out."
         )
-
-
-def _found(row: np.ndarray) -> str:
-    if np.isnan(row).any():
-        return "NaN among numbers"
-    return "infinite numbers" if np.isinf(row).any() else f"length {np.linalg.norm(row):.3g}"

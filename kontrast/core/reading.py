@@ -66,7 +66,7 @@ def fitting(who: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError) as error:
         words = (str(error).splitlines() or [""])[0][:200]
         raise UserError(
             f"{who} is damaged, or of another version of kontrast ({type(error).__name__}: {words}). Bring it back, or "

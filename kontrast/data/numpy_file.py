@@ -19,7 +19,7 @@ _LARGE, _TIMES = 1_000_000_000, 100
 _PART = 16_000_000  # bytes read at a time
 # What numpy, zipfile and zlib raise on bytes that are no array.
 _REFUSED = (
-    *(ValueError, OSError, EOFError, SyntaxError, tokenize.TokenError, TypeError, KeyError, RecursionError),
+    *(ValueError, OSError, EOFError, SyntaxError, tokenize.TokenError, TypeError, LookupError, RecursionError),
     *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, MemoryError, OverflowError),
 )
 
@@ -48,9 +48,9 @@ def read(file: IO[bytes], length: int, who: str) -> np.ndarray:
             raise ValueError(f"its header says {size(needed)}, but it holds {size(length)}")
         made = np.empty(count, kind)
         if needed:
-            at, bytes_ = 0, memoryview(made.view(np.uint8))
+            at, bytes_ = 0, made.view(np.uint8)
             while at < needed and (part := file.read(min(_PART, needed - at))):
-                bytes_[at : at + len(part)] = part
+                bytes_[at : at + len(part)] = np.frombuffer(part, np.uint8)
                 at += len(part)
             if at < needed:
                 raise ValueError(f"it ends after {size(at)} of {size(needed)}")

@@ -53,7 +53,7 @@ def told(who: str) -> Iterator[None]:
     """What Arrow refuses, in words. Its word for damage is an OSError too, but of no number, as the disk's have."""
     try:
         yield
-    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+    except (pa.ArrowException, UnicodeError, OverflowError, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
         words = (str(error).splitlines() or ["no reason given"])[0][:300].rstrip(".")

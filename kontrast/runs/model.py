@@ -64,9 +64,11 @@ class Model:
                 modality.restore(states[name])
             method = method_of(own, modalities)
             method.load_state_dict(weights)
-        except (KeyError, RuntimeError) as error:
+        except UserError:
+            raise
+        except (LookupError, RuntimeError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise UserError(
-                f"the encoder in {folder.path} does not fit its experiment.json ({str(error).splitlines()[0]}); "
+                f"the encoder in {folder.path} does not fit its experiment.json ({_word(error)}); "
                 "one of the two has been changed. Bring it back, or train anew."
             ) from error
         return Model(experiment, modalities, method.eval())
@@ -122,6 +124,10 @@ def _kept(folder: Folder, experiment: Experiment) -> dict[str, Choice]:
         here = encoder.kept(folder.path / "encoder" / tower)
         found[tower] = Choice(chosen.name, {**chosen.settings, **here})
     return found
+
+
+def _word(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def raw_bank(modalities: Mapping[str, Modality], data: Dataset, rows: np.ndarray) -> Bank:

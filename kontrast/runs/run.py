@@ -16,11 +16,12 @@ from kontrast.core import find
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
+from kontrast.core.reading import fitting
 from kontrast.data import fingerprint
 from kontrast.data.dataset import Dataset, prepare
 from kontrast.data.fields import infer
 from kontrast.data.open import open_frame
-from kontrast.runs import words
+from kontrast.runs import kept, words
 from kontrast.runs.drawing import Drawing, curve_drawing, map_drawing
 from kontrast.runs.embedder import Embedder
 from kontrast.runs.folder import TRAINED_ON, Folder, load_tensors
@@ -57,12 +58,12 @@ class Run:
     @property
     def scores(self) -> list[dict[str, Any]]:
         """The table of scores: each number with its interval, beside raw features and the untrained encoder."""
-        return Folder(self.path).read_json("scores.json")["scores"]
+        return kept.scores(Folder(self.path))["scores"]
 
     @property
     def verdict(self) -> dict[str, Any]:
         """Whether it learned: state, words and likely causes."""
-        return Folder(self.path).read_json("scores.json")["verdict"]
+        return kept.scores(Folder(self.path))["verdict"]
 
     def bank(self, name: str = "trained-test") -> Bank:
         """One of the banks judged at the end: {trained, untrained, raw}-{train, test}."""
@@ -177,7 +178,8 @@ class Run:
 
     def report(self) -> Path:
         """(Re)write report.html, one self-contained file."""
-        return write_report(gather(Folder(self.path)), self.path / "report.html")
+        with fitting(str(self.path)):
+            return write_report(gather(Folder(self.path)), self.path / "report.html")
 
     def module(self, field: str | None = None) -> Embedder:
         """The encoder of a field (named where there are several) as a torch module, for a loop of your own."""
@@ -195,7 +197,8 @@ class Run:
         return curve_drawing(Folder(self.path).moments(), what)
 
     def _repr_html_(self) -> str:
-        return card(Folder(self.path))
+        with fitting(str(self.path)):
+            return card(Folder(self.path))
 
     @contextmanager
     def _opened(self, model: Model, data: object, listener: Listener) -> Iterator[Dataset]:

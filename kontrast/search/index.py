@@ -20,6 +20,7 @@ import pyarrow as pa
 from kontrast.core import find, reading
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError, did_you_mean
+from kontrast.core.reading import fitting
 from kontrast.core.whole import whole
 from kontrast.search.engine import Engine, vectors
 from kontrast.search.exact import nearest, recall
@@ -173,7 +174,7 @@ class Index:
     def _fitted(self, records: pa.Table, schema: str) -> pa.Table:
         """With the columns, the order and the types of the tables."""
         made = {}
-        for field in pa.ipc.read_schema(pa.py_buffer(base64.b64decode(schema))):
+        for field in _schema(schema):
             there = field.name in records.column_names
             try:
                 made[field.name] = records[field.name].cast(field.type) if there else pa.nulls(len(records), field.type)
@@ -249,11 +250,10 @@ def _replaced(folder: Path) -> tuple[Engine, str] | None:
     """The engine and the tables of the index that a new one takes the place of."""
     try:
         old = _facts(folder)
-        return (
-            None if old is None else (_engine(old["engine"]["name"], old["engine"]["settings"], folder), old["tables"])
-        )
+        made = None if old is None else _engine(old["engine"]["name"], old["engine"]["settings"], folder)
     except UserError:
         return None  # none that can be read
+    return None if old is None or made is None else (made, old["tables"])
 
 
 def _facts(folder: Path) -> dict[str, Any] | None:
@@ -273,7 +273,16 @@ def _facts(folder: Path) -> dict[str, Any] | None:
     fields = [field for space in facts["spaces"] for field in space["fields"]]
     if len(set(fields)) < len(fields) or not all(space["fields"] for space in facts["spaces"]):
         raise UserError(f"{file} names its fields wrongly ({', '.join(fields)[:60]}). Make the index again.")
+    for space in facts["spaces"]:
+        with fitting(str(file)):
+            kind = _schema(space["schema"]).field("vector").type
+            if not pa.types.is_fixed_size_list(kind) or kind.list_size != space["width"]:
+                raise ValueError(f"a table's vectors are {kind}, and not of width {space['width']}")
     return facts
+
+
+def _schema(said: str) -> pa.Schema:
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said)))
 
 
 def _columns(bank: Bank) -> tuple[dict[str, dict[str, str]], pa.Table]:

@@ -55,7 +55,10 @@ def ts() -> list[bytes]:
 
 def jsonl() -> list[bytes]:
     """Lines."""
-    return ["\n".join(json.dumps(row) for row in ROWS).encode(), b'{"a": {"b": [1, 2]}, "text": ["x", "y"]}\n{}\n{"text": ["z"]}\n']
+    return [
+        "\n".join(json.dumps(row) for row in ROWS).encode(),
+        b'{"a": {"b": [1, 2]}, "text": ["x", "y"]}\n{}\n{"text": ["z"]}\n',
+    ]
 
 
 def json_list() -> list[bytes]:
@@ -131,7 +134,13 @@ def tar() -> list[bytes]:
     def write(out: Any) -> None:
         with tarfile.open(fileobj=out, mode="w") as made:
             array = written(lambda to: np.save(to, np.arange(4, dtype="<f4")))
-            inside = {"a.png": png(), "a.txt": b"a coat", "a.cls": b"1", "b.json": b'{"text": "x", "n": 1}', "b.png": png("GIF")}
+            inside = {
+                "a.png": png(),
+                "a.txt": b"a coat",
+                "a.cls": b"1",
+                "b.json": b'{"text": "x", "n": 1}',
+                "b.png": png("GIF"),
+            }
             for name, content in {**inside, "b.npy": array, "c.npy": array}.items():
                 member = tarfile.TarInfo(name)
                 member.size = len(content)

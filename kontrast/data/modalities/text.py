@@ -161,7 +161,10 @@ class Text(Modality):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Back from `state`."""
-        self._coder = Tokenizer.from_str(json.dumps(state["tokenizer"]))
+        try:
+            self._coder = Tokenizer.from_str(json.dumps(state["tokenizer"]))
+        except Exception as error:  # the library's own word for any damage
+            raise ValueError(f"its tokenizer cannot be read: {error}") from error
         self._limit, self._documents = state["length"], state["documents"]
         self._frequency = torch.tensor(state["frequency"])
         self._limited()

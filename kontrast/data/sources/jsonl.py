@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import pyarrow as pa
 
@@ -19,6 +19,7 @@ from kontrast.data.spill import spilled
 
 _ROWS = 5000  # rows a batch
 _LINE, _LIST = 64_000_000, 1_000_000_000  # characters of a line, and of a file that is one list: held in memory
+_PART = 1_000_000  # characters read at a time
 _SUFFIXES = {".jsonl", ".ndjson", ".json"}
 
 
@@ -43,7 +44,7 @@ class Jsonl(SourceReader):
             for rows in _batched(_rows(data)):
                 try:
                     schema = pa.unify_schemas([schema, _table(rows).schema], promote_options="permissive")
-                except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+                except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError) as error:
                     raise UserError(_mixture(data) or f"{data} cannot be read as a table: {error}.") from error
             if not schema.names:
                 raise UserError(f"{data} has no rows; expected one JSON object a line.")
@@ -71,9 +72,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line or place, object); empty lines are passed over."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8-sig") as file:
+        with cast(TextIO, opened(path, "rt", encoding="utf-8-sig")) as file:
             if ".json" in path.suffixes:
-                yield from _list(path, _tree(file.read(_LIST), path))
+                yield from _list(path, _tree(_all(file, path), path))
                 return
             for number, line in enumerate(iter(partial(file.readline, _LINE), ""), 1):
                 if len(line) == _LINE:
@@ -88,12 +89,22 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise UserError(f"{path} cannot be read: {error}.") from error
 
 
+def _all(file: TextIO, path: Path) -> str:
+    """Piece by piece, for a compressed file does not say how long it is."""
+    parts: list[str] = []
+    length = 0
+    while part := file.read(_PART):
+        parts.append(part)
+        length += len(part)
+        if length > _LIST:
+            raise UserError(
+                f"{path} is longer than {_LIST:,} characters, which would take some ten times as much memory; expected "
+                "a .jsonl file with one object a line, which is read line by line."
+            )
+    return "".join(parts)
+
+
 def _tree(words: str, path: Path) -> Any:
-    if len(words) == _LIST:
-        raise UserError(
-            f"{path} is longer than {_LIST:,} characters, which would take some ten times as much memory; expected a "
-            ".jsonl file with one object a line, which is read piece by piece."
-        )
     try:
         return json.loads(words)
     except json.JSONDecodeError as error:

@@ -11,6 +11,8 @@ from kontrast.data.columns import frame_of
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
 
+_PADDED = 1_000_000  # values of a row, filled up; beyond, the filling may not be nearly all of it
+
 
 class Ts(SourceReader):
     """A UEA .ts file, or a folder or stem with NAME_TRAIN.ts and NAME_TEST.ts.
@@ -51,6 +53,12 @@ def _read(path: Path) -> Frame:
         if not values or len(values) != len(rows[0] if rows else values):
             expected = f"where the first row has {len(rows[0])}" if rows else "before the label; expected one or more"
             raise UserError(f"{path}, line {number}: {len(values)} channels {expected}.")
+        longest = max(map(len, values))
+        if len(values) * longest > max(_PADDED, 100 * sum(map(len, values))):
+            raise UserError(
+                f"{path}, line {number}: {len(values):,} channels, of which one has {longest:,} values and most hardly "
+                "any; filled up to one length they would take 100 times the memory. Check the colons of that line."
+            )
         rows.append(_stacked(values))
     columns = {"series": _column(rows), **({"label": labels} if labelled else {})}
     return frame_of(columns, path.name, path.parent)
@@ -65,7 +73,7 @@ def _halves(path: Path) -> tuple[dict[str, str], Iterator[tuple[int, str]]]:
     start = next((i for i, (_, line) in enumerate(lines) if line.lower() == "@data"), None)
     if start is None:
         raise UserError(f"{path} has no line @data; expected the .ts format of the UEA archive.")
-    heads = (line.lower().lstrip("@").split(None, 1) for _, line in lines[:start])
+    heads = filter(None, (line.lower().lstrip("@").split(None, 1) for _, line in lines[:start]))
     return {head[0]: head[1] if len(head) > 1 else "" for head in heads}, iter(lines[start + 1 :])
 
 

@@ -138,6 +138,7 @@ def _file_of(path: Path) -> str:
 
 
 def filtered(records: pa.Table, where: Term) -> pa.Table:
+    """The records that a filter describes."""
     return records.filter(to_arrow(where))
 
 
