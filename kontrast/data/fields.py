@@ -3,6 +3,7 @@
 Group, time (both split the rows) and weight (how often a row is drawn) are never guessed: the user says them."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,8 @@ def infer(frame: Frame, chosen: Mapping[str, str], label: str | None) -> dict[st
     Where several columns could be the label, the id or the split, the likeliest is, and the others are metadata.
     """
     kinds = get_args(Kinds)
+    chosen = {_as_written(column, frame): kind for column, kind in chosen.items()}
+    label = label and _as_written(label, frame)
     for column, kind in {**chosen, **({label: "label"} if label else {})}.items():
         if column not in frame.columns:
             hint = did_you_mean(column, frame.columns)
@@ -71,6 +74,14 @@ def infer(frame: Frame, chosen: Mapping[str, str], label: str | None) -> dict[st
         said[label] = Field("label", "as you said")
     _single(fields, said)
     return {column: said.get(column) or fields[column] for column in frame.columns}
+
+
+def _as_written(column: str, frame: Frame) -> str:
+    """The frame's own way of writing a name: é may be one sign or two, which look alike."""
+    if column in frame.columns:
+        return column
+    wanted = unicodedata.normalize("NFC", column)
+    return next((name for name in frame.columns if unicodedata.normalize("NFC", name) == wanted), column)
 
 
 def _single(fields: dict[str, Field], said: Mapping[str, Field]) -> None:

@@ -22,6 +22,10 @@ def open_frame(data: object, *, cache: Path | None) -> Frame:
         data = Path(data)
     if isinstance(data, Path):
         data = data.expanduser()
+        try:
+            data.exists()
+        except OSError as error:  # a name that is too long, a folder that may not be looked into
+            raise UserError(f"{str(data)[:200]} cannot be looked for: {error.strerror}. Check the path.") from error
     known = readers()
     for reader in known:
         if reader.claims(data):

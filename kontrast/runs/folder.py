@@ -7,6 +7,7 @@ import itertools
 import json
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ TRAINED_ON = "trained_on.safetensors"  # hashes of the rows trained on: eight by
 Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors and plain numbers
 # Of each step, what the report and a resumed run rely on.
 MOMENT = {"step": int, "loss?": (int, float), "total?": int, "seconds?": (int, float), "health?": dict}
+LONGEST = 60  # characters of a name made from the data's: four bytes each at most, of the 255 that disks allow
 KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is damaged
 
 
@@ -85,7 +87,23 @@ class Folder:
     def experiment(self) -> Experiment:
         """The experiment of the run, everything resolved."""
         file = self.path / "experiment.json"
-        return Experiment.from_json(reading.text(file), str(file))
+        found = Experiment.from_json(reading.text(file), str(file))
+        self._refuse_own_code(found)
+        return found
+
+    def _refuse_own_code(self, experiment: Experiment) -> None:
+        """A class that experiment.json names is looked for where the user keeps his code, never in the folder itself,
+        which may come from a stranger.
+        """
+        named = [experiment.method, experiment.plan.optimiser, *experiment.scores]
+        named += [*experiment.views.values(), *experiment.encoders.values()]
+        strange = [one.name for one in named if ":" in one.name]
+        here = self.path.resolve()
+        if strange and any(Path(place or ".").resolve().is_relative_to(here) for place in ("", *sys.path)):
+            raise UserError(
+                f"{self.path / 'experiment.json'} names code, '{strange[0]}', and code is never loaded from inside of "
+                "a run folder. Go to a folder of your own, where that code is yours."
+            )
 
     def write(self, name: str, content: str | bytes) -> Path:
         """A whole file, or none."""
@@ -185,7 +203,7 @@ def _emptied(where: Path) -> Path:
 
 
 def _numbered(name: str) -> Path:
-    stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "run"
+    stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)[:LONGEST].strip(".-") or "run"
     for number in itertools.count(1):
         path = Path("runs") / f"{stem}-{number}"
         with contextlib.suppress(FileExistsError):

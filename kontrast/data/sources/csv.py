@@ -3,6 +3,7 @@
 import csv
 import gzip
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -78,7 +79,7 @@ def _header(path: Path) -> tuple[list[str], str]:
     if first is None:
         raise UserError(f"{path} is empty; expected a header and rows.")
     header = [name.strip() or f"column {i}" for i, name in enumerate(first)]
-    doubles = [name for name in header if header.count(name) > 1]
+    doubles = [name for name, count in Counter(header).items() if count > 1]
     if _is_data(first, path.parent):
         raise UserError(
             f"{path} has no header: its first line is data ({', '.join(first)[:60]}). "

@@ -1,6 +1,7 @@
 """A Dataset or DatasetDict of Hugging Face's datasets: in memory, saved in a folder, or by its name on the hub."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from kontrast.core.errors import UserError
 from kontrast.data import address, split
 from kontrast.data.cells import plain
 from kontrast.data.columns import frame_of_table
-from kontrast.data.frame import Frame
+from kontrast.data.frame import ANYWHERE, Frame
 from kontrast.data.source import SourceReader
 from kontrast.data.spill import told
 
@@ -38,15 +39,19 @@ class HubDataset(SourceReader):
     def open(self, data: object, cache: Path | None) -> Frame:
         """The Arrow table underneath; images stay encoded, class numbers become names."""
         import datasets
+        from datasets.config import HF_CACHE_HOME
 
         name = data.name if isinstance(data, Path) else address.called(data) if isinstance(data, str) else "Dataset"
+        folder, hub = data if isinstance(data, Path) else None, isinstance(data, str)
         if isinstance(data, Path):
             data = _saved(data)
         elif isinstance(data, str):
             data = _named(data)
+        where = folder or Path.cwd()
+        within = () if folder else (Path(HF_CACHE_HOME),) if hub else ANYWHERE
         if isinstance(data, datasets.Dataset):
             with told(name):
-                return _frame(data, name)
+                return replace(_frame(data, name, where), within=within)
         assert isinstance(data, datasets.DatasetDict)
         unknown = [key for key in data if split.part(key) is None]
         if unknown:
@@ -55,7 +60,8 @@ class HubDataset(SourceReader):
                 "Hand over the parts you mean."
             )
         with told(name):
-            return split.joined({str(key): _frame(part, f"{name}, {key}") for key, part in data.items()}, name)
+            frames = {str(key): _frame(part, f"{name}, {key}", where) for key, part in data.items()}
+            return replace(split.joined(frames, name), within=within)
 
 
 def _saved(folder: Path) -> Any:
@@ -91,7 +97,7 @@ def _named(data: str) -> Any:
         ) from error
 
 
-def _frame(data: Any, name: str) -> Frame:
+def _frame(data: Any, name: str, folder: Path) -> Frame:
     from datasets import ClassLabel
 
     table: pa.Table = data.with_format("arrow")[:]
@@ -104,7 +110,7 @@ def _frame(data: Any, name: str) -> Frame:
             known = values.cast(pa.int64())
             values = pa.chunked_array([names.take(_known(chunk)) for chunk in known.chunks], pa.string())
         table = table.set_column(place, column, values)
-    return frame_of_table(table.replace_schema_metadata(None), name, Path.cwd())
+    return frame_of_table(table.replace_schema_metadata(None), name, folder)
 
 
 def _known(numbers: pa.Array) -> pa.Array:

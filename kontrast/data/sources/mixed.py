@@ -13,7 +13,7 @@ from kontrast.core import reading
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.data import address, fields, joining, split
 from kontrast.data.fields import infer
-from kontrast.data.frame import Frame
+from kontrast.data.frame import Frame, widest
 from kontrast.data.open import open_frame
 from kontrast.data.source import SourceReader
 
@@ -22,7 +22,8 @@ _EXAMPLE = '{"mix": [{"data": "a.csv", "weight": 2}, {"data": "b/"}]} or {"join"
 
 
 class Mixed(SourceReader):
-    """A .json file that names several sources, each with a path relative to it.
+    """A .json file that names several sources, each with a path relative to it. It is read as if its sources had been
+    typed: it may name any file and any database that you may read, so look at one that you were sent.
 
     {"mix": [{"data": "a.csv", "weight": 2}, {"data": "b/"}]}: all rows under each other; a row of a.csv is drawn twice
     as often as one of b/. Columns of one name are one column; `mix source` says where a row came from.
@@ -80,7 +81,7 @@ def _opened(part: Mapping[str, Any], file: Path, cache: Path | None) -> Frame:
         values = columns[column]
         if field.kind == "image" and not isinstance(values, np.ndarray) and types.is_string(values.type):
             columns[column] = joining.moved(values, frame.folder, file.parent)
-    return Frame(columns, name, file.parent)
+    return Frame(columns, name, file.parent, widest((frame,)))
 
 
 def _mix(frames: list[Frame], parts: list[Mapping[str, Any]], file: Path) -> Frame:
@@ -98,7 +99,7 @@ def _mix(frames: list[Frame], parts: list[Mapping[str, Any]], file: Path) -> Fra
     columns[fields.MIX_ID] = pa.chunked_array(ids, pa.string())
     if len(set(weights)) > 1:
         columns[fields.MIX_WEIGHT] = pa.chunked_array([pa.array(np.repeat(np.array(weights, float), lengths))])
-    return Frame(columns, file.stem, file.parent)
+    return Frame(columns, file.stem, file.parent, widest(frames))
 
 
 def _join(frames: list[Frame], said: Mapping[str, Any], file: Path, cache: Path | None) -> Frame:
@@ -114,4 +115,4 @@ def _join(frames: list[Frame], said: Mapping[str, Any], file: Path, cache: Path 
     joined = frames[0]
     for frame, key in zip(frames[1:], keys[1:], strict=True):
         joined = joining.joined(joined, keys[0], frame, key, outer=how == "outer", cache=cache)
-    return Frame(joined.columns, file.stem, file.parent)
+    return Frame(joined.columns, file.stem, file.parent, joined.within)

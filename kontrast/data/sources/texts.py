@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from kontrast.core.errors import UserError
 from kontrast.data import memory, tree
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
@@ -36,6 +37,12 @@ class Texts(SourceReader):
         """The texts, sorted by path, in one memory-mapped table."""
         assert isinstance(data, Path)
         paths = sorted(tree.walked(data, SUFFIXES))
+        for path in paths:
+            if not tree.inside(data, path):
+                raise UserError(
+                    f"{data / path} is a link that leads out of {data}. Remove it, or copy what it points to: "
+                    f"cp -rL {data} COPY"
+                )
         schema = pa.schema({"text": pa.string(), "filename": pa.string()})
 
         def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
