@@ -235,10 +235,10 @@ def _pretrained(name: str) -> tuple[Tokenizer, int]:
     folder = folder_of(name, weights=False)
     try:
         found = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # the tokenizers library raises bare ones for any damage
         raise UserError(
             f"text: {folder} holds no tokenizer that can be read; expected tokenizer.json. "
-            f"Found: {str(error).splitlines()[0]}"
+            f"Found: {(str(error).splitlines() or [type(error).__name__])[0]}"
         ) from error
     if not found.is_fast:
         raise UserError(

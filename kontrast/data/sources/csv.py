@@ -20,6 +20,7 @@ from kontrast.data.sources.images import SUFFIXES
 from kontrast.data.spill import spilled
 
 _BLOCK = 16_000_000  # bytes read at a time; no line may be longer
+_WIDEST = 100_000  # columns
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -65,11 +66,11 @@ def _header(path: Path) -> tuple[list[str], str]:
     delimiter = _DELIMITERS[_suffix(path)]
     try:
         with _text(path) as file:
-            first = next(csv.reader(file, delimiter=delimiter), None)
+            first = next(csv.reader(_lines(file, path), delimiter=delimiter), None)
             if first is not None and len(first) == 1:  # semicolons, where the comma is the decimal point
                 delimiter = max(delimiter + ";\t|", key=first[0].count)
                 file.seek(0)
-                first = next(csv.reader(file, delimiter=delimiter))
+                first = next(csv.reader(_lines(file, path), delimiter=delimiter))
     except UnicodeDecodeError as error:
         raise UserError(_encoding(path, error)) from error
     except (OSError, EOFError, zlib.error) as error:
@@ -78,6 +79,8 @@ def _header(path: Path) -> tuple[list[str], str]:
         raise UserError(f"{path}, line 1: {error}; expected a header, then rows.") from error
     if first is None:
         raise UserError(f"{path} is empty; expected a header and rows.")
+    if len(first) > _WIDEST:
+        raise UserError(f"{path} has {len(first):,} columns; expected at most {_WIDEST:,}. Turn it: one row a sample.")
     header = [name.strip() or f"column {i}" for i, name in enumerate(first)]
     doubles = [name for name, count in Counter(header).items() if count > 1]
     if _is_data(first, path.parent):
@@ -88,6 +91,16 @@ def _header(path: Path) -> tuple[list[str], str]:
     if doubles:
         raise UserError(f"{path}: the header names '{doubles[0]}' twice; give every column a name of its own.")
     return header, delimiter
+
+
+def _lines(file: TextIO, path: Path) -> Iterator[str]:
+    """Its lines, of which none is longer than a block."""
+    while line := file.readline(_BLOCK):
+        if len(line) == _BLOCK:
+            raise UserError(
+                f"{path} begins with a line longer than {_BLOCK:,} characters; expected the columns' names."
+            )
+        yield line
 
 
 def _is_data(line: list[str], folder: Path) -> bool:
@@ -147,7 +160,7 @@ def _ragged(path: Path, delimiter: str, expected: int) -> str:
     """Names the first line with another number of cells, which Arrow does not; empty where there is none."""
     try:
         with _text(path) as file:
-            reader = csv.reader(file, delimiter=delimiter)
+            reader = csv.reader(_lines(file, path), delimiter=delimiter)
             start = 1
             for cells in reader:
                 if cells and len(cells) != expected:
@@ -158,6 +171,8 @@ def _ragged(path: Path, delimiter: str, expected: int) -> str:
                 start = reader.line_num + 1
     except UnicodeDecodeError as error:
         return _encoding(path, error)
+    except UserError:
+        return f"{path} has a line longer than {_BLOCK:,} characters."
     except (csv.Error, OSError, EOFError, zlib.error) as error:
         return f"{path}, line {start}: {error}."
     return ""
