@@ -79,6 +79,8 @@ def _header(path: Path) -> tuple[list[str], str]:
         raise UserError(f"{path}, line 1: {error}; expected a header, then rows.") from error
     if first is None:
         raise UserError(f"{path} is empty; expected a header and rows.")
+    if not first:
+        raise UserError(f"{path} begins with an empty line; expected the columns' names there.")
     if len(first) > _WIDEST:
         raise UserError(f"{path} has {len(first):,} columns; expected at most {_WIDEST:,}. Turn it: one row a sample.")
     header = [name.strip() or f"column {i}" for i, name in enumerate(first)]
