@@ -16,7 +16,7 @@ import pyarrow.types as types
 
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Kinds
-from kontrast.data import split
+from kontrast.data import split, tree
 from kontrast.data.cells import innermost, is_list, is_number, read_cells
 from kontrast.data.frame import Frame
 
@@ -209,7 +209,7 @@ def _of_strings(name: str, column: pa.ChunkedArray, cells: list[str], folder: Pa
     if not cells:
         return Field("ignore", "empty strings")
     if _mostly(lambda cell: bool(_PICTURES.search(cell)) and not _URL.match(cell), cells):
-        there = sum(_exists(folder / cell) for cell in cells[:50])
+        there = sum(tree.there(folder / cell) for cell in cells[:50])
         if 2 * there >= min(50, len(cells)):
             return Field("image", "strings that name image files")
         return Field("ignore", f"strings that look like image files, but hardly any of them lies in {folder}")
@@ -289,10 +289,3 @@ def _mostly(test: Callable[[Any], bool], cells: list[Any]) -> bool:
 
 def _is_picture(data: bytes) -> bool:
     return data.startswith(_MAGIC) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP") or data[4:12] == b"ftypavif"
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name too long, or with a NUL: no file has it
-        return False

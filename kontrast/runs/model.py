@@ -58,7 +58,14 @@ class Model:
         own = replace(experiment, encoders=_kept(folder, experiment))
         modalities = modalities_of(own)
         states = folder.read_json("encoder/modalities.json")
-        weights = load_tensors(folder.path / "encoder" / "model.safetensors")
+        file = folder.path / "encoder" / "model.safetensors"
+        weights = load_tensors(file)
+        wrong = [name for name, t in weights.items() if t.is_floating_point() and not torch.isfinite(t).all()]
+        if wrong:
+            raise UserError(
+                f"{file} holds NaN or infinity in {len(wrong)} of its tensors, such as {wrong[0]}: so rows have "
+                "no embedding. Bring the file back, or train anew."
+            )
         try:
             for name, modality in modalities.items():
                 modality.restore(states[name])

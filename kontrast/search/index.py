@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from kontrast.core import find, reading
-from kontrast.core.bank import Bank
+from kontrast.core.bank import Bank, refuse_unsound
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.reading import fitting
 from kontrast.core.whole import whole
@@ -139,6 +139,7 @@ class Index:
             raise UserError(f"this index has no column '{name}'{did_you_mean(name, known)} Make it anew for that.")
         widths = {field: space["width"] for space in self.facts["spaces"] for field in space["fields"]}
         for field, z in bank.z.items():
+            refuse_unsound(z, f"add: '{field}'")
             if bank.has(field).any() and z.shape[1] != widths[field]:
                 raise UserError(f"add got '{field}' with {z.shape[1]} numbers a row; the index has {widths[field]}.")
         metadata = pa.table({known[n]: _plain(bank.metadata[n]) for n in bank.metadata.column_names})
@@ -213,6 +214,8 @@ def build(
     """
     if not any(bank.has(field).any() for field in bank.z):
         raise UserError("the bank has no embedding to index; expected rows with at least one field.")
+    for field, z in bank.z.items():
+        refuse_unsound(z, f"the bank's '{field}'")
     settings = dict(settings or {})
     made = _engine(engine, settings, folder)
     columns, metadata = _columns(bank)

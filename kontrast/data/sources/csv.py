@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from kontrast.core.errors import UserError
+from kontrast.data import tree
 from kontrast.data.columns import frame_of_table
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
@@ -108,7 +109,7 @@ def _lines(file: TextIO, path: Path) -> Iterator[str]:
 def _is_data(line: list[str], folder: Path) -> bool:
     """All numbers, or among them a picture's path: no header looks like that."""
     cells = [cell for cell in line if cell.strip()]
-    pictures = any(Path(cell).suffix.lower() in SUFFIXES and (folder / cell).exists() for cell in cells)
+    pictures = any(Path(cell).suffix.lower() in SUFFIXES and tree.there(folder / cell) for cell in cells)
     return bool(cells) and (pictures or all(map(_is_number, cells)))
 
 

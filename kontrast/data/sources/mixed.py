@@ -11,7 +11,7 @@ import pyarrow.types as types
 
 from kontrast.core import reading
 from kontrast.core.errors import UserError, did_you_mean
-from kontrast.data import address, fields, joining, split
+from kontrast.data import address, fields, joining, split, tree
 from kontrast.data.fields import infer
 from kontrast.data.frame import Frame, widest
 from kontrast.data.open import open_frame
@@ -38,10 +38,7 @@ class Mixed(SourceReader):
 
     def claims(self, data: object) -> bool:
         """By its first bytes: an object with mix or join."""
-        if not isinstance(data, Path) or data.suffix.lower() != ".json" or not data.is_file():
-            return False
-        with data.open("rb") as file:
-            return bool(_FIRST.match(file.read(512)))
+        return isinstance(data, Path) and _mixes(data)
 
     def open(self, data: object, cache: Path | None) -> Frame:
         """One Frame: rows under each other stay where they are, joined ones are written to the cache."""
@@ -56,6 +53,20 @@ class Mixed(SourceReader):
             _check(part, {"data", "weight"} if what == "mix" else {"data"}, f"{data}, {what}[{number}]")
         frames = [_opened(part, data, cache) for part in parts]
         return _mix(frames, parts, data) if what == "mix" else _join(frames, said, data, cache)
+
+
+def _mixes(path: Path) -> bool:
+    if path.suffix.lower() != ".json" or not tree.there(path):
+        return False
+    with path.open("rb") as file:
+        return bool(_FIRST.match(file.read(512)))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, which is told where it is opened
+        return False
 
 
 def _check(said: Mapping[str, Any], known: set[str], where: str) -> None:
@@ -75,7 +86,10 @@ def _opened(part: Mapping[str, Any], file: Path, cache: Path | None) -> Frame:
         frame = open_frame(f"{scheme}:{file.parent / rest}" if here else data, cache=cache)
         name = address.called(data)
     else:
-        frame, name = open_frame(file.parent / data, cache=cache), data
+        place = file.parent / data
+        if any(map(_mixes, place.glob("*.json") if _is_folder(place) else [place])):  # it could name this one in turn
+            raise UserError(f"{file}: {data[:200]} mixes or joins sources itself; name those sources here instead.")
+        frame, name = open_frame(place, cache=cache), data
     columns = dict(frame.columns)
     for column, field in infer(frame, {}, None).items():
         values = columns[column]

@@ -151,7 +151,10 @@ def _file_of(path: Path) -> str:
 
 def filtered(records: pa.Table, where: Term) -> pa.Table:
     """The records that a filter describes."""
-    return records.filter(to_arrow(where))
+    try:
+        return records.filter(to_arrow(where))
+    except pa.ArrowException as error:
+        raise UserError(f"the filter cannot be computed: {str(error).splitlines()[0].rstrip('.')}.") from error
 
 
 def _left(records: pa.Table, gone: Term) -> pa.Table:
