@@ -62,12 +62,16 @@ def is_number(kind: pa.DataType) -> bool:
 
 
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Without dictionaries and extension types, as ordinary values."""
+    """Without dictionaries and extension types, as ordinary values; half floats, with which Arrow hardly computes, as
+    floats.
+    """
     kind = column.type
     if isinstance(kind, pa.BaseExtensionType):
         chunks = [chunk.storage for chunk in column.chunks]
         return plain(pa.chunked_array(chunks, kind.storage_type))
-    return column.cast(kind.value_type) if kinds.is_dictionary(kind) else column
+    if kinds.is_float16(kind):
+        return column.cast(pa.float32())
+    return plain(column.cast(kind.value_type)) if kinds.is_dictionary(kind) else column
 
 
 def _values(array: pa.Array) -> list[Any]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from kontrast.core.errors import UserError
 from kontrast.data import disk
 from kontrast.data.address import shown
-from kontrast.data.cells import plain
+from kontrast.data.cells import is_list, plain
 
 _LAYOUT = "1"  # in the key of every spilled table: another value where reading a file gives another table
 
@@ -83,7 +83,18 @@ def _place(cache: Path, marks: Sequence[str]) -> Path:
 
 def _plain_schema(schema: pa.Schema) -> pa.Schema:
     columns = {field.name: plain(pa.chunked_array([], field.type)).type for field in schema}
+    for kind in columns.values():
+        _names(kind)
     return pa.schema(columns)
+
+
+def _names(kind: pa.DataType) -> list[str]:
+    """Of all records within, which UnicodeDecodeError refuses where they are no text."""
+    if pa.types.is_struct(kind):
+        return [name for field in kind for name in (field.name, *_names(field.type))]
+    if pa.types.is_map(kind):
+        return [*_names(kind.key_type), *_names(kind.item_type)]
+    return _names(kind.value_type) if is_list(kind) else []
 
 
 def _plain(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -65,7 +65,11 @@ class Index:
     @staticmethod
     def open(folder: Path) -> "Index":
         """The index in that folder, in a new process or the same."""
-        facts = _facts(folder)
+        try:
+            facts = _facts(folder)
+        except UserError as error:
+            again = "make the index again with `kontrast index RUN DATA`"
+            raise UserError(f"{str(error).rstrip('.')}; {again}.") from error
         if facts is None:
             raise UserError(f"{folder} holds no index; make one with `kontrast index RUN DATA`.")
         engine = _engine(facts["engine"]["name"], facts["engine"]["settings"], folder)
@@ -270,12 +274,10 @@ def _facts(folder: Path) -> dict[str, Any] | None:
     names = [(facts["tables"], _TABLES), *((space["table"], _SPACE) for space in facts["spaces"])]
     for name, known in names:
         if not known.fullmatch(name):
-            raise UserError(
-                f"{file} names a table {name[:60]!r}; expected one that kontrast made. Make the index again."
-            )
+            raise UserError(f"{file} names a table {name[:60]!r}; expected one that kontrast made.")
     fields = [field for space in facts["spaces"] for field in space["fields"]]
     if len(set(fields)) < len(fields) or not all(space["fields"] for space in facts["spaces"]):
-        raise UserError(f"{file} names its fields wrongly ({', '.join(fields)[:60]}). Make the index again.")
+        raise UserError(f"{file} names its fields wrongly ({', '.join(fields)[:60]}).")
     for space in facts["spaces"]:
         with fitting(str(file)):
             kind = _schema(space["schema"]).field("vector").type
