@@ -101,5 +101,5 @@ def _numbers(array: pa.Array) -> np.ndarray:
 
 
 def _stacked(part: Any) -> Any:
-    equal = isinstance(part, list) and part and all(p is not None and p.shape == part[0].shape for p in part)
-    return np.stack(part) if equal else part
+    shapes = [p.shape if isinstance(p, np.ndarray) else None for p in part] if isinstance(part, list) else []
+    return np.stack(part) if shapes and None not in shapes and len(set(shapes)) == 1 else part

@@ -82,8 +82,8 @@ def _place(cache: Path, marks: Sequence[str]) -> Path:
 
 
 def _plain_schema(schema: pa.Schema) -> pa.Schema:
-    columns = {field.name: plain(pa.chunked_array([], field.type)).type for field in schema}
-    for kind in columns.values():
+    columns = [(field.name, plain(pa.chunked_array([], field.type)).type) for field in schema]
+    for _, kind in columns:
         _names(kind)
     return pa.schema(columns)
 

@@ -137,7 +137,7 @@ class Folder:
             raise UserError(
                 f"{file} is missing: the run did not get that far. Finish it with kontrast train --resume {self.path}."
             )
-        return reading.tree(reading.text(file), str(file))
+        return reading.tree(reading.text(file), f"{file} is damaged: it")
 
     def moments(self) -> list[dict[str, Any]]:
         """All moments so far; a last line cut off by a crash is left out."""
