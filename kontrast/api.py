@@ -16,6 +16,7 @@ from kontrast.data.fields import Field, infer
 from kontrast.data.frame import Frame
 from kontrast.data.open import open_frame, opens
 from kontrast.recipes.choosing import override, settle
+from kontrast.runs import kept
 from kontrast.runs.environment import environment
 from kontrast.runs.folder import Folder
 from kontrast.runs.journey import travel
@@ -192,7 +193,7 @@ def _finished(folder: Folder, listener: Listener) -> Run:
 def _begun(folder: Folder, frame: Frame, experiment: Experiment) -> tuple[dict[str, str], dict[str, Field]]:
     """What the run said of its recipe and columns when it began; inferred anew if it was stopped before."""
     if (folder.path / "data.json").is_file():
-        known = folder.read_json("data.json")
+        known = kept.data(folder)
         return known["recipe"], {name: Field(**field) for name, field in known["fields"].items()}
     return {"name": experiment.method.name, "why": "as begun"}, infer(frame, experiment.source.fields, None)
 

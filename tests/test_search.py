@@ -2,7 +2,7 @@
 
 import datetime
 import importlib
-import json
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -199,17 +199,9 @@ def test_a_folder_that_is_no_index_says_how_to_make_one(tmp_path, content):
         Index.open(tmp_path)
 
 
-def test_an_index_without_its_tables_says_so(tmp_path):
-    (tmp_path / "index.json").write_text(
-        json.dumps(
-            {
-                "kontrast": "index",
-                "engine": {"name": "lancedb", "settings": {}},
-                "tables": "tables-gone",
-                "spaces": [{"table": "space0"}],
-            }
-        )
-    )
+def test_an_index_without_its_tables_says_so(tmp_path, bank):
+    gone = build(bank, tmp_path, engine="faiss").facts["tables"]
+    shutil.rmtree(tmp_path / gone)
     with pytest.raises(UserError, match="lost its tables"):
         Index.open(tmp_path)
 

@@ -11,7 +11,7 @@ import typer
 from typer._click import exceptions as click  # typer's own copy of click; it has no public name for a usage error
 
 from kontrast.cli.app import app, say
-from kontrast.core.errors import Interrupted, UserError
+from kontrast.core.errors import Interrupted, UserError, printable
 
 # The files of commands, which hang themselves on the application, in the order in which --help shows them.
 for _file in ("training", "using", "doctor", "keeping", "viewing"):
@@ -35,6 +35,7 @@ def main() -> None:
         words, code = ending
         place = _place()
         if not (place and isinstance(error, Interrupted)):  # the first process says that for all
+            words = printable(" ".join(words.split("\n")))  # one line, whatever a name in it holds
             typer.echo(f"kontrast{f' (process {place})' if place else ''}: {words}", err=True)
     else:
         if code == 130:  # Ctrl-C where nothing had begun that could go on

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kontrast.core.errors import UserError
+from kontrast.core.errors import UserError, printable
 
 if TYPE_CHECKING:
     from kontrast.runs.listener import Listener
@@ -27,6 +27,9 @@ app = typer.Typer(
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/clothes-1.")]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder, CSV, TSV, JSONL, Parquet, .npz, .npy or .ts.")]
+Outside = Annotated[
+    bool, typer.Option("--outside", help="Read files outside of DATA's folder, too, that its cells name.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
 
@@ -43,7 +46,7 @@ def listener(quiet: bool, as_json: bool, log: Sequence[str] | None = None) -> "L
 
 def say(line: str) -> None:
     """A line of the answer, on standard output."""
-    typer.echo(line)
+    typer.echo(printable(line))
 
 
 def command() -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kontrast.cli.app import AsJson, Quiet, app, listener, pairs, say, value
+from kontrast.cli.app import AsJson, Outside, Quiet, app, listener, pairs, say, value
 
 
 @app.command()
@@ -22,6 +22,7 @@ def doctor(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit code 1 for warnings too, not only for errors.")
     ] = False,
+    outside: Outside = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -35,13 +36,12 @@ def doctor(
 
     hearing = listener(quiet or as_json, False)
     chosen = pairs(field, "--field")
-    findings = examine(
-        data, label=label, fields=chosen, recipe=recipe, settings=pairs(set_, "--set", value), out=out, listener=hearing
-    )
+    asked = pairs(set_, "--set", value) | ({"source.outside": True} if outside else {})
+    findings = examine(data, label=label, fields=chosen, recipe=recipe, settings=asked, out=out, listener=hearing)
     if as_json:
         say(json.dumps(to_json(findings), ensure_ascii=False))
     else:
         given = {"--label": label, "--field": field, "--recipe": recipe, "--set": set_}
-        tell(findings, hearing, next_command(data, given))
+        tell(findings, hearing, next_command(data, given) + " --outside" * outside)
     if code := exit_code(findings, strict=strict):
         raise typer.Exit(code)

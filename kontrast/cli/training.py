@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from kontrast.cli.app import AsJson, Quiet, app, command, listener, pairs, say, value
+from kontrast.cli.app import AsJson, Outside, Quiet, app, command, listener, pairs, say, value
 from kontrast.core.errors import UserError
 
 
@@ -51,6 +51,7 @@ def train(
     quarantine: Annotated[
         float | None, typer.Option(min=0, max=1, help="Largest share of unreadable rows [0.01].")
     ] = None,
+    outside: Outside = False,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Train on even when the embeddings have collapsed.")
     ] = False,
@@ -81,6 +82,7 @@ def train(
         "plan.channels_last": channels_last,
         "plan.keep_going": keep_going or None,
         "source.quarantine": quarantine,
+        "source.outside": outside or None,
         **pairs(set_, "--set", value),
     }
     settings = {name: value for name, value in chosen.items() if value is not None}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from kontrast.cli.app import AsJson, Data, Quiet, RunFolder, app, listener, pairs, say, value
+from kontrast.cli.app import AsJson, Data, Outside, Quiet, RunFolder, app, listener, pairs, say, value
 
 if TYPE_CHECKING:
     from kontrast.core.bank import Bank
@@ -28,13 +28,14 @@ def embed(
         typer.Option("--as", help="Fewer bytes a row: float16, int8 (4 times fewer), binary (32 times)."),
     ] = "float32",
     width: Annotated[int | None, typer.Option(min=1, help="Keep the first dimensions only (Matryoshka).")] = None,
+    outside: Outside = False,
     quiet: Quiet = False,
 ) -> None:
     """Embed data with a run's encoder: ids, embeddings, labels and metadata in one Parquet file."""
     from kontrast import api
 
     heard = listener(quiet, False)
-    bank = api.load(run).embed(data, batch=batch, precision=precision, listener=heard)
+    bank = api.load(run).embed(data, batch=batch, precision=precision, outside=outside, listener=heard)
     if form == "float32" and width is None:
         bank.save(out)
     else:
@@ -44,12 +45,12 @@ def embed(
 
 
 @app.command()
-def score(run: RunFolder, data: Data, quiet: Quiet = False, as_json: AsJson = False) -> None:
+def score(run: RunFolder, data: Data, outside: Outside = False, quiet: Quiet = False, as_json: AsJson = False) -> None:
     """Judge a run on other data, beside raw features and the untrained encoder."""
     from kontrast import api
     from kontrast.runs import words
 
-    table = api.load(run).score(data, listener=listener(quiet or as_json, False))
+    table = api.load(run).score(data, outside=outside, listener=listener(quiet or as_json, False))
     say(json.dumps(table, ensure_ascii=False) if as_json else words.scores(table))
 
 
@@ -80,6 +81,7 @@ def index(
     table: Annotated[str | None, typer.Option(help="pgvector: what its tables' names begin with [kontrast].")] = None,
     add: Annotated[bool, typer.Option("--add", help="Add DATA to the index there is; same ids are replaced.")] = False,
     delete: Annotated[str | None, typer.Option(metavar="FILTER", help="Delete rows: \"label = 'animals'\".")] = None,
+    outside: Outside = False,
     quiet: Quiet = False,
 ) -> None:
     """Build the search index of a run over data, or change it."""
@@ -90,7 +92,7 @@ def index(
         heard.fact("index", f"{opened.unindex(delete):,} records deleted")
         return
     settings = {name: chosen for name, chosen in (("uri", uri), ("table", table)) if chosen is not None}
-    made = opened.index(data, engine=engine or "lancedb", settings=settings, add=add, listener=heard)
+    made = opened.index(data, engine=engine or "lancedb", settings=settings, add=add, outside=outside, listener=heard)
     recalls = ", ".join(f"{fields}: {recall:.3f}" for fields, recall in made.recalls.items())
     heard.fact("index", f"{len(made):,} records in {made.folder} · recall@10 against exact when built: {recalls}")
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kontrast.core.errors import UserError
+from kontrast.core.reading import fitting
 from kontrast.core.whole import whole
 
 
@@ -71,20 +72,48 @@ class Bank:
         if not path.is_file():
             raise UserError(f"no bank at {path}; expected a file written by kontrast embed or train.")
         try:
-            table = pq.read_table(path)
-        except pa.ArrowException as error:
-            raise UserError(f"{path} is damaged or no Parquet file: {str(error).splitlines()[0]}") from error
+            table = pq.ParquetFile(path).read()
+            table.validate(full=True)
+        except (pa.ArrowException, OSError) as error:
+            words = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
+            raise UserError(f"{path} is damaged or no Parquet file: {words}.") from error
         marks = table.schema.metadata or {}
         if marks.get(b"kontrast") != b"bank":
             raise UserError(
                 f"{path} is a Parquet file, but no bank of kontrast; expected one written by kontrast embed or train."
             )
-        z = {}
-        for name in table.column_names:
-            if name.startswith("embedding "):
-                column = table[name].combine_chunks()
-                width = column.type.list_size
-                z[name.removeprefix("embedding ")] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
-        metadata = pa.table({n.removeprefix("meta "): table[n] for n in table.column_names if n.startswith("meta ")})
-        labels = np.array(table["label"].to_pylist(), dtype=str) if "label" in table.column_names else None
-        return Bank(z, np.array(table["id"].to_pylist(), dtype=str), labels, metadata, marks[b"shared"] == b"True")
+        with fitting(str(path)):
+            z = {
+                name.removeprefix("embedding "): _block(table[name], f"{path}, '{name}'")
+                for name in table.column_names
+                if name.startswith("embedding ")
+            }
+            named = {n.removeprefix("meta "): table[n] for n in table.column_names if n.startswith("meta ")}
+            labels = np.array(table["label"].to_pylist(), dtype=str) if "label" in table.column_names else None
+            ids = np.array(table["id"].to_pylist(), dtype=str)
+            return Bank(z, ids, labels, pa.table(named), marks.get(b"shared") == b"True")
+
+
+def _block(column: pa.ChunkedArray, who: str) -> np.ndarray:
+    """(N, D) float32: a row is NaN throughout, or of length one."""
+    kind = column.type
+    if not pa.types.is_fixed_size_list(kind) or not pa.types.is_float32(kind.value_type) or kind.list_size < 1:
+        raise UserError(f"{who} holds {kind}; expected lists of float32, all of one length.")
+    joined = column.combine_chunks()
+    flat = joined.chunks[0] if isinstance(joined, pa.ChunkedArray) else joined
+    if flat.null_count or flat.flatten().null_count:
+        raise UserError(f"{who} has rows with nothing; a row that lacks the field is NaN throughout.")
+    z = flat.flatten().to_numpy(zero_copy_only=False).reshape(-1, kind.list_size)
+    refuse_unsound(z, who)
+    return z
+
+
+def refuse_unsound(z: np.ndarray, who: str) -> None:
+    """Rows of (N, D) that hold NaN beside numbers, or infinity; they would be nearest to all or to nothing."""
+    wrong = np.flatnonzero(~np.isfinite(z).all(axis=1) & ~np.isnan(z).all(axis=1))
+    if len(wrong):
+        found = "infinity" if np.isinf(z[wrong[0]]).any() else "NaN beside numbers"
+        raise UserError(
+            f"{who}: {len(wrong):,} of {len(z):,} rows are no embedding: row {wrong[0]} holds {found}; expected finite "
+            "numbers, or NaN throughout where a row lacks the field. Embed those rows again, or leave them out."
+        )

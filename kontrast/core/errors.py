@@ -3,6 +3,7 @@ do."""
 
 import difflib
 import importlib
+import re
 from collections.abc import Iterable
 from types import ModuleType
 
@@ -21,6 +22,18 @@ class Interrupted(Exception):
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
         self.number = number
+
+
+# Controls, and what turns the direction of writing, hides, or ends a line: a name with these could move the cursor,
+# recolour the terminal, or read as another. Joiners are left, which emoji and several scripts need.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+
+
+def printable(words: str) -> str:
+    """Words of whatever origin as a terminal may show them: what is unseen stands there as \\u001b, say."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", words)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kontrast.core import find
+from kontrast.core import find, reading
 from kontrast.core.errors import UserError, did_you_mean
 
 Kinds = Literal["image", "text", "series", "label", "id", "split", "group", "time", "weight", "meta", "ignore"]
@@ -39,13 +39,15 @@ class Source:
     said so.
     quarantine: the largest share of unreadable rows that training accepts. held_out: the share of rows kept for
     judging where the data has no split of its own: drawn by hash of the id, or of the group where a column is one; the
-    latest where a column is the time.
+    latest where a column is the time. outside: whether cells may name files that lie outside of the data's folder, by
+    absolute paths, by .. or through links; else such rows are set aside.
     """
 
     data: str = "memory"
     fields: Mapping[str, str] = field(default_factory=dict)
     quarantine: float = 0.01
     held_out: float = 0.2
+    outside: bool = False
 
     def __post_init__(self) -> None:
         _within("source", self, {"quarantine": 0, "held_out": 0}, most=1)
@@ -114,11 +116,7 @@ class Experiment:
     @staticmethod
     def from_json(text: str, where: str = "experiment") -> "Experiment":
         """Back from `to_json`; a key that is not in the signature is refused with the nearest one."""
-        try:
-            tree = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{where} is not JSON: {error}.") from error
-        return _frozen(Experiment, tree, where)
+        return _frozen(Experiment, reading.tree(text, where), where)
 
     def difference(self, other: "Experiment") -> list[str]:
         """One line a setting that differs: `plan.batch: 256 -> 512`."""

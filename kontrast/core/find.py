@@ -74,11 +74,17 @@ def load(room: str, name: str) -> Any:
         if "" not in sys.path:  # a console script does not see the working folder, where a user's own module lies
             sys.path.insert(0, "")
         try:
-            return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+            made = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError, TypeError) as error:  # the latter two of `:x` and `.x:y`
             raise UserError(
                 f"cannot load {_singular(room)} '{name}': {error}. Expected package.module:Name, importable from here."
             ) from error
+        if room != "recipes" and not _contracted(made):
+            raise UserError(
+                f"{_singular(room)} '{name}' is no class that derives from a contract of kontrast, so it is not used. "
+                f"`kontrast list {room}` shows those there are; their files show what they derive from."
+            )
+        return made
     kind = locate(room, name)
     return getattr(importlib.import_module(kind.module), kind.attribute)
 
@@ -168,6 +174,13 @@ def _abstract(node: ast.ClassDef) -> bool:
     Protocol)."""
     names = [base.id for base in node.bases if isinstance(base, ast.Name)]
     return not names or "ABC" in names or "Protocol" in names
+
+
+def _contracted(made: Any) -> bool:
+    """Names come from files that strangers may have written: `os:system` with a setting `command` must not be called,
+    and so nothing but a class that was written for kontrast is.
+    """
+    return inspect.isclass(made) and any(base.__module__.split(".")[0] == "kontrast" for base in made.__mro__[1:])
 
 
 def _singular(room: str) -> str:

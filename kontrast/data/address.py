@@ -22,11 +22,21 @@ def asked(data: str, example: str) -> tuple[str, str]:
     """(where, query) of an address WHERE#QUERY; a table's name alone asks for all of it."""
     where, _, query = data.partition("#")
     query = query.strip().rstrip(";")
+    if not data.isascii() and not _encodes(data):
+        raise UserError(f"{data.encode('utf8', 'replace').decode()} holds bytes that are no UTF-8 text; write it anew.")
     if not query:
         raise UserError(f"{shown(where)} names no rows; say which after a #: a table or a query, such as {example}")
     if _TABLE.fullmatch(query):
         query = "SELECT * FROM " + ".".join(f'"{name}"' for name in query.split("."))
     return where, query
+
+
+def _encodes(data: str) -> bool:
+    try:
+        data.encode("utf8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def shown(data: str) -> str:

@@ -62,12 +62,16 @@ def is_number(kind: pa.DataType) -> bool:
 
 
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Without dictionaries and extension types, as ordinary values."""
+    """Without dictionaries and extension types, as ordinary values; half floats, with which Arrow hardly computes, as
+    floats.
+    """
     kind = column.type
     if isinstance(kind, pa.BaseExtensionType):
         chunks = [chunk.storage for chunk in column.chunks]
         return plain(pa.chunked_array(chunks, kind.storage_type))
-    return column.cast(kind.value_type) if kinds.is_dictionary(kind) else column
+    if kinds.is_float16(kind):
+        return column.cast(pa.float32())
+    return plain(column.cast(kind.value_type)) if kinds.is_dictionary(kind) else column
 
 
 def _values(array: pa.Array) -> list[Any]:
@@ -97,5 +101,5 @@ def _numbers(array: pa.Array) -> np.ndarray:
 
 
 def _stacked(part: Any) -> Any:
-    equal = isinstance(part, list) and part and all(p is not None and p.shape == part[0].shape for p in part)
-    return np.stack(part) if equal else part
+    shapes = [p.shape if isinstance(p, np.ndarray) else None for p in part] if isinstance(part, list) else []
+    return np.stack(part) if shapes and None not in shapes and len(set(shapes)) == 1 else part

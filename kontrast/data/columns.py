@@ -1,5 +1,6 @@
 """Values handed over in Python become columns: flat ones as Arrow, arrays of several axes and odd objects as numpy."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pyarrow as pa
 
 from kontrast.core.errors import UserError
 from kontrast.data.cells import plain
-from kontrast.data.frame import Column, Frame
+from kontrast.data.frame import ANYWHERE, Column, Frame
 
 
 def frame_of(values: Mapping[str, Any], name: str, folder: Path | None = None) -> Frame:
@@ -21,15 +22,18 @@ def frame_of(values: Mapping[str, Any], name: str, folder: Path | None = None) -
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{key} {length}" for key, length in lengths.items())
         raise UserError(f"{name}: columns differ in length ({listed}); expected one value a row in each.")
-    return Frame(columns, name, folder or Path.cwd())
+    return Frame(columns, name, folder or Path.cwd(), () if folder else ANYWHERE)
 
 
-def frame_of_table(table: pa.Table, name: str, folder: Path) -> Frame:
-    """An Arrow table as a Frame; column names must be distinct."""
-    doubles = sorted({n for n in table.column_names if table.column_names.count(n) > 1})
+def frame_of_table(table: pa.Table, name: str, folder: Path | None) -> Frame:
+    """An Arrow table as a Frame; column names must be distinct. folder: None for a table that was handed over."""
+    # One name may be written in two ways (é as one sign or as two); no one could tell such columns apart.
+    told = [unicodedata.normalize("NFC", name) for name in table.column_names]
+    doubles = sorted({n for n in told if told.count(n) > 1}) if len(set(told)) < len(told) else []
     if doubles:
         raise UserError(f"{name}: several columns are named '{doubles[0]}'; rename them.")
-    return Frame({n: _tensors(table[n]) for n in table.column_names}, name, folder)
+    columns = {n: _tensors(table[n]) for n in table.column_names}
+    return Frame(columns, name, folder or Path.cwd(), () if folder else ANYWHERE)
 
 
 def column(values: Any, who: str) -> Column:

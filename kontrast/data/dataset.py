@@ -1,7 +1,7 @@
 """A Dataset: rows ready for training. Cached, split, labelled, their unreadable ones set aside, with a fingerprint."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from kontrast.core.experiment import Source
 from kontrast.data import fingerprint, spill, split
 from kontrast.data.cells import coded, is_list, is_number
 from kontrast.data.fields import Field
-from kontrast.data.frame import Frame
+from kontrast.data.frame import ANYWHERE, Frame
 from kontrast.data.modality import Modality
 from kontrast.data.packing import Packing, Progress, packing, sample
 from kontrast.data.store import Store
@@ -90,6 +90,7 @@ def prepare(
     """
     if not modalities:
         raise UserError(_no_view(frame, fields))
+    frame = replace(frame, within=ANYWHERE) if source.outside else frame
     notes: list[str] = []
     ids = _ids(frame, fields, notes)
     keys = fingerprint.numbers(ids)

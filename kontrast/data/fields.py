@@ -3,6 +3,7 @@
 Group, time (both split the rows) and weight (how often a row is drawn) are never guessed: the user says them."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import pyarrow.types as types
 
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Kinds
-from kontrast.data import split
+from kontrast.data import split, tree
 from kontrast.data.cells import innermost, is_list, is_number, read_cells
 from kontrast.data.frame import Frame
 
@@ -58,6 +59,8 @@ def infer(frame: Frame, chosen: Mapping[str, str], label: str | None) -> dict[st
     Where several columns could be the label, the id or the split, the likeliest is, and the others are metadata.
     """
     kinds = get_args(Kinds)
+    chosen = {_as_written(column, frame): kind for column, kind in chosen.items()}
+    label = label and _as_written(label, frame)
     for column, kind in {**chosen, **({label: "label"} if label else {})}.items():
         if column not in frame.columns:
             hint = did_you_mean(column, frame.columns)
@@ -71,6 +74,14 @@ def infer(frame: Frame, chosen: Mapping[str, str], label: str | None) -> dict[st
         said[label] = Field("label", "as you said")
     _single(fields, said)
     return {column: said.get(column) or fields[column] for column in frame.columns}
+
+
+def _as_written(column: str, frame: Frame) -> str:
+    """The frame's own way of writing a name: é may be one sign or two, which look alike."""
+    if column in frame.columns:
+        return column
+    wanted = unicodedata.normalize("NFC", column)
+    return next((name for name in frame.columns if unicodedata.normalize("NFC", name) == wanted), column)
 
 
 def _single(fields: dict[str, Field], said: Mapping[str, Field]) -> None:
@@ -198,7 +209,7 @@ def _of_strings(name: str, column: pa.ChunkedArray, cells: list[str], folder: Pa
     if not cells:
         return Field("ignore", "empty strings")
     if _mostly(lambda cell: bool(_PICTURES.search(cell)) and not _URL.match(cell), cells):
-        there = sum(_exists(folder / cell) for cell in cells[:50])
+        there = sum(tree.there(folder / cell) for cell in cells[:50])
         if 2 * there >= min(50, len(cells)):
             return Field("image", "strings that name image files")
         return Field("ignore", f"strings that look like image files, but hardly any of them lies in {folder}")
@@ -278,10 +289,3 @@ def _mostly(test: Callable[[Any], bool], cells: list[Any]) -> bool:
 
 def _is_picture(data: bytes) -> bool:
     return data.startswith(_MAGIC) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP") or data[4:12] == b"ftypavif"
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name too long, or with a NUL: no file has it
-        return False

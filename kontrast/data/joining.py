@@ -12,7 +12,7 @@ from kontrast.core.errors import UserError
 from kontrast.data import fingerprint, spill
 from kontrast.data.cells import read_cells
 from kontrast.data.fields import infer
-from kontrast.data.frame import Column, Frame
+from kontrast.data.frame import Column, Frame, widest
 
 _ROWS = 4096  # rows written at a time
 
@@ -74,7 +74,12 @@ def joined(one: Frame, key: str, two: Frame, other: str, *, outer: bool, cache: 
 
     marks = [fingerprint.of_frame(frame, frame.columns) for frame in (one, two)]
     table = spill.fetched(f"join {key} {other} {outer} {marks}", cache, read)
-    return Frame({n: arrays[n] if n in arrays else table[n] for n in columns}, f"{one.name} + {two.name}", one.folder)
+    return Frame(
+        {n: arrays[n] if n in arrays else table[n] for n in columns},
+        f"{one.name} + {two.name}",
+        one.folder,
+        widest((one, two)),
+    )
 
 
 def _keys(frame: Frame, key: str) -> pa.ChunkedArray:

@@ -4,7 +4,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -22,6 +22,8 @@ class Modality(ABC):
 
     encoder: str
     """The encoder that is taken where none is named."""
+    files: ClassVar[bool] = False
+    """Whether a string in a cell names a file to be read: then only files in the data's own folder are."""
 
     @abstractmethod
     def read(self, cell: Any, folder: Path) -> np.ndarray:

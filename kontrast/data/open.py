@@ -42,7 +42,14 @@ def _meant(data: object) -> object:
     """A text is a path unless it is an address."""
     if isinstance(data, str) and not address.matches(data):
         data = Path(data)
-    return data.expanduser() if isinstance(data, Path) else data
+    if not isinstance(data, Path):
+        return data
+    data = data.expanduser()
+    try:
+        data.exists()
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise UserError(f"{str(data)[:200]} cannot be looked for: {error.strerror}. Check the path.") from error
+    return data
 
 
 def readers() -> list[SourceReader]:

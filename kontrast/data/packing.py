@@ -18,6 +18,7 @@ import numpy as np
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.data import disk, fingerprint
 from kontrast.data.frame import Frame
+from kontrast.data.inside import gate
 from kontrast.data.modality import Modality
 from kontrast.data.store import OnDemand, Packed, Store, Writer
 
@@ -66,10 +67,11 @@ def sample(frame: Frame, field: str, modality: Modality, rows: np.ndarray) -> li
 
     def read(some: np.ndarray) -> list[np.ndarray | Unreadable]:
         found: list[np.ndarray | Unreadable] = []
+        reads = reader(frame, modality)
         for cell in frame.cells(field, some):
             try:
                 if not missing(cell):
-                    found.append(modality.read(cell, frame.folder))
+                    found.append(reads(cell))
             except Unreadable as error:
                 found.append(error)
         return found
@@ -134,14 +136,26 @@ def _estimate(frame: Frame, modalities: Mapping[str, Modality]) -> int:
 
 def _row(frame: Frame, field: str, modality: Modality, row: int) -> np.ndarray | Unreadable | None:
     (cell,) = frame.cells(field, [row])
-    return _packed(cell, frame.folder, modality)
+    return _packed(cell, reader(frame, modality), modality)
 
 
-def _packed(cell: Any, folder: Path, modality: Modality) -> np.ndarray | Unreadable | None:
+def reader(frame: Frame, modality: Modality) -> Callable[[Any], np.ndarray]:
+    """`modality.read` for cells of the frame, which may name files in the frame's own folders only."""
+    allowed = gate(frame) if modality.files else None
+
+    def read(cell: Any) -> np.ndarray:
+        if allowed:
+            allowed(cell)
+        return modality.read(cell, frame.folder)
+
+    return read
+
+
+def _packed(cell: Any, read: Callable[[Any], np.ndarray], modality: Modality) -> np.ndarray | Unreadable | None:
     if missing(cell):
         return None
     try:
-        return modality.pack(modality.read(cell, folder))
+        return modality.pack(read(cell))
     except Unreadable as error:
         return error
 
@@ -157,10 +171,10 @@ class _Piece:
 
 
 def _read(frame: Frame, modalities: Mapping[str, Modality], rows: range) -> _Piece:
-    values = {
-        name: [_packed(cell, frame.folder, modality) for cell in frame.cells(name, np.arange(rows.start, rows.stop))]
-        for name, modality in modalities.items()
-    }
+    values = {}
+    for name, modality in modalities.items():
+        read = reader(frame, modality)
+        values[name] = [_packed(cell, read, modality) for cell in frame.cells(name, np.arange(rows.start, rows.stop))]
     hashes = {
         name: [
             fingerprint.content(v) if isinstance(v, np.ndarray) else -1 - row for v, row in zip(of, rows, strict=True)

@@ -4,6 +4,8 @@ PIL decodes. torchvision's decoders are 4x faster on thumbnails, but deprecated 
 """
 
 import io
+import re
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from PIL import ImageOps
 
 from kontrast.core.errors import Unreadable
 
+LARGEST = 512_000_000  # bytes of a file; so many pixels take less, in any format
+_SCHEME = re.compile(r"(file|https?|ftp|s3|gs|hf|data):", re.IGNORECASE)
 MEGAPIXELS = 64  # what a header may announce; more is refused before a pixel is decoded (decompression bombs)
 
 
@@ -42,10 +46,18 @@ def picture(cell: Any, folder: Path, channels: int = 0, enough: int = 1 << 16) -
 
 
 def _load(folder: Path, name: str | Path) -> bytes:
-    if str(name).startswith(("http://", "https://")):
+    if scheme := _SCHEME.match(str(name)):
+        if scheme[1].lower() == "file":
+            raise Unreadable("an address, not a path: write it without file://.")
         raise Unreadable("a web address, not a file: download the pictures first.")
+    path = folder / name
     try:
-        return (folder / name).read_bytes()
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode) and not stat.S_ISDIR(state.st_mode):  # a pipe would be waited for forever
+            raise Unreadable("a device or a pipe, not a file.")
+        if state.st_size > LARGEST:
+            raise Unreadable(f"a file of {state.st_size:,} bytes: expected at most {LARGEST:,}.")
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise Unreadable("no such file.") from error
     except IsADirectoryError as error:

@@ -3,12 +3,15 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 
+from kontrast.core.errors import UserError
 from kontrast.data import disk
-from kontrast.data.cells import plain
+from kontrast.data.address import shown
+from kontrast.data.cells import is_list, plain
 
 _LAYOUT = "1"  # in the key of every spilled table: another value where reading a file gives another table
 
@@ -20,13 +23,15 @@ def spilled(
 
     Without a cache folder the table is held in memory.
     """
+    who = str(files[0])
     if cache is None:
-        return _held(*read())
+        with told(who):
+            return _held(*read())
     marks = [f"{file.resolve()} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
     target = _place(cache, marks)
     if not target.exists():
-        schema, batches = read()
-        with disk.replacing(target, needed=sum(file.stat().st_size for file in files)) as part:
+        with told(who), disk.replacing(target, needed=sum(file.stat().st_size for file in files)) as part:
+            schema, batches = read()
             write(part, _plain_schema(schema), _plain(schema, batches))
     return mapped(target)
 
@@ -34,12 +39,25 @@ def spilled(
 def fetched(name: str, cache: Path | None, read: Callable[[], tuple[pa.Schema, Iterable[pa.RecordBatch]]]) -> pa.Table:
     """The same for what bears no mark of when it last changed, such as a query: read anew each time."""
     if cache is None:
-        return _held(*read())
+        with told(name):
+            return _held(*read())
     target = _place(cache, [name])
-    schema, batches = read()
-    with disk.replacing(target) as part:
+    with told(name), disk.replacing(target) as part:
+        schema, batches = read()
         write(part, _plain_schema(schema), _plain(schema, batches))
     return mapped(target)
+
+
+@contextmanager
+def told(who: str) -> Iterator[None]:
+    """What Arrow refuses, in words. Its word for damage is an OSError too, but of no number, as the disk's have."""
+    try:
+        yield
+    except (pa.ArrowException, UnicodeError, OverflowError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        words = (str(error).splitlines() or ["no reason given"])[0][:300].rstrip(".")
+        raise UserError(f"{shown(who)} is damaged, or no table that can be read: {words}.") from error
 
 
 def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
@@ -64,13 +82,27 @@ def _place(cache: Path, marks: Sequence[str]) -> Path:
 
 
 def _plain_schema(schema: pa.Schema) -> pa.Schema:
-    columns = {field.name: plain(pa.chunked_array([], field.type)).type for field in schema}
+    columns = [(field.name, plain(pa.chunked_array([], field.type)).type) for field in schema]
+    for _, kind in columns:
+        _names(kind)
     return pa.schema(columns)
 
 
+def _names(kind: pa.DataType) -> list[str]:
+    """Of all records within, which UnicodeDecodeError refuses where they are no text."""
+    if pa.types.is_struct(kind):
+        return [name for field in kind for name in (field.name, *_names(field.type))]
+    if pa.types.is_map(kind):
+        return [*_names(kind.key_type), *_names(kind.item_type)]
+    return _names(kind.value_type) if is_list(kind) else []
+
+
 def _plain(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Dictionaries as values: an Arrow file cannot hold a dictionary that changes from batch to batch."""
+    """Dictionaries as values: an Arrow file cannot hold a dictionary that changes from batch to batch. Offsets and
+    characters are looked at: those of a hostile file point out of it.
+    """
     wanted = _plain_schema(schema)
     for batch in batches:
+        batch.validate(full=True)
         columns = [plain(pa.chunked_array([column])).combine_chunks() for column in batch.columns]
         yield pa.record_batch(columns, schema=wanted)

@@ -13,7 +13,7 @@ import torch
 from kontrast.core import chance
 from kontrast.core.errors import UserError
 from kontrast.data.cells import read_cells
-from kontrast.data.frame import Column, Frame
+from kontrast.data.frame import Column, Frame, widest
 
 NO_TIME = np.iinfo(np.int64).min
 _NAMES = {"train": "train", "training": "train", "tr": "train", "test": "test", "testing": "test", "te": "test"}
@@ -34,8 +34,8 @@ def joined(parts: Mapping[str, Frame], name: str) -> Frame:
     frames = {key: frame for key, frame in parts.items() if len(frame)}
     columns = {column: values for column, values in under(frames, name).items() if column != "split"}
     split = np.repeat(list(frames), [len(frame) for frame in frames.values()])
-    folder = next(iter(parts.values())).folder
-    return Frame({**columns, "split": pa.chunked_array([pa.array(split, pa.string())])}, name, folder)
+    folder, within = next(iter(parts.values())).folder, widest(parts.values())
+    return Frame({**columns, "split": pa.chunked_array([pa.array(split, pa.string())])}, name, folder, within)
 
 
 def under(frames: Mapping[str, Frame], name: str) -> dict[str, Column]:

@@ -29,6 +29,19 @@ def walked(folder: Path, suffixes: Collection[str] | None) -> Iterator[str]:
                 yield (base / file).as_posix()
 
 
+def there(path: Path) -> bool:
+    """Whether that is a file; whatever a cell holds, for most strings are no file's name."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a NUL: no file has it
+        return False
+
+
+def inside(folder: Path, path: str) -> bool:
+    """Whether that file lies in the folder itself, and no link leads out."""
+    return Path(os.path.realpath(folder / path)).is_relative_to(os.path.realpath(folder))
+
+
 def said(paths: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     """Columns `split`, where all top folders are named like one (train, test, val ...), and `label`, the name of the
     subfolder, where files lie in two or more of them and none beside them.

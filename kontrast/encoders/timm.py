@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from kontrast.core.errors import UserError
@@ -42,7 +43,7 @@ class Timm(Encoder):
         try:
             self.net = _loaded(model, options, file) if file else _built(model, options)
             self.width = _width(self.net, channels, size or config.input_size[-1])
-        except (RuntimeError, AssertionError, KeyError, ValueError) as error:
+        except (RuntimeError, AssertionError, KeyError, ValueError, SafetensorError) as error:
             raise UserError(
                 f"timm: '{model}' cannot be built for {channels} channels and {size or 'its own number of'} pixels"
                 f"{f' from {weights}' if weights else ''}: {str(error)[:300]}. It expects images of "

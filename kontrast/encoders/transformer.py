@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from kontrast.core import reading
 from kontrast.core.errors import UserError, needs
 from kontrast.data.pretrained import folder_of
 from kontrast.encoders.encoder import Encoder
@@ -17,6 +19,8 @@ from kontrast.encoders.encoder import Encoder
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 # Tokens computed at once on a CPU: what lies between two layers then stays in its cache.
 PIECE = 1024
+# What damaged or foreign files of a model make the libraries raise.
+_REFUSED = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, SafetensorError)
 
 
 class Transformer(Encoder):
@@ -121,10 +125,10 @@ def _load(folder: Path) -> Any:
             loaded = transformers.AutoModel.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
             )
-    except (OSError, ValueError) as error:
+    except _REFUSED as error:
         raise UserError(
             f"transformer: {folder} holds no model that can be read; expected config.json and model.safetensors "
-            f"of a model that the transformers library knows. Found: {str(error).splitlines()[0]}"
+            f"of a model that the transformers library knows. Found: {(str(error).splitlines() or ['nothing'])[0]}"
         ) from error
     # Of an encoder with a decoder (T5, BART) the first embeds; alone it shares no weights, which safetensors refuses.
     return loaded.get_encoder() if loaded.config.is_encoder_decoder else loaded
@@ -135,9 +139,15 @@ def _shaped(folder: Path) -> Any:
     transformers = needs("transformers", "text")
     from transformers.initialization import no_init_weights
 
-    with _quiet(), no_init_weights():
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        loaded = transformers.AutoModel.from_config(config, dtype=torch.float32)
+    try:
+        with _quiet(), no_init_weights():
+            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            loaded = transformers.AutoModel.from_config(config, dtype=torch.float32)
+    except _REFUSED as error:
+        raise UserError(
+            f"transformer: {folder / 'config.json'} describes no model that the transformers library knows without "
+            f"running code that comes with it. Found: {(str(error).splitlines() or [type(error).__name__])[0]}"
+        ) from error
     return loaded.get_encoder() if loaded.config.is_encoder_decoder else loaded
 
 
@@ -168,7 +178,7 @@ def _pooling(folder: Path) -> Literal["mean", "cls"]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf8")) if path.exists() else {}
+    return reading.shaped(reading.tree(reading.text(path), str(path)), {}, str(path)) if path.exists() else {}
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError
+from kontrast.core.reading import fitting
 from kontrast.core.whole import whole
 from kontrast.scoring.spaces import unit
 from kontrast.search.exact import nearest, recall
@@ -85,11 +86,19 @@ class Compressed:
         """Back from `save`."""
         try:
             table = pq.read_table(path)
+            table.validate(full=True)
         except (OSError, pa.ArrowException) as error:
             raise UserError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-        marks = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+        marks = {
+            k.decode("utf8", "replace"): v.decode("utf8", "replace") for k, v in (table.schema.metadata or {}).items()
+        }
         if marks.get("kontrast") != "compressed":
             raise UserError(f"{path} holds no compressed bank; expected one written by `kontrast embed --as`.")
+        with fitting(str(path)):
+            return Compressed._of(table, marks)
+
+    @staticmethod
+    def _of(table: pa.Table, marks: dict[str, str]) -> "Compressed":
         fields = [name.removeprefix("code ") for name in table.column_names if name.startswith("code ")]
         codes, has = {}, {}
         for name in fields:

@@ -2,14 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kontrast.core.errors import Unreadable, UserError, did_you_mean
+from kontrast.data.frame import ANYWHERE
 from kontrast.data.open import open_frame
+from kontrast.data.packing import reader
 from kontrast.runs.model import Model
 from kontrast.runs.run import Run
 
@@ -40,9 +42,12 @@ class Subject:
         modality, packed = self.model.modalities[field], []
         if field not in frame.columns:
             return []
+        if self.data is None and self.run.experiment.source.outside:
+            frame = replace(frame, within=ANYWHERE)
+        read = reader(frame, modality)
         for cell in frame.cells(field, np.unique(np.linspace(0, len(frame) - 1, 2 * most).astype(int))):
             try:
-                packed += [modality.pack(modality.read(cell, frame.folder))] if cell is not None else []
+                packed += [modality.pack(read(cell))] if cell is not None else []
             except Unreadable:
                 continue  # the run set it aside too
         return packed[:most]

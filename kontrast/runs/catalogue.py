@@ -9,6 +9,7 @@ from typing import Any
 
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Choice, Experiment, Source
+from kontrast.runs import kept
 from kontrast.runs.folder import Folder
 from kontrast.runs.holding import LOCK
 from kontrast.runs.page.digits import number
@@ -83,17 +84,17 @@ def entry(path: Path) -> Entry:
     try:
         experiment = folder.experiment() if begun else Experiment(method=Choice(""), source=Source(data=""))
         data, recipe = Path(experiment.source.data).name, experiment.method.name
-        known = folder.read_json("data.json") if (path / "data.json").is_file() else {}
+        known = kept.data(folder) if (path / "data.json").is_file() else {}
         data, recipe = known.get("name", data), known.get("recipe", {}).get("name", recipe)
         rows = " ".join(str(known.get("fingerprint", {}).get(part)) for part in ("ids", "labels"))
         if (path / "scores.json").is_file():
-            judged = folder.read_json("scores.json")
+            judged = kept.scores(folder)
             verdict, steps, minutes = judged["verdict"]["state"], judged["steps"], judged["seconds"] / 60
             score = leading(judged["scores"])
             score_name = score["name"] if score else ""
         elif moment := _last(path / "moments.jsonl"):
             steps, minutes = moment["step"], moment["seconds"] / 60
-    except (UserError, OSError, KeyError, TypeError, AttributeError) as error:
+    except (UserError, OSError, LookupError, TypeError, AttributeError, ValueError) as error:
         verdict, score_name = "damaged", str(error)
     value = score["trained"] if score else {"value": None, "low": None, "high": None}
     size, changed = _weight(path)

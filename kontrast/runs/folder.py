@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from kontrast.core import reading
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment
 from kontrast.core.whole import whole
@@ -27,6 +29,9 @@ TRAINED_ON = "trained_on.safetensors"  # hashes of the rows trained on: eight by
 TOTALS = "totals.json"
 Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors and plain numbers
 _STEP = "[0-9]" * 9 + ".safetensors"  # its name is its step
+# Of each step, what the report and a resumed run rely on.
+MOMENT = {"step": int, "loss?": (int, float), "total?": int, "seconds?": (int, float), "health?": dict}
+LONGEST = 60  # characters of a name made from the data's: four bytes each at most, of the 255 that disks allow
 KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is damaged
 
 
@@ -119,7 +124,23 @@ class Folder:
     def experiment(self) -> Experiment:
         """The experiment of the run, everything resolved."""
         file = self.path / "experiment.json"
-        return Experiment.from_json(_text(file), str(file))
+        found = Experiment.from_json(reading.text(file), str(file))
+        self._refuse_own_code(found)
+        return found
+
+    def _refuse_own_code(self, experiment: Experiment) -> None:
+        """A class that experiment.json names is looked for where the user keeps his code, never in the folder itself,
+        which may come from a stranger.
+        """
+        named = [experiment.method, experiment.plan.optimiser, *experiment.scores]
+        named += [*experiment.views.values(), *experiment.encoders.values()]
+        strange = [one.name for one in named if ":" in one.name]
+        here = self.path.resolve()
+        if strange and any(Path(place or ".").resolve().is_relative_to(here) for place in ("", *sys.path)):
+            raise UserError(
+                f"{self.path / 'experiment.json'} names code, '{strange[0]}', and code is never loaded from inside of "
+                "a run folder. Go to a folder of your own, where that code is yours."
+            )
 
     def write(self, name: str, content: str | bytes) -> Path:
         """A whole file, or none."""
@@ -155,20 +176,14 @@ class Folder:
                 f"{file} is missing: the run did not get that far. "
                 + (f"It goes on: {using}." if using else f"Finish it with kontrast train --resume {self.path}.")
             )
-        try:
-            return json.loads(_text(file))
-        except json.JSONDecodeError as error:
-            raise UserError(
-                f"{file} is damaged: it is not JSON ({error}). Train anew, or bring the file back."
-            ) from error
+        return reading.tree(reading.text(file), f"{file} is damaged: it")
 
     def moments(self) -> list[dict[str, Any]]:
         """All moments so far; a last line cut off by a crash is left out."""
         file = self.path / "moments.jsonl"
         if not file.is_file():
             return []
-        lines = file.read_text(encoding="utf8").splitlines()
-        return list(_whole(lines))
+        return list(_whole(reading.text(file).split("\n"), str(file)))
 
     def totals(self) -> dict[int, int]:
         """Of the replay of a run of some minutes: how many steps it was to have, as planned anew after these steps."""
@@ -204,7 +219,8 @@ class Folder:
         files = sorted((self.path / "checkpoints").glob(_STEP), reverse=True)
         for file in files:
             if _intact(file):
-                return load_tensors(file), json.loads(_metadata(file)["numbers"])
+                tensors = load_tensors(file)
+                return tensors, reading.shaped(reading.tree(_numbers(file), str(file)), {"step": int}, str(file))
             if self.writes:  # without its hash it no longer counts as one of those to keep
                 file.with_suffix(".sha256").unlink(missing_ok=True)
         if files:
@@ -265,7 +281,7 @@ def _emptied(where: Path) -> Path:
 
 
 def _numbered(name: str) -> Path:
-    stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "run"
+    stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)[:LONGEST].strip(".-") or "run"
     for number in itertools.count(1):
         path = Path("runs") / f"{stem}-{number}"
         with contextlib.suppress(FileExistsError):
@@ -274,23 +290,17 @@ def _numbered(name: str) -> Path:
     raise AssertionError  # numbers do not end
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file} is damaged: it is not UTF-8 text ({error}).") from error
-
-
-def _metadata(file: Path) -> dict[str, str]:
+def _numbers(file: Path) -> str:
     from safetensors import safe_open
 
     with safe_open(file, framework="pt") as opened:
-        return opened.metadata()
+        return (opened.metadata() or {}).get("numbers", "")
 
 
-def _whole(lines: list[str]) -> Iterator[dict[str, Any]]:
-    for line in lines:
+def _whole(lines: list[str], who: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
         try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
+            moment = reading.tree(line, who)
+        except UserError:
             return
+        yield reading.shaped(moment, MOMENT, f"{who}, line {number}")

@@ -1,6 +1,9 @@
 """What the report tells, gathered from the files of a run."""
 
+import json
+
 from kontrast.core.bank import Bank
+from kontrast.runs import kept
 from kontrast.runs.folder import Folder
 from kontrast.runs.page import doctor
 from kontrast.runs.report import Story
@@ -8,19 +11,19 @@ from kontrast.runs.report import Story
 
 def gather(folder: Folder) -> Story:
     """The story of a finished run."""
-    judged = folder.read_json("scores.json")
-    samples = folder.read_json("samples.json")
-    environment = folder.read_json("environment.json")
+    judged = kept.scores(folder)
+    samples = kept.samples(folder)
+    environment = kept.environment(folder)
     return Story(
         title=folder.path.name,
         command=environment["command"],
-        experiment=folder.read_json("experiment.json"),
+        experiment=json.loads(folder.experiment().to_json()),
         environment=environment,
-        data=folder.read_json("data.json"),
+        data=kept.data(folder),
         moments=folder.moments(),
         verdict=judged["verdict"],
         scores=[row for row in judged["scores"] if row["trained"]],
-        not_judged=[(row["name"], row["reason"]) for row in judged["scores"] if not row["trained"]],
+        not_judged=[(row["name"], row.get("reason") or "") for row in judged["scores"] if not row["trained"]],
         bank=Bank.load(folder.path / "banks" / "trained-test.parquet"),
         thumbnails=samples["thumbnails"],
         views=samples["views"],

@@ -58,15 +58,24 @@ class Model:
         own = replace(experiment, encoders=_kept(folder, experiment))
         modalities = modalities_of(own)
         states = folder.read_json("encoder/modalities.json")
-        weights = load_tensors(folder.path / "encoder" / "model.safetensors")
+        file = folder.path / "encoder" / "model.safetensors"
+        weights = load_tensors(file)
+        wrong = [name for name, t in weights.items() if t.is_floating_point() and not torch.isfinite(t).all()]
+        if wrong:
+            raise UserError(
+                f"{file} holds NaN or infinity in {len(wrong)} of its tensors, such as {wrong[0]}: so rows have "
+                "no embedding. Bring the file back, or train anew."
+            )
         try:
             for name, modality in modalities.items():
                 modality.restore(states[name])
             method = method_of(own, modalities)
             method.load_state_dict(weights)
-        except (KeyError, RuntimeError) as error:
+        except UserError:
+            raise
+        except (LookupError, RuntimeError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise UserError(
-                f"the encoder in {folder.path} does not fit its experiment.json ({str(error).splitlines()[0]}); "
+                f"the encoder in {folder.path} does not fit its experiment.json ({_word(error)}); "
                 "one of the two has been changed. Bring it back, or train anew."
             ) from error
         return Model(experiment, modalities, method.eval())
@@ -122,6 +131,10 @@ def _kept(folder: Folder, experiment: Experiment) -> dict[str, Choice]:
         here = encoder.kept(folder.path / "encoder" / tower)
         found[tower] = Choice(chosen.name, {**chosen.settings, **here})
     return found
+
+
+def _word(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def raw_bank(modalities: Mapping[str, Modality], data: Dataset, rows: np.ndarray) -> Bank:
@@ -191,7 +204,10 @@ def modalities_of(experiment: Experiment) -> dict[str, Modality]:
 
 def tower_of(experiment: Experiment, field: str) -> str:
     """A field's own tower where it has one, else that of its modality."""
-    return field if field in experiment.encoders else experiment.views[field].name
+    tower = field if field in experiment.encoders else experiment.views[field].name
+    if tower not in experiment.encoders:
+        raise UserError(f"the experiment has no encoder for '{field}'{did_you_mean(tower, experiment.encoders)}")
+    return tower
 
 
 def method_of(experiment: Experiment, modalities: Mapping[str, Modality]) -> Method:

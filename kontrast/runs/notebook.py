@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kontrast.core.bank import Bank
+from kontrast.runs import kept
 from kontrast.runs.drawing import Points, curve_drawing, map_drawing, spread_out
 from kontrast.runs.folder import Folder
 from kontrast.runs.page.digits import interval, number
@@ -38,11 +39,11 @@ def card(folder: Folder) -> str:
     if not (folder.path / "scores.json").is_file():
         step = f"at step {moments[-1]['step']:,} of {moments[-1]['total']:,}" if moments else "before its first step"
         return _framed(f"<h4>{name}: not finished</h4><p>{step}; {esc(folder.go_on)}</p>{curve}")
-    judged = folder.read_json("scores.json")
+    judged = kept.scores(folder)
     scores = [row for row in judged["scores"] if row["trained"]]
     words = headline(judged["verdict"], scores)
     bank = Bank.load(folder.path / "banks" / "trained-test.parquet")
-    shown = folder.read_json("samples.json")["thumbnails"]
+    shown = kept.samples(folder)["thumbnails"]
     return _framed(
         f"<h4>{name}: {esc(words.claim)}</h4><p>{esc(words.reason)}</p>{_table(scores)}"
         f"<div class='rows'>{_map(bank, shown)}{curve}</div>"

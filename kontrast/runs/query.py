@@ -5,6 +5,7 @@ from pathlib import Path
 from kontrast.core.errors import Unreadable, UserError, did_you_mean
 from kontrast.data.fields import infer
 from kontrast.data.open import open_frame
+from kontrast.data.packing import reader
 from kontrast.runs.model import Model
 
 
@@ -53,5 +54,5 @@ def _readable(model: Model, name: str, kind: str, query: object) -> object:
         if column is None:
             raise
         (cell,) = frame.cells(column, [0])
-        modality.read(cell, frame.folder)
+        reader(frame, modality)(cell)
         return cell

@@ -16,11 +16,12 @@ from kontrast.core import find
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
+from kontrast.core.reading import fitting
 from kontrast.data import fingerprint
 from kontrast.data.dataset import Dataset, prepare
 from kontrast.data.fields import infer
 from kontrast.data.open import open_frame
-from kontrast.runs import words
+from kontrast.runs import kept, words
 from kontrast.runs.drawing import Drawing, curve_drawing, map_drawing
 from kontrast.runs.embedder import Embedder
 from kontrast.runs.folder import TRAINED_ON, Folder, load_tensors
@@ -58,24 +59,30 @@ class Run:
     @property
     def scores(self) -> list[dict[str, Any]]:
         """The table of scores: each number with its interval, beside raw features and the untrained encoder."""
-        return Folder(self.path).read_json("scores.json")["scores"]
+        return kept.scores(Folder(self.path))["scores"]
 
     @property
     def verdict(self) -> dict[str, Any]:
         """Whether it learned: state, words and likely causes."""
-        return Folder(self.path).read_json("scores.json")["verdict"]
+        return kept.scores(Folder(self.path))["verdict"]
 
     def bank(self, name: str = "trained-test") -> Bank:
         """One of the banks judged at the end: {trained, untrained, raw}-{train, test}."""
         return Bank.load(self.path / "banks" / f"{name}.parquet")
 
     def embed(
-        self, data: object, *, batch: int = 256, precision: Precision = "32", listener: Listener | None = None
+        self,
+        data: object,
+        *,
+        batch: int = 256,
+        precision: Precision = "32",
+        outside: bool = False,
+        listener: Listener | None = None,
     ) -> Bank:
         """Embed any data that has (some of) the run's fields; `batch` changes speed and memory only.
 
         precision: "bf16" is several times faster where the machine computes it, at a cosine of .999 to the same row in
-        float32.
+        float32. outside: whether cells may name files outside of the data's folder; else such rows are left out.
         """
         if batch < 1:
             raise UserError(f"embed: batch={batch}; expected 1 or more.")
@@ -84,10 +91,10 @@ class Run:
         listener = listener or Silence()
         model = Model.load(Folder(self.path))
         model = model.halved() if precision == "bf16" else model
-        with self._opened(model, data, listener) as dataset:
+        with self._opened(model, data, outside, listener) as dataset:
             return model.embed(dataset, batch=batch, progress=listener.progress)
 
-    def score(self, data: object, *, listener: Listener | None = None) -> list[dict[str, Any]]:
+    def score(self, data: object, *, outside: bool = False, listener: Listener | None = None) -> list[dict[str, Any]]:
         """Judge on other data: its rows are the test; the rows the run was trained on teach kNN and probe.
 
         Each score tells the fingerprint of the rows (`data`) and how many of them were trained on (`trained_on`), which
@@ -97,7 +104,7 @@ class Run:
         listener = listener or Silence()
         model = Model.load(Folder(self.path))
         untrained = replace(model, method=method_of(model.experiment, model.modalities))
-        with self._opened(model, data, listener) as dataset:
+        with self._opened(model, data, outside, listener) as dataset:
             rows = np.arange(len(dataset.ids))
             facts = {"data": fingerprint.of_rows(dataset.ids, dataset.content), "trained_on": self._trained_on(dataset)}
             if facts["trained_on"]:
@@ -126,6 +133,7 @@ class Run:
         engine: str = "lancedb",
         settings: Mapping[str, Any] | None = None,
         add: bool = False,
+        outside: bool = False,
         listener: Listener | None = None,
     ) -> Index:
         """Build the search index over `data`, or over the rows this run was judged with.
@@ -138,12 +146,12 @@ class Run:
         with held(self.path, "kontrast index"):
             if add:
                 index = Index.open(self.path / "index")
-                index.add(self.embed(data, listener=listener))
+                index.add(self.embed(data, outside=outside, listener=listener))
                 return index
             bank = (
                 joined(self.bank("trained-train"), self.bank("trained-test"))
                 if data is None
-                else self.embed(data, listener=listener)
+                else self.embed(data, outside=outside, listener=listener)
             )
             return indexing.build(bank, self.path / "index", engine=engine, settings=settings)
 
@@ -184,7 +192,8 @@ class Run:
 
     def report(self) -> Path:
         """(Re)write report.html, one self-contained file."""
-        return write_report(gather(Folder(self.path)), self.path / "report.html")
+        with fitting(str(self.path)):
+            return write_report(gather(Folder(self.path)), self.path / "report.html")
 
     def module(self, field: str | None = None) -> Embedder:
         """The encoder of a field (named where there are several) as a torch module, for a loop of your own."""
@@ -202,10 +211,11 @@ class Run:
         return curve_drawing(Folder(self.path).moments(), what)
 
     def _repr_html_(self) -> str:
-        return card(Folder(self.path))
+        with fitting(str(self.path)):
+            return card(Folder(self.path))
 
     @contextmanager
-    def _opened(self, model: Model, data: object, listener: Listener) -> Iterator[Dataset]:
+    def _opened(self, model: Model, data: object, outside: bool, listener: Listener) -> Iterator[Dataset]:
         """Other data, read as the run's own was."""
         with tempfile.TemporaryDirectory(prefix="kontrast-") as cache:
             frame = open_frame(data, cache=Path(cache))
@@ -217,7 +227,7 @@ class Run:
                     f"{frame.name} has none of this run's fields ({', '.join(model.fields)}); its columns: "
                     f"{', '.join(frame.columns)}."
                 )
-            source = replace(model.experiment.source, quarantine=1.0)
+            source = replace(model.experiment.source, quarantine=1.0, outside=outside)
             dataset = prepare(
                 frame,
                 fields,

@@ -7,6 +7,7 @@ import numpy as np
 
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError
+from kontrast.runs import kept
 from kontrast.runs.folder import Folder
 from kontrast.runs.run import Run
 from kontrast.scoring.spaces import unit
@@ -44,7 +45,7 @@ def shared(runs: Sequence[Run]) -> Shared:
         if len(ids) < len(test)
     ]
     tests = [_rows(test, ids) for test in tests]
-    prints = [Folder(run.path).read_json("data.json")["fingerprint"] for run in runs]
+    prints = [kept.data(Folder(run.path))["fingerprint"] for run in runs]
     for run, test, mark in zip(runs[1:], tests[1:], prints[1:], strict=True):
         if mark != prints[0]:
             notes += _same(runs[0], tests[0], run, test, ids)
@@ -111,5 +112,5 @@ def _thumbnails(run: Run, fields: Sequence[str], ids: Sequence[str]) -> dict[str
     """Of those rows, as the run's report shows them."""
     every = run.bank("trained-test").ids.tolist()
     place = {row: at for at, row in enumerate(every)}
-    kept = Folder(run.path).read_json("samples.json")["thumbnails"]
-    return {name: [kept[name][place[row]] for row in ids] for name in fields if name in kept}
+    shown = kept.samples(Folder(run.path))["thumbnails"]
+    return {name: [shown[name][place[row]] for row in ids] for name in fields if name in shown}

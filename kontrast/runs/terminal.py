@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 from typing import TextIO
 
+from kontrast.core.errors import printable
 from kontrast.runs.listener import Listener
 from kontrast.training.loop import Moment
 
@@ -30,7 +31,7 @@ class Screen(Listener):
     def fact(self, name: str, words: str) -> None:
         """`name` in its column, then the words; later lines of them are indented."""
         self._rest()
-        first, *more = words.split("\n")
+        first, *more = printable(words).split("\n")
         style = "bold red" if words.startswith(("COLLAPSED", "NOT LEARNING")) else ""
         self.console.print(self.text(f"{name:<{COLUMN - 1}} ", style="bold cyan") + self.text(first, style=style))
         for line in more:
@@ -57,6 +58,7 @@ class Screen(Listener):
             self._rest()
 
     def _show(self, line: str) -> None:
+        line = printable(line)
         if not self.console.is_terminal:
             if time.monotonic() - max(self.said, self.began) >= 15:  # a log wants a sign of life, not a film
                 self.said = time.monotonic()
@@ -91,7 +93,7 @@ class Json(Listener):
             self._line({"moment": asdict(moment)})
 
     def _line(self, value: object) -> None:
-        self.out.write(json.dumps(value, ensure_ascii=False) + "\n")
+        self.out.write(printable(json.dumps(value, ensure_ascii=False)) + "\n")
         self.out.flush()
 
 

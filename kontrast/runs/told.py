@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from kontrast.core.experiment import leaves
+from kontrast.runs import kept
 from kontrast.runs.folder import Folder
 from kontrast.training.loop import Moment
 
@@ -28,7 +29,7 @@ def of_scores(folder: Path) -> dict[str, float]:
     if not (folder / "scores.json").is_file():
         return {}
     found: dict[str, float | None] = {}
-    for row in Folder(folder).read_json("scores.json")["scores"]:
+    for row in kept.scores(Folder(folder))["scores"]:
         name = f"scores/{row['name'].replace('>', ' to ')}"
         for key, value in (row["trained"] or {}).items():
             found[name if key == "value" else f"{name}/{key}"] = value

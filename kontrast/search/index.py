@@ -7,6 +7,7 @@ new tables beside the old, then replaces index.json in one step, then removes th
 import base64
 import contextlib
 import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,15 +17,25 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kontrast.core import find
-from kontrast.core.bank import Bank
+from kontrast.core import find, reading
+from kontrast.core.bank import Bank, refuse_unsound
 from kontrast.core.errors import UserError, did_you_mean
+from kontrast.core.reading import fitting
 from kontrast.core.whole import whole
 from kontrast.search.engine import Engine, vectors
 from kontrast.search.exact import nearest, recall
 from kontrast.search.where import Term, Unclear, among, both, negated, parse, sort_of
 
 EXACT_BELOW = 50_000  # records; below, looking at all of them takes some 40 ms
+_TABLES, _SPACE = re.compile(r"tables-[0-9a-f]{12}"), re.compile(r"space\d{1,4}")
+_SHAPE = {
+    "kontrast": str,
+    "engine": {"name": str, "settings": dict},
+    "tables": str,
+    "shared": bool,
+    "spaces": [{"table": str, "fields": [str], "width": int, "schema": str, "recall": (int, float), "reach?": int}],
+    "columns": {"*": {"table": str, "type": str, "sort": str, "column": str}, "id": {}, "field": {}, "label": {}},
+}
 OWN = ("id", "field", "label")
 RECALL, NEAR = 0.99, 10  # what an approximate index must find of the 10 nearest
 ASKED, ASKED_EXACT = 100, 20  # stored vectors that are asked for to measure it; an exact table's is only checked
@@ -55,10 +66,11 @@ class Index:
     def open(folder: Path) -> "Index":
         """The index in that folder, in a new process or the same."""
         try:
-            facts = json.loads((folder / "index.json").read_text(encoding="utf8"))
-        except (OSError, json.JSONDecodeError):
-            facts = None
-        if not isinstance(facts, dict) or facts.get("kontrast") != "index" or "engine" not in facts:
+            facts = _facts(folder)
+        except UserError as error:
+            again = "make the index again with `kontrast index RUN DATA`"
+            raise UserError(f"{str(error).rstrip('.')}; {again}.") from error
+        if facts is None:
             raise UserError(f"{folder} holds no index; make one with `kontrast index RUN DATA`.")
         engine = _engine(facts["engine"]["name"], facts["engine"]["settings"], folder)
         if not all(engine.holds(facts["tables"], space["table"]) for space in facts["spaces"]):
@@ -131,6 +143,7 @@ class Index:
             raise UserError(f"this index has no column '{name}'{did_you_mean(name, known)} Make it anew for that.")
         widths = {field: space["width"] for space in self.facts["spaces"] for field in space["fields"]}
         for field, z in bank.z.items():
+            refuse_unsound(z, f"add: '{field}'")
             if bank.has(field).any() and z.shape[1] != widths[field]:
                 raise UserError(f"add got '{field}' with {z.shape[1]} numbers a row; the index has {widths[field]}.")
         metadata = pa.table({known[n]: _plain(bank.metadata[n]) for n in bank.metadata.column_names})
@@ -166,7 +179,7 @@ class Index:
     def _fitted(self, records: pa.Table, schema: str) -> pa.Table:
         """With the columns, the order and the types of the tables."""
         made = {}
-        for field in pa.ipc.read_schema(pa.py_buffer(base64.b64decode(schema))):
+        for field in _schema(schema):
             there = field.name in records.column_names
             try:
                 made[field.name] = records[field.name].cast(field.type) if there else pa.nulls(len(records), field.type)
@@ -205,6 +218,8 @@ def build(
     """
     if not any(bank.has(field).any() for field in bank.z):
         raise UserError("the bank has no embedding to index; expected rows with at least one field.")
+    for field, z in bank.z.items():
+        refuse_unsound(z, f"the bank's '{field}'")
     settings = dict(settings or {})
     made = _engine(engine, settings, folder)
     columns, metadata = _columns(bank)
@@ -241,10 +256,38 @@ def _engine(name: str, settings: Mapping[str, Any], folder: Path) -> Engine:
 def _replaced(folder: Path) -> tuple[Engine, str] | None:
     """The engine and the tables of the index that a new one takes the place of."""
     try:
-        old = json.loads((folder / "index.json").read_text(encoding="utf8"))
-        return _engine(old["engine"]["name"], old["engine"]["settings"], folder), old["tables"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # none, or none that can be read
+        old = _facts(folder)
+        made = None if old is None else _engine(old["engine"]["name"], old["engine"]["settings"], folder)
+    except UserError:
+        return None  # none that can be read
+    return None if old is None or made is None else (made, old["tables"])
+
+
+def _facts(folder: Path) -> dict[str, Any] | None:
+    """index.json, where there is one and it is sound. Its names become those of files, which are replaced and removed:
+    they are nothing but names that `build` gives.
+    """
+    file = folder / "index.json"
+    if not file.is_file():
+        return None
+    facts = reading.shaped(reading.tree(reading.text(file), str(file)), _SHAPE, str(file))
+    names = [(facts["tables"], _TABLES), *((space["table"], _SPACE) for space in facts["spaces"])]
+    for name, known in names:
+        if not known.fullmatch(name):
+            raise UserError(f"{file} names a table {name[:60]!r}; expected one that kontrast made.")
+    fields = [field for space in facts["spaces"] for field in space["fields"]]
+    if len(set(fields)) < len(fields) or not all(space["fields"] for space in facts["spaces"]):
+        raise UserError(f"{file} names its fields wrongly ({', '.join(fields)[:60]}).")
+    for space in facts["spaces"]:
+        with fitting(str(file)):
+            kind = _schema(space["schema"]).field("vector").type
+            if not pa.types.is_fixed_size_list(kind) or kind.list_size != space["width"]:
+                raise ValueError(f"a table's vectors are {kind}, and not of width {space['width']}")
+    return facts
+
+
+def _schema(said: str) -> pa.Schema:
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said)))
 
 
 def _columns(bank: Bank) -> tuple[dict[str, dict[str, str]], pa.Table]:

@@ -259,7 +259,7 @@ class _Reader:
         if group == "text":
             return Term("value", "text", value=token[1:-1].replace("''", "'"))
         if group == "number":
-            return Term("value", "whole", value=int(token)) if token.isdigit() else _float(token)
+            return _whole(token) if token.isdigit() else _float(token)
         if group == "word" and word in ("true", "false"):
             return Term("value", "truth", value=word == "true")
         if group == "word" and word in ("timestamp", "date") and after[0] == "text":
@@ -322,6 +322,11 @@ def _counted(op: str, a: Term, b: Term) -> Term:
         if term.sort not in _NUMBERS or (op == "%" and term.sort != "whole"):
             raise Unclear(f"'{op}' takes {'whole numbers' if op == '%' else 'numbers'}, found {_SAID[term.sort]}")
     return Term(op, "whole" if a.sort == b.sort == "whole" else "number", (a, b))
+
+
+def _whole(token: str) -> Term:
+    """Of 64 bits, as columns have; a longer one is compared as a float."""
+    return Term("value", "whole", value=int(token)) if len(token) < 19 else _float(token)
 
 
 def _float(token: str) -> Term:

@@ -41,6 +41,7 @@ class Image(Modality):
     """
 
     encoder = "resnet"
+    files = True
 
     def __init__(
         self,

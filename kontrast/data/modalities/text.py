@@ -161,7 +161,10 @@ class Text(Modality):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Back from `state`."""
-        self._coder = Tokenizer.from_str(json.dumps(state["tokenizer"]))
+        try:
+            self._coder = Tokenizer.from_str(json.dumps(state["tokenizer"]))
+        except Exception as error:  # the library's own word for any damage
+            raise ValueError(f"its tokenizer cannot be read: {error}") from error
         self._limit, self._documents = state["length"], state["documents"]
         self._frequency = torch.tensor(state["frequency"])
         self._limited()
@@ -232,10 +235,10 @@ def _pretrained(name: str) -> tuple[Tokenizer, int]:
     folder = folder_of(name, weights=False)
     try:
         found = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # the tokenizers library raises bare ones for any damage
         raise UserError(
             f"text: {folder} holds no tokenizer that can be read; expected tokenizer.json. "
-            f"Found: {str(error).splitlines()[0]}"
+            f"Found: {(str(error).splitlines() or [type(error).__name__])[0]}"
         ) from error
     if not found.is_fast:
         raise UserError(

@@ -23,4 +23,4 @@ class ArrowTable(SourceReader):
         """The same columns, not copied."""
         assert isinstance(data, pa.Table | pa.RecordBatch)
         table = pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
-        return frame_of_table(table, "table", Path.cwd())
+        return frame_of_table(table, "table", None)

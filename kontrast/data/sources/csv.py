@@ -2,6 +2,8 @@
 
 import csv
 import gzip
+import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -11,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from kontrast.core.errors import UserError
+from kontrast.data import tree
 from kontrast.data.columns import frame_of_table
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
@@ -18,6 +21,7 @@ from kontrast.data.sources.images import SUFFIXES
 from kontrast.data.spill import spilled
 
 _BLOCK = 16_000_000  # bytes read at a time; no line may be longer
+_WIDEST = 100_000  # columns
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -63,17 +67,25 @@ def _header(path: Path) -> tuple[list[str], str]:
     delimiter = _DELIMITERS[_suffix(path)]
     try:
         with _text(path) as file:
-            first = next(csv.reader(file, delimiter=delimiter), None)
+            first = next(csv.reader(_lines(file, path), delimiter=delimiter), None)
             if first is not None and len(first) == 1:  # semicolons, where the comma is the decimal point
                 delimiter = max(delimiter + ";\t|", key=first[0].count)
                 file.seek(0)
-                first = next(csv.reader(file, delimiter=delimiter))
-    except (UnicodeDecodeError, gzip.BadGzipFile) as error:
+                first = next(csv.reader(_lines(file, path), delimiter=delimiter))
+    except UnicodeDecodeError as error:
         raise UserError(_encoding(path, error)) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
+    except csv.Error as error:
+        raise UserError(f"{path}, line 1: {error}; expected a header, then rows.") from error
     if first is None:
         raise UserError(f"{path} is empty; expected a header and rows.")
+    if not first:
+        raise UserError(f"{path} begins with an empty line; expected the columns' names there.")
+    if len(first) > _WIDEST:
+        raise UserError(f"{path} has {len(first):,} columns; expected at most {_WIDEST:,}. Turn it: one row a sample.")
     header = [name.strip() or f"column {i}" for i, name in enumerate(first)]
-    doubles = [name for name in header if header.count(name) > 1]
+    doubles = [name for name, count in Counter(header).items() if count > 1]
     if _is_data(first, path.parent):
         raise UserError(
             f"{path} has no header: its first line is data ({', '.join(first)[:60]}). "
@@ -84,10 +96,20 @@ def _header(path: Path) -> tuple[list[str], str]:
     return header, delimiter
 
 
+def _lines(file: TextIO, path: Path) -> Iterator[str]:
+    """Its lines, of which none is longer than a block."""
+    while line := file.readline(_BLOCK):
+        if len(line) == _BLOCK:
+            raise UserError(
+                f"{path} begins with a line longer than {_BLOCK:,} characters; expected the columns' names."
+            )
+        yield line
+
+
 def _is_data(line: list[str], folder: Path) -> bool:
     """All numbers, or among them a picture's path: no header looks like that."""
     cells = [cell for cell in line if cell.strip()]
-    pictures = any(Path(cell).suffix.lower() in SUFFIXES and (folder / cell).exists() for cell in cells)
+    pictures = any(Path(cell).suffix.lower() in SUFFIXES and tree.there(folder / cell) for cell in cells)
     return bool(cells) and (pictures or all(map(_is_number, cells)))
 
 
@@ -141,7 +163,7 @@ def _ragged(path: Path, delimiter: str, expected: int) -> str:
     """Names the first line with another number of cells, which Arrow does not; empty where there is none."""
     try:
         with _text(path) as file:
-            reader = csv.reader(file, delimiter=delimiter)
+            reader = csv.reader(_lines(file, path), delimiter=delimiter)
             start = 1
             for cells in reader:
                 if cells and len(cells) != expected:
@@ -152,7 +174,9 @@ def _ragged(path: Path, delimiter: str, expected: int) -> str:
                 start = reader.line_num + 1
     except UnicodeDecodeError as error:
         return _encoding(path, error)
-    except csv.Error as error:
+    except UserError:
+        return f"{path} has a line longer than {_BLOCK:,} characters."
+    except (csv.Error, OSError, EOFError, zlib.error) as error:
         return f"{path}, line {start}: {error}."
     return ""
 

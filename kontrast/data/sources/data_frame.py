@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from kontrast.data.columns import column
-from kontrast.data.frame import Column, Frame
+from kontrast.data.frame import ANYWHERE, Column, Frame
 from kontrast.data.source import SourceReader
 
 
@@ -35,7 +35,7 @@ class DataFrame(SourceReader):
             else:
                 array = pa.Array.from_pandas(series)
                 columns[str(name)] = column(array, f"DataFrame, column '{name}'")
-        return Frame(columns, "DataFrame", Path.cwd())
+        return Frame(columns, "DataFrame", Path.cwd(), ANYWHERE)
 
 
 def _is_nan(value: object) -> bool:

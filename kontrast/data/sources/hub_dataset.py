@@ -1,6 +1,7 @@
 """A Dataset or DatasetDict of Hugging Face's datasets: in memory, saved in a folder, or by its name on the hub."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from kontrast.core.errors import UserError
 from kontrast.data import address, split
 from kontrast.data.cells import plain
 from kontrast.data.columns import frame_of_table
-from kontrast.data.frame import Frame
+from kontrast.data.frame import ANYWHERE, Frame
 from kontrast.data.source import SourceReader
+from kontrast.data.spill import told
 
 
 class HubDataset(SourceReader):
@@ -37,14 +39,19 @@ class HubDataset(SourceReader):
     def open(self, data: object, cache: Path | None) -> Frame:
         """The Arrow table underneath; images stay encoded, class numbers become names."""
         import datasets
+        from datasets.config import HF_CACHE_HOME
 
         name = data.name if isinstance(data, Path) else address.called(data) if isinstance(data, str) else "Dataset"
+        folder, hub = data if isinstance(data, Path) else None, isinstance(data, str)
         if isinstance(data, Path):
-            data = datasets.load_from_disk(str(data))
+            data = _saved(data)
         elif isinstance(data, str):
             data = _named(data)
+        where = folder or Path.cwd()
+        within = () if folder else (Path(HF_CACHE_HOME),) if hub else ANYWHERE
         if isinstance(data, datasets.Dataset):
-            return _frame(data, name)
+            with told(name):
+                return replace(_frame(data, name, where), within=within)
         assert isinstance(data, datasets.DatasetDict)
         unknown = [key for key in data if split.part(key) is None]
         if unknown:
@@ -52,7 +59,23 @@ class HubDataset(SourceReader):
                 f"DatasetDict has a part '{unknown[0]}'; expected train, test, validation. "
                 "Hand over the parts you mean."
             )
-        return split.joined({str(key): _frame(part, f"{name}, {key}") for key, part in data.items()}, name)
+        with told(name):
+            frames = {str(key): _frame(part, f"{name}, {key}", where) for key, part in data.items()}
+            return replace(split.joined(frames, name), within=within)
+
+
+def _saved(folder: Path) -> Any:
+    """What `save_to_disk` left. Its reader takes the words of state.json and dataset_info.json for granted."""
+    import datasets
+
+    try:
+        return datasets.load_from_disk(str(folder))
+    except Exception as error:  # whatever a stranger's JSON makes that library stumble over
+        words = (str(error).splitlines() or [""])[0][:200].rstrip(".")
+        raise UserError(
+            f"{folder} is no dataset that can be read ({type(error).__name__}: {words}); expected what save_to_disk "
+            "writes. Save it again."
+        ) from error
 
 
 def _named(data: str) -> Any:
@@ -74,10 +97,11 @@ def _named(data: str) -> Any:
         ) from error
 
 
-def _frame(data: Any, name: str) -> Frame:
+def _frame(data: Any, name: str, folder: Path) -> Frame:
     from datasets import ClassLabel
 
     table: pa.Table = data.with_format("arrow")[:]
+    table.validate(full=True)
     for place, column in enumerate(table.column_names):
         feature = data.features[column]
         values = plain(table[column])
@@ -86,7 +110,7 @@ def _frame(data: Any, name: str) -> Frame:
             known = values.cast(pa.int64())
             values = pa.chunked_array([names.take(_known(chunk)) for chunk in known.chunks], pa.string())
         table = table.set_column(place, column, values)
-    return frame_of_table(table.replace_schema_metadata(None), name, Path.cwd())
+    return frame_of_table(table.replace_schema_metadata(None), name, folder)
 
 
 def _known(numbers: pa.Array) -> pa.Array:

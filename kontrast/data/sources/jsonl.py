@@ -2,10 +2,12 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import pyarrow as pa
 
@@ -16,6 +18,8 @@ from kontrast.data.source import SourceReader
 from kontrast.data.spill import spilled
 
 _ROWS = 5000  # rows a batch
+_LINE, _LIST = 64_000_000, 1_000_000_000  # characters of a line, and of a file that is one list: held in memory
+_PART = 1_000_000  # characters read at a time
 _SUFFIXES = {".jsonl", ".ndjson", ".json"}
 
 
@@ -40,7 +44,7 @@ class Jsonl(SourceReader):
             for rows in _batched(_rows(data)):
                 try:
                     schema = pa.unify_schemas([schema, _table(rows).schema], promote_options="permissive")
-                except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+                except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError) as error:
                     raise UserError(_mixture(data) or f"{data} cannot be read as a table: {error}.") from error
             if not schema.names:
                 raise UserError(f"{data} has no rows; expected one JSON object a line.")
@@ -68,17 +72,47 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line or place, object); empty lines are passed over."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8-sig") as file:
+        with cast(TextIO, opened(path, "rt", encoding="utf-8-sig")) as file:
             if ".json" in path.suffixes:
-                yield from _list(path, json.load(file))
+                yield from _list(path, _tree(_all(file, path), path))
                 return
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(partial(file.readline, _LINE), ""), 1):
+                if len(line) == _LINE:
+                    raise UserError(
+                        f"{path}, line {number} is longer than {_LINE:,} characters; expected one object a line."
+                    )
                 if line.strip():
                     yield number, _object(path, number, line)
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text ({error}); save it as UTF-8.") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
+
+
+def _all(file: TextIO, path: Path) -> str:
+    """Piece by piece, for a compressed file does not say how long it is."""
+    parts: list[str] = []
+    length = 0
+    while part := file.read(_PART):
+        parts.append(part)
+        length += len(part)
+        if length > _LIST:
+            raise UserError(
+                f"{path} is longer than {_LIST:,} characters, which would take some ten times as much memory; expected "
+                "a .jsonl file with one object a line, which is read line by line."
+            )
+    return "".join(parts)
+
+
+def _tree(words: str, path: Path) -> Any:
+    try:
+        return json.loads(words)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}, line {error.lineno}: not JSON ({error.msg}); mend the file.") from error
+    except RecursionError as error:
+        raise UserError(f"{path} is nested too deeply; expected a list of objects.") from error
+    except ValueError as error:  # a number of more digits than Python converts
+        raise UserError(f"{path}: {error}; mend the file.") from error
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -88,6 +122,10 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
         raise UserError(
             f"{path}, line {number}: not JSON ({error.msg}: {line.strip()[:60]}). Mend or remove the line."
         ) from error
+    except RecursionError as error:
+        raise UserError(f"{path}, line {number} is nested too deeply. Mend or remove the line.") from error
+    except ValueError as error:  # a number of more digits than Python converts
+        raise UserError(f"{path}, line {number}: {error}. Mend or remove the line.") from error
     if not isinstance(row, dict):
         raise UserError(f'{path}, line {number}: {word(row)}, not an object; expected lines like {{"text": "..."}}.')
     return row

@@ -1,6 +1,5 @@
 """Several sources as one: rows under each other with weights, or side by side by a key, as a JSON file says."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.types as types
 
+from kontrast.core import reading
 from kontrast.core.errors import UserError, did_you_mean
-from kontrast.data import address, fields, joining, split
+from kontrast.data import address, fields, joining, split, tree
 from kontrast.data.fields import infer
-from kontrast.data.frame import Frame
+from kontrast.data.frame import Frame, widest
 from kontrast.data.open import open_frame
 from kontrast.data.source import SourceReader
 
@@ -22,7 +22,8 @@ _EXAMPLE = '{"mix": [{"data": "a.csv", "weight": 2}, {"data": "b/"}]} or {"join"
 
 
 class Mixed(SourceReader):
-    """A .json file that names several sources, each with a path relative to it.
+    """A .json file that names several sources, each with a path relative to it. It is read as if its sources had been
+    typed: it may name any file and any database that you may read, so look at one that you were sent.
 
     {"mix": [{"data": "a.csv", "weight": 2}, {"data": "b/"}]}: all rows under each other; a row of a.csv is drawn twice
     as often as one of b/. Columns of one name are one column; `mix source` says where a row came from.
@@ -37,18 +38,12 @@ class Mixed(SourceReader):
 
     def claims(self, data: object) -> bool:
         """By its first bytes: an object with mix or join."""
-        if not isinstance(data, Path) or data.suffix.lower() != ".json" or not data.is_file():
-            return False
-        with data.open("rb") as file:
-            return bool(_FIRST.match(file.read(512)))
+        return isinstance(data, Path) and _mixes(data)
 
     def open(self, data: object, cache: Path | None) -> Frame:
         """One Frame: rows under each other stay where they are, joined ones are written to the cache."""
         assert isinstance(data, Path)
-        try:
-            said = json.loads(data.read_text(encoding="utf-8-sig"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{data} is not JSON: {error}. Expected {_EXAMPLE}.") from error
+        said = reading.tree(reading.text(data), str(data))
         what = "mix" if "mix" in said else "join"
         _check(said, {"mix"} if what == "mix" else {"join", "on", "how"}, str(data))
         parts = said.get(what)
@@ -58,6 +53,20 @@ class Mixed(SourceReader):
             _check(part, {"data", "weight"} if what == "mix" else {"data"}, f"{data}, {what}[{number}]")
         frames = [_opened(part, data, cache) for part in parts]
         return _mix(frames, parts, data) if what == "mix" else _join(frames, said, data, cache)
+
+
+def _mixes(path: Path) -> bool:
+    if path.suffix.lower() != ".json" or not tree.there(path):
+        return False
+    with path.open("rb") as file:
+        return bool(_FIRST.match(file.read(512)))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, which is told where it is opened
+        return False
 
 
 def _check(said: Mapping[str, Any], known: set[str], where: str) -> None:
@@ -77,13 +86,16 @@ def _opened(part: Mapping[str, Any], file: Path, cache: Path | None) -> Frame:
         frame = open_frame(f"{scheme}:{file.parent / rest}" if here else data, cache=cache)
         name = address.called(data)
     else:
-        frame, name = open_frame(file.parent / data, cache=cache), data
+        place = file.parent / data
+        if any(map(_mixes, place.glob("*.json") if _is_folder(place) else [place])):  # it could name this one in turn
+            raise UserError(f"{file}: {data[:200]} mixes or joins sources itself; name those sources here instead.")
+        frame, name = open_frame(place, cache=cache), data
     columns = dict(frame.columns)
     for column, field in infer(frame, {}, None).items():
         values = columns[column]
         if field.kind == "image" and not isinstance(values, np.ndarray) and types.is_string(values.type):
             columns[column] = joining.moved(values, frame.folder, file.parent)
-    return Frame(columns, name, file.parent)
+    return Frame(columns, name, file.parent, widest((frame,)))
 
 
 def _mix(frames: list[Frame], parts: list[Mapping[str, Any]], file: Path) -> Frame:
@@ -101,7 +113,7 @@ def _mix(frames: list[Frame], parts: list[Mapping[str, Any]], file: Path) -> Fra
     columns[fields.MIX_ID] = pa.chunked_array(ids, pa.string())
     if len(set(weights)) > 1:
         columns[fields.MIX_WEIGHT] = pa.chunked_array([pa.array(np.repeat(np.array(weights, float), lengths))])
-    return Frame(columns, file.stem, file.parent)
+    return Frame(columns, file.stem, file.parent, widest(frames))
 
 
 def _join(frames: list[Frame], said: Mapping[str, Any], file: Path, cache: Path | None) -> Frame:
@@ -117,4 +129,4 @@ def _join(frames: list[Frame], said: Mapping[str, Any], file: Path, cache: Path 
     joined = frames[0]
     for frame, key in zip(frames[1:], keys[1:], strict=True):
         joined = joining.joined(joined, keys[0], frame, key, outer=how == "outer", cache=cache)
-    return Frame(joined.columns, file.stem, file.parent)
+    return Frame(joined.columns, file.stem, file.parent, joined.within)

@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from kontrast.core.errors import UserError
+from kontrast.data import numpy_file
 from kontrast.data.columns import frame_of
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
-from kontrast.data.sources.npz import refusal
 
 
 class Npy(SourceReader):
@@ -24,8 +21,4 @@ class Npy(SourceReader):
     def open(self, data: object, cache: Path | None) -> Frame:
         """Memory-mapped; nothing pickled is loaded."""
         assert isinstance(data, Path)
-        try:
-            array = np.load(data, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
-            raise UserError(refusal(data, error)) from error
-        return frame_of({"X": array}, data.name, data.parent)
+        return frame_of({"X": numpy_file.mapped(data)}, data.name, data.parent)

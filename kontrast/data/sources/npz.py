@@ -1,14 +1,12 @@
 """Arrays in a .npz archive."""
 
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kontrast.core.errors import UserError
-from kontrast.data import split
+from kontrast.data import numpy_file, split
 from kontrast.data.columns import frame_of
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
@@ -30,7 +28,7 @@ class Npz(SourceReader):
     def open(self, data: object, cache: Path | None) -> Frame:
         """In memory, one array after the other; nothing pickled is loaded."""
         assert isinstance(data, Path)
-        arrays = arrays_of(data)
+        arrays = numpy_file.archive(data)
         parts: dict[str, dict[str, np.ndarray]] = {}
         for name, array in arrays.items():
             where, column = _named(name)
@@ -40,25 +38,6 @@ class Npz(SourceReader):
             return frame_of({n: a for n, a in arrays.items() if a.ndim}, data.name, data.parent)
         frames = {where: frame_of(columns, f"{data.name}, {where}", data.parent) for where, columns in parts.items()}
         return split.joined(frames, data.name)
-
-
-def arrays_of(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of the archive, or a message in words."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(refusal(path, error)) from error
-
-
-def refusal(path: Path, error: Exception) -> str:
-    """Why a file of numpy is not read."""
-    if "pickle" in str(error) or "Python objects" in str(error):
-        return (
-            f"{path} holds pickled Python objects, which could run any code and are never loaded. "
-            "Save plain arrays: numbers, or strings as dtype str."
-        )
-    return f"{path} is no readable file of numpy: {error}."
 
 
 def _named(name: str) -> tuple[str | None, Any]:

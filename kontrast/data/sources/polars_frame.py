@@ -32,8 +32,8 @@ class PolarsFrame(SourceReader):
                 target = cache / "tables" / f"polars-{id(data)}.arrow"
                 with disk.replacing(target) as part:
                     data.sink_ipc(part, compression="uncompressed", compat_level=oldest)
-                return frame_of_table(spill.mapped(target), "LazyFrame", Path.cwd())
+                return frame_of_table(spill.mapped(target), "LazyFrame", None)
             frame = data.collect() if isinstance(data, polars.LazyFrame) else data
         except polars.exceptions.PolarsError as error:
             raise UserError(f"the LazyFrame cannot be computed: {str(error).splitlines()[0]}.") from error
-        return frame_of_table(frame.to_arrow(compat_level=oldest), type(data).__name__, Path.cwd())
+        return frame_of_table(frame.to_arrow(compat_level=oldest), type(data).__name__, None)

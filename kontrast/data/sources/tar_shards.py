@@ -1,7 +1,6 @@
 """Tar shards as WebDataset writes them: members that share a name up to its first dot are one row."""
 
 import io
-import json
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -11,8 +10,9 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
+from kontrast.core import reading
 from kontrast.core.errors import UserError
-from kontrast.data import split
+from kontrast.data import numpy_file, split
 from kontrast.data.columns import frame_of_table
 from kontrast.data.disk import size
 from kontrast.data.frame import Frame
@@ -170,10 +170,11 @@ def _cells(file: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, ending: st
         return {column: data}
     try:
         if suffix == ".npy":
-            return {column: np.load(io.BytesIO(data), allow_pickle=False).tolist()}
+            return {column: numpy_file.read(io.BytesIO(data), len(data), "it").tolist()}
         if suffix == ".json":
-            tree = json.loads(data)
+            tree = reading.tree(data, "it")
             return {str(k): v for k, v in tree.items()} if isinstance(tree, dict) and not name else {name: tree}
         return {column: data.decode("utf8").strip("\n")}
-    except (ValueError, EOFError, RecursionError) as error:
-        raise UserError(f"{file}: the member '{member.name}' cannot be read: {error}.") from error
+    except ValueError as error:
+        words = str(error).rstrip(".")
+        raise UserError(f"{file}: the member '{member.name}' cannot be read: {words}.") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from kontrast.core.errors import UserError
-from kontrast.data import tree
+from kontrast.data import memory, tree
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
 from kontrast.data.spill import spilled
@@ -37,6 +37,12 @@ class Texts(SourceReader):
         """The texts, sorted by path, in one memory-mapped table."""
         assert isinstance(data, Path)
         paths = sorted(tree.walked(data, SUFFIXES))
+        for path in paths:
+            if not tree.inside(data, path):
+                raise UserError(
+                    f"{data / path} is a link that leads out of {data}. Remove it, or copy what it points to: "
+                    f"cp -rL {data} COPY"
+                )
         schema = pa.schema({"text": pa.string(), "filename": pa.string()})
 
         def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
@@ -54,8 +60,5 @@ def _batches(folder: Path, paths: list[str], schema: pa.Schema) -> Iterator[pa.R
 
 
 def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        how = f"iconv -f latin1 -t utf8 {path.name} -o {path.name}"
-        raise UserError(f"{path} is not UTF-8 text ({error}); save it as UTF-8, for example: {how}") from error
+    how = f"iconv -f latin1 -t utf8 {path.name} -o {path.name}"
+    return memory.text(path, f"save it as UTF-8, for example: {how}", times=2)

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from kontrast.core.errors import UserError
-from kontrast.data import parts
+from kontrast.data import memory, parts
 from kontrast.data.columns import frame_of
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
+
+_PADDED = 1_000_000  # values of a row, filled up; beyond, the filling may not be nearly all of it
 
 
 class Ts(SourceReader):
@@ -44,12 +46,18 @@ def _read(path: Path) -> Frame:
         if labelled:
             labels.append(channels.pop().strip())
         try:
-            values = [np.array(c.replace("?", "nan").split(","), dtype=np.float32) for c in channels]
+            with np.errstate(over="ignore"):  # infinite then, which a row of it is set aside for
+                values = [np.array(c.replace("?", "nan").split(","), dtype=np.float32) for c in channels]
         except ValueError as error:
             raise UserError(f"{path}, line {number}: {error}; expected numbers or ? parted by commas.") from error
         if not values or len(values) != len(rows[0] if rows else values):
+            expected = f"where the first row has {len(rows[0])}" if rows else "before the label; expected one or more"
+            raise UserError(f"{path}, line {number}: {len(values)} channels {expected}.")
+        longest = max(map(len, values))
+        if len(values) * longest > max(_PADDED, 100 * sum(map(len, values))):
             raise UserError(
-                f"{path}, line {number}: {len(values)} channels where the first row has {len(rows[0]) if rows else 1}."
+                f"{path}, line {number}: {len(values):,} channels, of which one has {longest:,} values and most hardly "
+                "any; filled up to one length they would take 100 times the memory. Check the colons of that line."
             )
         rows.append(_stacked(values))
     columns = {"series": _column(rows), **({"label": labels} if labelled else {})}
@@ -58,17 +66,14 @@ def _read(path: Path) -> Frame:
 
 def _halves(path: Path) -> tuple[dict[str, str], Iterator[tuple[int, str]]]:
     """The tags of the header in lower case, and the numbered lines of the data."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text ({error}); expected the .ts format of the UEA archive.") from error
+    text = memory.text(path, "expected the .ts format of the UEA archive.")
     lines = [
         (n, s) for n, line in enumerate(text.splitlines(), 1) if (s := line.strip()) and not s.startswith(("#", "%"))
     ]
     start = next((i for i, (_, line) in enumerate(lines) if line.lower() == "@data"), None)
     if start is None:
         raise UserError(f"{path} has no line @data; expected the .ts format of the UEA archive.")
-    heads = (line.lower().lstrip("@").split(None, 1) for _, line in lines[:start])
+    heads = filter(None, (line.lower().lstrip("@").split(None, 1) for _, line in lines[:start]))
     return {head[0]: head[1] if len(head) > 1 else "" for head in heads}, iter(lines[start + 1 :])
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from kontrast.core.errors import UserError
-from kontrast.data import parts
+from kontrast.data import memory, parts
 from kontrast.data.columns import frame_of
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
 
 _SUFFIXES = (".tsv", ".txt")
+_LOOKED_AT = 1_000_000  # characters of the first line
 
 
 class Ucr(SourceReader):
@@ -38,7 +39,7 @@ class Ucr(SourceReader):
 
 def _is_numbers(path: Path) -> bool:
     with path.open(encoding="utf-8-sig", errors="replace") as file:
-        cells = file.readline().replace(",", " ").split()
+        cells = file.readline(_LOOKED_AT).replace(",", " ").split()[:1000]
     return len(cells) > 2 and all(map(_number, cells))
 
 
@@ -52,7 +53,8 @@ def _number(cell: str) -> bool:
 
 def _read(path: Path) -> Frame:
     labels, rows = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    text = memory.text(path, "expected a table of numbers as in the UCR archive.")
+    for number, line in enumerate(text.splitlines(), 1):
         cells = line.replace(",", " ").split()
         if not cells:
             continue
@@ -62,5 +64,6 @@ def _read(path: Path) -> Frame:
             raise UserError(f"{path}, line {number}: {error}; expected a label and a series, all numbers.") from error
         known = np.flatnonzero(~np.isnan(values[1:]))
         labels.append(f"{values[0]:g}")
-        rows.append(values[1 : known[-1] + 2 if len(known) else 1].astype(np.float32))
+        with np.errstate(over="ignore"):  # infinite then, which a row of it is set aside for
+            rows.append(values[1 : known[-1] + 2 if len(known) else 1].astype(np.float32))
     return frame_of({"series": rows, "label": labels}, path.name, path.parent)

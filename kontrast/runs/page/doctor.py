@@ -1,11 +1,11 @@
 """What the doctor found, for the report: findings by level, each with its evidence, and the picture of the views."""
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kontrast.core import reading
 from kontrast.runs.page.digits import many
 from kontrast.runs.page.safe import esc
 
@@ -18,7 +18,8 @@ def load(folder: Path) -> list[dict[str, Any]]:
     path = folder / FILE
     if not path.is_file():
         return []
-    findings = json.loads(path.read_text(encoding="utf8"))
+    shape = [{"name": str, "level": str, "words": str, "rows?": list, "numbers": dict}]
+    findings = reading.shaped(reading.tree(reading.text(path), str(path)), shape, str(path))
     for finding in findings:
         picture = folder / Path(str(finding["numbers"].get("picture", ""))).name
         if picture.suffix == ".png" and picture.is_file():

@@ -54,13 +54,20 @@ class Faiss(Engine):
     ) -> pa.Table:
         """The filter picks numbers, among which FAISS looks."""
         index, records = self._read(tables, space)
+        if index.d != len(vector):
+            raise UserError(f"the file of vectors of {self._path(tables, space)} is of another index; make it again.")
         numbers = records["number"].to_numpy()
-        kept = numbers if where is None else _filtered(records, where)["number"].to_numpy()
+        kept = numbers if where is None else filtered(records, where)["number"].to_numpy()
         k = min(k, len(kept))
         near, found = _look(index, vector, k, kept if where is not None else None, reach)
         if reach is not None and len(found) < k:  # the lists that were looked into held too few
             near, found = _look(index, vector, k, kept if where is not None else None, None)
-        rows = records.take(pa.array(np.searchsorted(numbers, found))).drop_columns(["number"])
+        at = np.searchsorted(numbers, found)
+        if (at >= len(numbers)).any():
+            raise UserError(
+                f"{self._path(tables, space)} does not belong to its file of vectors; make the index again."
+            )
+        rows = records.take(pa.array(at)).drop_columns(["number"])
         return rows.append_column("similarity", pa.array(np.clip(near, -1, 1).astype(np.float64)))
 
     def change(self, tables: str, space: str, gone: Term | None, records: pa.Table | None) -> None:
@@ -70,7 +77,7 @@ class Faiss(Engine):
         index = faiss.clone_index(index)
         first = 1 + int(old["number"].to_numpy().max(initial=-1))
         if gone:
-            index.remove_ids(_filtered(old, gone)["number"].to_numpy())
+            index.remove_ids(filtered(old, gone)["number"].to_numpy())
             old = _left(old, gone)
         if records is not None and len(records):
             numbers = np.arange(first, first + len(records))
@@ -81,7 +88,7 @@ class Faiss(Engine):
 
     def matching(self, tables: str, space: str, where: Term) -> list[str]:
         """In memory."""
-        return _filtered(self._read(tables, space)[1], where)["id"].to_pylist()
+        return filtered(self._read(tables, space)[1], where)["id"].to_pylist()
 
     def count(self, tables: str, space: str) -> int:
         """Of the Parquet file."""
@@ -108,11 +115,12 @@ class Faiss(Engine):
         if path not in self._opened:
             faiss = needs("faiss", "search")
             try:
-                records = pq.read_table(path)
+                records = pq.ParquetFile(path).read()
+                records.validate(full=True)
                 index = faiss.read_index(str(path.with_name(_file_of(path))))
-            except (RuntimeError, pa.ArrowException) as error:
+            except (RuntimeError, OSError, pa.ArrowException) as error:
                 raise UserError(f"{path} or its file of vectors is damaged ({error}); make the index again.") from error
-            if index.ntotal != len(records):
+            if index.ntotal != len(records) or {"id", "field", "label", "number"} - set(records.column_names):
                 raise UserError(f"{path} does not belong to its file of vectors; make the index again.")
             self._opened[path] = index, records
         return self._opened[path]
@@ -133,17 +141,25 @@ class Faiss(Engine):
 
 def _file_of(path: Path) -> str:
     """The file of vectors that a Parquet file names; a name only, so that it lies beside it."""
-    said = (pq.read_schema(path).metadata or {}).get(b"faiss", b'""')
-    return Path(json.loads(said)).name
+    try:
+        said = json.loads((pq.read_schema(path).metadata or {}).get(b"faiss", b'""'))
+    except (OSError, ValueError, RecursionError) as error:  # Arrow's are ValueErrors and OSErrors
+        words = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
+        raise UserError(f"{path} is damaged ({words}); make the index again.") from error
+    return Path(said).name if isinstance(said, str) and "\0" not in said else ""
 
 
-def _filtered(records: pa.Table, where: Term) -> pa.Table:
-    return records.filter(to_arrow(where))
+def filtered(records: pa.Table, where: Term) -> pa.Table:
+    """The records that a filter describes."""
+    try:
+        return records.filter(to_arrow(where))
+    except pa.ArrowException as error:
+        raise UserError(f"the filter cannot be computed: {str(error).splitlines()[0].rstrip('.')}.") from error
 
 
 def _left(records: pa.Table, gone: Term) -> pa.Table:
     """All but those, the ones of which it cannot be said included."""
-    leaving = _filtered(records, gone)["number"].to_numpy()
+    leaving = filtered(records, gone)["number"].to_numpy()
     return records.filter(pa.array(~np.isin(records["number"].to_numpy(), leaving)))
 
 

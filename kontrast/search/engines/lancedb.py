@@ -57,7 +57,8 @@ class Lancedb(Engine):
         query = query.bypass_vector_index() if reach is None else query.minimum_nprobes(reach).maximum_nprobes(0)
         query = query.where(to_sql(where, _literal)) if where else query
         names = [name for name in table.schema.names if name != "vector"]
-        found = query.select([*names, "_distance"]).to_arrow()
+        with self._said(f"read from {self.root}"):
+            found = query.select([*names, "_distance"]).to_arrow()
         near = np.clip(1 - found["_distance"].to_numpy(), -1, 1)
         return found.drop_columns(["_distance"]).append_column("similarity", pa.array(near))
 
@@ -77,11 +78,14 @@ class Lancedb(Engine):
     def matching(self, tables: str, space: str, where: Term) -> list[str]:
         """A scan."""
         found = self._table(tables, space).search().where(to_sql(where, _literal)).select(["id"])
-        return found.limit(self.count(tables, space)).to_arrow()["id"].to_pylist()
+        with self._said(f"read from {self.root}"):
+            return found.limit(self.count(tables, space)).to_arrow()["id"].to_pylist()
 
     def count(self, tables: str, space: str) -> int:
         """Of the newest version."""
-        return self._table(tables, space).count_rows()
+        table = self._table(tables, space)
+        with self._said(f"read from {self.root}"):
+            return table.count_rows()
 
     def holds(self, tables: str, space: str) -> bool:
         """Looks into the folder or the store."""
@@ -112,9 +116,14 @@ class Lancedb(Engine):
         try:
             yield
         except (OSError, RuntimeError, ValueError) as error:
-            if not self.remote or isinstance(error, UserError):
+            refused_here = not self.remote and not what.startswith("read")  # a full disk, say
+            if refused_here or isinstance(error, UserError) or getattr(error, "errno", None):
                 raise
             why = str(error).splitlines()[0].split(", /")[0][:300]  # less the place in its source
+            if not self.remote:
+                raise UserError(
+                    f"lancedb: cannot {what}: {why}. Its tables are damaged; make the index again."
+                ) from error
             raise UserError(
                 f"lancedb: cannot {what}: {why}. Expected a bucket that is there and credentials for it in the "
                 "environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for a store that is not "

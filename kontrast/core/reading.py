@@ -1,0 +1,83 @@
+"""Small files of text and JSON that anyone may have written: read in bounded memory, or refused in words."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kontrast.core.errors import UserError
+
+LARGEST = 256_000_000  # bytes; what a run keeps in JSON is far smaller (thumbnails of 5,000 rows take some 20 MB)
+
+
+def text(file: Path) -> str:
+    """A file of UTF-8 text; a byte order mark is passed over."""
+    try:
+        if (size := file.stat().st_size) > LARGEST:
+            raise UserError(f"{file} takes {size:,} bytes; expected at most {LARGEST:,}.")
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is damaged: it is not UTF-8 text ({error}).") from error
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror or error}.") from error
+
+
+def tree(words: str | bytes, who: str) -> Any:
+    """JSON as Python values. `who` begins the message where it is none."""
+    try:
+        return json.loads(words)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{who} is not JSON: {error}.") from error
+    except RecursionError as error:
+        raise UserError(f"{who} is not JSON that can be read: it is nested too deeply.") from error
+    except ValueError as error:  # not UTF-8, or a number of more digits than Python converts
+        raise UserError(f"{who} is not JSON that can be read: {error}.") from error
+
+
+def shaped(value: Any, wanted: Any, who: str) -> Any:
+    """`value`, where it has the shape that is wanted; else a message that names the place.
+
+    wanted: a type or a tuple of types; [shape], a list of such; {name: shape}, an object with these at least (a name
+    that ends with a ? may be absent or null); {"*": shape}, an object all of whose values are such.
+    """
+    if isinstance(wanted, list):
+        for number, one in enumerate(_of(value, list, who)):
+            shaped(one, wanted[0], f"{who}[{number}]")
+    elif isinstance(wanted, Mapping):
+        for name, shape in _of(value, dict, who).items() if "*" in wanted else ():
+            shaped(shape, wanted["*"], f"{who}.{name}")
+        for name, shape in wanted.items():
+            bare = name.removesuffix("?")
+            if bare == "*" or (name.endswith("?") and value.get(bare) is None):
+                continue
+            if bare not in _of(value, dict, who):
+                raise UserError(f"{who} lacks '{bare}': it is damaged, or of another version of kontrast.")
+            shaped(value[bare], shape, f"{who}.{bare}")
+    else:
+        _of(value, wanted, who)
+    return value
+
+
+@contextmanager
+def fitting(who: str) -> Iterator[None]:
+    """What is built from a file's values and refuses them is told as damage of the file."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError) as error:
+        words = (str(error).splitlines() or [""])[0][:200]
+        raise UserError(
+            f"{who} is damaged, or of another version of kontrast ({type(error).__name__}: {words}). Bring it back, or "
+            "train anew."
+        ) from error
+
+
+def _of(value: Any, kind: type | tuple[type, ...], who: str) -> Any:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    truth = isinstance(value, bool) and bool not in kinds and object not in kinds  # to Python, True is a number
+    if truth or not isinstance(value, kinds):
+        wanted = " or ".join(one.__name__ for one in kinds)
+        raise UserError(f"{who} is {str(value)[:60]!r}; expected {wanted}: it is damaged, or of another version.")
+    return value

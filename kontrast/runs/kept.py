@@ -1,0 +1,128 @@
+"""What a run keeps in JSON, read back and looked at: the folder may come from a stranger, or have been edited."""
+
+import re
+from html import escape
+from html.parser import HTMLParser
+from typing import Any
+
+from kontrast.core.reading import shaped
+from kontrast.runs.folder import Folder
+
+_NUMBER = (int, float)
+_VALUE = {"value?": _NUMBER, "low?": _NUMBER, "high?": _NUMBER}
+_SCORE = {
+    "name": str,
+    "field?": str,
+    "reason?": str,
+    "trained?": _VALUE,
+    "raw?": _VALUE,
+    "untrained?": _VALUE,
+    "chance?": _NUMBER,
+    "paired?": {"raw?": _VALUE, "untrained?": _VALUE},
+}
+_SCORES = {
+    "verdict": {"state": str, "words": str, "causes?": [str]},
+    "scores": [_SCORE],
+    "steps": int,
+    "seconds": _NUMBER,
+}
+_DATA = {
+    "name": str,
+    "rows": int,
+    "fields": {"*": {"kind": str, "why": str}},
+    "recipe": {"name": str, "why": str},
+    "missing": {"*": int},
+    "quarantined": [{"id": str, "reason": str}],
+    "labels?": {"*": int},
+    "fingerprint": dict,
+}
+_SAMPLES = {
+    "thumbnails": {"*": [(str, type(None))]},
+    "views": [{"id": str, "field": str, "original": str, "views": [str]}],
+}
+# The house's own pictures, which are most of what there is; the rest is taken apart.
+_PICTURE = re.compile(r'<img alt="" src="data:image/png;base64,[A-Za-z0-9+/=]*">|[^<>]*')
+_TAGS = " br img svg g path line polyline polygon circle ellipse rect text title audio video "
+_WORDS = (
+    " alt width height viewbox xmlns role aria-label class d points x y x1 x2 y1 y2 cx cy r rx ry fill stroke "
+    "transform fill-opacity fill-rule stroke-width stroke-linejoin stroke-linecap stroke-opacity opacity controls "
+)
+_INSIDE = re.compile(r"data:(image|audio|video)/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=\s]*", re.IGNORECASE)
+
+
+def scores(folder: Folder) -> dict[str, Any]:
+    """scores.json."""
+    found = shaped(folder.read_json("scores.json"), _SCORES, str(folder.path / "scores.json"))
+    empty = {"field": None, "trained": None, "raw": None, "untrained": None, "chance": None, "higher_is_better": True}
+    return {**found, "scores": [{**empty, **row} for row in found["scores"]]}
+
+
+def data(folder: Folder) -> dict[str, Any]:
+    """data.json."""
+    return shaped(folder.read_json("data.json"), _DATA, str(folder.path / "data.json"))
+
+
+def environment(folder: Folder) -> dict[str, Any]:
+    """environment.json."""
+    return shaped(folder.read_json("environment.json"), {"command": str}, str(folder.path / "environment.json"))
+
+
+def samples(folder: Folder) -> dict[str, Any]:
+    """samples.json; of its pieces of HTML only pictures, drawings and words are left."""
+    found = shaped(folder.read_json("samples.json"), _SAMPLES, str(folder.path / "samples.json"))
+    thumbnails = {name: [one and harmless(one) for one in column] for name, column in found["thumbnails"].items()}
+    views = [
+        {**row, "original": harmless(row["original"]), "views": [harmless(view) for view in row["views"]]}
+        for row in found["views"]
+    ]
+    return {"thumbnails": thumbnails, "views": views}
+
+
+def harmless(snippet: str) -> str:
+    """A piece of HTML without anything that runs, that is fetched, or that covers the page around it."""
+    if _PICTURE.fullmatch(snippet):
+        return snippet
+    reader = _Harmless()
+    reader.feed(snippet)
+    reader.close()
+    return "".join(reader.kept) + "".join(f"</{tag}>" for tag in reversed(reader.open))
+
+
+class _Harmless(HTMLParser):
+    """What is known is written anew, words are escaped, the rest is left out."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.kept: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A known element with its known attributes."""
+        if f" {tag} " not in _TAGS:
+            return
+        sound = [" " + name + '="' + escape(value or "") + '"' for name, value in attrs if _fits(name, value)]
+        self.kept.append(f"<{tag}{''.join(sound)}>")
+        if tag not in ("br", "img"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """As <path/>."""
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """What is open inside of it ends too."""
+        if tag in self.open:
+            while self.open:
+                last = self.open.pop()
+                self.kept.append(f"</{last}>")
+                if last == tag:
+                    break
+
+    def handle_data(self, data: str) -> None:
+        """Words."""
+        self.kept.append(escape(data))
+
+
+def _fits(name: str, value: str | None) -> bool:
+    return f" {name} " in _WORDS or (name == "src" and bool(_INSIDE.fullmatch(value or "")))
