@@ -28,22 +28,20 @@ STEPS = 2  # of every training on a page: enough to see that all of it works
 
 @pytest.fixture(scope="module")
 def quick():
-    """Short trainings, few resamples, no trial of number formats and probes: pages show what long ones print."""
+    """Short trainings, few halves, no trial of number formats and probes: pages show what long ones print."""
     from kontrast.doctor import forecast
     from kontrast.runs import train
-    from kontrast.scoring.evidence import Evidence
+    from kontrast.scoring import halves
     from kontrast.scoring.linear import Linear
     from kontrast.training.precision import Mode
 
-    named, interval = train.steps_named, Evidence.interval
+    named = train.steps_named
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "steps_named", lambda plan, order: min(STEPS, named(plan, order) or STEPS))
         for module in (train, forecast):
             patch.setattr(module, "choose", lambda method, batch, plan, steps: (Mode(), 0.1))
         patch.setattr(Linear, "_strength", lambda self, x, y: 0.1)
-        patch.setattr(
-            Evidence, "interval", lambda self, draws=8, level=0.95, seed=0: interval(self, min(draws, 8), level, seed)
-        )
+        patch.setattr(halves, "SPLITS", 2)
         yield
 
 
