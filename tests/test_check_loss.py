@@ -247,7 +247,7 @@ def test_a_loss_of_this_project_is_named_by_its_file_and_what_is_none_is_refused
     assert all(f.verdict == "ok" for f in check_loss("triplet", settings={"triplets": "hard"}, worlds=()))
     for name, settings, words in (
         ("infonc", {}, "no loss 'infonc'; did you mean 'infonce'"),
-        ("my_lab.ideas:Loose", {}, "'my_lab.ideas:Loose' is no loss: expected a class that derives from one of"),
+        ("my_lab.ideas:Loose", {}, "'my_lab.ideas:Loose' is no class that derives from a contract of kontrast"),
         ("my_lab.ideas:Missing", {}, "cannot load loss 'my_lab.ideas:Missing'"),
         ("my_lab.ideas:Mine", {"scal": 1.0}, "has no setting 'scal'; did you mean 'scale'"),
     ):

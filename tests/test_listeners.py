@@ -20,6 +20,7 @@ SCORES = [
     {"name": "kNN accuracy", "trained": None, "untrained": None, "raw": None},
     {"name": "spread", "trained": {"value": None, "low": None, "high": None}, "untrained": None, "raw": None},
 ]
+FOUND = {"scores": SCORES, "verdict": {"state": "learning", "words": "", "causes": []}, "steps": 12, "seconds": 1.0}
 
 
 def moment(step, total=12):
@@ -33,7 +34,7 @@ def told(listener, folder, steps, finish=True):
         for step in steps:
             listener.moment(moment(step))
         if finish:
-            folder.write_json("scores.json", {"scores": SCORES})
+            folder.write_json("scores.json", FOUND)
 
 
 def test_what_trackers_are_told_is_flat_and_finite(folder):
@@ -44,7 +45,7 @@ def test_what_trackers_are_told_is_flat_and_finite(folder):
     assert of_experiment(folder.path)["seed"] == 7
     assert of_experiment(folder.path)["plan.batch"] == 256
     assert of_scores(folder.path) == {}
-    folder.write_json("scores.json", {"scores": SCORES})
+    folder.write_json("scores.json", FOUND)
     name = "scores/photo to text R@1"
     assert of_scores(folder.path) == {name: 0.75, f"{name}/low": 0.7, f"{name}/high": 0.8, f"{name}/untrained": 0.25}
 

@@ -33,7 +33,8 @@ def joined(parts: Mapping[str, Frame], name: str) -> Frame:
     """Frames of one shape under each other, with a column `split` that says which each row came from."""
     frames = {key: frame for key, frame in parts.items() if len(frame)}
     columns = {column: values for column, values in under(frames, name).items() if column != "split"}
-    split = np.repeat(list(frames), [len(frame) for frame in frames.values()])
+    lengths = np.array([len(frame) for frame in frames.values()], np.int64)
+    split = np.repeat(np.array(list(frames), object), lengths)  # of no frame, no floats
     folder, within = next(iter(parts.values())).folder, widest(parts.values())
     return Frame({**columns, "split": pa.chunked_array([pa.array(split, pa.string())])}, name, folder, within)
 
