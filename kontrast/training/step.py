@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from kontrast.core import chance
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Rows, exact
 from kontrast.core.shards import sharded
@@ -44,7 +45,7 @@ def step(
     cuts = _cuts(batch, passes, ranks)
 
     def run(k: int) -> dict[str, Tensor]:
-        torch.manual_seed(seed + k)  # dropout falls alike in both runs, and in a resumed one
+        chance.sow(seed + k, batch.keys["id"].device)  # dropout falls alike in both runs, and in a resumed one
         return encode(batch[cuts[k]].views, batch[cuts[k]].keys)
 
     with torch.set_grad_enabled(len(cuts) == 1):
