@@ -25,8 +25,9 @@ types: $(ENVIRONMENT)/.kontrast-test
 imports: $(ENVIRONMENT)/.kontrast-test
 	$(BIN)/lint-imports
 
+# Two processes of one thread each: threads of both on the same cores would wait for one another.
 pytest: $(ENVIRONMENT)/.kontrast-test
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 $(ENVIRONMENT)/bin/python:
 	$(PYTHON) -m venv $(ENVIRONMENT)
