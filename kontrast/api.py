@@ -25,6 +25,7 @@ from kontrast.runs.replay import Replay, begin, same
 from kontrast.runs.run import Run
 from kontrast.runs.train import stoppable
 from kontrast.training.fleet import Fleet, Strategy, launch, usual_device
+from kontrast.training.repeat import repeatable
 
 
 def train(
@@ -80,7 +81,7 @@ def train(
                     )
                     folder.write_json("environment.json", environment(told, str(fleet.device), fleet.words))
                     folder.write("experiment.json", experiment.to_json())  # last: with it the run can be resumed
-                with stoppable(folder), hearing(listener, folder.path):
+                with stoppable(folder), hearing(listener, folder.path), repeatable(experiment.plan, fleet.device):
                     return travel(frame, found, folder, words, listener, fleet, resume=False)
         except (UserError, OSError, KeyboardInterrupt):
             folder.discard_unless_begun()
@@ -121,7 +122,7 @@ def resume(
                 holding.enter_context(folder.held("kontrast train --resume"))
                 frame = open_frame(source, cache=folder.cache)
                 words, found = _begun(folder, frame, experiment)
-            with stoppable(folder), hearing(listener, folder.path):
+            with stoppable(folder), hearing(listener, folder.path), repeatable(experiment.plan, fleet.device):
                 return travel(frame, found, folder, words, listener, fleet, resume=True)
 
 

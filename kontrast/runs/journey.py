@@ -25,7 +25,6 @@ from kontrast.runs.run import BANKS, Run, judges
 from kontrast.runs.train import train
 from kontrast.scoring.judge import judge
 from kontrast.training.fleet import Fleet
-from kontrast.training.repeat import repeatable
 
 # Rows judged at most: more would narrow the intervals beyond need and take longer than the training.
 TRAIN_JUDGED, TEST_JUDGED = 10_000, 5_000
@@ -46,20 +45,6 @@ def travel(
 
     fields: what each column was taken for, and why. recipe: its name, and why it was chosen.
     """
-    with repeatable(folder.experiment().plan, fleet.device):
-        return _travelled(frame, fields, folder, recipe, listener, fleet, resume=resume)
-
-
-def _travelled(
-    frame: Frame,
-    fields: Mapping[str, Field],
-    folder: Folder,
-    recipe: dict[str, str],
-    listener: Listener,
-    fleet: Fleet,
-    *,
-    resume: bool,
-) -> Run:
     experiment = folder.experiment()
     modalities = modalities_of(experiment)
     with fleet.in_turn():
