@@ -27,7 +27,7 @@ imports: $(ENVIRONMENT)/.kontrast-test
 
 # Two processes of one thread each: threads of both on the same cores would wait for one another.
 pytest: $(ENVIRONMENT)/.kontrast-test
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 $(ENVIRONMENT)/bin/python:
 	$(PYTHON) -m venv $(ENVIRONMENT)
