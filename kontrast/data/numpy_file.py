@@ -86,7 +86,11 @@ def archive(path: Path) -> dict[str, np.ndarray]:
 
 
 def _sound(array: np.ndarray) -> np.ndarray:
-    """Refuses a kind of value that is neither a number nor a word, and words of bytes that are no characters."""
+    """Refuses a kind of value that is neither a number nor a word, words of bytes that are no characters, and rows that
+    hold nothing, of which there may be any number in no byte.
+    """
+    if array.ndim and len(array) and not array.nbytes:
+        raise ValueError(f"its rows hold nothing: shape {array.shape}, type {array.dtype}")
     if array.dtype.kind not in "biufSUMm" or array.dtype.subdtype is not None:
         raise ValueError(f"values of type {array.dtype} are neither numbers nor strings")
     if array.dtype.kind == "U":
