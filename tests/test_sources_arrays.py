@@ -7,6 +7,7 @@ import pytest
 from test_sources import opened, write
 
 from kontrast.core.errors import UserError
+from kontrast.data.fields import infer
 from kontrast.data.open import open_frame
 
 
@@ -48,6 +49,14 @@ def test_npy_stays_on_disk(tmp_path):
     np.save(tmp_path / "a.npy", np.arange(12.0).reshape(3, 4))
     column = open_frame(tmp_path / "a.npy", cache=None).columns["X"]
     assert isinstance(column, np.memmap)
+
+
+@pytest.mark.parametrize("dtype", ["<f2", ">f2", ">f4", ">i8"])
+def test_numbers_of_other_machines_and_halves_are_columns(tmp_path, dtype):
+    np.save(tmp_path / "a.npy", np.arange(3).astype(dtype))
+    frame = open_frame(tmp_path / "a.npy", cache=None)
+    assert infer(frame, {}, None)["X"].kind == "meta"
+    assert frame.cells("X", np.arange(3)) == [0, 1, 2]
 
 
 TS = """# words

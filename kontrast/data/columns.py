@@ -53,7 +53,10 @@ def column(values: Any, who: str) -> Column:
         array = array[:, 0]  # labels often come as a column
     if array.dtype == object:
         return _of_list(array.tolist() if array.ndim == 1 else list(array), who)
-    return array if array.ndim > 1 else pa.chunked_array([pa.array(array)])
+    if array.ndim > 1:
+        return array
+    here = array.astype(array.dtype.newbyteorder("="), copy=False)  # files may come from machines of the other order
+    return plain(pa.chunked_array([pa.array(here)]))
 
 
 def _outer(values: Any) -> Any:

@@ -19,7 +19,11 @@ def main(name: str, seconds: str, out: Path) -> None:
     faulthandler.enable()
     corpus, found = out / "corpus", out / "found"
     corpus.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as place, ready(name, Path(place)) as (seeds, feed):
+    with (
+        tempfile.TemporaryDirectory() as place,
+        atheris.instrument_imports(include=["kontrast"]),  # what a reader imports on its way counts, too
+        ready(name, Path(place)) as (seeds, feed),
+    ):
         for number, seed in enumerate(seeds):
             (corpus / f"seed-{number}").write_bytes(seed)
 
