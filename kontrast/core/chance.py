@@ -10,6 +10,7 @@ from torch import Tensor
 
 # splitmix64's constants as signed 64-bit numbers: int64 wraps as uint64 would; >> needs its sign bits cut.
 _GAMMA, _M1, _M2 = -7046029254386353131, -4658895280553007687, -7723592293110705685
+_ALL = (1 << 64) - 1
 
 
 def mix(x: Tensor) -> Tensor:
@@ -21,15 +22,29 @@ def mix(x: Tensor) -> Tensor:
 
 def key(seed: int, epoch: int, ids_B: Tensor, view: int) -> Tensor:
     """One stream of random numbers a row: (B,) int64. One mix a part, so that no two tuples meet by addition."""
-    k = mix(torch.tensor(seed, device=ids_B.device) * _GAMMA)
-    for part in (torch.tensor(epoch, device=ids_B.device), torch.tensor(view, device=ids_B.device), ids_B):
-        k = mix(k + (part + 1) * _GAMMA)
-    return k
+    k = _mixed(seed * _GAMMA)
+    for part in (epoch, view):
+        k = _mixed(k + (part + 1) * _GAMMA)
+    return mix(ids_B * _GAMMA + _signed(k + _GAMMA))
 
 
 def fork(key_B: Tensor, branch: int) -> Tensor:
     """An independent stream from each of these streams, for one more kind of decision about the same row."""
-    return mix(key_B ^ mix(torch.tensor(branch + 1, device=key_B.device) * _M1))
+    return mix(key_B ^ _signed(_mixed((branch + 1) * _M1)))
+
+
+def _mixed(x: int) -> int:
+    """`mix` of one number, without the cost of eleven tensors."""
+    x &= _ALL
+    x = ((x ^ (x >> 30)) * _M1) & _ALL
+    x = ((x ^ (x >> 27)) * _M2) & _ALL
+    return x ^ (x >> 31)
+
+
+def _signed(x: int) -> int:
+    """The signed number of the same 64 bits."""
+    x &= _ALL
+    return x - (1 << 64) if x >> 63 else x
 
 
 def uniform(key_B: Tensor, n: int) -> Tensor:

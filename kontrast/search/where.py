@@ -28,6 +28,7 @@ _TOKEN = re.compile(
 _COMPARED = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _NUMBERS = ("whole", "number")
 _TIMES = ("time", "zoned")
+_DEEPEST = 100  # steps from the whole filter to a constant; engines, too, walk the tree by recursion
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,16 @@ def parse(where: str, columns: Mapping[str, tuple[str, Sort]]) -> Term:
         raise Unclear("it is nested too deeply") from error
     if reader.at < len(reader.tokens):
         raise Unclear(f"'{reader.tokens[reader.at][1]}' is not expected there")
+    if _depth(term) > _DEEPEST:
+        raise Unclear(f"it is nested too deeply, or counts with more than {_DEEPEST} values in a row")
     return _truth(term)
+
+
+def _depth(term: Term) -> int:
+    depth, level = 0, [term]
+    while level:
+        depth, level = depth + 1, [part for one in level for part in one.parts]
+    return depth
 
 
 def among(column: str, values: Sequence[str]) -> Term:
@@ -168,17 +178,17 @@ class _Reader:
 
     def either(self) -> Term:
         """a OR b."""
-        term = self.all_of()
+        terms = [self.all_of()]
         while self.took("or"):
-            term = Term("or", "truth", (_truth(term), _truth(self.all_of())))
-        return term
+            terms.append(self.all_of())
+        return _joined("or", terms)
 
     def all_of(self) -> Term:
         """a AND b."""
-        term = self.negation()
+        terms = [self.negation()]
         while self.took("and"):
-            term = Term("and", "truth", (_truth(term), _truth(self.negation())))
-        return term
+            terms.append(self.negation())
+        return _joined("and", terms)
 
     def negation(self) -> Term:
         """NOT a."""
@@ -303,6 +313,14 @@ def _truth(term: Term) -> Term:
     if term.sort != "truth":
         raise Unclear("a condition is expected, such as year > 2000")
     return term
+
+
+def _joined(op: str, terms: Sequence[Term]) -> Term:
+    """All of them by AND or OR, halves of halves: a thousand do not lie a thousand deep."""
+    if len(terms) == 1:
+        return terms[0]
+    middle = len(terms) // 2
+    return Term(op, "truth", (_truth(_joined(op, terms[:middle])), _truth(_joined(op, terms[middle:]))))
 
 
 def _compared(op: str, a: Term, b: Term) -> Term:

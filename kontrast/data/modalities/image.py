@@ -113,7 +113,7 @@ class Image(Modality):
 
     def collate(self, packed: Sequence[np.ndarray]) -> Tensor:
         """(B, C, S, S) uint8."""
-        return torch.from_numpy(np.stack(packed))
+        return torch.from_numpy(packed if isinstance(packed, np.ndarray) else np.stack(packed))
 
     def plain(self, batch: Tensor) -> Tensor:
         """(B, C, S, S) float32, normalised."""
