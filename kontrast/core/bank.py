@@ -74,7 +74,7 @@ class Bank:
         try:
             table = pq.ParquetFile(path).read()
             table.validate(full=True)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: of the names of columns
             words = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
             raise UserError(f"{path} is damaged or no Parquet file: {words}.") from error
         marks = table.schema.metadata or {}
@@ -88,6 +88,8 @@ class Bank:
                 for name in table.column_names
                 if name.startswith("embedding ")
             }
+            if not z:
+                raise UserError(f"{path} holds no embeddings; expected columns named 'embedding FIELD'.")
             named = {n.removeprefix("meta "): table[n] for n in table.column_names if n.startswith("meta ")}
             labels = np.array(table["label"].to_pylist(), dtype=str) if "label" in table.column_names else None
             ids = np.array(table["id"].to_pylist(), dtype=str)

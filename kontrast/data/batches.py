@@ -145,9 +145,16 @@ def ahead(read: Callable[[int], Batch], start: int, depth: int) -> Generator[Bat
 
 
 def draw(batch: Batch, draws: Mapping[str, str], modalities: Mapping[str, Modality], *, seed: int, epoch: int) -> Batch:
-    """The views a method asks for (view -> field), distorted by draws from (seed, epoch, sample id, view) alone."""
-    views, row = {}, chance.key(seed, epoch, batch.keys["id"], -1)
-    for number, (view, field) in enumerate(draws.items()):
-        stream = chance.key(seed, epoch, batch.keys["id"], number)
-        views[view] = modalities[field].distort(batch.views[field], stream, row)
-    return Batch(views, batch.keys)
+    """The views a method asks for (view -> field), distorted by draws from (seed, epoch, sample id, view) alone.
+
+    All views of a field in one call: a batch's draws are a hundred small tensors, however many rows it has.
+    """
+    ids, names = batch.keys["id"], list(draws)
+    row, drawn = chance.key(seed, epoch, ids, -1), {}
+    for field in dict.fromkeys(draws.values()):
+        views = [name for name in names if draws[name] == field]
+        streams = torch.cat([chance.key(seed, epoch, ids, names.index(view)) for view in views])
+        several = torch.cat([batch.views[field]] * len(views))
+        distorted = modalities[field].distort(several, streams, row.repeat(len(views)))
+        drawn |= dict(zip(views, distorted.split(len(batch)), strict=True))
+    return Batch({name: drawn[name] for name in names}, batch.keys)

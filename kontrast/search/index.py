@@ -126,7 +126,9 @@ class Index:
         gone = [str(one) for one in exclude]
         terms = both(self._term(where), here, negated(among("id", gone)) if gone else None)
         vector = vector / np.linalg.norm(vector)
-        found = self._engine.nearest(self.facts["tables"], space["table"], vector, k, where=terms, reach=space["reach"])
+        found = self._engine.nearest(
+            self.facts["tables"], space["table"], vector, k, where=terms, reach=space.get("reach")
+        )
         metadata = {c["column"]: c["table"] for name, c in self.facts["columns"].items() if name not in OWN}
         hits = [_hit(row, metadata) for row in found.to_pylist()]
         return sorted(hits, key=lambda hit: (-hit.similarity, hit.id, hit.field))
@@ -276,13 +278,17 @@ def _facts(folder: Path) -> dict[str, Any] | None:
         if not known.fullmatch(name):
             raise UserError(f"{file} names a table {name[:60]!r}; expected one that kontrast made.")
     fields = [field for space in facts["spaces"] for field in space["fields"]]
-    if len(set(fields)) < len(fields) or not all(space["fields"] for space in facts["spaces"]):
+    if not fields or len(set(fields)) < len(fields) or not all(space["fields"] for space in facts["spaces"]):
         raise UserError(f"{file} names its fields wrongly ({', '.join(fields)[:60]}).")
     for space in facts["spaces"]:
         with fitting(str(file)):
-            kind = _schema(space["schema"]).field("vector").type
+            schema = _schema(space["schema"])
+            kind = schema.field("vector").type
             if not pa.types.is_fixed_size_list(kind) or kind.list_size != space["width"]:
                 raise ValueError(f"a table's vectors are {kind}, and not of width {space['width']}")
+            for name, column in facts["columns"].items():
+                if column["sort"] != sort_of(schema.field(column["table"]).type):
+                    raise ValueError(f"column '{name}' is said to hold {column['sort']}")
     return facts
 
 

@@ -6,7 +6,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from kontrast.core.experiment import Plan
-from kontrast.core.shards import norm, sharded, split_as, whole
+from kontrast.core.shards import norm, split_as, whole
 from kontrast.data.batches import Batch, Order, Reader, ahead, draw
 from kontrast.methods.method import Method
 from kontrast.training.fleet import Fleet
@@ -121,6 +121,7 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
     """
     method, plan, fleet, ranks = course.method, course.plan, course.fleet, course.fleet.ranks
     usual = [group["lr"] for group in course.optimiser.param_groups]
+    parameters = list(method.parameters())
     batches = _drawn(course, reader, order)
     clock, started, earlier = _Clock(), time.perf_counter(), course.seconds
     method.train()
@@ -141,7 +142,7 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
                 no_sync=course.no_sync,
             )
             fleet.average(method)
-            gradient = _clip(method, plan.clip)
+            gradient = _clip(parameters, plan.clip)
             if not (math.isfinite(outcome.loss) and math.isfinite(gradient)):
                 raise NotFinite(course.step, outcome.loss, gradient, batch)
             course.optimiser.step()
@@ -237,16 +238,15 @@ class _Clock:
         return sum(w for _, _, w in self.steps) / sum(s for s, _, _ in self.steps)
 
 
-def _clip(method: Method, largest: float) -> float:
-    learned = [p for p in method.parameters() if p.grad is not None]
-    if not learned:
+def _clip(parameters: Sequence[nn.Parameter], largest: float) -> float:
+    """The length of the gradient, which is cut to `largest` (0: to no length)."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if not gradients:
         return 0.0
-    if not any(map(sharded, learned)):
-        return float(nn.utils.clip_grad_norm_(learned, largest or math.inf))
-    gradients = [p.grad for p in learned if p.grad is not None]
     length = float(norm(gradients))
-    for g in gradients:
-        g.mul_(min(1.0, (largest or math.inf) / (length + 1e-6)))
+    if (factor := (largest or math.inf) / (length + 1e-6)) < 1:
+        for g in gradients:
+            g.mul_(factor)
     return length
 
 
