@@ -5,6 +5,8 @@ Row i draws the same numbers alone, in any batch, on any worker or rank, and aft
 Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -22,10 +24,14 @@ def mix(x: Tensor) -> Tensor:
 
 def key(seed: int, epoch: int, ids_B: Tensor, view: int) -> Tensor:
     """One stream of random numbers a row: (B,) int64. One mix a part, so that no two tuples meet by addition."""
-    k = _mixed(seed * _GAMMA)
-    for part in (epoch, view):
-        k = _mixed(k + (part + 1) * _GAMMA)
-    return mix(ids_B * _GAMMA + _signed(k + _GAMMA))
+    return keys(seed, epoch, ids_B, (view,))[0]
+
+
+def keys(seed: int, epoch: int, ids_B: Tensor, views: Sequence[int]) -> Tensor:
+    """(V, B): `key` of several views."""
+    k = _mixed(_mixed(seed * _GAMMA) + (epoch + 1) * _GAMMA)
+    parts = [_signed(_mixed(k + (view + 1) * _GAMMA) + _GAMMA) for view in views]
+    return mix(ids_B * _GAMMA + torch.tensor(parts, device=ids_B.device)[:, None])
 
 
 def fork(key_B: Tensor, branch: int) -> Tensor:

@@ -149,12 +149,12 @@ def draw(batch: Batch, draws: Mapping[str, str], modalities: Mapping[str, Modali
 
     All views of a field in one call: a batch's draws are a hundred small tensors, however many rows it has.
     """
-    ids, names = batch.keys["id"], list(draws)
-    row, drawn = chance.key(seed, epoch, ids, -1), {}
+    names, drawn = list(draws), {}
+    row, *streams = chance.keys(seed, epoch, batch.keys["id"], range(-1, len(names)))
     for field in dict.fromkeys(draws.values()):
-        views = [name for name in names if draws[name] == field]
-        streams = torch.cat([chance.key(seed, epoch, ids, names.index(view)) for view in views])
-        several = torch.cat([batch.views[field]] * len(views))
-        distorted = modalities[field].distort(several, streams, row.repeat(len(views)))
-        drawn |= dict(zip(views, distorted.split(len(batch)), strict=True))
+        mine = [name for name in names if draws[name] == field]
+        several = torch.cat([batch.views[field]] * len(mine))
+        stream = torch.cat([streams[names.index(name)] for name in mine])
+        views = modalities[field].distort(several, stream, row.repeat(len(mine)))
+        drawn |= dict(zip(mine, views.split(len(batch)), strict=True))
     return Batch({name: drawn[name] for name in names}, batch.keys)

@@ -92,6 +92,8 @@ class Fleet:
 
     def any(self, *wishes: bool) -> list[bool]:
         """For each wish, whether any process has it; every process must ask."""
+        if self.ranks.world == 1:
+            return list(wishes)
         return [n > 0 for n in self.ranks.sum(torch.tensor(wishes, dtype=torch.int32, device=self.device)).tolist()]
 
     def told(self, words: str) -> str:

@@ -43,7 +43,7 @@ LIGHT = Strength(0.7, 0.2, 0.2, 0.2, 0.02, 0.8, 0.0, 0.0)
 
 def warp(x_BCHW: Tensor, key_B: Tensor, strength: Strength) -> Tensor:
     """A random part of each image (area `smallest_crop`..1, sides 3:4..4:3), sometimes mirrored, at full size again."""
-    return _warped(x_BCHW, *_places(key_B, strength, x_BCHW))
+    return _warped(x_BCHW, *_places(chance.uniform(key_B, 5), strength, x_BCHW))
 
 
 def recolour(x_BCHW: Tensor, key_B: Tensor, strength: Strength) -> Tensor:
@@ -54,14 +54,13 @@ def recolour(x_BCHW: Tensor, key_B: Tensor, strength: Strength) -> Tensor:
     """
     out_BCHW = torch.empty_like(x_BCHW, memory_format=torch.contiguous_format)
     ranges = [(0.0, 1.0)] * x_BCHW.shape[1]
-    _recolour(out_BCHW, x_BCHW, *_colours(key_B, strength, ranges), ranges)
+    _recolour(out_BCHW, x_BCHW, *_colours(chance.uniform(key_B, 6), strength, ranges), ranges)
     return out_BCHW
 
 
 def distorted(
     bytes_BCHW: Tensor,
-    place_key_B: Tensor,
-    colour_key_B: Tensor,
+    key_B: Tensor,
     strength: Strength,
     *,
     mean: Sequence[float],
@@ -73,11 +72,12 @@ def distorted(
     mirrored_B: bool, the images that are mirrored before all that.
     """
     B, C, H, W = bytes_BCHW.shape
-    x_BW, y_BH = _places(place_key_B, strength, bytes_BCHW)
+    u_B11 = chance.uniform(key_B, 11)
+    x_BW, y_BH = _places(u_B11[:, :5], strength, bytes_BCHW)
     if mirrored_B is not None:
         x_BW = torch.where(mirrored_B[:, None], -x_BW, x_BW)
     ranges = [(-m / s, (1 - m) / s) for m, s in zip(mean, std, strict=True)]
-    slope_B, pull_BC, floor_C = _colours(colour_key_B, strength, ranges, unit=255)
+    slope_B, pull_BC, floor_C = _colours(u_B11[:, 5:], strength, ranges, unit=255)
     out_BCHW = torch.empty(bytes_BCHW.shape, device=bytes_BCHW.device)
     rows = max(1, _PART // (C * H * W)) if bytes_BCHW.device.type == "cpu" else max(1, B)
     for start in range(0, B, rows):
@@ -87,16 +87,16 @@ def distorted(
     return out_BCHW
 
 
-def _places(key_B: Tensor, strength: Strength, like_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, W) and (B, H): where, in -1..1, the columns and the rows of the crops are taken."""
-    area, ratio, along_x, along_y, mirror = chance.uniform(key_B, 5).unbind(1)
+def _places(u_B5: Tensor, strength: Strength, like_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, W) and (B, H): where, in -1..1, the columns and the rows of the crops are taken. u: uniform draws."""
+    area, ratio, *along, mirror = u_B5.unbind(1)
     side = (strength.smallest_crop + (1 - strength.smallest_crop) * area).sqrt()
     stretch = torch.exp((ratio - 0.5) * math.log(4 / 3))  # the square root of a ratio that is log-uniform in 3/4..4/3
-    wide, high = (side * stretch).clamp(max=1), (side / stretch).clamp(max=1)
-    to_x, to_y = (2 * along_x - 1) * (1 - wide), (2 * along_y - 1) * (1 - high)
+    size_2B = (side * torch.stack((stretch, 1 / stretch))).clamp_(max=1)
+    to_2B = (2 * torch.stack(along) - 1) * (1 - size_2B)
     sign = 1 - 2 * (mirror < strength.flip).float()
     H, W = like_BCHW.shape[2:]
-    return _line(wide * sign, to_x, W), _line(high, to_y, H)
+    return _line(size_2B[0] * sign, to_2B[0], W), _line(size_2B[1], to_2B[1], H)
 
 
 def _line(slope_B: Tensor, to_B: Tensor, n: int) -> Tensor:
@@ -115,23 +115,21 @@ def _warped(x_BCHW: Tensor, x_BW: Tensor, y_BH: Tensor) -> Tensor:
 
 
 def _colours(
-    key_B: Tensor, strength: Strength, ranges: Sequence[tuple[float, float]], unit: float = 1
+    u_B6: Tensor, strength: Strength, ranges: Sequence[tuple[float, float]], unit: float = 1
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What a pixel of 0..unit is multiplied by, (B, 3, 3) or (B, C, 1); how much of the image's mean is added to a
-    channel, (B, C); and what black becomes, (C,). `ranges`: what black and white of a channel become, undistorted.
+    channel, (B, C); and what black becomes, (C,). `ranges`: what black and white of a channel become, undistorted. u:
+    uniform draws.
     """
-    bright, contrast, saturation, hue, whether, grey = chance.uniform(key_B, 6).unbind(1)
-    on = (whether < strength.jitter).to(bright.dtype)
-    bright = 1 + (2 * bright - 1) * strength.brightness * on
-    contrast = 1 + (2 * contrast - 1) * strength.contrast * on
-    floor_C, white_C = torch.tensor(ranges, device=key_B.device).unbind(1)
+    most = (strength.brightness, strength.contrast, strength.saturation, strength.hue)
+    by_B4 = (2 * u_B6[:, :4] - 1) * torch.tensor(most, device=u_B6.device) * (u_B6[:, 4:5] < strength.jitter)
+    bright, contrast, saturation = (1 + by_B4[:, :3]).unbind(1)
+    floor_C, white_C = torch.tensor(ranges, device=u_B6.device).unbind(1)
     scale_C = (white_C - floor_C) / unit
     slope_B, pull_BC = contrast * bright, ((1 - contrast) * bright)[:, None] * scale_C
     if len(ranges) != 3:
         return (slope_B[:, None] * scale_C)[:, :, None], pull_BC, floor_C
-    saturation = (1 + (2 * saturation - 1) * strength.saturation * on) * (grey >= strength.grey)
-    angle = (2 * hue - 1) * strength.hue * on * (2 * torch.pi)
-    chroma_B33 = _chroma(saturation, angle)
+    chroma_B33 = _chroma(saturation * (u_B6[:, 5] >= strength.grey), by_B4[:, 3] * (2 * torch.pi))
     return chroma_B33 * (slope_B[:, None] * scale_C)[:, :, None], pull_BC, floor_C
 
 

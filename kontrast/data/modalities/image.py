@@ -131,11 +131,10 @@ class Image(Modality):
         strength = replace(strength, flip=0.5 * flip)
         mirrored_B = None
         if self.strength == "light" and self.flip is None and self.channels == 3 and row_B is not None:
-            mirrored_B = chance.uniform(chance.fork(row_B, 2), 1)[:, 0] < 0.5
+            mirrored_B = chance.uniform(chance.fork(row_B, 0), 1)[:, 0] < 0.5
         return distorted(
             batch,
-            chance.fork(key_B, 0),
-            chance.fork(key_B, 1),
+            key_B,
             strength,
             mean=self.mean,
             std=self.std,
