@@ -2,13 +2,14 @@
 
     python -m benchmarks.step [DATA] --networks default resnet18 --steps 30 --rounds 3 --threads 2
 
-bare: the same encoder, head, loss (`kontrast.losses.functional.ntxent`), optimiser, number format and memory layout, on
-    views that lie drawn in memory: no data work, no clipping, no health, nothing written.
+bare PyTorch: a loop as one writes it over ready tensors: the same encoder and head, autocast and memory layout, NT-Xent
+    in four lines, torch.optim.AdamW; views lie drawn in memory, nothing is clipped, judged or written.
+bare, kontrast's parts: the same loop with kontrast's loss (`kontrast.losses.functional.ntxent`) and optimiser (fused).
 kontrast: `kontrast train`: rows from a cache on disk, views drawn, relations, clipping, health, moments written.
 lightly: its SimCLR example: the same encoder and head in plain float32, NTXentLoss, SGD, a DataLoader of PIL views.
 
-kontrast and bare take turns step by step in one process, lightly follows, round after round; the first steps of each
-are left out. `waiting` is the share of a step that kontrast's loop waits for data, by its own account, in a run by
+kontrast and the bare loops take turns step by step in one process, lightly follows, round after round; the first steps
+of each are left out. `waiting`: the share of a step that kontrast's loop waits for data, by its own account, in a run by
 itself; `views` the share that drawing both views takes by itself.
 DATA: as in benchmarks.time_to_quality; without it, generated pictures.
 """
@@ -18,8 +19,9 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +30,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from benchmarks.contestants import plain_ntxent
 from benchmarks.simclr import Backbone, generated, kontrast_run, lightly_loader, load
 from kontrast.data.batches import Batch, draw
 from kontrast.data.modalities.image import Image
@@ -43,6 +47,7 @@ from kontrast.training.optimiser import groups_of
 from kontrast.training.optimisers.adamw import Adamw
 from kontrast.training.precision import Mode, pinned, prepare
 
+Loss = Callable[[Tensor, Tensor], Tensor]
 COLD = 5  # steps left out
 NETWORKS: dict[str, tuple[Callable[[], Encoder], bool]] = {
     "default": (lambda: Resnet(channels=3), False),
@@ -52,11 +57,12 @@ NETWORKS: dict[str, tuple[Callable[[], Encoder], bool]] = {
 
 @dataclass
 class Times(Listener):
-    """Seconds of kontrast's steps, from Moment to Moment, its shares of waiting, and what `between` two steps took."""
+    """Seconds of kontrast's steps, from Moment to Moment, its shares of waiting; and the seconds of each of `others`,
+    which run between two steps."""
 
-    between: Callable[[], object] | None = None
+    others: Mapping[str, Callable[[], object]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
-    betweens: list[float] = field(default_factory=list)
+    betweens: dict[str, list[float]] = field(default_factory=dict)
     waits: list[float] = field(default_factory=list)
     last: float = 0.0
 
@@ -65,21 +71,24 @@ class Times(Listener):
         now = time.perf_counter()
         self.seconds.append(now - self.last)
         self.waits.append(moment.wait)
-        if self.between:
-            self.between()
+        for name, other in self.others.items():
+            now = time.perf_counter()
+            other()
+            self.betweens.setdefault(name, []).append(time.perf_counter() - now)
         self.last = time.perf_counter()
-        self.betweens.append(self.last - now)
 
 
-def ours(told: "Told", network: str, mode: Mode | None, between: Callable[[], object] | None) -> tuple[Times, Mode]:
+def ours(
+    told: "Told", network: str, mode: Mode | None, others: Mapping[str, Callable[[], object]]
+) -> tuple[Times, Mode]:
     """The steps of a run, and the mode that it chose, or was given."""
-    heard = Times(between)
+    heard = Times(others)
     plan: dict[str, Any] = {"steps": told.steps + COLD, "batch": told.batch, "compile": "off"}
     if mode:
         plan |= {"precision": "bf16" if mode.bf16 else "32", "channels_last": "on" if mode.channels_last else "off"}
     encoder, named = NETWORKS[network]
     settled = kontrast_run(told.images, heard, _nothing, plan=plan, network=encoder if named else None)
-    for taken in (heard.seconds, heard.waits, heard.betweens):
+    for taken in (heard.seconds, heard.waits, *heard.betweens.values()):
         del taken[:COLD]
     return heard, pinned(settled.plan)
 
@@ -88,24 +97,42 @@ def _nothing(model: Model) -> None:
     return
 
 
-def bare(batch: int, network: str, mode: Mode) -> Callable[[], None]:
+def bare(
+    batch: int, network: str, mode: Mode, loss: Loss, made: Callable[[nn.Module], Optimizer]
+) -> Callable[[], None]:
     """A step over ready views."""
     torch.manual_seed(0)
     encoder = NETWORKS[network][0]()
     model = nn.Sequential(encoder, Head(in_width=encoder.width, hidden=512, width=128))
-    optimiser = Adamw().build(groups_of(model, 2e-3, 0.05), 2e-3)
+    optimiser = made(model)
     called = prepare(model, mode)
     one, two = torch.randn(batch, 3, 32, 32), torch.randn(batch, 3, 32, 32)
 
     def step() -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mode.bf16):
             z1, z2 = called(one), called(two)
-        loss = ntxent(z1.float(), z2.float(), temperature=0.2)
+        value = loss(z1.float(), z2.float())
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        value.backward()
         optimiser.step()
 
     return step
+
+
+def bares(batch: int, network: str, mode: Mode) -> dict[str, Callable[[], None]]:
+    """The bare loops, by name."""
+    adamw, labels = Adamw(), torch.arange(batch)  # NT-Xent of the contestants takes labels as all of them do
+
+    def usual(model: nn.Module) -> Optimizer:
+        return torch.optim.AdamW(model.parameters(), lr=2e-3, betas=adamw.betas, weight_decay=0.05)
+
+    def own(model: nn.Module) -> Optimizer:
+        return adamw.build(groups_of(model, 2e-3, 0.05), 2e-3)
+
+    return {
+        "bare PyTorch": bare(batch, network, mode, lambda x, y: plain_ntxent(x, y, labels), usual),
+        "bare, kontrast's parts": bare(batch, network, mode, partial(ntxent, temperature=0.2), own),
+    }
 
 
 def theirs(images: np.ndarray, batch: int, steps: int, network: str, workers: int) -> list[float]:
@@ -163,23 +190,24 @@ class Told:
 
 def rows(network: str, told: Told) -> list[str]:
     """The table's lines of a network."""
-    alone, mode = ours(told, network, None, None)
-    seconds: dict[str, list[float]] = {"bare": [], "kontrast": [], "lightly": []}
-    over: list[float] = []
+    alone, mode = ours(told, network, None, {})
+    others = bares(told.batch, network, mode)
+    seconds: dict[str, list[float]] = {name: [] for name in (*others, "kontrast", "lightly")}
+    over: dict[str, list[float]] = {name: [] for name in others}
     for k in range(told.rounds):
-        heard, _ = ours(told, network, mode, bare(told.batch, network, mode))
+        heard, _ = ours(told, network, mode, others)
         seconds["kontrast"] += heard.seconds
-        seconds["bare"] += heard.betweens
-        over.append(sum(heard.seconds) / sum(heard.betweens) - 1)
+        for name, taken in heard.betweens.items():
+            seconds[name] += taken
+            over[name].append(sum(heard.seconds) / sum(taken) - 1)
         if find_spec("lightly"):
             seconds["lightly"] += theirs(told.images, told.batch, told.steps, network, told.threads)
-        _say(f"{network}, round {k + 1}: {over[-1]:+.1%} over bare")
-    more, waited = statistics.median(over), statistics.mean(alone.waits)
+        _say(f"{network}, round {k + 1}: " + ", ".join(f"{more[-1]:+.1%} over {name}" for name, more in over.items()))
+    waited = statistics.mean(alone.waits)
     views = drawing(told.images, told.batch) / statistics.median(seconds["kontrast"])
-    said = {
-        "bare": Mode(mode.bf16, mode.channels_last).words,
-        "kontrast": f"{more:+.1%} ({min(over):+.1%} to {max(over):+.1%}), at most +5 %: {_passed(more <= 0.05)}; "
-        f"waiting {waited:.1%}, under 3 %: {_passed(waited < 0.03)}; views {views:.1%}",
+    said = {name: f"kontrast {_over(more)}" for name, more in over.items()} | {
+        "kontrast": f"{Mode(mode.bf16, mode.channels_last).words}, as the bare ones; waiting {waited:.1%}, under 3 %: "
+        f"{_passed(waited < 0.03)}; views {views:.1%}",
         "lightly": "float32",
     }
     made = []
@@ -188,9 +216,15 @@ def rows(network: str, told: Told) -> list[str]:
             made.append(f"| {network} | {name} | not installed | | | |")
             continue
         low, middle, high = np.quantile(taken, [0.1, 0.5, 0.9]) * 1000
-        times = middle / 1000 / statistics.median(seconds["bare"])
+        times = middle / 1000 / statistics.median(seconds["bare PyTorch"])
         made.append(f"| {network} | {name} | {middle:.1f} | {low:.1f} to {high:.1f} | {times:.2f} | {said[name]} |")
     return made
+
+
+def _over(rounds: list[float]) -> str:
+    """How much longer, the median of the rounds, and whether that is little enough."""
+    more = statistics.median(rounds)
+    return f"{more:+.1%} ({min(rounds):+.1%} to {max(rounds):+.1%}), at most +5 %: {_passed(more <= 0.05)}"
 
 
 def _passed(passed: bool) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 # splitmix64's constants as signed 64-bit numbers: int64 wraps as uint64 would; >> needs its sign bits cut.
-_GAMMA, _M1, _M2 = -7046029254386353131, -4658895280553007687, -7723592293110705685
+GAMMA, _M1, _M2 = -7046029254386353131, -4658895280553007687, -7723592293110705685
 _ALL = (1 << 64) - 1
 
 
@@ -29,9 +29,9 @@ def key(seed: int, epoch: int, ids_B: Tensor, view: int) -> Tensor:
 
 def keys(seed: int, epoch: int, ids_B: Tensor, views: Sequence[int]) -> Tensor:
     """(V, B): `key` of several views."""
-    k = _mixed(_mixed(seed * _GAMMA) + (epoch + 1) * _GAMMA)
-    parts = [_signed(_mixed(k + (view + 1) * _GAMMA) + _GAMMA) for view in views]
-    return mix(ids_B * _GAMMA + torch.tensor(parts, device=ids_B.device)[:, None])
+    k = _mixed(_mixed(seed * GAMMA) + (epoch + 1) * GAMMA)
+    parts = [_signed(_mixed(k + (view + 1) * GAMMA) + GAMMA) for view in views]
+    return mix(ids_B * GAMMA + torch.tensor(parts, device=ids_B.device)[:, None])
 
 
 def fork(key_B: Tensor, branch: int) -> Tensor:
@@ -55,7 +55,7 @@ def _signed(x: int) -> int:
 
 def uniform(key_B: Tensor, n: int) -> Tensor:
     """(B, n) float32 in [0, 1): the first n numbers of each row's stream."""
-    steps = torch.arange(1, n + 1, device=key_B.device) * _GAMMA
+    steps = torch.arange(1, n + 1, device=key_B.device) * GAMMA
     return ((mix(key_B[:, None] + steps) >> 40) & 0xFFFFFF) * 2.0**-24
 
 

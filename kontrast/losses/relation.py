@@ -186,13 +186,20 @@ class Distinct(Relation):
 
 
 def named(rows: Rows) -> dict[str, Tensor]:
-    """The keys of rows, with `row`: one number that names id and view together (hashed to 64 bits)."""
-    row = chance.mix(rows.keys["id"]) + chance.mix(chance.mix(rows.keys["view"].long() + 1))
-    return {**rows.keys, "row": row}
+    """The keys of rows, with `row`: one number that names id and view together.
+
+    Views lie far apart: ids that are counted never meet, ids that are hashes as seldom as two hashes do.
+    """
+    return {**rows.keys, "row": torch.add(rows.keys["id"], rows.keys["view"].long(), alpha=chance.GAMMA)}
 
 
 def equal(a: Tensor, c: Tensor) -> Pairs | None:
     """Every (i, j) with a_i = c_j, sorted by i, unless more than 1 in 32 pairs is."""
+    if a is c:
+        ordered = c.sort().values
+        if not (ordered[1:] == ordered[:-1]).any():  # each is equal to itself alone
+            alone = torch.arange(len(c), device=c.device)
+            return alone, alone
     return between(a, a, c)
 
 

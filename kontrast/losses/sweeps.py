@@ -148,13 +148,15 @@ class _Block:
     at: Pairs
     mirrored: bool  # stands for its mirror image on the other side of the diagonal too
 
-    def exponentials(self, a: Tensor, c: Tensor, held: Tensor) -> Tensor:
-        """e^S of the block, 0 at the listed pairs; in `held`, for fresh pages for each would cost a tenth of the
-        time."""
+    def similarities(self, a: Tensor, c: Tensor, held: Tensor) -> Tensor:
+        """S of the block; in `held`, for fresh pages for each would cost a tenth of the time."""
         a, c = a[self.rows], c[self.columns]
-        e = torch.mm(a, c.mT, out=held[: len(a) * len(c)].view(len(a), len(c))).exp_()
-        e[self.at] = 0
-        return e
+        return torch.mm(a, c.mT, out=held[: len(a) * len(c)].view(len(a), len(c)))
+
+    def exponentials(self, S: Tensor) -> Tensor:
+        """e^S in the place of S, 0 at the listed pairs."""
+        S.exp_()[self.at] = 0
+        return S
 
 
 def _blocks(both: Both, n: int, m: int, budget: int) -> Iterator[_Block]:
@@ -175,20 +177,23 @@ def _blocks(both: Both, n: int, m: int, budget: int) -> Iterator[_Block]:
             yield _Block(rows, columns, at, both.back is None and c > r)
 
 
-def _summed(a: Tensor, c: Tensor, both: Both, keep: int, walked: Iterator[_Block]) -> list[Tensor]:
-    """(N,), (M,): the sums of all e^S but the listed ones, by rows and by columns; and the matrix, if small."""
-    rows, columns, held = a.new_zeros(len(a)), a.new_zeros(len(c)), a.new_empty(0)
+def _summed(u: Tensor, v: Tensor, scale: Tensor, both: Both, keep: int, walked: Iterator[_Block]) -> list[Tensor]:
+    """(K,) S of the listed pairs; (N,), (M,) the sums of all other e^S, by rows and by columns; the matrix, if
+    small."""
+    rows, columns, held, a = u.new_zeros(len(u)), u.new_zeros(len(v)), u.new_empty(0), u * scale
     for block in walked:
         held = _enough(held, block)
-        e = block.exponentials(a, c, held)
+        S = block.similarities(a, v, held)
+        s = S[block.at] if S.numel() == len(u) * len(v) else None  # one block: all listed pairs are in it
+        e = block.exponentials(S)
         rows[block.rows] += e.sum(1)
         if block.mirrored:
             rows[block.columns] += e.sum(0)
         elif both.back is not None:
             columns[block.columns] += e.sum(0)
-        if len(a) * len(c) == e.numel() <= keep:
-            return [rows, columns, e]
-    return [rows, columns]
+        if s is not None:
+            return [s, rows, columns, e][: 4 if e.numel() <= keep else 3]
+    return [scale * _listed(u, v, both), rows, columns]
 
 
 def _sloped(
@@ -197,19 +202,28 @@ def _sloped(
     scale: Tensor,
     both: Both,
     factors: tuple[Tensor, Tensor],
+    slopes: Tensor,
     kept: list[Tensor],
     walked: Iterator[_Block],
 ) -> tuple[Tensor, Tensor]:
-    """The gradients of u and v over the scale, of all pairs but the listed ones; of one side: the sum, twice."""
+    """The gradients of u and v over the scale; of one side: the sum, twice. slopes: (K,) of the listed pairs."""
     a, d_u, held = u * scale, torch.zeros_like(u), u.new_empty(0)
     d_v = d_u if both.back is None else torch.zeros_like(v)
     for block in walked:
         held = _enough(held, block)
         weights = factors[0][block.rows, None] + factors[1][block.columns]
-        slope = kept[0] * weights if kept else block.exponentials(a, v, held).mul_(weights)
+        slope = kept[0] * weights if kept else block.exponentials(block.similarities(a, v, held)).mul_(weights)
+        if kept:  # one block, which is 0 there
+            slope[both.i, both.j] = slopes
+            if both.back is None:
+                slope.index_put_((both.j, both.i), slopes, accumulate=True)
         d_u[block.rows].addmm_(slope, v[block.columns])
         if block.mirrored or both.back is not None:
             d_v[block.columns].addmm_(slope.mT, u[block.rows])
+    for k in range(0, 0 if kept else len(slopes), CHUNK):
+        i, j, g = both.i[k : k + CHUNK], both.j[k : k + CHUNK], slopes[k : k + CHUNK, None]
+        d_u.index_add_(0, i, v[j] * g)
+        d_v.index_add_(0, j, u[i] * g)
     return d_u, d_v
 
 
@@ -233,9 +247,8 @@ class _Sweeps(torch.autograd.Function):
         ctx: Any, u: Tensor, v: Tensor, scale: Tensor, both: Both, budget: int, keep: int
     ) -> tuple[Tensor, Tensor]:
         """The first sweep."""
-        s = scale * _listed(u, v, both)
         walk = partial(_blocks, both, len(u), len(v))
-        sums = fitting(partial(_summed, u * scale, v, both, keep), walk, u[None], v[None], budget)
+        s, *sums = fitting(partial(_summed, u, v, scale, both, keep), walk, u[None], v[None], budget)
         ctx.both, ctx.budget = both, budget
         ctx.save_for_backward(u, v, scale, s, *sums)
         forth = both.forth.losses(s, sums[0])
@@ -254,12 +267,8 @@ class _Sweeps(torch.autograd.Function):
             if both.back is not None:
                 other, more = both.back.slopes(s, columns, grads[1])
                 slopes = slopes + more
-            run = partial(_sloped, u, v, scale, both, (factor, other), kept)
+            run = partial(_sloped, u, v, scale, both, (factor, other), slopes, kept)
             d_u, d_v = fitting(run, partial(_blocks, both, len(u), len(v)), u[None], v[None], ctx.budget)
-            for k in range(0, len(slopes), CHUNK):
-                i, j, g = both.i[k : k + CHUNK], both.j[k : k + CHUNK], slopes[k : k + CHUNK, None]
-                d_u.index_add_(0, i, v[j] * g)
-                d_v.index_add_(0, j, u[i] * g)
             d_scale = torch.linalg.vecdot(d_u, u).sum() / (2 if both.back is None else 1)
             found = [d_u * scale, None if both.back is None else d_v * scale, d_scale]
         if torch.is_grad_enabled():
