@@ -9,8 +9,8 @@ kontrast: `kontrast train`: rows from a cache on disk, views drawn, relations, c
 lightly: its SimCLR example: the same encoder and head in plain float32, NTXentLoss, SGD, a DataLoader of PIL views.
 
 kontrast and the bare loops take turns step by step in one process, lightly follows, round after round; the first steps
-of each are left out. `waiting`: the share of a step that kontrast's loop waits for data, by its own account, in a run by
-itself; `views` the share that drawing both views takes by itself.
+of each are left out. `waiting`: the share of a step that kontrast's loop waits for data, by its own account, in a run
+by itself; `views`: the share that drawing both views takes by itself.
 DATA: as in benchmarks.time_to_quality; without it, generated pictures.
 """
 

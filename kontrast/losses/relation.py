@@ -195,20 +195,22 @@ def named(rows: Rows) -> dict[str, Tensor]:
 
 def equal(a: Tensor, c: Tensor) -> Pairs | None:
     """Every (i, j) with a_i = c_j, sorted by i, unless more than 1 in 32 pairs is."""
-    if a is c:
-        ordered = c.sort().values
-        if not (ordered[1:] == ordered[:-1]).any():  # each is equal to itself alone
-            alone = torch.arange(len(c), device=c.device)
-            return alone, alone
-    return between(a, a, c)
+    ordered, order = c.sort()
+    if a is c and not (ordered[1:] == ordered[:-1]).any():  # each is equal to itself alone
+        alone = torch.arange(len(c), device=c.device)
+        return alone, alone
+    return _within(a, a, ordered, order)
 
 
 def between(low: Tensor, high: Tensor, c: Tensor) -> Pairs | None:
     """Every (i, j) with low_i <= c_j <= high_i, sorted by i, unless more than 1 in 32 pairs is."""
-    ordered, order = c.sort()
+    return _within(low, high, *c.sort())
+
+
+def _within(low: Tensor, high: Tensor, ordered: Tensor, order: Tensor) -> Pairs | None:
     first = torch.searchsorted(ordered, low)
     counts = torch.searchsorted(ordered, high, right=True) - first
-    if counts.sum() > len(low) * len(c) // 32:
+    if counts.sum() > len(low) * len(ordered) // 32:
         return None
     i = torch.arange(len(low), device=low.device).repeat_interleave(counts)
     step = torch.arange(len(i), device=low.device) - (counts.cumsum(0) - counts)[i]

@@ -58,14 +58,18 @@ class Side:
         return self.sum(self.attract)
 
     @cached_property
+    def there(self) -> Tensor:
+        """(N,): how many candidates each anchor has."""
+        return self.sum(self.among - 1) + self.M
+
+    @cached_property
     def counts(self) -> Tensor:
         """(N,): the weight of each anchor in the mean; 0 without a positive or without a candidate."""
-        there = self.sum(self.among - 1) + self.M
-        return ((self.pulled > 0) & (there > 0)).to(self.weight.dtype) * self.weight
+        return ((self.pulled > 0) & (self.there > 0)).to(self.weight.dtype) * self.weight
 
     def tally(self) -> tuple[Tensor, Tensor]:
         """How many anchors count, and how many pairs repel them."""
-        repels = self.sum(self.among - 1) + self.M - self.sum((self.attract != 0).to(self.weight.dtype))
+        repels = self.there - self.sum((self.attract != 0).to(self.weight.dtype))
         return exact(self.counts).sum(), exact(repels * (self.counts > 0)).sum()
 
     def losses(self, s: Tensor, others: Tensor) -> Tensor:
