@@ -6,7 +6,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -121,7 +121,6 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
     """
     method, plan, fleet, ranks = course.method, course.plan, course.fleet, course.fleet.ranks
     usual = [group["lr"] for group in course.optimiser.param_groups]
-    parameters = list(method.parameters())
     batches = _drawn(course, reader, order)
     clock, started, earlier = _Clock(), time.perf_counter(), course.seconds
     method.train()
@@ -142,7 +141,7 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
                 no_sync=course.no_sync,
             )
             fleet.average(method)
-            gradient = _clip(parameters, plan.clip)
+            gradient = _clip(method, plan.clip)
             if not (math.isfinite(outcome.loss) and math.isfinite(gradient)):
                 raise NotFinite(course.step, outcome.loss, gradient, batch)
             course.optimiser.step()
@@ -238,9 +237,10 @@ class _Clock:
         return sum(w for _, _, w in self.steps) / sum(s for s, _, _ in self.steps)
 
 
-def _clip(parameters: Sequence[nn.Parameter], largest: float) -> float:
-    """The length of the gradient, which is cut to `largest` (0: to no length)."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
+def _clip(method: Method, largest: float) -> float:
+    """The length of the gradient, which is cut to `largest` (0: to no length). Parameters are asked for at every step:
+    those that are split over ranks (FSDP) are other ones after the first."""
+    gradients = [p.grad for p in method.parameters() if p.grad is not None]
     if not gradients:
         return 0.0
     length = float(norm(gradients))
