@@ -8,9 +8,9 @@ bare, kontrast's parts: the same loop with kontrast's loss (`kontrast.losses.fun
 kontrast: `kontrast train`: rows from a cache on disk, views drawn, relations, clipping, health, moments written.
 lightly: its SimCLR example: the same encoder and head in plain float32, NTXentLoss, SGD, a DataLoader of PIL views.
 
-kontrast and the bare loops take turns step by step in one process, lightly follows, round after round; the first steps
-of each are left out. `waiting`: the share of a step that kontrast's loop waits for data, by its own account, in a run
-by itself; `views`: the share that drawing both views takes by itself.
+kontrast and the bare loops take turns step by step in one process, lightly follows, round after round, all made anew;
+the first steps of each are left out. `waiting`: the share of a step that kontrast's loop waits for data, by its own
+account, in a run by itself; `views`: the share that drawing both views takes by itself.
 DATA: as in benchmarks.time_to_quality; without it, generated pictures.
 """
 
@@ -191,11 +191,12 @@ class Told:
 def rows(network: str, told: Told) -> list[str]:
     """The table's lines of a network."""
     alone, mode = ours(told, network, None, {})
-    others = bares(told.batch, network, mode)
-    seconds: dict[str, list[float]] = {name: [] for name in (*others, "kontrast", "lightly")}
-    over: dict[str, list[float]] = {name: [] for name in others}
+    names = list(bares(told.batch, network, mode))
+    seconds: dict[str, list[float]] = {name: [] for name in (*names, "kontrast", "lightly")}
+    over: dict[str, list[float]] = {name: [] for name in names}
     for k in range(told.rounds):
-        heard, _ = ours(told, network, mode, others)
+        made_anew = bares(told.batch, network, mode)  # where its memory happens to lie makes a network faster or slower
+        heard, _ = ours(told, network, mode, {name: made_anew[name] for name in names[:: (-1) ** k]})
         seconds["kontrast"] += heard.seconds
         for name, taken in heard.betweens.items():
             seconds[name] += taken

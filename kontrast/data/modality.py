@@ -48,7 +48,8 @@ class Modality(ABC):
 
     @abstractmethod
     def distort(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
-        """What the encoder sees in training: all rows at once, on the batch's device, each row's draws its own.
+        """What the encoder sees in training: all rows at once, on the batch's device, each row's draws its own. Where a
+        method asks for several views, the rows come so many times, with other keys.
 
         key_B: a stream of random numbers for each view of each row. row_B: one for each row, the same for all its
         views: what it decides happens to every field of a row alike, so that a pair stays a pair (a mirrored one, say).

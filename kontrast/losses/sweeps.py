@@ -196,7 +196,7 @@ def _summed(u: Tensor, v: Tensor, scale: Tensor, both: Both, keep: int, walked: 
         elif both.back is not None:
             columns[block.columns] += e.sum(0)
         if s is not None:
-            return [s, rows, columns, e][: 4 if e.numel() <= keep else 3]
+            return [s, rows, columns, e] if e.numel() <= keep else [s, rows, columns]
     return [scale * _listed(u, v, both), rows, columns]
 
 
