@@ -8,7 +8,7 @@ from safetensors.torch import load, save
 from kontrast.core import chance, find
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.ranks import Ranks
-from kontrast.data.batches import Batch
+from kontrast.data.batches import Batch, draw
 from kontrast.encoders.encoder import Encoder
 from kontrast.layers.towers import Towers
 from kontrast.training.step import step
@@ -89,6 +89,19 @@ def test_an_encoder_keeps_its_contract(name):
     states = load(save({k: v.contiguous() for k, v in encoder.state_dict().items()}))
     encoder.load_state_dict(states)
     assert 0 < encoder.pace <= 1
+
+
+@pytest.mark.parametrize("kind", ROOMS["modalities"])
+def test_views_that_are_drawn_together_are_those_drawn_one_by_one(kind):
+    modality, packed = fitted(kind)
+    batch = Batch({"x": modality.collate(packed)}, {"id": torch.arange(len(packed)) + 7})
+    draws = {"first": "x", "second": "x", "third": "x"}
+    found = draw(batch, draws, {"x": modality}, seed=3, epoch=2)
+    assert list(found.views) == list(draws)
+    row = chance.key(3, 2, batch.keys["id"], -1)
+    for number, view in enumerate(draws):
+        alone = modality.distort(batch.views["x"].clone(), chance.key(3, 2, batch.keys["id"], number), row)
+        torch.testing.assert_close(found.views[view], alone, equal_nan=True, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ROOMS["methods"])

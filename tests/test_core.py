@@ -38,6 +38,15 @@ def test_draws_are_uniform_and_independent_over_views_epochs_seeds_and_forks():
     assert abs(n.std() - 1) < 0.03
 
 
+def test_numbers_are_mixed_as_tensors_are():
+    some = [0, 1, -1, 2**63 - 1, -(2**63), 123456789, *torch.randint(-(2**62), 2**62, (100,)).tolist()]
+    assert [chance._signed(chance._mixed(x)) for x in some] == chance.mix(torch.tensor(some)).tolist()
+    by_tensors = chance.mix(torch.tensor(5) * chance.GAMMA)
+    for part in (torch.tensor(-4), torch.tensor(2), torch.arange(9)):
+        by_tensors = chance.mix(by_tensors + (part + 1) * chance.GAMMA)
+    assert torch.equal(chance.key(5, -4, torch.arange(9), 2), by_tensors)
+
+
 def test_an_order_is_a_permutation_and_another_one_each_epoch():
     one, two = chance.permutation(0, 0, 100), chance.permutation(0, 1, 100)
     assert sorted(one.tolist()) == list(range(100))

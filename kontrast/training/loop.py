@@ -141,7 +141,7 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
                 no_sync=course.no_sync,
             )
             fleet.average(method)
-            gradient = _clip(method, plan.clip)
+            gradient = _clip(course.optimiser, plan.clip)
             if not (math.isfinite(outcome.loss) and math.isfinite(gradient)):
                 raise NotFinite(course.step, outcome.loss, gradient, batch)
             course.optimiser.step()
@@ -237,10 +237,9 @@ class _Clock:
         return sum(w for _, _, w in self.steps) / sum(s for s, _, _ in self.steps)
 
 
-def _clip(method: Method, largest: float) -> float:
-    """The length of the gradient, which is cut to `largest` (0: to no length). Parameters are asked for at every step:
-    those that are split over ranks (FSDP) are other ones after the first."""
-    gradients = [p.grad for p in method.parameters() if p.grad is not None]
+def _clip(optimiser: torch.optim.Optimizer, largest: float) -> float:
+    """The length of the gradient, which is cut to `largest` (0: to no length)."""
+    gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
     if not gradients:
         return 0.0
     length = float(norm(gradients))
