@@ -153,7 +153,8 @@ def draw(batch: Batch, draws: Mapping[str, str], modalities: Mapping[str, Modali
     row, *streams = chance.keys(seed, epoch, batch.keys["id"], range(-1, len(names)))
     for field in dict.fromkeys(draws.values()):
         mine = [name for name in names if draws[name] == field]
-        several = torch.cat([batch.views[field]] * len(mine))
+        x = batch.views[field]
+        several = x.expand(len(mine), *x.shape).flatten(0, 1)  # of one view no copy
         stream = torch.cat([streams[names.index(name)] for name in mine])
         views = modalities[field].distort(several, stream, row.repeat(len(mine)))
         drawn |= dict(zip(mine, views.split(len(batch)), strict=True))

@@ -190,7 +190,7 @@ def named(rows: Rows) -> dict[str, Tensor]:
 
     Views lie far apart: ids that are counted never meet, ids that are hashes as seldom as two hashes do.
     """
-    return {**rows.keys, "row": torch.add(rows.keys["id"], rows.keys["view"].long(), alpha=chance.GAMMA)}
+    return {**rows.keys, "row": rows.keys["id"] + rows.keys["view"].long() * chance.GAMMA}
 
 
 def equal(a: Tensor, c: Tensor) -> Pairs | None:
