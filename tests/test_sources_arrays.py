@@ -1,5 +1,6 @@
 """Sources of arrays and of time series: npz, npy, ts and UCR tables."""
 
+import datetime
 import pickle
 
 import numpy as np
@@ -57,6 +58,14 @@ def test_numbers_of_other_machines_and_halves_are_columns(tmp_path, dtype):
     frame = open_frame(tmp_path / "a.npy", cache=None)
     assert infer(frame, {}, None)["X"].kind == "meta"
     assert frame.cells("X", np.arange(3)) == [0, 1, 2]
+
+
+def test_moments_beyond_the_calendar_are_missing_and_spans_without_a_unit_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([0, 2**62], "<M8[s]"))
+    assert open_frame(tmp_path / "a.npy", cache=None).cells("X", np.arange(2)) == [datetime.datetime(1970, 1, 1), None]
+    np.save(tmp_path / "b.npy", np.array([1, 2], "<m8"))
+    with pytest.raises(UserError, match="holds timedelta64"):
+        open_frame(tmp_path / "b.npy", cache=None)
 
 
 TS = """# words

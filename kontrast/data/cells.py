@@ -78,7 +78,20 @@ def _values(array: pa.Array) -> list[Any]:
     inner, depth = innermost(array.type)
     if depth and is_number(inner):
         return _arrays(array)
-    return array.to_pylist()
+    try:
+        return array.to_pylist()
+    except (OverflowError, ValueError):  # moments that Python knows no year or no part of a second for
+        if kinds.is_timestamp(array.type) and array.type.unit == "ns":
+            array = array.cast(pa.timestamp("us", array.type.tz), safe=False)
+        return [_value(one) for one in array]
+
+
+def _value(one: pa.Scalar) -> Any:
+    """None where Python cannot say it: the year 292277026596, say."""
+    try:
+        return one.as_py()
+    except (OverflowError, ValueError):
+        return None
 
 
 def _arrays(array: pa.Array) -> list[Any]:

@@ -56,7 +56,10 @@ def column(values: Any, who: str) -> Column:
     if array.ndim > 1:
         return array
     here = array.astype(array.dtype.newbyteorder("="), copy=False)  # files may come from machines of the other order
-    return plain(pa.chunked_array([pa.array(here)]))
+    try:
+        return plain(pa.chunked_array([pa.array(here)]))
+    except pa.ArrowException as error:
+        raise UserError(f"{who} holds {array.dtype}, which is no kind of value that a table has ({error}).") from error
 
 
 def _outer(values: Any) -> Any:
