@@ -4,10 +4,12 @@ import datetime
 import pickle
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from test_sources import opened, write
 
 from kontrast.core.errors import UserError
+from kontrast.data.cells import plain
 from kontrast.data.fields import infer
 from kontrast.data.open import open_frame
 
@@ -62,10 +64,31 @@ def test_numbers_of_other_machines_and_halves_are_columns(tmp_path, dtype):
 
 def test_moments_beyond_the_calendar_are_missing_and_spans_without_a_unit_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.array([0, 2**62], "<M8[s]"))
-    assert open_frame(tmp_path / "a.npy", cache=None).cells("X", np.arange(2)) == [datetime.datetime(1970, 1, 1), None]
+    frame = open_frame(tmp_path / "a.npy", cache=None)
+    assert frame.columns["X"].to_pylist() == frame.cells("X", np.arange(2)) == [datetime.datetime(1970, 1, 1), None]
     np.save(tmp_path / "b.npy", np.array([1, 2], "<m8"))
     with pytest.raises(UserError, match="holds timedelta64"):
         open_frame(tmp_path / "b.npy", cache=None)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(pa.timestamp(unit, zone) for unit in ("s", "ms", "us", "ns") for zone in (None, "Asia/Tokyo")),
+        *(pa.date32(), pa.date64()),
+    ],
+)
+def test_every_moment_of_a_column_is_one_that_python_can_say(kind):
+    known = [datetime.datetime(1700, 1, 1), None, datetime.datetime(2200, 12, 31)]
+    wide = 2**30 if kind == pa.date32() else 86_400_000 * 10**9 if kind == pa.date64() else 2**62
+    raw = pa.array([wide, -wide], kind)
+    column = plain(pa.chunked_array([pa.array(known, pa.timestamp("us")).cast(kind), raw]))
+    first, nothing, last, *rest = column.to_pylist()
+    assert (first.year, nothing, last.year) == (1700, None, 2200)
+    assert all(moment is None or 1 <= moment.year <= 9999 for moment in rest)
+    if str(kind).endswith("[us]"):
+        ends = [datetime.datetime.min, datetime.datetime.max]
+        assert plain(pa.chunked_array([pa.array(ends, kind)])).to_pylist() == ends
 
 
 TS = """# words

@@ -63,7 +63,7 @@ def is_number(kind: pa.DataType) -> bool:
 
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Without dictionaries and extension types, as ordinary values; half floats, with which Arrow hardly computes, as
-    floats.
+    floats; moments as Python can say them: to the microsecond, and missing outside of the years 1 to 9999.
     """
     kind = column.type
     if isinstance(kind, pa.BaseExtensionType):
@@ -71,6 +71,10 @@ def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return plain(pa.chunked_array(chunks, kind.storage_type))
     if kinds.is_float16(kind):
         return column.cast(pa.float32())
+    if kinds.is_timestamp(kind) and kind.unit == "ns":
+        return column.cast(pa.timestamp("us", kind.tz), safe=False)
+    if kinds.is_timestamp(kind) or kinds.is_date(kind):
+        return _in_calendar(column)
     return plain(column.cast(kind.value_type)) if kinds.is_dictionary(kind) else column
 
 
@@ -80,9 +84,7 @@ def _values(array: pa.Array) -> list[Any]:
         return _arrays(array)
     try:
         return array.to_pylist()
-    except (OverflowError, ValueError):  # moments that Python knows no year or no part of a second for
-        if kinds.is_timestamp(array.type) and array.type.unit == "ns":
-            array = array.cast(pa.timestamp("us", array.type.tz), safe=False)
+    except (OverflowError, ValueError):  # moments inside of records
         return [_value(one) for one in array]
 
 
@@ -92,6 +94,22 @@ def _value(one: pa.Scalar) -> Any:
         return one.as_py()
     except (OverflowError, ValueError):
         return None
+
+
+def _in_calendar(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = column.type
+    first, last = -719162, 2932897  # days from 1970 to the year 1, and to the year 10000
+    if not kinds.is_date32(kind):
+        zone = kinds.is_timestamp(kind) and kind.tz is not None  # which may move a moment by up to a day
+        unit = {"s": 1, "ms": 10**3, "us": 10**6}["ms" if kinds.is_date64(kind) else kind.unit]
+        first, last = (first + zone) * 86400 * unit, (last - zone) * 86400 * unit
+    low, high = pc.call_function("min_max", [column]).values()
+    if not low.is_valid or (low.value >= first and high.value < last):
+        return column
+    late = pc.call_function("greater_equal", [column, pa.scalar(last, kind)])
+    early = pc.call_function("less", [column, pa.scalar(first, kind)])
+    outside = pc.call_function("or", [early, late])
+    return pc.call_function("if_else", [outside, pa.scalar(None, kind), column])
 
 
 def _arrays(array: pa.Array) -> list[Any]:
