@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from torch import nn
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import on_ranks
 from kontrast.layers.rank_norm import over_ranks
+from kontrast.runs.holding import held
 from kontrast.training.fleet import launch
 
 pytestmark = pytest.mark.timeout(600)
@@ -139,6 +141,19 @@ def test_what_the_first_process_finds_wrong_ends_all_with_one_message(tmp_path):
     assert "Traceback" not in done.stderr
     assert time.monotonic() - began < 100
     assert not (tmp_path / "run").exists()
+
+
+def test_several_processes_are_told_once_that_another_writes_to_the_run(one, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(one[2], out)
+    (out / "scores.json").unlink()  # not finished
+    before = (out / "moments.jsonl").read_bytes()
+    with held(out, "a test"):
+        done = ran("train", "--resume", out, "--devices", 2)
+    assert done.returncode == 2
+    assert done.stderr.count(f"process {os.getpid()}") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert (out / "moments.jsonl").read_bytes() == before
 
 
 @pytest.mark.parametrize(
