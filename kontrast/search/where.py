@@ -28,6 +28,7 @@ _TOKEN = re.compile(
 _COMPARED = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _NUMBERS = ("whole", "number")
 _TIMES = ("time", "zoned")
+_LARGEST = 100_000  # parts of a filter
 _DEEPEST = 100  # steps from the whole filter to a constant; engines, too, walk the tree by recursion
 
 
@@ -60,6 +61,8 @@ def parse(where: str, columns: Mapping[str, tuple[str, Sort]]) -> Term:
         raise Unclear(f"'{reader.tokens[reader.at][1]}' is not expected there")
     if _depth(term) > _DEEPEST:
         raise Unclear(f"it is nested too deeply, or counts with more than {_DEEPEST} values in a row")
+    if _size(term) > _LARGEST:
+        raise Unclear("it is too long, or has too many % one inside of the other")
     return _truth(term)
 
 
@@ -68,6 +71,11 @@ def _depth(term: Term) -> int:
     while level:
         depth, level = depth + 1, [part for one in level for part in one.parts]
     return depth
+
+
+def _size(term: Term) -> int:
+    """How many parts an engine works through; where it knows no %, `to_arrow` writes each side of one twice."""
+    return 1 + sum(map(_size, term.parts)) * (2 if term.op == "%" else 1)
 
 
 def among(column: str, values: Sequence[str]) -> Term:
