@@ -181,14 +181,16 @@ def _blocks(both: Both, n: int, m: int, budget: int) -> Iterator[_Block]:
             yield _Block(rows, columns, at, both.back is None and c > r)
 
 
-def _summed(u: Tensor, v: Tensor, scale: Tensor, both: Both, keep: int, walked: Iterator[_Block]) -> list[Tensor]:
-    """(K,) S of the listed pairs; (N,), (M,) the sums of all other e^S, by rows and by columns; the matrix, if
-    small."""
+def _summed(
+    u: Tensor, v: Tensor, scale: Tensor, both: Both, keep: int, walked: Iterator[_Block]
+) -> tuple[Tensor | None, list[Tensor]]:
+    """(K,) S of the listed pairs, where one block holds them all; (N,), (M,) the sums of all other e^S, by rows and by
+    columns, and the matrix, if small."""
     rows, columns, held, a = u.new_zeros(len(u)), u.new_zeros(len(v)), u.new_empty(0), u * scale
     for block in walked:
         held = _enough(held, block)
         S = block.similarities(a, v, held)
-        s = S[block.at] if S.numel() == len(u) * len(v) else None  # one block: all listed pairs are in it
+        s = S[block.at] if S.numel() == len(u) * len(v) else None
         e = block.exponentials(S)
         rows[block.rows] += e.sum(1)
         if block.mirrored:
@@ -196,8 +198,8 @@ def _summed(u: Tensor, v: Tensor, scale: Tensor, both: Both, keep: int, walked: 
         elif both.back is not None:
             columns[block.columns] += e.sum(0)
         if s is not None:
-            return [s, rows, columns, e] if e.numel() <= keep else [s, rows, columns]
-    return [scale * _listed(u, v, both), rows, columns]
+            return s, [rows, columns, e] if e.numel() <= keep else [rows, columns]
+    return None, [rows, columns]
 
 
 def _sloped(
@@ -210,7 +212,10 @@ def _sloped(
     kept: list[Tensor],
     walked: Iterator[_Block],
 ) -> tuple[Tensor, Tensor]:
-    """The gradients of u and v over the scale; of one side: the sum, twice. slopes: (K,) of the listed pairs."""
+    """The gradients of u and v over the scale, of all pairs but the listed ones; of one side: the sum, twice.
+
+    slopes: (K,) of the listed pairs, which count too where the matrix was kept.
+    """
     a, d_u, held = u * scale, torch.zeros_like(u), u.new_empty(0)
     d_v = d_u if both.back is None else torch.zeros_like(v)
     for block in walked:
@@ -224,10 +229,6 @@ def _sloped(
         d_u[block.rows].addmm_(slope, v[block.columns])
         if block.mirrored or both.back is not None:
             d_v[block.columns].addmm_(slope.mT, u[block.rows])
-    for k in range(0, 0 if kept else len(slopes), CHUNK):
-        i, j, g = both.i[k : k + CHUNK], both.j[k : k + CHUNK], slopes[k : k + CHUNK, None]
-        d_u.index_add_(0, i, v[j] * g)
-        d_v.index_add_(0, j, u[i] * g)
     return d_u, d_v
 
 
@@ -252,7 +253,8 @@ class _Sweeps(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         """The first sweep."""
         walk = partial(_blocks, both, len(u), len(v))
-        s, *sums = fitting(partial(_summed, u, v, scale, both, keep), walk, u[None], v[None], budget)
+        s, sums = fitting(partial(_summed, u, v, scale, both, keep), walk, u[None], v[None], budget)
+        s = scale * _listed(u, v, both) if s is None else s
         ctx.both, ctx.budget = both, budget
         ctx.save_for_backward(u, v, scale, s, *sums)
         forth = both.forth.losses(s, sums[0])
@@ -273,6 +275,10 @@ class _Sweeps(torch.autograd.Function):
                 slopes = slopes + more
             run = partial(_sloped, u, v, scale, both, (factor, other), slopes, kept)
             d_u, d_v = fitting(run, partial(_blocks, both, len(u), len(v)), u[None], v[None], ctx.budget)
+            for k in range(0, 0 if kept else len(slopes), CHUNK):
+                i, j, g = both.i[k : k + CHUNK], both.j[k : k + CHUNK], slopes[k : k + CHUNK, None]
+                d_u.index_add_(0, i, v[j] * g)
+                d_v.index_add_(0, j, u[i] * g)
             d_scale = torch.linalg.vecdot(d_u, u).sum() / (2 if both.back is None else 1)
             found = [d_u * scale, None if both.back is None else d_v * scale, d_scale]
         if torch.is_grad_enabled():
