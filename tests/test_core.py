@@ -77,14 +77,14 @@ def test_every_kind_in_every_room_loads_and_says_what_it_is():
 
 
 def test_a_strangers_class_is_named_by_module_and_name(tmp_path, monkeypatch):
-    (tmp_path / "my_lab.py").write_text(
+    (tmp_path / "lab_of_this_test.py").write_text(
         "from kontrast.losses.infonce import Infonce\nclass Mine(Infonce):\n    'Mine.'\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    assert find.load("losses", "my_lab:Mine").__name__ == "Mine"
-    with pytest.raises(UserError, match="cannot load loss 'my_lab:Other'"):
-        find.load("losses", "my_lab:Other")
+    assert find.load("losses", "lab_of_this_test:Mine").__name__ == "Mine"
+    with pytest.raises(UserError, match="cannot load loss 'lab_of_this_test:Other'"):
+        find.load("losses", "lab_of_this_test:Other")
 
 
 @pytest.mark.parametrize(
