@@ -19,6 +19,7 @@ import os
 import statistics
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -191,12 +192,13 @@ class Told:
 def rows(network: str, told: Told) -> list[str]:
     """The table's lines of a network."""
     alone, mode = ours(told, network, None, {})
-    names = list(bares(told.batch, network, mode))
-    seconds: dict[str, list[float]] = {name: [] for name in (*names, "kontrast", "lightly")}
-    over: dict[str, list[float]] = {name: [] for name in names}
+    seconds: defaultdict[str, list[float]] = defaultdict(list)
+    over: defaultdict[str, list[float]] = defaultdict(list)
     for k in range(told.rounds):
-        made_anew = bares(told.batch, network, mode)  # where its memory happens to lie makes a network faster or slower
-        heard, _ = ours(told, network, mode, {name: made_anew[name] for name in names[:: (-1) ** k]})
+        others = list(
+            bares(told.batch, network, mode).items()
+        )  # where its memory lies makes a network faster or slower
+        heard, _ = ours(told, network, mode, dict(others[:: (-1) ** k]))
         seconds["kontrast"] += heard.seconds
         for name, taken in heard.betweens.items():
             seconds[name] += taken
@@ -212,8 +214,8 @@ def rows(network: str, told: Told) -> list[str]:
         "lightly": "float32",
     }
     made = []
-    for name, taken in seconds.items():
-        if not taken:
+    for name in (*over, "kontrast", "lightly"):
+        if not (taken := seconds[name]):
             made.append(f"| {network} | {name} | not installed | | | |")
             continue
         low, middle, high = np.quantile(taken, [0.1, 0.5, 0.9]) * 1000

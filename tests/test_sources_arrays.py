@@ -9,7 +9,7 @@ import pytest
 from test_sources import opened, write
 
 from kontrast.core.errors import UserError
-from kontrast.data.cells import plain
+from kontrast.data.cells import plain, read_cells
 from kontrast.data.fields import infer
 from kontrast.data.open import open_frame
 
@@ -89,6 +89,12 @@ def test_every_moment_of_a_column_is_one_that_python_can_say(kind):
     if str(kind).endswith("[us]"):
         ends = [datetime.datetime.min, datetime.datetime.max]
         assert plain(pa.chunked_array([pa.array(ends, kind)])).to_pylist() == ends
+
+
+def test_a_record_with_a_moment_beyond_the_calendar_is_missing():
+    moments = pa.StructArray.from_arrays([pa.array([0, 2**62], pa.timestamp("s"))], ["when"])
+    cells = read_cells(pa.chunked_array([moments]), [0, 1])
+    assert cells == [{"when": datetime.datetime(1970, 1, 1)}, None]
 
 
 TS = """# words

@@ -149,13 +149,12 @@ def draw(batch: Batch, draws: Mapping[str, str], modalities: Mapping[str, Modali
 
     All views of a field in one call: a batch's draws are a hundred small tensors, however many rows it has.
     """
-    names, drawn = list(draws), {}
-    row, *streams = chance.keys(seed, epoch, batch.keys["id"], range(-1, len(names)))
+    row, *streams = chance.keys(seed, epoch, batch.keys["id"], range(-1, len(draws)))
+    drawn: dict[str, Tensor] = {}
     for field in dict.fromkeys(draws.values()):
-        mine = [name for name in names if draws[name] == field]
+        mine = {view: stream for (view, of), stream in zip(draws.items(), streams, strict=True) if of == field}
         x = batch.views[field]
         several = x.expand(len(mine), *x.shape).flatten(0, 1)  # of one view no copy
-        stream = torch.cat([streams[names.index(name)] for name in mine])
-        views = modalities[field].distort(several, stream, row.repeat(len(mine)))
+        views = modalities[field].distort(several, torch.cat([*mine.values()]), row.repeat(len(mine)))
         drawn |= dict(zip(mine, views.split(len(batch)), strict=True))
-    return Batch({name: drawn[name] for name in names}, batch.keys)
+    return Batch({view: drawn[view] for view in draws}, batch.keys)

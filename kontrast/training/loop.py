@@ -238,7 +238,7 @@ class _Clock:
 
 
 def _clip(optimiser: torch.optim.Optimizer, largest: float) -> float:
-    """The length of the gradient, which is cut to `largest` (0: to no length)."""
+    """The length of the gradient, which is cut to `largest` (0: not at all)."""
     gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
     if not gradients:
         return 0.0
