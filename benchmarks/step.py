@@ -1,20 +1,24 @@
-"""A whole training step of kontrast against a bare loop over ready tensors, and against lightly's documented loop.
+"""A whole training step of kontrast against bare loops over ready tensors, and against lightly's documented loop.
 
     python -m benchmarks.step [DATA] --networks default resnet18 --steps 30 --rounds 3 --threads 2
 
-bare PyTorch: a loop as one writes it over ready tensors: the same encoder and head, autocast and memory layout, NT-Xent
-    in four lines, torch.optim.AdamW; views lie drawn in memory, nothing is clipped, judged or written.
-bare, kontrast's parts: the same loop with kontrast's loss (`kontrast.losses.functional.ntxent`) and optimiser (fused).
+bare PyTorch: a loop as one writes it over ready tensors, in a process of its own as a script is: the same encoder and
+    head, autocast and memory layout, NT-Xent in four lines, torch.optim.AdamW; views lie drawn in memory, nothing is
+    clipped, judged or written.
+bare, kontrast's parts: the same loop with kontrast's loss (`kontrast.losses.functional.ntxent`) and optimiser (fused),
+    in kontrast's process, so that it too keeps its pages (`kontrast.training.pages`): what is left is kontrast's loop.
 kontrast: `kontrast train`: rows from a cache on disk, views drawn, relations, clipping, health, moments written.
 lightly: its SimCLR example: the same encoder and head in plain float32, NTXentLoss, SGD, a DataLoader of PIL views.
 
-kontrast and the bare loops take turns step by step in one process, lightly follows, round after round, all made anew;
-the first steps of each are left out. `waiting`: the share of a step that kontrast's loop waits for data, by its own
-account, in a run by itself; `views`: the share that drawing both views takes by itself.
+kontrast and the bare loops take turns step by step, lightly follows, round after round, all made anew; the first steps
+of each are left out. `waiting`: the share of a step that kontrast's loop waits for data, by its own account, in a run
+by itself; `views`: the share that drawing both views takes by itself.
 DATA: as in benchmarks.time_to_quality; without it, generated pictures.
 """
 
 import argparse
+import contextlib
+import multiprocessing
 import os
 import statistics
 import sys
@@ -25,6 +29,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +55,7 @@ from kontrast.training.precision import Mode, pinned, prepare
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 COLD = 5  # steps left out
+REST = 0.01  # seconds after which no thread spins any more for work from the loop before
 NETWORKS: dict[str, tuple[Callable[[], Encoder], bool]] = {
     "default": (lambda: Resnet(channels=3), False),
     "resnet18": (Backbone, True),
@@ -58,10 +64,10 @@ NETWORKS: dict[str, tuple[Callable[[], Encoder], bool]] = {
 
 @dataclass
 class Times(Listener):
-    """Seconds of kontrast's steps, from Moment to Moment, its shares of waiting; and the seconds of each of `others`,
-    which run between two steps."""
+    """Seconds of kontrast's steps, from Moment to Moment, its shares of waiting; and what `others`, which run between
+    two steps, tell of theirs."""
 
-    others: Mapping[str, Callable[[], object]] = field(default_factory=dict)
+    others: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     betweens: dict[str, list[float]] = field(default_factory=dict)
     waits: list[float] = field(default_factory=list)
@@ -73,14 +79,14 @@ class Times(Listener):
         self.seconds.append(now - self.last)
         self.waits.append(moment.wait)
         for name, other in self.others.items():
-            now = time.perf_counter()
-            other()
-            self.betweens.setdefault(name, []).append(time.perf_counter() - now)
+            time.sleep(REST)
+            self.betweens.setdefault(name, []).append(other())
+        time.sleep(REST if self.others else 0)
         self.last = time.perf_counter()
 
 
 def ours(
-    told: "Told", network: str, mode: Mode | None, others: Mapping[str, Callable[[], object]]
+    told: "Told", network: str, mode: Mode | None, others: Mapping[str, Callable[[], float]]
 ) -> tuple[Times, Mode]:
     """The steps of a run, and the mode that it chose, or was given."""
     heard = Times(others)
@@ -100,40 +106,75 @@ def _nothing(model: Model) -> None:
 
 def bare(
     batch: int, network: str, mode: Mode, loss: Loss, made: Callable[[nn.Module], Optimizer]
-) -> Callable[[], None]:
-    """A step over ready views."""
+) -> Callable[[], float]:
+    """A step over ready views, which tells its seconds."""
     torch.manual_seed(0)
     encoder = NETWORKS[network][0]()
     model = nn.Sequential(encoder, Head(in_width=encoder.width, hidden=512, width=128))
     optimiser = made(model)
     called = prepare(model, mode)
-    one, two = torch.randn(batch, 3, 32, 32), torch.randn(batch, 3, 32, 32)
+    layout = torch.channels_last if mode.channels_last else torch.contiguous_format
+    one, two = (torch.randn(batch, 3, 32, 32).to(memory_format=layout) for _ in range(2))
 
-    def step() -> None:
+    def step() -> float:
+        began = time.perf_counter()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mode.bf16):
             z1, z2 = called(one), called(two)
         value = loss(z1.float(), z2.float())
         optimiser.zero_grad(set_to_none=True)
         value.backward()
         optimiser.step()
+        return time.perf_counter() - began
 
     return step
 
 
-def bares(batch: int, network: str, mode: Mode) -> dict[str, Callable[[], None]]:
-    """The bare loops, by name."""
-    adamw, labels = Adamw(), torch.arange(batch)  # NT-Xent of the contestants takes labels as all of them do
+def script(batch: int, network: str, mode: Mode) -> Callable[[], float]:
+    """Of PyTorch's parts alone."""
+    labels = torch.arange(batch)  # NT-Xent of the contestants takes labels as all of them do
 
     def usual(model: nn.Module) -> Optimizer:
-        return torch.optim.AdamW(model.parameters(), lr=2e-3, betas=adamw.betas, weight_decay=0.05)
+        return torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05)
+
+    return bare(batch, network, mode, lambda x, y: plain_ntxent(x, y, labels), usual)
+
+
+def parts(batch: int, network: str, mode: Mode) -> Callable[[], float]:
+    """With kontrast's loss and optimiser."""
 
     def own(model: nn.Module) -> Optimizer:
-        return adamw.build(groups_of(model, 2e-3, 0.05), 2e-3)
+        return Adamw().build(groups_of(model, 2e-3, 0.05), 2e-3)
 
-    return {
-        "bare PyTorch": bare(batch, network, mode, lambda x, y: plain_ntxent(x, y, labels), usual),
-        "bare, kontrast's parts": bare(batch, network, mode, partial(ntxent, temperature=0.2), own),
-    }
+    return bare(batch, network, mode, partial(ntxent, temperature=0.2), own)
+
+
+@contextlib.contextmanager
+def apart(*what: Any, threads: int) -> Iterator[Callable[[], float]]:
+    """`script` in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_answer, args=(there, threads, *what), daemon=True)
+    process.start()
+    there.close()
+
+    def step() -> float:
+        here.send(True)
+        return here.recv()
+
+    try:
+        step()
+        yield step
+    finally:
+        here.close()
+        process.join()
+
+
+def _answer(asked: Connection, threads: int, *what: Any) -> None:
+    torch.set_num_threads(threads)
+    step = script(*what)
+    with contextlib.suppress(EOFError):
+        while asked.recv():
+            asked.send(step())
 
 
 def theirs(images: np.ndarray, batch: int, steps: int, network: str, workers: int) -> list[float]:
@@ -195,12 +236,12 @@ def rows(network: str, told: Told) -> list[str]:
     seconds: defaultdict[str, list[float]] = defaultdict(list)
     over: defaultdict[str, list[float]] = defaultdict(list)
     for k in range(told.rounds):
-        others = list(
-            bares(told.batch, network, mode).items()
-        )  # where its memory lies makes a network faster or slower
-        heard, _ = ours(told, network, mode, dict(others[:: (-1) ** k]))
+        made = (told.batch, network, mode)  # anew: where its memory lies makes a network faster or slower
+        with apart(*made, threads=told.threads) as alone_there:
+            others = [("bare PyTorch", alone_there), ("bare, kontrast's parts", parts(*made))]
+            heard, _ = ours(told, network, mode, dict(others[:: (-1) ** k]))
         seconds["kontrast"] += heard.seconds
-        for name, taken in heard.betweens.items():
+        for name, taken in sorted(heard.betweens.items()):
             seconds[name] += taken
             over[name].append(sum(heard.seconds) / sum(taken) - 1)
         if find_spec("lightly"):
@@ -213,15 +254,15 @@ def rows(network: str, told: Told) -> list[str]:
         f"{_passed(waited < 0.03)}; views {views:.1%}",
         "lightly": "float32",
     }
-    made = []
+    lines = []
     for name in (*over, "kontrast", "lightly"):
         if not (taken := seconds[name]):
-            made.append(f"| {network} | {name} | not installed | | | |")
+            lines.append(f"| {network} | {name} | not installed | | | |")
             continue
         low, middle, high = np.quantile(taken, [0.1, 0.5, 0.9]) * 1000
         times = middle / 1000 / statistics.median(seconds["bare PyTorch"])
-        made.append(f"| {network} | {name} | {middle:.1f} | {low:.1f} to {high:.1f} | {times:.2f} | {said[name]} |")
-    return made
+        lines.append(f"| {network} | {name} | {middle:.1f} | {low:.1f} to {high:.1f} | {times:.2f} | {said[name]} |")
+    return lines
 
 
 def _over(rounds: list[float]) -> str:

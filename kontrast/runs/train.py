@@ -33,6 +33,7 @@ from kontrast.training.health import Health, Verdict, likely_causes, verdict
 from kontrast.training.loop import Course, Moment, NotFinite, pretrain
 from kontrast.training.memory import forecast
 from kontrast.training.optimiser import Optimiser, groups_of
+from kontrast.training.pages import kept_pages
 from kontrast.training.precision import Mode, choose, forced, pinned
 from kontrast.training.repeat import unrepeatable
 from kontrast.training.step import step
@@ -73,7 +74,7 @@ def train(
         folder.write("experiment.json", settled.to_json())
     log = _Log(folder, course, listener)
     needed = forecast(model.method, first, plan.passes, fleet.ranks.world).words
-    with _signals() as stop:
+    with kept_pages(), _signals() as stop:
         try:
             for moment in pretrain(course, reader, order):
                 if needed:

@@ -141,6 +141,10 @@ def prepare(method: nn.Module, mode: Mode) -> nn.Module:
     return torch.compile(method) if mode.compiled else method  # pyright: ignore[reportReturnType]
 
 
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
 class Casting(nn.Module):
     """The method's forward pass in a mode; embeddings come out in float32."""
 
@@ -151,6 +155,8 @@ class Casting(nn.Module):
 
     def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
         """As `Method.forward`."""
+        if self.mode.channels_last:  # once here: a layer would turn its input forwards, and again backwards
+            views = {name: _channels_last(x) for name, x in views.items()}
         with torch.autocast(keys["id"].device.type, dtype=torch.bfloat16, enabled=self.mode.bf16):
             return {name: z.float() for name, z in self.called(views, keys).items()}
 
