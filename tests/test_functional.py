@@ -25,6 +25,7 @@ from kontrast.losses.relations.balanced import Balanced
 from kontrast.losses.relations.same import Same
 from kontrast.losses.weights import TILE
 
+BY_CLASS = torch.tensor([0.1, 0.3, 0.7], dtype=torch.float64)
 POINTS = torch.nn.functional.normalize(torch.randn(3, 5, generator=torch.Generator().manual_seed(9)).double(), dim=1)
 
 
@@ -52,6 +53,9 @@ CALLS = {
     "mil_nce, one way": lambda a, b, y, i: L.mil_nce(a, torch.stack([b, a + b, b - a], 1), both=False),
     "herocon_views": lambda a, b, y, i: L.herocon_views(a, b, a.sigmoid(), b.sigmoid()),
     "supcon": lambda a, b, y, i: L.supcon(torch.cat([a, b]), y.repeat(2)),
+    "supcon, a temperature a class": lambda a, b, y, i: L.supcon(
+        torch.cat([a, b]), y.repeat(2), temperature=BY_CLASS.to(a.dtype)
+    ),
     "supcon_inside": lambda a, b, y, i: L.supcon_inside(torch.cat([a, b]), y.repeat(2)),
     "gensupcon": lambda a, b, y, i: L.gensupcon(torch.cat([a, b]), soft(y).repeat(2, 1)),
     "gensupcon, teacher": lambda a, b, y, i: L.gensupcon(
@@ -171,6 +175,29 @@ def test_copies_of_another_class_change_nothing_where_candidates_are_balanced(se
         assert torch.allclose(*found) == alike
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_each_class_has_its_own_temperature_and_may_learn_it(inside):
+    a, b, y, _ = batch(seed=3)
+    log = BY_CLASS.log().requires_grad_()
+    loss = L.supcon_inside if inside else L.supcon
+    value = loss(torch.cat([a, b]), y.repeat(2), temperature=log.exp())
+    got = torch.autograd.grad(value, [a, b, log])
+
+    z, label, slow = torch.cat([a, b]), y.repeat(2), []
+    z = z / z.norm(dim=1, keepdim=True)
+    for i in range(len(z)):
+        s = {k: z[i] @ z[k] / log.exp()[label[i]] for k in range(len(z)) if k != i}
+        mine = torch.stack([s[k] for k in s if label[k] == label[i]])
+        positive = mine.exp().mean().log() if inside else mine.mean()
+        slow.append(torch.stack(list(s.values())).exp().sum().log() - positive)
+    slow = torch.stack(slow).mean()
+    torch.testing.assert_close(value, slow)
+    torch.testing.assert_close(got, torch.autograd.grad(slow, [a, b, log]))
+    one = torch.full((3,), 0.2, dtype=torch.float64)
+    same = loss(torch.cat([a, b]), y.repeat(2), temperature=0.2)
+    torch.testing.assert_close(loss(torch.cat([a, b]), y.repeat(2), temperature=one), same)
+
+
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 999), n=st.integers(2, 12))
 def test_soft_one_hot_is_hard_and_names_as_labels_are_nt_xent(seed, n):
@@ -224,6 +251,14 @@ def test_nobody_with_a_positive_is_an_error_in_words(call):
         (lambda: L.clip(torch.randn(4, 3), torch.randn(4, 2)), "one shape"),
         (lambda: L.supcon(torch.randn(2, 4, 3), torch.zeros(2)), r"\(rows, width\); found a tensor \(2, 4, 3\)"),
         (lambda: L.supcon(torch.randn(4, 3), torch.zeros(2)), "4 embeddings, but 'label' has 2 entries"),
+        (
+            lambda: L.supcon(torch.randn(3, 2), torch.tensor([0, 1, 2]), temperature=torch.ones(2)),
+            "2 temperatures, one a class, but labels from 0 to 2; expected 0 to 1",
+        ),
+        (
+            lambda: L.supcon(torch.randn(2, 2), torch.tensor([0, 0]), temperature=torch.zeros(1)),
+            "temperatures as low as 0; expected more than 0",
+        ),
         (lambda: L.mil_nce(torch.randn(4, 3), torch.randn(3, 2, 3)), "one shape"),
         (
             lambda: L.paco(torch.randn(4, 3), torch.zeros(4).long(), torch.randn(2, 5), features=torch.randn(3, 5)),

@@ -1,5 +1,7 @@
 """Losses on plain tensors whose positives follow from labels or targets, one function each; see `functional`."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -11,6 +13,7 @@ from kontrast.losses.contrast import contrast
 from kontrast.losses.counts import counts
 from kontrast.losses.herocon import Herocon
 from kontrast.losses.infonce import Infonce
+from kontrast.losses.kernel import Kernel
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.distance import Distance
 from kontrast.losses.kernels.dot import Dot
@@ -27,36 +30,45 @@ from kontrast.losses.relations.weighed import Weighed
 from kontrast.losses.relations.within import Within
 from kontrast.losses.rnc import Rnc
 from kontrast.losses.supcon_inside import SupconInside
+from kontrast.losses.temperature import by_class
 
 
-def supcon(z: Tensor, labels: Tensor, *, temperature: float = 0.1) -> Tensor:
+def supcon(z: Tensor, labels: Tensor, *, temperature: float | Tensor = 0.1) -> Tensor:
     """Supervised contrast, sum outside the logarithm (arXiv:2004.11362, L_out): z (N, D), labels (N,).
 
     L_i = log sum_{k != i} e^(S_ik) - mean_p S_ip, p the other rows of i's class. Two views of a batch:
     `supcon(torch.cat([z1, z2]), labels.repeat(2))`. Rows alone in their class are left out of the mean; the factor
-    temperature / 0.07 of the authors' code is not applied.
+    temperature / 0.07 of the authors' code is not applied. `temperature` (C,): one a class, for its rows as anchors.
 
     >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     >>> round(supcon(z, torch.tensor([0, 0, 1]), temperature=1.0).item(), 4)  # log(e + 1) - 1
     0.3133
     """
-    ours = rows(z, {"label": labels})
-    kernel = Cosine(temperature=temperature)
-    return settle(loss=contrast(ours, gathered(ours), Same("label"), loss=Infonce(), kernel=kernel))
+    ours, everyone, kernel = _labelled(z, labels, temperature)
+    return settle(loss=contrast(ours, everyone, Same("label"), loss=Infonce(), kernel=kernel))
 
 
-def supcon_inside(z: Tensor, labels: Tensor, *, temperature: float = 0.1, mean: bool = True) -> Tensor:
+def supcon_inside(z: Tensor, labels: Tensor, *, temperature: float | Tensor = 0.1, mean: bool = True) -> Tensor:
     """Supervised contrast, sum inside the logarithm (arXiv:2004.11362, L_in); `mean` False as solo-learn has it.
 
-    L_i = log sum_{k != i} e^(S_ik) - log mean_p e^(S_ip), or the sum over p instead of the mean.
+    L_i = log sum_{k != i} e^(S_ik) - log mean_p e^(S_ip), or the sum over p instead of the mean. `temperature` as in
+    `supcon`.
 
     >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     >>> round(supcon_inside(z, torch.tensor([0, 0, 1]), temperature=1.0).item(), 4)  # one positive: the same as supcon
     0.3133
     """
+    ours, everyone, kernel = _labelled(z, labels, temperature)
+    return settle(loss=contrast(ours, everyone, Same("label"), loss=SupconInside(mean=mean), kernel=kernel))
+
+
+def _labelled(z: Tensor, labels: Tensor, temperature: float | Tensor) -> tuple[Rows, Rows, Kernel]:
+    """Anchors, candidates and kernel; with one temperature for all, both are the same rows."""
+    if isinstance(temperature, Tensor) and temperature.ndim:
+        ours = rows(sphere(z), {"label": labels})
+        return replace(ours, z=by_class(ours.z, labels, temperature)), gathered(ours), Dot()
     ours = rows(z, {"label": labels})
-    kernel = Cosine(temperature=temperature)
-    return settle(loss=contrast(ours, gathered(ours), Same("label"), loss=SupconInside(mean=mean), kernel=kernel))
+    return ours, gathered(ours), Cosine(temperature=float(temperature))
 
 
 def gensupcon(

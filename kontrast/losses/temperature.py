@@ -1,6 +1,11 @@
-"""A temperature that changes over training."""
+"""Temperatures that differ: over training, from class to class."""
 
 import math
+
+from torch import Tensor
+
+from kontrast.core.errors import UserError
+from kontrast.losses.plain import sphere
 
 
 def swing(progress: float, *, low: float = 0.1, high: float = 1.0, periods: float = 1.0) -> float:
@@ -13,3 +18,23 @@ def swing(progress: float, *, low: float = 0.1, high: float = 1.0, periods: floa
     [1.0, 0.55, 0.1, 1.0]
     """
     return low + (high - low) * (1 + math.cos(2 * math.pi * periods * progress)) / 2
+
+
+def by_class(z: Tensor, labels: Tensor, temperature_C: Tensor) -> Tensor:
+    """(N, D): embeddings on the sphere, each over the temperature of its class; labels (N,) count from 0.
+
+    As anchors, with `Dot` and candidates on the sphere, S_ij = cos(z_i, c_j) / temperature[label of i]. Rare classes
+    can be given a lower one, or each learns its own: `log_C.exp()` of a parameter stays above 0.
+
+    >>> import torch
+    >>> by_class(torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.tensor([1, 0]), torch.tensor([0.5, 0.1]))
+    tensor([[6., 8.],
+            [0., 2.]])
+    """
+    C = len(temperature_C)
+    if len(labels) and (labels.min() < 0 or labels.max() >= C):
+        found = f"labels from {labels.min()} to {labels.max()}"
+        raise UserError(f"{C} temperatures, one a class, but {found}; expected 0 to {C - 1}.")
+    if not bool((temperature_C > 0).all()):
+        raise UserError(f"temperatures as low as {temperature_C.min():g}; expected more than 0.")
+    return sphere(z, temperature_C[labels][:, None])
