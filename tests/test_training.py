@@ -24,7 +24,7 @@ from kontrast.training.health import examine, likely_causes, verdict
 from kontrast.training.loop import _spare_core, schedule, twins_in
 from kontrast.training.memory import forecast
 from kontrast.training.optimiser import groups_of
-from kontrast.training.precision import Mode, choose, prepare
+from kontrast.training.precision import Casting, Mode, choose, prepare
 from kontrast.training.step import step
 
 
@@ -255,6 +255,23 @@ def test_a_compiled_method_computes_what_the_plain_one_does():
     compiled = prepare(method, Mode(compiled=True))
     torch.testing.assert_close(compiled(batch.views, batch.keys), method(batch.views, batch.keys), rtol=1e-5, atol=1e-6)
     assert "compiled" in Mode(compiled=True).words
+
+
+class Seeing(Small):
+    """Notes how its views lie in memory."""
+
+    def forward(self, views, keys):
+        self.seen = [x.is_contiguous(memory_format=torch.channels_last) for x in views.values() if x.ndim == 4]
+        return {name: x.flatten(1) for name, x in views.items()}
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_pictures_come_with_their_channels_last_in_that_mode_alone_and_with_the_same_numbers(last):
+    views = {"picture": torch.randn(4, 3, 8, 8), "series": torch.randn(4, 2, 8)}
+    method = Seeing()
+    out = Casting(method, Mode(channels_last=last))(views, {"id": torch.arange(4)})
+    assert method.seen == [last]
+    assert all(torch.equal(out[name], x.flatten(1)) for name, x in views.items())
 
 
 def test_passes_and_batch_norm_together_are_told_to_be_inexact_and_nothing_else_is():
