@@ -3,6 +3,7 @@ kernel; and what cannot be had so goes the plain way by itself."""
 
 import pytest
 import torch
+from conftest import Largest
 from torch.nn import functional as F
 
 from kontrast.core.errors import UserError
@@ -20,7 +21,7 @@ from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.soft import Soft
 from kontrast.losses.relations.twins import Twins
 from kontrast.losses.sweeps import both_ways, swept
-from kontrast.losses.weights import tiles
+from kontrast.losses.weights import tiles, usual
 
 RELATIONS = {
     "a view each": Same("id"),
@@ -136,6 +137,18 @@ def test_what_cannot_be_had_so_is_left_to_the_tiles():
     crowd = Rows(rows.z[:1].expand(2000, 5), {"id": torch.zeros(2000).long(), "view": torch.arange(2000)})
     keys = named(crowd)
     assert both_ways(Same("id") & Distinct(), keys, None, None, crowd.z, 1000) is None  # more pairs than are worth it
+
+
+def test_the_pairs_of_large_classes_are_never_listed_all_at_once():
+    n = 16_384
+    z = torch.randn(n, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    rows = Rows(z, {"id": torch.arange(n), "view": torch.zeros(n).long(), "label": torch.arange(n) % 64})
+    with Largest() as largest:
+        contrast(rows, rows, Same("label"), loss=Infonce(), kernel=Cosine(temperature=0.5)).value().backward()
+    assert largest.numbers <= usual(n) < n * n // 64
+    pairs = both_ways(Same("id") & Distinct(), named(rows), None, None, z, 2 * n)  # as many as are worth it
+    assert pairs is not None
+    assert len(pairs.i) == n
 
 
 def test_no_row_meets_itself_though_it_stands_on_both_sides():

@@ -31,6 +31,9 @@ BLOCK, BLOCK_ON_DEVICE = 1 << 18, 1 << 24
 KEPT = 1 << 20
 # More listed pairs a row are not worth being taken one by one.
 MOST = 16
+# Anchors, spread evenly, whose pairs are counted before all are listed: the list of all pairs of large classes would by
+# far outgrow the rows (5.6 GB at 131,072 rows of 100 classes).
+COUNTED = 1024
 # Listed pairs at once: what is gathered for them is this many rows.
 CHUNK = 1 << 16
 
@@ -114,12 +117,11 @@ def both_ways(
     """
     other = one if two is None else two
     n, m = len(one["row"]), len(other["row"])
-    listed = [relation.few(one, other)]
-    if two is not None:
-        listed.append(relation.few(two, one))
     found: list[Tensor] = []
-    for turned, lists in enumerate(listed):
-        for pairs in lists:
+    for turned, (a, c) in enumerate([(one, other)] if two is None else [(one, two), (two, one)]):
+        if _outgrown(relation, a, c, most):
+            return None
+        for pairs in relation.few(a, c):
             if pairs is None or len(pairs[0]) > most:
                 return None
             i, j = pairs[::-1] if turned else pairs
@@ -134,6 +136,16 @@ def both_ways(
     forth = _side(relation, one, other, (i, j), anchors, like)
     back = None if two is None else _side(relation, two, one, (j, i), like.new_ones(m), like)
     return Both(i, j, forth, back)
+
+
+def _outgrown(relation: Relation, a: Keys, c: Keys, most: int) -> bool:
+    """Whether the pairs of a part of the anchors promise more than twice as many as `most` for all of them, or are not
+    to be listed at all."""
+    step = len(a["row"]) // COUNTED
+    if step < 2:
+        return False
+    listed = relation.few({name: key[::step].contiguous() for name, key in a.items()}, c)
+    return any(pairs is None or len(pairs[0]) * step > 2 * most for pairs in listed)
 
 
 def _side(relation: Relation, a: Keys, c: Keys, pairs: Pairs, weight: Tensor, like: Tensor) -> Side:
