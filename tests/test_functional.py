@@ -259,6 +259,10 @@ def test_nobody_with_a_positive_is_an_error_in_words(call):
             lambda: L.supcon(torch.randn(2, 2), torch.tensor([0, 0]), temperature=torch.zeros(1)),
             "temperatures as low as 0; expected more than 0",
         ),
+        (
+            lambda: L.supcon(torch.randn(2, 2), torch.tensor([0, 0]), temperature=torch.tensor(0.1)),
+            r"a tensor \(\) of temperatures; expected \(classes,\), or a number",
+        ),
         (lambda: L.mil_nce(torch.randn(4, 3), torch.randn(3, 2, 3)), "one shape"),
         (
             lambda: L.paco(torch.randn(4, 3), torch.zeros(4).long(), torch.randn(2, 5), features=torch.randn(3, 5)),

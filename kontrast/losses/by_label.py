@@ -38,7 +38,8 @@ def supcon(z: Tensor, labels: Tensor, *, temperature: float | Tensor = 0.1) -> T
 
     L_i = log sum_{k != i} e^(S_ik) - mean_p S_ip, p the other rows of i's class. Two views of a batch:
     `supcon(torch.cat([z1, z2]), labels.repeat(2))`. Rows alone in their class are left out of the mean; the factor
-    temperature / 0.07 of the authors' code is not applied. `temperature` (C,): one a class, for its rows as anchors.
+    temperature / 0.07 of the authors' code is not applied. `temperature` may be a tensor (C,), one a class, for its
+    rows as anchors; it gets its gradient.
 
     >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     >>> round(supcon(z, torch.tensor([0, 0, 1]), temperature=1.0).item(), 4)  # log(e + 1) - 1
@@ -63,12 +64,12 @@ def supcon_inside(z: Tensor, labels: Tensor, *, temperature: float | Tensor = 0.
 
 
 def _labelled(z: Tensor, labels: Tensor, temperature: float | Tensor) -> tuple[Rows, Rows, Kernel]:
-    """Anchors, candidates and kernel; with one temperature for all, both are the same rows."""
-    if isinstance(temperature, Tensor) and temperature.ndim:
-        ours = rows(sphere(z), {"label": labels})
-        return replace(ours, z=by_class(ours.z, labels, temperature)), gathered(ours), Dot()
-    ours = rows(z, {"label": labels})
-    return ours, gathered(ours), Cosine(temperature=float(temperature))
+    """Anchors, candidates and kernel; with one number for all, both are the same rows."""
+    if not isinstance(temperature, Tensor):
+        ours = rows(z, {"label": labels})
+        return ours, gathered(ours), Cosine(temperature=temperature)
+    ours = rows(sphere(z), {"label": labels})
+    return replace(ours, z=by_class(ours.z, labels, temperature)), gathered(ours), Dot()
 
 
 def gensupcon(

@@ -31,6 +31,8 @@ def by_class(z: Tensor, labels: Tensor, temperature_C: Tensor) -> Tensor:
     tensor([[6., 8.],
             [0., 2.]])
     """
+    if temperature_C.ndim != 1:
+        raise UserError(f"a tensor {tuple(temperature_C.shape)} of temperatures; expected (classes,), or a number.")
     C = len(temperature_C)
     if len(labels) and (labels.min() < 0 or labels.max() >= C):
         found = f"labels from {labels.min()} to {labels.max()}"
