@@ -13,7 +13,9 @@ from kontrast.core import find
 from kontrast.core.experiment import Choice, Experiment, Plan
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
-from kontrast.data.batches import Batch, Order
+from kontrast.data.batches import Batch
+from kontrast.data.sampler import Sampled
+from kontrast.data.samplers.shuffled import Shuffled
 from kontrast.losses.contrast import contrast
 from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.cosine import Cosine
@@ -157,7 +159,7 @@ def test_the_schedule_warms_up_to_one_and_ends_at_nothing():
 
 
 def test_an_order_gives_every_rank_its_part_and_every_row_once_an_epoch():
-    order = Order(torch.arange(10, 33).numpy(), 5, seed=3)
+    order = Shuffled(Sampled(torch.arange(10, 33).numpy(), 5, seed=3))
     seen = [row for s in range(order.per_epoch) for row in order.at(s)]
     assert len(seen) == len(set(seen)) == 20
     assert set(seen) <= set(range(10, 33))

@@ -58,13 +58,15 @@ class Plan:
     """How long and how to train. One of steps, epochs, minutes ends the run; where none is named, 1,000 steps or
     200 epochs do, whichever is less.
 
-    batch: rows per step over all ranks. passes: rows per pass of the encoder (gradient caching), None for one pass.
+    sampler: which rows each step sees. batch: rows per step over all ranks. passes: rows per pass of the encoder
+    (gradient caching), None for one pass.
     deterministic: the same command twice gives the same weights; "on" refuses what has no such form, "auto" goes on.
     precision, channels_last, compile: "auto" decides by what the machine has and the encoder does; where deterministic
     is "off", by the stopwatch in the first steps.
     warmup: share of the steps. clip: largest norm of the gradient, 0 for none. checkpoint: seconds between checkpoints.
     """
 
+    sampler: Choice = Choice("shuffled")
     batch: int = 256
     steps: int | None = None
     epochs: float | None = None
@@ -163,7 +165,7 @@ def _part(made: type, key: str, value: Any, where: str) -> Any:
         if not isinstance(value, list):
             raise UserError(f"{where} is {value!r}; expected a list of choices.")
         return tuple(choice(v, where) for v in value)
-    if key in {"method", "optimiser"}:
+    if key in {"method", "optimiser", "sampler"}:
         return choice(value, where)
     words = {name: hint for name, hint, _ in find.settings_of(made)}
     kind = next(f.type for f in dataclasses.fields(made) if f.name == key)

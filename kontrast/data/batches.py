@@ -1,7 +1,6 @@
-"""Batches: which rows a step sees, read ahead by a thread; and how their views are drawn, all rows at once."""
+"""Batches: the rows of a step, read ahead by a thread; and how their views are drawn, all rows at once."""
 
 import contextlib
-import functools
 import queue
 import threading
 from collections.abc import Callable, Generator, Mapping
@@ -34,60 +33,6 @@ class Batch:
         """The same batch on a device."""
         views = {n: v.to(device, non_blocking=True) for n, v in self.views.items()}
         return Batch(views, {n: k.to(device, non_blocking=True) for n, k in self.keys.items()})
-
-
-@dataclass(frozen=True, eq=False)
-class Order:
-    """Which rows every step sees: a function of (seed, step) alone, so that any rank and any resumed run agrees.
-
-    Each epoch is a new permutation; what is left over at its end, less than a batch, is dropped, other rows each time.
-    weights: (rows,) how often each is drawn beside the others, None for all alike. The heaviest rows are drawn once an
-    epoch, one of half their weight in every second: no row comes twice in a batch, nor twice with the same views.
-    """
-
-    rows: np.ndarray
-    batch: int
-    seed: int
-    weights: np.ndarray | None = None
-
-    @functools.cached_property
-    def per_epoch(self) -> int:
-        """Steps in an epoch."""
-        size = len(self.rows) if self.weights is None else int(self._shares().sum())
-        return max(1, size // self.batch)
-
-    def epoch(self, step: int) -> int:
-        """The epoch that a step belongs to."""
-        return step // self.per_epoch
-
-    def at(self, step: int, rank: int = 0, world: int = 1) -> np.ndarray:
-        """This rank's rows of a step; parts of the batch may differ by one row."""
-        place = step % self.per_epoch * self.batch
-        order = _drawn(self, self.epoch(step))
-        return np.array_split(self.rows[order[place : place + self.batch]], world)[rank]
-
-    def _shares(self) -> np.ndarray:
-        """Of each row, in how many of the epochs it is drawn."""
-        assert self.weights is not None
-        return self.weights.astype(np.float64) / self.weights.max()
-
-
-@functools.lru_cache(maxsize=2)  # every step asks for its epoch's; sorting a million rows anew takes a while
-def _drawn(order: Order, epoch: int) -> np.ndarray:
-    """Places among the order's rows, in the order in which an epoch sees them.
-
-    Systematic sampling along the permutation: a row is drawn where the running sum of shares passes a whole number, so
-    that each comes with exactly its share, and all epochs are of one length but for a row.
-    """
-    permuted = chance.permutation(order.seed, epoch, len(order.rows)).numpy()
-    if order.weights is None:
-        return permuted
-    start = chance.uniform(chance.key(order.seed, epoch, torch.zeros(1, dtype=torch.int64), -8), 1).item()
-    sums = np.cumsum(order._shares()[permuted]) + start
-    kept = permuted[np.floor(sums) > np.floor(np.concatenate([[start], sums[:-1]]))]
-    if len(kept) < order.batch:  # fewer than a batch: the rows next in line fill it
-        kept = np.concatenate([kept, permuted[~np.isin(permuted, kept)]])
-    return kept
 
 
 class Reader:

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 from kontrast.core.experiment import Experiment
-from kontrast.data.batches import Batch, Order, Reader
+from kontrast.data.batches import Batch, Reader
+from kontrast.data.sampler import Sampler
 from kontrast.doctor.case import Case
 from kontrast.runs.train import first_views, order_of
 from kontrast.training.fleet import usual_device
 
 
-def first_batch(case: Case, most: int | None = None) -> tuple[Batch, Order]:
+def first_batch(case: Case, most: int | None = None) -> tuple[Batch, Sampler]:
     """(the views of the run's first batch, or of `most` rows of it; the order in which the run would see rows)."""
     order = order_of(case.model, case.data)
     index = order.at(0)[:most]

@@ -111,6 +111,7 @@ def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
     for room, chosen in (
         ("methods", [changed.method]),
         ("optimisers", [changed.plan.optimiser]),
+        ("samplers", [changed.plan.sampler]),
         ("modalities", changed.views.values()),
         ("encoders", changed.encoders.values()),
         ("scoring", changed.scores),

@@ -20,8 +20,9 @@ from kontrast.core import find
 from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.experiment import Plan
 from kontrast.core.ranks import Ranks
-from kontrast.data.batches import Batch, Order, Reader, draw
+from kontrast.data.batches import Batch, Reader, draw
 from kontrast.data.dataset import Dataset
+from kontrast.data.sampler import Sampled, Sampler
 from kontrast.layers.rank_norm import RankNorm
 from kontrast.methods.method import Method
 from kontrast.runs.folder import Checkpoint, Folder
@@ -114,11 +115,22 @@ def training_rows(model: Model, data: Dataset) -> np.ndarray:
     return rows
 
 
-def order_of(model: Model, data: Dataset) -> Order:
-    """The order in which training sees its rows."""
-    rows = training_rows(model, data)
+def order_of(model: Model, data: Dataset) -> Sampler:
+    """The sampler of the run, over its training rows."""
+    rows, plan = training_rows(model, data), model.experiment.plan
     weights = None if data.weights is None else data.weights[rows]
-    return Order(rows, min(model.experiment.plan.batch, len(rows)), model.experiment.seed, weights)
+    sampled = Sampled(rows, min(plan.batch, len(rows)), model.experiment.seed, weights, _classes(data, rows))
+    # Runs of before samplers could be chosen name none, and weighted their rows where the data has weights.
+    name = "weighted" if plan.sampler.name == "shuffled" and weights is not None else plan.sampler.name
+    return find.build("samplers", name, plan.sampler.settings, given={"sampled": sampled})
+
+
+def _classes(data: Dataset, rows: np.ndarray) -> np.ndarray | None:
+    """(n,) the class of each row as a number, -1 where unknown."""
+    if data.labels is None:
+        return None
+    labels = data.labels[rows]
+    return np.where(labels == "", -1, np.unique(labels, return_inverse=True)[1])
 
 
 def first_views(model: Model, reader: Reader, index: np.ndarray, device: torch.device) -> Batch:
@@ -128,7 +140,7 @@ def first_views(model: Model, reader: Reader, index: np.ndarray, device: torch.d
 
 
 def _course(
-    model: Model, first: Batch, order: Order, fleet: Fleet, listener: Listener, saved: Checkpoint | None
+    model: Model, first: Batch, order: Sampler, fleet: Fleet, listener: Listener, saved: Checkpoint | None
 ) -> Course:
     """Everything that moves: begun, or as a checkpoint holds it."""
     experiment, method = model.experiment, model.method.to(fleet.device)
@@ -190,7 +202,7 @@ def steps_in(plan: Plan, seconds: float) -> int:
     return max(1, int((plan.minutes or 1) * 60 / max(seconds, 1e-6)))
 
 
-def steps_named(plan: Plan, order: Order) -> int | None:
+def steps_named(plan: Plan, order: Sampler) -> int | None:
     """The steps of the run; None where its minutes decide."""
     if plan.epochs is not None:
         return max(1, round(plan.epochs * order.per_epoch))

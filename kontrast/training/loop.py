@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from kontrast.core.experiment import Plan
 from kontrast.core.shards import norm, split_as, whole
-from kontrast.data.batches import Batch, Order, Reader, ahead, draw
+from kontrast.data.batches import Batch, Reader, ahead, draw
+from kontrast.data.sampler import Sampler
 from kontrast.methods.method import Method
 from kontrast.training.fleet import Fleet
 from kontrast.training.health import Health, examine
@@ -113,7 +114,7 @@ class Course:
         self.step, self.total, self.seconds = numbers["step"], numbers["total"], numbers["seconds"]
 
 
-def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -> Iterator[Moment]:
+def pretrain(course: Course, reader: Reader, order: Sampler, *, every: int = 20) -> Iterator[Moment]:
     """Train until `course.total` steps are done, yielding after each; health every `every` steps and at the last.
 
     With `plan.minutes` the total follows the measured speed: it is set anew at each twentieth of the run. Raises
@@ -164,7 +165,7 @@ def pretrain(course: Course, reader: Reader, order: Order, *, every: int = 20) -
         batches.close()
 
 
-def _drawn(course: Course, reader: Reader, order: Order) -> Generator[tuple[Batch, float]]:
+def _drawn(course: Course, reader: Reader, order: Sampler) -> Generator[tuple[Batch, float]]:
     """The batches from the course's step on, their views drawn, each with the seconds that it was waited for."""
     fleet, early = course.fleet, _spare_core(course.fleet)
     draws = course.method.draws()

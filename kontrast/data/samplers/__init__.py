@@ -1,0 +1,1 @@
+"""Samplers: which rows each step sees, one per file."""

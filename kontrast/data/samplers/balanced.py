@@ -1,0 +1,55 @@
+"""The same number of rows of several classes in every batch."""
+
+import numpy as np
+import torch
+
+from kontrast.core import chance
+from kontrast.core.errors import UserError
+from kontrast.data.sampler import Sampled, Sampler, labelled
+
+
+class Balanced(Sampler):
+    """P classes x K rows per batch: the sampler of metric learning (FaceNet, arXiv:1503.03832; PK, arXiv:1703.07737).
+
+    All classes are drawn equally often, so that rare ones count as much as frequent ones, and each anchor has K - 1
+    positives of its class. P is the batch over K; with fewer classes than that, each comes several times per batch. A
+    class goes through all of its rows before it begins again; one with fewer than K rows gives those it has. Rows
+    without a label are not drawn.
+
+    Args:
+        per_class: K.
+    """
+
+    def __init__(self, sampled: Sampled, *, per_class: int = 4) -> None:
+        if per_class < 1:
+            raise UserError(f"sampler 'balanced': per_class={per_class}; expected 1 or more.")
+        labels = labelled(sampled, "sampler 'balanced'")
+        order = np.argsort(labels, kind="stable")
+        order = order[np.searchsorted(labels[order], 0) :]  # those without a label are negative
+        starts = np.unique(labels[order], return_index=True)[1]
+        self.sampled, self.members, self.per_class = sampled, np.split(order, starts[1:]), per_class
+
+    @property
+    def per_epoch(self) -> int:
+        """As many batches as the labelled rows would fill."""
+        return max(1, sum(map(len, self.members)) // self.sampled.batch)
+
+    def drawn(self, epoch: int) -> np.ndarray:
+        """Rounds of all classes in a random order, each with its next K rows."""
+        wanted = self.per_epoch * self.sampled.batch
+        rounds = -(-wanted // sum(min(self.per_class, len(m)) for m in self.members))
+        parts = []
+        for turn in range(epoch * rounds, (epoch + 1) * rounds):
+            classes = chance.permutation(self.sampled.seed, turn, len(self.members)).tolist()
+            parts += [self._next(self.members[c], turn) for c in classes]
+        return np.concatenate(parts)[:wanted]
+
+    def _next(self, members: np.ndarray, turn: int) -> np.ndarray:
+        """K rows of a class, number turn * K and following, if it goes through its rows in a new order each time."""
+        n = len(members)
+        k = min(self.per_class, n)
+        ids = torch.from_numpy(members.astype(np.int64))
+        first, last = turn * k // n, (turn * k + k - 1) // n
+        orders = [chance.key(self.sampled.seed, time, ids, -9).argsort().numpy() for time in range(first, last + 1)]
+        place = turn * k - first * n
+        return members[np.concatenate(orders)[place : place + k]]

@@ -1,0 +1,46 @@
+"""Rows drawn as often as a weight column says."""
+
+import functools
+
+import numpy as np
+import torch
+
+from kontrast.core import chance
+from kontrast.core.errors import UserError
+from kontrast.data.sampler import Sampled, Sampler
+
+
+class Weighted(Sampler):
+    """The heaviest rows are drawn once per epoch, one of half their weight in every second epoch.
+
+    Systematic sampling along a permutation: no row comes twice in a batch, nor twice with the same views. Needs a
+    column of kind `weight`.
+    """
+
+    def __init__(self, sampled: Sampled) -> None:
+        if sampled.weights is None:
+            raise UserError("sampler 'weighted' needs a column of weights. Name it: --field COLUMN=weight.")
+        self.sampled, self.weights = sampled, sampled.weights
+
+    @functools.cached_property
+    def per_epoch(self) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Whole batches in what an epoch draws."""
+        return max(1, int(self._shares().sum()) // self.sampled.batch)
+
+    def drawn(self, epoch: int) -> np.ndarray:
+        """A row is drawn where the running sum of shares passes a whole number, so each comes with exactly its share.
+
+        All epochs are of one length but for a row.
+        """
+        sampled = self.sampled
+        permuted = chance.permutation(sampled.seed, epoch, len(sampled.rows)).numpy()
+        start = chance.uniform(chance.key(sampled.seed, epoch, torch.zeros(1, dtype=torch.int64), -8), 1).item()
+        sums = np.cumsum(self._shares()[permuted]) + start
+        kept = permuted[np.floor(sums) > np.floor(np.concatenate([[start], sums[:-1]]))]
+        if len(kept) < sampled.batch:  # fewer than a batch: the rows next in line fill it
+            kept = np.concatenate([kept, permuted[~np.isin(permuted, kept)]])
+        return kept
+
+    def _shares(self) -> np.ndarray:
+        """Share of the epochs in which each row is drawn."""
+        return self.weights.astype(np.float64) / self.weights.max()
