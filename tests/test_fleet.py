@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
+from conftest import call
 from safetensors.torch import load_file
 from torch import nn
 
@@ -130,6 +132,26 @@ def test_a_run_begun_by_two_goes_on_with_one_to_the_same_end(one, mixed, tmp_pat
     assert done.returncode == 0, done.stderr
     losses = [json.loads(line)["loss"] for line in (out / "moments.jsonl").read_text().splitlines()]
     agree((load_file(out / "encoder" / "model.safetensors"), losses), one)
+
+
+@pytest.mark.parametrize("more", [[], ["--devices", "2"], ["--devices", "2", "--strategy", "fsdp"]])
+def test_a_run_of_pictures_in_channels_last_goes_on_bit_for_bit(tmp_path, more):
+    draw = np.random.default_rng(0)
+    np.savez(tmp_path / "rows.npz", image=draw.integers(0, 255, (32, 16, 16, 3), dtype=np.uint8))
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    words = ["train", tmp_path / "rows.npz", "--batch", 16, "--steps", 3, "--channels-last", "on", "--precision", "32"]
+    words += ["--encoder", "image=resnet,base=8,thin=8", "--set", "plan.checkpoint=0", "--set", 'scores=["knn"]']
+    go = ran if more else lambda *words: subprocess.CompletedProcess(words, call(*words), stderr="")
+    done = go(*words, *more, "--out", whole, "--quiet")
+    assert done.returncode == 0, done.stderr
+    shutil.copytree(whole, cut)
+    shutil.rmtree(cut / "encoder")
+    for name in ("scores.json", "report.html", "checkpoints/000000003.safetensors", "checkpoints/000000003.sha256"):
+        (cut / name).unlink()
+    done = go("train", "--resume", cut, *more, "--quiet")
+    assert done.returncode == 0, done.stderr
+    files = [run / "encoder" / "model.safetensors" for run in (whole, cut)]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_what_the_first_process_finds_wrong_ends_all_with_one_message(tmp_path):

@@ -106,7 +106,7 @@ class Fleet:
         if self.ranks.world > 1:
             over_ranks(method, self.device)
             method.together = True
-        encode = self.fabric.setup_module(Casting(method, mode), move_to_device=False)
+        encode = self.fabric.setup_module(Casting(method, mode, weights=not self.splits), move_to_device=False)
         if self.ranks.world == 1:
             return encode, nullcontext
         return encode, partial(self.fabric.no_backward_sync, encode)

@@ -132,9 +132,13 @@ def _by_stopwatch(method: Method, batch: Batch, plan: Plan, steps: int | None) -
     return replace(best.mode, gain=gain), seconds
 
 
-def prepare(method: nn.Module, mode: Mode) -> nn.Module:
-    """The module to call: in the mode's memory format, compiled where it says so."""
-    if mode.channels_last:
+def prepare(method: nn.Module, mode: Mode, *, weights: bool = True) -> nn.Module:
+    """The module to call: in the mode's memory format, compiled where it says so.
+
+    Args:
+        weights: Whether the weights take that format too; fsdp splits contiguous ones only.
+    """
+    if mode.channels_last and weights:
         for child in method.modules():
             if isinstance(child, nn.Conv2d | nn.BatchNorm2d):
                 child.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -148,10 +152,10 @@ def _channels_last(x: Tensor) -> Tensor:
 class Casting(nn.Module):
     """The method's forward pass in a mode; embeddings come out in float32."""
 
-    def __init__(self, method: Method, mode: Mode) -> None:
+    def __init__(self, method: Method, mode: Mode, *, weights: bool = True) -> None:
         super().__init__()
         self.method, self.mode = method, mode
-        self.called = prepare(method, mode)
+        self.called = prepare(method, mode, weights=weights)
 
     def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
         """As `Method.forward`."""
