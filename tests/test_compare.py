@@ -135,6 +135,7 @@ def test_two_runs_meet_on_their_shared_rows_and_say_what_was_changed(runs):
     words = list(made.words())
     assert any(word.startswith(pair.first.verdict) and "seed-1 against seed-0" in word for word in words)
     assert "by luck" in words[-1]
+    assert f"seed-1: {runs[1].verdict['words']}" in words
     assert json.loads(json.dumps(made.to_json()))["pairs"][0]["numbers"][0]["name"] == "kNN accuracy"
 
 

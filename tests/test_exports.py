@@ -199,7 +199,7 @@ def test_a_hub_folder_embeds_without_the_run_and_says_what_it_is(image_run, digi
     data = json.loads((image_run.path / "data.json").read_text())
     for part in ("license: other", "library_name: kontrast", data["fingerprint"]["fields"]["image"]["content"]):
         assert part in card
-    assert f"Verdict: **{image_run.verdict['state']}**" in card
+    assert f"**{image_run.verdict['words']}**" in card
     assert "| kNN accuracy |" in card
     everything = b"".join(p.read_bytes() for p in made.folder.rglob("*") if p.suffix in (".json", ".md"))
     assert str(digits.parent).encode() not in everything

@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from html import unescape
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ def test_a_run_shows_claim_scores_curve_and_map(run):
     html = run._repr_html_()
     assert "waves &amp; more" in html
     assert "kNN accuracy" in html
+    assert run.verdict["words"] in unescape(re.sub("</?b>", "", html))
     assert html.count("<svg xmlns") >= 2
     assert "class='thumbs'" in html
     assert "&lt;b&gt;fast&lt;/b&gt;" in html

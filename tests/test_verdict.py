@@ -5,8 +5,9 @@ from test_report import score, story
 
 from kontrast.runs.page.charts import ticks
 from kontrast.runs.page.digits import clock, interval, number, round_number
-from kontrast.runs.page.verdict import headline, standing
+from kontrast.runs.page.verdict import standing
 from kontrast.runs.report import page
+from kontrast.runs.verdict import Measure, claim, of_older, verdict
 
 
 @pytest.mark.parametrize(
@@ -65,46 +66,100 @@ def test_without_an_interval_nothing_is_claimed():
     assert standing(score(0.9, raw=0.1) | {"trained": {"value": 0.9, "low": None, "high": None}}, "raw") == "even"
 
 
+def pairs(trained, untrained, reach=0.02, rows=300):
+    difference = trained - untrained
+    name = "AUC of positive against random pairs"
+    return Measure(name, trained, untrained, difference - reach, difference + reach, rows, 0.002)
+
+
+def probe(trained, untrained, name="linear", reach=0.02, **more):
+    difference = trained - untrained
+    paired = {"untrained": {"value": difference, "low": difference - reach, "high": difference + reach}}
+    told = {"linear": "linear accuracy", "knn": "kNN accuracy"}[name]
+    return score(trained, untrained=untrained, name=told, score=name, paired=paired, **more)
+
+
+def judged(scores=(), pairs=None, collapsed=False, **more):
+    return verdict(scores, pairs=pairs, collapsed=collapsed, **more)
+
+
 @pytest.mark.parametrize(
-    ("scores", "tone", "claim"),
+    ("scores", "auc", "state"),
     [
-        ([score(0.742, 0.403, 0.512)], "good", "It learned"),
-        ([score(0.742, 0.72, 0.512)], "mixed", "It learned, but no better than raw features"),
-        ([score(0.742, 0.9, 0.512)], "mixed", "It learned, but raw features do better"),
-        ([score(0.742, 0.403, 0.73)], "bad", "Training added nothing that can be measured"),
-        ([score(0.5, 0.4, 0.7)], "bad", "Training made it worse"),
-        ([score(0.12)], "bad", "No better than chance"),
-        ([], "unknown", "Not judged"),
+        ([], pairs(0.95, 0.8), "learning"),
+        ([], pairs(0.80, 0.8), "nothing added"),
+        ([], pairs(0.70, 0.8), "harm"),
+        ([], pairs(0.9999, 0.9990, reach=0.0001), "nothing added"),  # certain, and next to nothing
+        ([], None, "not judged"),
+        ([probe(0.90, 0.8)], pairs(0.8, 0.8), "learning"),
+        ([probe(0.80, 0.8)], pairs(0.95, 0.8), "learning"),
+        ([probe(0.70, 0.8)], pairs(0.95, 0.8), "harm"),
+        ([probe(0.90, 0.8)], pairs(0.70, 0.8), "learning"),
+        ([probe(0.816, 0.894), probe(0.823, 0.786, "knn")], pairs(0.95, 0.8), "harm"),
+        ([probe(0.88, 0.90, reach=0.01), probe(0.9, 0.786, "knn")], pairs(0.95, 0.8), "learning"),
+        ([probe(0.70, 0.8, field="image")], pairs(0.95, 0.8), "learning"),  # of a field, not of whole rows
     ],
 )
-def test_the_headline_says_what_was_measured(scores, tone, claim):
-    assert headline({"state": "learning"}, scores)[:2] == (tone, claim)
+def test_probes_decide_then_pairs(scores, auc, state):
+    assert judged(scores, auc).state == state
 
 
-def test_the_headline_carries_its_evidence():
-    reason = headline({"state": "learning"}, [score(0.742, 0.403, 0.512)]).reason
-    assert "kNN accuracy .742 [.69, .79] against .403 for raw features and .512 untrained" in reason
-    assert "307 test rows" in reason
+def test_the_sentence_leads_with_the_number_that_decides():
+    found = judged([probe(0.823, 0.786, "knn"), probe(0.816, 0.894)], pairs(0.95, 0.8), causes=("x",))
+    head, rest = claim(found.words)
+    assert head == "Training did harm:"
+    assert rest.startswith(
+        "on 307 held-out rows, linear accuracy .816 against .894 untrained (-.078 [-.10, -.06]), kNN"
+    )
+    assert "AUC of positive against random pairs .950 against .800 untrained (+.150 [.13, .17])" in rest
+    assert found.causes == ("x",)
+    assert "--keep best-by-validation" in found.offer
 
 
-def test_scores_that_are_not_clear_are_named():
-    rows = [score(0.7, 0.4, 0.5), score(0.7, 0.69, 0.5, name="linear accuracy")]
-    assert "1 of 2 scores are clear of their baselines; not so: linear accuracy." in headline({}, rows).reason
+def test_learning_has_no_causes_and_says_how_raw_features_stand():
+    found = judged([probe(0.9, 0.8)], pairs(0.95, 0.8), causes=("x",))
+    assert (found.causes, found.offer, claim(found.words)[0]) == ((), "", "It learned:")
+    assert claim(judged([probe(0.9, 0.8, raw=0.6)]).words)[0] == "It learned:"
+    assert claim(judged([probe(0.9, 0.8, raw=0.89)]).words)[0] == "It learned, but no better than raw features:"
+    assert claim(judged([probe(0.8, 0.7, raw=0.95)]).words)[0] == "It learned, but raw features do better:"
+    only_pairs = judged([probe(0.8, 0.8)], pairs(0.95, 0.8)).words
+    assert only_pairs.startswith("It learned to tell positive pairs from others, but labels are no easier to read: on")
 
 
-def test_a_number_that_only_describes_is_neither_counted_nor_called_better():
+def test_a_collapse_stands_above_any_number():
+    found = judged([probe(0.9, 0.1)], pairs(0.95, 0.5), collapsed=True, causes=("x",))
+    assert found.state == "collapsed"
+    assert found.words.startswith("It collapsed: all rows embed alike; on 307 held-out rows, linear accuracy")
+    assert judged(collapsed=True).words == "It collapsed: all rows embed alike."
+
+
+def test_a_short_run_says_that_first():
+    found = judged([], pairs(0.8, 0.8), short="20 steps are too few", causes=("x",))
+    assert (found.state, found.causes) == ("too short", ("x",))
+    assert found.words.startswith("Too short a run: 20 steps are too few; on 300 held-out rows, AUC")
+    assert judged([], pairs(0.95, 0.8), short="20 steps are too few").state == "learning"
+    harm = judged([], pairs(0.7, 0.8), short="20 steps are too few")
+    assert harm.state == "harm"
+    assert harm.words.startswith("Training did harm, in too short a run: 20 steps are too few; on 300 held-out rows")
+
+
+def test_a_state_kept_from_the_way_is_said_and_not_offered_again():
+    found = judged([probe(0.8, 0.8)], kept="the state of step 40 of 100 was kept")
+    assert found.words.endswith("; the state of step 40 of 100 was kept.")
+    assert found.offer == ""
+
+
+def test_runs_of_before_are_judged_by_their_scores():
+    old = {"state": "not learning", "words": "rank 3: the loss 5.5 is no better than at the start", "causes": ["x"]}
+    lone = [score(0.7, untrained=0.5, name="image>text R@1", field="image>text")]
+    assert of_older(old, lone)["state"] == "nothing added"  # no interval of the difference, so nothing is claimed
+    paired = {"untrained": {"value": 0.2, "low": 0.1, "high": 0.3}}
+    rows = [score(0.7, untrained=0.5, name="image>text R@1", field="image>text", paired=paired)]
+    assert of_older(old, rows)["words"].startswith("It learned: on 307 held-out rows, image>text R@1 .700 against .500")
+    assert of_older({"state": "collapsed", "words": "w"}, [])["state"] == "collapsed"
+    assert of_older(old, [])["words"] == f"Not judged: {old['words']}."
+
+
+def test_a_number_that_only_describes_is_not_called_better():
     rows = [score(0.7, 0.4, 0.5), score(70.0, 20.0, 5.0, name="effective rank", chance=None)]
-    assert "effective rank" not in headline({}, rows).reason
-    assert "scores are clear" not in headline({}, rows).reason
     assert page(story(scores=rows)).count("trained is higher") == 2
-
-
-def test_the_headline_is_of_the_first_number_and_not_of_the_best():
-    rows = [score(0.5, 0.4, 0.5, score="knn"), score(0.9, 0.1, 0.1, name="ARI", score="clustering")]
-    assert headline({}, rows).claim == "Training added nothing that can be measured"
-
-
-def test_a_collapse_stands_above_any_score():
-    words = headline({"state": "collapsed", "words": "all rows embed alike"}, [score(0.9, 0.1, 0.1)])
-    assert words[:2] == ("bad", "It collapsed")
-    assert words.reason.startswith("All rows embed alike.")

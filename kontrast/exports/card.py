@@ -45,8 +45,8 @@ def _scores(scores: Mapping[str, Any] | None) -> list[str]:
     if scores is None:
         return ["## Scores", "", "None: the run was not finished.", ""]
     verdict = scores["verdict"]
-    lines = ["## Scores", "", f"Verdict: **{verdict['state']}** ({verdict['words']})."]
-    lines += [f"- {cause}" for cause in verdict["causes"]]
+    lines = ["## Scores", "", f"**{verdict['words']}**"]
+    lines += [f"- likely: {cause}" for cause in verdict.get("causes") or ()]
     lines += ["", "On held-out rows, with 95 % intervals over other rows like them; none where they are too few.", ""]
     lines += [
         "| score | field | this model | raw features | untrained | chance | rows |",

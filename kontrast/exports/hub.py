@@ -13,6 +13,7 @@ from kontrast.encoders.transformer import Transformer
 from kontrast.exports.card import card
 from kontrast.exports.export import Export, Subject
 from kontrast.exports.pretrained import write_timm, write_transformer
+from kontrast.runs import kept
 from kontrast.runs.folder import Folder
 from kontrast.runs.model import tower_of
 
@@ -33,17 +34,17 @@ class Hub(Export):
     def write(self, subject: Subject, folder: Path) -> Mapping[str, Any]:
         """The folder; what pushes is `sent`."""
         run, model = Folder(subject.run.path), subject.model
-        kept = Folder(folder)
+        copy = Folder(folder)
         experiment = _without_paths(model.experiment)
-        kept.write("experiment.json", experiment.to_json())
-        model.save(kept)
+        copy.write("experiment.json", experiment.to_json())
+        model.save(copy)
         data = _read(run.path / "data.json")
         if data is not None:
             data = {**data, "name": Path(str(data["name"])).name, "quarantined": []}
-            kept.write_json("data.json", data)
-        scores = _read(run.path / "scores.json")
+            copy.write_json("data.json", data)
+        scores = kept.scores(run) if (run.path / "scores.json").is_file() else None
         if scores is not None:
-            kept.write_json("scores.json", scores)
+            copy.write_json("scores.json", scores)
         loading = ["import kontrast", "", 'run = kontrast.load("THIS-FOLDER")', "bank = run.embed(data)"]
         libraries = _libraries(subject, folder)
         if libraries:

@@ -62,13 +62,15 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """names: of the runs, each once. rows: held-out rows that all share. level: of the intervals, one number a time."""
+    """names: of the runs, each once. rows: held-out rows that all share. level: of the intervals, one number a time.
+    verdicts: the sentence of each run on itself, "" for a run that has none."""
 
     names: tuple[str, ...]
     folders: tuple[str, ...]
     level: float
     pairs: tuple[Pair, ...]
     shared: Shared
+    verdicts: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -98,12 +100,15 @@ class Comparison:
             }
             for pair in self.pairs
         ]
-        return {"rows": self.rows, "level": self.level, "notes": [*self.shared.notes, self.chance], "pairs": pairs}
+        notes = [*self.shared.notes, self.chance]
+        told = dict(zip(self.folders, self.verdicts, strict=False))
+        return {"rows": self.rows, "level": self.level, "verdicts": told, "notes": notes, "pairs": pairs}
 
     def words(self, *, every: bool = True) -> Iterator[str]:
         """For the terminal: one line a pair, led by its verdict; where `every` is asked for, its numbers under it."""
         yield f"{self.rows:,} held-out rows in common; two less one, {self.level:.0%} intervals over the same rows"
         yield from self.shared.notes
+        yield from (f"{name}: {words}" for name, words in zip(self.names, self.verdicts, strict=False) if words)
         for pair in self.pairs:
             yield ""
             yield self.headline(pair)
@@ -151,7 +156,8 @@ def compare(
         )
         for a, b in places
     )
-    return Comparison(_names(runs), tuple(str(run.path) for run in runs), level, pairs, same)
+    told = tuple(run.verdict["words"] if (run.path / "scores.json").is_file() else "" for run in runs)
+    return Comparison(_names(runs), tuple(str(run.path) for run in runs), level, pairs, same, told)
 
 
 def line(name: str, one: Found, two: Found, *, level: float = 0.95) -> Line:

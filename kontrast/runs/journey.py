@@ -19,10 +19,12 @@ from kontrast.data.fields import Field
 from kontrast.data.frame import Frame
 from kontrast.runs import words
 from kontrast.runs.folder import QUARANTINE, TRAINED_ON, Folder
+from kontrast.runs.held_pairs import before, keep_before, measured
 from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model, describe, method_of, modalities_of, raw_bank
 from kontrast.runs.run import BANKS, Run, judges
 from kontrast.runs.train import train
+from kontrast.runs.verdict import pair_measure, verdict
 from kontrast.scoring.judge import judge
 from kontrast.training.fleet import Fleet
 
@@ -53,7 +55,9 @@ def travel(
     listener.fact("recipe", f"{recipe['name']} · {recipe['why']}")
     listener.fact("encoder", describe(model.method))
     rows = _judged(data, experiment.seed)
+    looked = _held_out(data, experiment.seed)
     if fleet.first and not (resume and (folder.path / "banks" / "untrained-test.parquet").is_file()):
+        keep_before(folder, measured(model, data, looked))
         _bank(folder, "raw", lambda part: raw_bank(modalities, data, part), rows)
         _bank(folder, "untrained", lambda part: model.embed(data, part), rows)
     model, ended = train(model, data, folder, listener, fleet, resume=resume)
@@ -61,17 +65,20 @@ def travel(
     run = Run(folder.path)
     banks = {which: (run.bank(f"{which}-train"), run.bank(f"{which}-test")) for which in BANKS}
     scores = judge(judges(experiment), banks, experiment.seed)
+    pairs = pair_measure(measured(model, data, looked), before(folder))
+    told = verdict(scores, pairs=pairs, collapsed=ended.health.collapsed, short=ended.short, causes=ended.causes)
     folder.write_json("samples.json", _samples(model, data, rows[1]))
     folder.write_json(
         "scores.json",
         {
-            "verdict": vars(ended.verdict),
+            "verdict": told.to_json(),
             "steps": ended.steps,
             "seconds": ended.seconds,
             "data": {part: _word(data, index) for part, index in zip(("train", "test"), rows, strict=True)},
             "scores": scores,
         },
     )
+    listener.fact("verdict", words.verdict(told))
     listener.fact("scores", words.scores(scores))
     run.report()
     listener.fact("run", f"{folder.path}    report.html · encoder/ · banks/ · experiment.json")
@@ -148,9 +155,18 @@ def _quarantine(folder: Folder, rows: Sequence[Quarantined]) -> Path:
 
 def _judged(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(train, test) rows that are embedded and judged: all, or as many as matter, chosen by their ids."""
-    order = np.argsort(chance.mix(torch.from_numpy(data.keys) + seed).numpy())
-    train, test = order[~data.held_out[order]][:TRAIN_JUDGED], order[data.held_out[order]][:TEST_JUDGED]
+    train, test = _shuffled(~data.held_out, data, seed)[:TRAIN_JUDGED], _held_out(data, seed)[:TEST_JUDGED]
     return np.sort(train), np.sort(test)
+
+
+def _held_out(data: Dataset, seed: int) -> np.ndarray:
+    """The held-out rows, in an order that follows from their ids."""
+    return _shuffled(data.held_out, data, seed)
+
+
+def _shuffled(chosen: np.ndarray, data: Dataset, seed: int) -> np.ndarray:
+    order = np.argsort(chance.mix(torch.from_numpy(data.keys) + seed).numpy())
+    return order[chosen[order]]
 
 
 def _bank(folder: Folder, name: str, embed: Callable[[np.ndarray], Bank], rows: tuple[np.ndarray, np.ndarray]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kontrast.core.reading import shaped
 from kontrast.runs.folder import Folder
+from kontrast.runs.verdict import of_older
 
 _NUMBER = (int, float)
 _VALUE = {"value?": _NUMBER, "low?": _NUMBER, "high?": _NUMBER}
@@ -21,7 +22,7 @@ _SCORE = {
     "paired?": {"raw?": _VALUE, "untrained?": _VALUE},
 }
 _SCORES = {
-    "verdict": {"state": str, "words": str, "causes?": [str]},
+    "verdict": {"state": str, "words": str, "causes?": [str], "offer?": str},
     "scores": [_SCORE],
     "steps": int,
     "seconds": _NUMBER,
@@ -54,7 +55,9 @@ def scores(folder: Folder) -> dict[str, Any]:
     """scores.json."""
     found = shaped(folder.read_json("scores.json"), _SCORES, str(folder.path / "scores.json"))
     empty = {"field": None, "trained": None, "raw": None, "untrained": None, "chance": None, "higher_is_better": True}
-    return {**found, "scores": [{**empty, **row} for row in found["scores"]]}
+    table = [{**empty, **row} for row in found["scores"]]
+    told = found["verdict"] if "measures" in found["verdict"] else of_older(found["verdict"], table)
+    return {**found, "verdict": {"offer": "", **told}, "scores": table}
 
 
 def data(folder: Folder) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from kontrast.runs.drawing import Points, curve_drawing, map_drawing, spread_out
 from kontrast.runs.folder import Folder
 from kontrast.runs.page.digits import interval, number
 from kontrast.runs.page.safe import esc
-from kontrast.runs.page.verdict import headline, label
+from kontrast.runs.page.verdict import label
+from kontrast.runs.verdict import claim
 
 MOST, SNIPPET = 10, 20_000  # scores shown; characters of a thumbnail, so that an output cell stays small
 THUMBS, SIDE, WIDTH, HEIGHT = 24, 44, 520, 360
@@ -41,11 +42,11 @@ def card(folder: Folder) -> str:
         return _framed(f"<h4>{name}: not finished</h4><p>{step}; {esc(folder.go_on)}</p>{curve}")
     judged = kept.scores(folder)
     scores = [row for row in judged["scores"] if row["trained"]]
-    words = headline(judged["verdict"], scores)
+    head, rest = claim(judged["verdict"]["words"])
     bank = Bank.load(folder.path / "banks" / "trained-test.parquet")
     shown = kept.samples(folder)["thumbnails"]
     return _framed(
-        f"<h4>{name}: {esc(words.claim)}</h4><p>{esc(words.reason)}</p>{_table(scores)}"
+        f"<h4>{name}</h4><p><b>{esc(head)}</b> {esc(rest)}</p>{_table(scores)}"
         f"<div class='rows'>{_map(bank, shown)}{curve}</div>"
     )
 

@@ -16,7 +16,7 @@ from kontrast.runs.page.safe import esc
 from kontrast.runs.page.scores import scores
 from kontrast.runs.page.sheet import sheet
 from kontrast.runs.page.shelf import Shelf
-from kontrast.runs.page.verdict import headline
+from kontrast.runs.verdict import claim, tone
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Story:
     each may be absent or None, others are listed as they are.
     moments: {"step", "loss", "rate": rows a second, "wait": share, "seconds": since the start, "health": None or
     {"effective_rank", "spread", "alignment", "uniformity"}}.
-    verdict: {"state": "learning" | "collapsed" | "not learning" | ..., "words": text, "causes": [text]}.
+    verdict: {"state", "words": the sentence, "causes": [text], "offer": text or ""}, as `runs.verdict` makes it.
     scores: {"score": its judge, "name", "field": text or None, "trained": {"value", "low", "high"}, "raw" and
     "untrained": the same or None, "rows": n, "chance": number or None, "higher_is_better": bool, "paired": absent or
     {"raw" | "untrained": {"value", "low", "high"} of trained minus baseline over the same rows}}.
@@ -90,11 +90,14 @@ def page(story: Story) -> str:
 
 
 def _verdict(story: Story) -> str:
-    words = headline(story.verdict, story.scores)
+    state = str(story.verdict.get("state") or "not judged")
+    head, rest = claim(str(story.verdict.get("words") or "Not judged: no score was measured."))
+    offer = story.verdict.get("offer") or ""
     causes = "".join(f"<li>{esc(cause)}</li>" for cause in story.verdict.get("causes") or ())
     facts_line = "".join(f"<div><dt>{esc(k)}</dt><dd>{esc(v)}</dd></div>" for k, v in _facts(story).items())
     return (
-        f"<p class='claim {words.tone}'>{esc(words.claim)}</p><p class='reason'>{esc(words.reason)}</p>"
+        f"<p class='claim {tone(state)}'>{esc(head)} </p><p class='reason'>{esc(rest)}</p>"
+        + (f"<p class='reason offer'>{esc(offer)}</p>" if offer else "")
         + (f"<h3>Likely causes, the likeliest first</h3><ol class='causes'>{causes}</ol>" if causes else "")
         + (f"<dl class='strip'>{facts_line}</dl>" if facts_line else "")
     )
@@ -104,9 +107,7 @@ def _facts(story: Story) -> dict[str, str]:
     """The run in a line: what went in, what was done, how long it took."""
     last = story.moments[-1] if story.moments else {}
     recipe = story.data.get("recipe") or story.experiment.get("method") or {}
-    state = str(story.verdict.get("state") or "")
     shown = {
-        "health": state,
         "rows": number(story.data["rows"]) if story.data.get("rows") is not None else "",
         "recipe": str(recipe.get("name", "")) if isinstance(recipe, Mapping) else str(recipe),
         "steps": number(last["step"]) if last.get("step") is not None else "",

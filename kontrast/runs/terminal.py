@@ -8,6 +8,7 @@ from typing import TextIO
 
 from kontrast.core.errors import printable
 from kontrast.runs.listener import Listener
+from kontrast.runs.verdict import wrong
 from kontrast.training.loop import Moment
 
 COLUMN = 10
@@ -32,7 +33,7 @@ class Screen(Listener):
         """`name` in its column, then the words; later lines of them are indented."""
         self._rest()
         first, *more = printable(words).split("\n")
-        style = "bold red" if words.startswith(("COLLAPSED", "NOT LEARNING")) else ""
+        style = "bold red" if name == "verdict" and wrong(words) else ""
         self.console.print(self.text(f"{name:<{COLUMN - 1}} ", style="bold cyan") + self.text(first, style=style))
         for line in more:
             self.console.print(self.text(" " * COLUMN + line))

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import math
 import signal
 import threading
 import time
@@ -30,7 +29,7 @@ from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model
 from kontrast.runs.words import compared
 from kontrast.training.fleet import Fleet
-from kontrast.training.health import Health, Verdict, likely_causes, verdict
+from kontrast.training.health import Health, likely_causes, too_short
 from kontrast.training.loop import Course, Moment, NotFinite, pretrain
 from kontrast.training.memory import forecast
 from kontrast.training.optimiser import Optimiser, groups_of
@@ -48,9 +47,20 @@ PATIENCE = 3
 
 @dataclass(frozen=True)
 class Ended:
-    """How training went."""
+    """How training went.
 
-    verdict: Verdict
+    Attributes:
+        health: What the embeddings of the last batch that was examined look like.
+        short: Why the run was too short to tell anything from, or "".
+        causes: What would most often stand behind a standstill or a collapse, the likeliest first.
+        steps: Steps taken.
+        seconds: Seconds of training, those before an interruption too.
+        twins: Pairs of duplicates that were masked.
+    """
+
+    health: Health
+    short: str
+    causes: tuple[str, ...]
     steps: int
     seconds: float
     twins: int
@@ -96,10 +106,12 @@ def train(
     log.checkpoint()
     model = replace(model, method=course.trained().eval())
     fleet.part()
-    found = _verdict(model, course, log, first)
-    listener.fact("health", _shout(found))
+    assert log.last is not None
+    assert log.last.health is not None
+    listener.fact("health", log.last.health.words)
     model.save(folder)
-    return model, Ended(found, course.step, course.seconds, log.twins)
+    causes = tuple(_causes(model, log.last, first))
+    return model, Ended(log.last.health, too_short(course.step), causes, course.step, course.seconds, log.twins)
 
 
 def training_rows(model: Model, data: Dataset) -> np.ndarray:
@@ -223,18 +235,14 @@ class _Log:
                 "that file back, or remove the newest checkpoint to train from the one before."
             )
         folder.write("moments.jsonl", "".join(json.dumps(m) + "\n" for m in kept))
-        self.first_loss = kept[0]["loss"] if kept else math.nan
         healthy = [m for m in kept if m["health"]]
         self.last = Moment(**{**healthy[-1], "health": Health(**healthy[-1]["health"])}) if healthy else None
-        self.losses: list[float] = [m["loss"] for m in kept[-20:]]
         self.collapsed = 0
         self.twins = sum(m["twins"] for m in kept)
         self.saved, self.step = time.monotonic(), course.step
 
     def hear(self, moment: Moment) -> None:
         self.listener.moment(moment)
-        self.first_loss = moment.loss if math.isnan(self.first_loss) else self.first_loss
-        self.losses = [*self.losses[-19:], moment.loss]
         self.twins += moment.twins
         if moment.health:
             self.last = moment
@@ -256,14 +264,11 @@ class _Log:
         self.saved, self.step = time.monotonic(), self.course.step
 
 
-def _verdict(model: Model, course: Course, log: _Log, first: Batch) -> Verdict:
-    moment = log.last
-    assert moment is not None
-    assert moment.health is not None
-    plan = model.experiment.plan
-    optimiser, rate, decay = optimiser_of(plan)
+def _causes(model: Model, moment: Moment, first: Batch) -> list[str]:
+    """What would most often stand behind it if this run had learned nothing."""
+    optimiser, rate, decay = optimiser_of(model.experiment.plan)
     pairs = len(model.fields) * len(first) * (len(first) - 1) / 2  # of rows, in every field
-    causes = likely_causes(
+    return likely_causes(
         learning_rate=rate,
         usual_rate=optimiser.learning_rate,
         weight_decay=decay,
@@ -272,20 +277,13 @@ def _verdict(model: Model, course: Course, log: _Log, first: Batch) -> Verdict:
         twins=moment.twins / pairs,
         varied=min(_varied(x) for x in first.views.values()),
         gradient=moment.gradient,
+        short=too_short(moment.step),
     )
-    loss = float(np.mean(log.losses))
-    return verdict(moment.health, loss, math.log(moment.negatives + 1), log.first_loss, causes)
 
 
 def _varied(x: torch.Tensor) -> float:
     """How much the rows of a batch of views differ from one another."""
     return float(torch.nan_to_num(x.float()).std(0).mean()) if len(x) > 1 else 0.0
-
-
-def _shout(found: Verdict) -> str:
-    first = found.state.upper() if found.state != "learning" else found.state
-    lines = [f"{first}    {found.words}", *(f"likely: {cause}" for cause in found.causes if found.state != "learning")]
-    return "\n".join(lines)
 
 
 def _saved(broken: NotFinite, folder: Folder, course: Course) -> UserError:

@@ -9,6 +9,7 @@ import numpy as np
 from kontrast.data.dataset import Dataset
 from kontrast.runs.model import Model
 from kontrast.runs.page.digits import UNTOLD, number
+from kontrast.runs.verdict import Verdict
 from kontrast.training.loop import Moment
 
 
@@ -50,6 +51,12 @@ def trained_on(again: int, rows: int) -> str:
 def compared(moment: Moment) -> str:
     """How much a step really contrasts, counted in the first one."""
     return f"{moment.anchors:,.0f} anchors x {moment.negatives:,.0f} negatives · {moment.twins:,} duplicates masked"
+
+
+def verdict(found: Verdict) -> str:
+    """The sentence; under it the likely causes and what can be done, where something went wrong."""
+    causes = [f"likely: {cause}" for cause in found.causes]
+    return "\n".join([found.words, *causes, *filter(None, [found.offer])])
 
 
 def scores(table: Sequence[Mapping[str, Any]], most: int = 14) -> str:

@@ -1,5 +1,5 @@
-"""Health: is it learning, has it collapsed, and what is the likeliest cause. Numbers from the embeddings of a batch,
-not from the loss."""
+"""Health: has it collapsed, and what is the likeliest cause. Numbers from the embeddings of a batch, not from the
+loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kontrast.core.rows import Rows
+
+ENOUGH = 200  # steps: runs that ended before were often no better than their start, and better with more
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,14 @@ class Health:
     def collapsed(self) -> bool:
         """All rows embed (nearly) alike, or along a line: no retrieval is possible any more."""
         return self.spread < 0.05 or (self.rows >= 16 and self.width >= 8 and self.effective_rank < 1.5)
+
+    @property
+    def words(self) -> str:
+        """The numbers on one line, for the screen."""
+        return (
+            f"effective rank {self.effective_rank:.0f} of {self.width} · spread {self.spread:.2f} · "
+            f"alignment {self.alignment:.2f} · uniformity {self.uniformity:.1f}"
+        )
 
 
 @torch.no_grad()
@@ -60,26 +70,9 @@ def _examine(one: Tensor, two: Tensor) -> Health:
     return Health(rank, one.shape[1], spread, alignment, uniformity, len(one))
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """In words, for the screen and the report. state: learning, not learning, collapsed."""
-
-    state: str
-    words: str
-    causes: tuple[str, ...] = ()
-
-
-def verdict(health: Health, loss: float, chance_loss: float, first_loss: float, causes: Sequence[str]) -> Verdict:
-    """The verdict on a run from its last health and loss; `chance_loss` is the loss of embeddings that know nothing."""
-    numbers = (
-        f"effective rank {health.effective_rank:.0f} of {health.width} · spread {health.spread:.2f} · "
-        f"alignment {health.alignment:.2f} · uniformity {health.uniformity:.1f}"
-    )
-    if health.collapsed:
-        return Verdict("collapsed", f"{numbers}: all rows embed alike", tuple(causes))
-    if loss >= 0.97 * min(chance_loss, first_loss):  # equal where there is nothing to tell apart: 0
-        return Verdict("not learning", f"{numbers}: the loss {loss:.2f} is no better than at the start", tuple(causes))
-    return Verdict("learning", numbers)
+def too_short(steps: int) -> str:
+    """Why a run was too short to tell anything from, or ""."""
+    return "" if steps >= ENOUGH else f"{steps:,} steps are too few to tell, {ENOUGH:,} and more are usual"
 
 
 def likely_causes(
@@ -92,11 +85,13 @@ def likely_causes(
     twins: float,
     varied: float,
     gradient: float,
+    short: str = "",
 ) -> list[str]:
     """What most often stands behind a collapse or a standstill, the likeliest first.
 
     varied: mean standard deviation over rows of what the encoder was given, 0 when the distortions or the data leave
     nothing to tell apart. twins: share of the candidates that are duplicates. gradient: norm of the last gradient.
+    short: why the run was too short, or "".
     """
     checks = [
         (varied < 1e-3, "all views look the same to the encoder: constant data, or distortions that erase everything"),
@@ -113,4 +108,6 @@ def likely_causes(
         (0 < learning_rate < usual_rate / 30, f"learning rate {learning_rate:g}, far below the usual {usual_rate:g}"),
     ]
     found = [words for holds, words in checks if holds]
+    if short:
+        return [*found, f"{short}: train longer, or with fewer rows per step"]
     return found or ["no usual cause found: look at the views in the report, and try a lower learning rate"]

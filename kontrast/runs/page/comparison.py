@@ -25,7 +25,7 @@ def page(made: Comparison) -> str:
     shelf = Shelf(made.shared.thumbnails)
     notes = "".join(f"<p class='note'>{esc(note)}</p>" for note in (*made.shared.notes, made.chance))
     sections = [
-        ("verdict", "Verdict", "".join(_claim(made, pair) for pair in made.pairs)),
+        ("verdict", "Verdict", "".join(_claim(made, pair) for pair in made.pairs) + _own(made)),
         ("scores", "Numbers", "".join(_table(made, pair) for pair in made.pairs) + notes),
         ("space", "Maps", _maps(made, shelf)),
         ("changed", "Changed", "".join(_changed(made, pair) for pair in made.pairs)),
@@ -45,6 +45,13 @@ def _claim(made: Comparison, pair: Pair) -> str:
         f"a difference of {_change(lead)}, on {many(made.rows, 'held-out row')} that all runs share. "
         f"Of {many(len(pair.lines), 'number')}: {every}.</p>"
     )
+
+
+def _own(made: Comparison) -> str:
+    """What each run says of itself."""
+    told = [(name, words) for name, words in zip(made.names, made.verdicts, strict=False) if words]
+    items = "".join(f"<li><b>{esc(name)}</b> {esc(words)}</li>" for name, words in told)
+    return f"<h3>Each by itself</h3><ul class='plain'>{items}</ul>" if items else ""
 
 
 def _table(made: Comparison, pair: Pair) -> str:

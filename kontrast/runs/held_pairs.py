@@ -1,0 +1,84 @@
+"""How far positive pairs of rows that training never saw stand above random pairs, before and after training."""
+
+import numpy as np
+import torch
+
+from kontrast.core.rows import Rows
+from kontrast.data.batches import Reader, draw
+from kontrast.data.dataset import Dataset
+from kontrast.runs.folder import Folder, load_tensors
+from kontrast.runs.model import CHUNK, Model
+from kontrast.scoring.evidence import Evidence
+from kontrast.scoring.pair_auc import Pairs, pair_auc
+
+MOST = 1000  # rows: an interval of a hundredth, and a matrix of a million cosines
+BEFORE = "banks/untrained-pairs.safetensors"
+_SEED = 0x5EE4  # keeps the views drawn here apart from those of training
+
+
+def measured(model: Model, data: Dataset, rows: np.ndarray) -> Evidence | None:
+    """The AUC of the method's own positive pairs on these rows.
+
+    The views are drawn from the seed and the rows' ids alone, so that all weights meet the same views.
+
+    Args:
+        model: The model; its method says which views are drawn and which of them belong together.
+        data: The dataset that holds the rows.
+        rows: Places of the rows in the dataset; the first `MOST` that have enough fields are looked at.
+
+    Returns:
+        The AUC with one entry per row, or None if fewer than two rows have a pair.
+    """
+    has = np.stack([data.stores[name].has[rows] for name in model.fields])
+    rows = rows[has.sum(0) >= min(2, len(model.fields))][:MOST]
+    if len(rows) < 2:
+        return None
+    return pair_auc(_pairs(model, data, np.sort(rows)))
+
+
+def keep_before(folder: Folder, found: Evidence | None) -> None:
+    """Write the AUC of the untrained weights into the run folder, for the end of the run."""
+    value = torch.full((1,), torch.nan, dtype=torch.float64) if found is None else torch.tensor([found.value])
+    entries = torch.zeros(0) if found is None else torch.from_numpy(found.entries)
+    folder.save_tensors(BEFORE, {"value": value.double(), "entries": entries.double()})
+
+
+def before(folder: Folder) -> Evidence | None:
+    """Read what `keep_before` wrote; None if there was nothing to measure, or the run was begun without it."""
+    if not (folder.path / BEFORE).is_file():
+        return None
+    kept = load_tensors(folder.path / BEFORE)
+    entries = kept["entries"].numpy()
+    return Evidence(float(kept["value"]), len(entries), entries, chance=0.5, bounds=(0, 1)) if len(entries) else None
+
+
+@torch.no_grad()
+def _pairs(model: Model, data: Dataset, rows: np.ndarray) -> list[Pairs]:
+    method, reader = model.method.eval(), Reader(data, model.modalities)
+    device = next(method.parameters()).device
+    sides: list[list[tuple[Rows, Rows]]] = []
+    for start in range(0, len(rows), CHUNK):
+        batch = reader.read(rows[start : start + CHUNK]).to(device)
+        batch = draw(batch, method.draws(), model.modalities, seed=model.experiment.seed + _SEED, epoch=0)
+        views = {**method(batch.views, batch.keys), **method.targets(batch.views, batch.keys)}
+        keys = {**batch.keys, "view": torch.zeros_like(batch.keys["id"])}
+        sides.append(method.outline({name: Rows(z, keys) for name, z in views.items()}))
+    return [_joined([chunk[k] for chunk in sides]) for k in range(len(sides[0]))]
+
+
+def _joined(parts: list[tuple[Rows, Rows]]) -> Pairs:
+    one, two = (
+        np.concatenate([part[side].z.detach().float().cpu().numpy().reshape(len(part[side]), -1) for part in parts])
+        for side in (0, 1)
+    )
+
+    def key(name: str) -> np.ndarray:
+        return np.concatenate([part[0].keys[name].cpu().numpy() for part in parts])
+
+    contents = [key(name) for name in parts[0][0].keys if name.startswith("content ")]
+    return Pairs(one, two, key("id"), tuple(each for each in contents if _copies(each)))
+
+
+def _copies(content: np.ndarray) -> bool:
+    """Whether equal content means copies: what a tenth of all rows hold, a stock caption, is a category."""
+    return bool(np.unique(content, return_counts=True)[1].max(initial=0) <= max(2, len(content) // 10))
