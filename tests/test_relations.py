@@ -23,10 +23,17 @@ from kontrast.losses.relations.across import Across
 from kontrast.losses.relations.balanced import Balanced
 from kontrast.losses.relations.close import Close
 from kontrast.losses.relations.column import Column
+from kontrast.losses.relations.distance_weighted import DistanceWeighted
+from kontrast.losses.relations.easy_positive import EasyPositive
+from kontrast.losses.relations.false_negatives import FalseNegatives
+from kontrast.losses.relations.guided import Guided
+from kontrast.losses.relations.hard import Hard
+from kontrast.losses.relations.hardness import Hardness
 from kontrast.losses.relations.near import Near
 from kontrast.losses.relations.neighbours import Neighbours
 from kontrast.losses.relations.preferred import Preferred
 from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.semi_hard import SemiHard
 from kontrast.losses.relations.several import Several
 from kontrast.losses.relations.soft import Soft
 from kontrast.losses.relations.teacher import Teacher
@@ -158,6 +165,18 @@ CASES = {  # the relation, who attracts, who counts (None: everyone)
         same("id"),
         lambda a, c: max(a["id"] == c["id"], c["chosen"]),
     ),
+    **{  # by themselves, without similarities, miners are what they are wrapped around
+        type(miner).__name__: (miner, same("label"), None)
+        for miner in (
+            Hard(Same("label")),
+            SemiHard(Same("label")),
+            EasyPositive(Same("label")),
+            DistanceWeighted(Same("label")),
+            FalseNegatives(Same("label")),
+            Guided(Same("label")),
+            Hardness(Same("label")),
+        )
+    },
     "deep": (
         (Same("id") | Neighbours("friends")) & Twins("label") & Across("view"),
         lambda a, c: (a["id"] == c["id"] or c["id"] in a["friends"]) and a["view"] != c["view"],

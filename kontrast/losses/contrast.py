@@ -14,6 +14,7 @@ from kontrast.layers.unit import longest, wide
 from kontrast.losses.fitting import Once, fitting
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.loss import Contrast
+from kontrast.losses.miner import picked, unwrapped
 from kontrast.losses.relation import Distinct, Relation, named
 from kontrast.losses.sweeps import swept
 from kontrast.losses.weights import Tile, tiles, usual
@@ -98,8 +99,10 @@ def per_row(
         def each(walked: Iterator[Tile]) -> Tensor:
             found = a.new_full(a.shape[:2], torch.nan)
             for t in walked:
-                one = loss.per_anchor(a[t.lead, t.rows] @ c[t.lead].mT, t.attract, t.among)
-                found[t.lead, t.rows] = torch.where(loss.counted(t.attract, t.among) > 0, one, torch.nan)
+                s = a[t.lead, t.rows] @ c[t.lead].mT
+                weights = t.seen(s)
+                counts = loss.counted(*weights) > 0
+                found[t.lead, t.rows] = torch.where(counts, loss.per_anchor(s, *weights), torch.nan)
             return found
 
         found = fitting(each, walk, a, c, usual(len(candidates)) if tile is None else tile)
@@ -115,7 +118,12 @@ def _problem(anchors: Rows, candidates: Rows, relation: Relation, kernel: Kernel
         a, c = a[None], c[None]
         left, right = {k: v[None] for k, v in left.items()}, {k: v[None] for k, v in right.items()}
     bound = float(longest(a) * longest(c))  # by Cauchy and Schwarz
-    return a, c, partial(tiles, relation & Distinct(), left, right, (*a.shape[:2], c.shape[1]), a.dtype, bound=bound)
+    bare, miners = unwrapped(relation)
+    walk = partial(tiles, bare & Distinct(), left, right, (*a.shape[:2], c.shape[1]), a.dtype, bound=bound)
+    if not miners:
+        return a, c, walk
+    unit, width = float(kernel.unit()), anchors.z.shape[-1]
+    return a, c, lambda budget: picked(walk(budget), miners, left, right, unit, width)
 
 
 @contextmanager
@@ -176,17 +184,18 @@ def _passed(
     d_learned = [torch.zeros_like(p) for p in learned]
     held = a.new_empty(0)
     for t in walked:
-        counts = loss.counted(t.attract, t.among).to(a.dtype) * weight[t.lead, t.rows]
-        negatives += ((t.among.sum() - t.attract.count()) * (counts > 0)).sum()
         at = 0 if len(c) == 1 else t.lead  # a plain matrix product, and into place, is faster than a batched one
         a_t, c_t = a[at, t.rows], c[at]
         if held.numel() < (size := math.prod(t.attract.shape)):
             held = a.new_empty(size)  # for all tiles: fresh pages for each would cost a tenth of the time
         s = torch.matmul(a_t, c_t.mT, out=held[:size].view(*a_t.shape[:-1], -1)).view(t.attract.shape)
+        attract, among = t.seen(s)
+        counts = loss.counted(attract, among).to(a.dtype) * weight[t.lead, t.rows]
+        negatives += ((among.sum() - attract.count()) * (counts > 0)).sum()
         if not any(needed):
-            each = loss.per_anchor(s, t.attract, t.among)
+            each = loss.per_anchor(s, attract, among)
         else:
-            each, d_s, scale, *d_rest = loss.slope(s, t.attract, t.among, counts)
+            each, d_s, scale, *d_rest = loss.slope(s, attract, among, counts)
             d_s, scale = d_s.view(*a_t.shape[:-1], -1), scale.reshape(*a_t.shape[:-1], 1)
             if d_a is not None:
                 if len(c) == 1:

@@ -16,6 +16,11 @@ class Kernel(nn.Module, ABC):
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """(..., N, D), (..., M, D) -> (..., N, E), (..., M, E)."""
 
+    def unit(self) -> float:
+        """The similarity where what the kernel measures (a cosine, an inner product, a negative squared distance) is 1:
+        1 / temperature. Margins of miners are in it."""
+        return 1.0
+
     def alike(self, z: Tensor) -> tuple[Tensor, Tensor] | None:
         """(u, scale) of rows on either side, where S = scale u_a . u_c; None for a kernel that is not like that."""
         return None

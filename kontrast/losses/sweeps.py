@@ -21,6 +21,7 @@ from kontrast.core.rows import Keys, Mean, Rows, exact
 from kontrast.layers.unit import longest, wide
 from kontrast.losses.fitting import Once, fitting
 from kontrast.losses.kernel import Kernel
+from kontrast.losses.miner import unwrapped
 from kontrast.losses.relation import Distinct, Pairs, Relation, named
 from kontrast.losses.weights import CALM
 
@@ -307,7 +308,7 @@ def swept(
     None where it cannot be had so; then `contrast` has to do it. weight: of the anchors, where there is one side.
     """
     other = one if two is None else two
-    if one.z.ndim != 2 or not (len(one) and len(other)) or one.z.dtype != other.z.dtype:
+    if one.z.ndim != 2 or not (len(one) and len(other)) or one.z.dtype != other.z.dtype or unwrapped(relation)[1]:
         return None
     left = kernel.alike(wide(one.z))
     right = left if two is None else kernel.alike(wide(two.z))

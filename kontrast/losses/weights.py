@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -93,12 +93,20 @@ def _exp_(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Tile:
-    """Some problems of a stack (`lead`) and some of their anchors (`rows`), with their weights towards candidates."""
+    """Some problems of a stack (`lead`) and some of their anchors (`rows`), with their weights towards candidates.
+
+    pick: what a miner makes of the weights once similarities are known; None where no miner is.
+    """
 
     lead: slice
     rows: slice
     attract: Weights
     among: Weights
+    pick: Callable[[Tensor], tuple[Weights, Weights]] | None = None
+
+    def seen(self, similarity: Tensor) -> tuple[Weights, Weights]:
+        """Both weights at these similarities (l, n, M)."""
+        return (self.attract, self.among) if self.pick is None else self.pick(similarity)
 
 
 def usual(candidates: int) -> int:

@@ -27,3 +27,7 @@ class Angle(Kernel):
             raise UserError(f"angle: embeddings of width {a.shape[-1]}; expected an even width, two halves.")
         real, imaginary = unit(a).chunk(2, -1)
         return torch.cat([real + imaginary, imaginary - real], -1) / self.temperature, unit(c)
+
+    def unit(self) -> float:
+        """1 / temperature."""
+        return 1 / self.temperature

@@ -23,3 +23,7 @@ class Bilinear(Kernel):
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """W moves the anchors over to the candidates' space."""
         return a @ self.form.to(a.dtype) / self.temperature, c
+
+    def unit(self) -> float:
+        """1 / temperature."""
+        return 1 / self.temperature

@@ -33,6 +33,10 @@ class Cosine(Kernel):
         """On the sphere, and 1 / temperature."""
         return unit(z), self._scale()
 
+    def unit(self) -> float:
+        """1 / temperature, as it stands."""
+        return float(self.log_scale.detach().exp())
+
     def _scale(self) -> Tensor:
         if self.log_scale.requires_grad:
             with torch.no_grad():  # the parameter itself: a clamped copy would have no slope to come back by

@@ -28,3 +28,7 @@ class Distance(Kernel):
             torch.cat([2 * a, -aa, -torch.ones_like(aa)], -1) / self.temperature,
             torch.cat([c, torch.ones_like(cc), cc], -1),
         )
+
+    def unit(self) -> float:
+        """1 / temperature."""
+        return 1 / self.temperature

@@ -24,3 +24,7 @@ class LogRatio(Kernel):
             raise UserError(f"kernel 'log_ratio' compares (log p, log p_ref) or (log p); found rows of {c.shape[-1]}.")
         signs = c.new_tensor([self.beta, -self.beta])[: c.shape[-1]]
         return signs.expand(*a.shape[:-1], -1), c
+
+    def unit(self) -> float:
+        """Beta."""
+        return self.beta
