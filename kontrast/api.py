@@ -12,6 +12,7 @@ from kontrast.core import find
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment, choice
 from kontrast.data.address import called
+from kontrast.data.blanks import emptied
 from kontrast.data.fields import Field, infer
 from kontrast.data.frame import Frame
 from kontrast.data.open import open_frame, opens
@@ -120,7 +121,7 @@ def resume(
         with ExitStack() as holding:
             with fleet.in_turn():
                 holding.enter_context(folder.held("kontrast train --resume"))
-                frame = open_frame(source, cache=folder.cache)
+                frame = emptied(open_frame(source, cache=folder.cache), experiment.source.missing)
                 words, found = _begun(folder, frame, experiment)
             with stoppable(folder), hearing(listener, folder.path), repeatable(experiment.plan, fleet.device):
                 return travel(frame, found, folder, words, listener, fleet, resume=True)

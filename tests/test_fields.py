@@ -12,6 +12,7 @@ from PIL import Image
 from kontrast.core.errors import UserError
 from kontrast.data.columns import frame_of
 from kontrast.data.fields import infer
+from kontrast.data.open import open_frame
 
 N = 200
 WORDS = [f"a sentence about thing {i} and more" for i in range(N)]
@@ -157,3 +158,52 @@ def test_reasons_are_words_a_user_understands():
     assert whys["mood"] == "4 distinct strings"
     assert whys["x"] == "arrays of numbers (50)"
     assert infer(frame, {"mood": "meta"}, None)["mood"].why == "as you said"
+
+
+def test_picture_paths_of_which_some_are_missing_are_still_pictures(tmp_path):
+    (tmp_path / "a.png").write_bytes(png())
+    paths = [["a.png", "gone.png", None, ""][i % 4] for i in range(N)]
+    (found,) = infer(frame_of({"x": paths}, "t", tmp_path), {}, None).values()
+    assert found.kind == "image"
+    assert "50% of which are not there" in found.why
+    assert kind(["gone.png", None] * (N // 2), folder=tmp_path) == "ignore"
+
+
+def test_point_clouds_are_no_time_series_and_walks_are():
+    cloud, walk = random(20, 256, 3), random(20, 256, 3).cumsum(1)
+    for values in (cloud, cloud.transpose(0, 2, 1), (cloud * 3000).astype(np.int16)):
+        (found,) = infer(frame_of({"x": values}, "t"), {}, None).values()
+        assert found.kind == "ignore"
+        assert "point clouds or meshes, which kontrast does not read yet" in found.why
+    assert kind(walk) == kind(random(20, 256, 2)) == kind(random(20, 256, 4)) == kind(random(20, 32, 3)) == "series"
+    assert kind(walk, "points") == "ignore"
+    assert kind([list(map(list, one)) for one in cloud]) == "ignore"
+    assert kinds({"x": "series"}, x=cloud) == {"x": "series"}
+
+
+@pytest.mark.parametrize(
+    ("values", "called"),
+    [
+        ([f"clips/{i}.WAV" for i in range(N)], "audio"),
+        ([f"{i}.graphml.gz" for i in range(N)], "graphs"),
+        ([b"fLaC" + bytes(40)] * N, "audio"),
+        ([b"RIFF\0\0\0\0WAVEfmt " + bytes(40)] * N, "audio"),
+        ([{"bytes": b"OggS" + bytes(9), "path": "a.ogg"}] * N, "audio"),
+        ([{"bytes": None, "path": "a.mp4"}] * N, "video"),
+    ],
+)
+def test_what_is_not_read_yet_is_called_by_its_name(values, called):
+    (found,) = infer(frame_of({"x": values}, "t"), {}, None).values()
+    assert found.kind == "ignore"
+    assert f"{called}, which kontrast does not read yet" in found.why
+
+
+def test_folders_and_archives_of_such_files_are_refused_by_name(tmp_path):
+    (tmp_path / "clips").mkdir()
+    for i in range(3):
+        (tmp_path / f"clips/{i}.wav").write_bytes(b"RIFF")
+    np.savez(tmp_path / "graph.npz", edge_index=np.zeros((2, 9), int), y=np.zeros(5))
+    np.savez(tmp_path / "blob.npz", blob=np.frombuffer(b"fLaC" * 9, np.uint8), off=np.arange(3))
+    for name, called in (("clips", "audio"), ("graph.npz", "graphs"), ("blob.npz", "audio"), ("none.ply", "")):
+        with pytest.raises(UserError, match=f"holds {called}, which" if called else "does not exist"):
+            open_frame(tmp_path / name, cache=None)

@@ -16,6 +16,7 @@ from kontrast.data.dataset import prepare
 from kontrast.data.fields import infer
 from kontrast.data.frame import Frame
 from kontrast.data.modalities.text import Text
+from kontrast.runs import words
 
 
 def dataset(tmp_path, columns, kinds=None, *, held_out=0.3, seed=0):
@@ -59,6 +60,28 @@ def test_a_group_is_never_parted_and_keeps_its_side_when_rows_and_groups_are_add
     assert all(large[name] == side for name, side in found.items())
     other = sides(dataset(tmp_path / "c", {"text": texts(600), "who": who}, {"who": "group"}, seed=1))
     assert other != found
+
+
+def test_few_groups_approach_the_share_and_the_first_screen_says_so(tmp_path):
+    who = [f"subject {i % 10}" for i in range(140)]
+    for seed in range(5):
+        data = dataset(
+            tmp_path / str(seed), {"text": texts(140), "who": who}, {"who": "group"}, held_out=0.2, seed=seed
+        )
+        assert data.held_out.sum() == 28
+        assert data.divided == "2 of 10 groups of 'who', each whole"
+        assert words.split(data) == "112 train · 28 held out for judging (20%): 2 of 10 groups of 'who', each whole"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=2, max_size=30), st.floats(0.05, 0.95), st.integers(0, 99))
+def test_groups_of_any_sizes_stay_whole_and_on_both_sides(sizes, share, seed):
+    units = np.repeat(fingerprint.numbers([str(i) for i in range(len(sizes))]), sizes)
+    held_out = split.grouped(units, share, seed)
+    assert 0 < held_out.sum() < len(units)
+    assert all(len(set(held_out[units == unit])) == 1 for unit in np.unique(units))
+    off = abs(held_out.mean() - share)
+    assert off <= max(0.25 * share, max(sizes) / len(units))
 
 
 def test_groups_of_numbers_and_rows_without_a_group_go_by_themselves(tmp_path):

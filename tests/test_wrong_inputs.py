@@ -120,7 +120,7 @@ DATA = {
     "one.npz": ["one.npz", "one row", "at least two"],
     "flat.npz": ["flat.npz", "'series'", "no series changes over time"],
     "numbers.csv": ["nothing to embed", "a is meta", "--field"],
-    "gone.csv": ["look like image files", "hardly any of them lies in"],
+    "gone.csv": ["look like image files", "none of them lies in"],
     "https://example.org/data.csv": ["is an address", "Download it"],
 }
 

@@ -40,7 +40,8 @@ class Source:
     quarantine: the largest share of unreadable rows that training accepts. held_out: the share of rows kept for
     judging where the data has no split of its own: drawn by hash of the id, or of the group where a column is one; the
     latest where a column is the time. outside: whether cells may name files that lie outside of the data's folder, by
-    absolute paths, by .. or through links; else such rows are set aside.
+    absolute paths, by .. or through links; else such rows are set aside. missing: strings that stand for nothing;
+    "None" is not among them, for as a class (no defect, no finding) it means something.
     """
 
     data: str = "memory"
@@ -48,6 +49,7 @@ class Source:
     quarantine: float = 0.01
     held_out: float = 0.2
     outside: bool = False
+    missing: tuple[str, ...] = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null")
 
     def __post_init__(self) -> None:
         _within("source", self, {"quarantine": 0, "held_out": 0}, most=1)

@@ -43,7 +43,7 @@ class Dataset:
     the cached content is, negative and different in rows without the field. metadata: the plain and text columns.
     held_out: (N,) bool, rows kept for judging. quarantined: rows set aside as (row in the source, id, field, reason).
     fingerprint: for data.json. missing: field -> rows without it. duplicates: rows that repeat an earlier one in
-    every field. notes: what the user should know, in sentences.
+    every field. divided: what decided on the side of a row, in words. notes: what the user should know, in sentences.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Dataset:
     duplicates: int
     notes: tuple[str, ...] = ()
     weights: np.ndarray | None = None
+    divided: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -84,14 +85,15 @@ def prepare(
     None for half of the free disk.
 
     Rows go to the held-out side as the split column says; the latest, where a column is the time; else by hash of
-    (seed, group), where a column is the group, or (seed, id), so that added rows move no other. Rows with equal content
+    (seed, group), where a column is the group, or (seed, id), so that added rows move no other (nor added groups,
+    unless they are so few that the hash alone would miss the share). Rows with equal content
     in a field go to one side. The few fitted ones that this moves across told `fit`
     only of sizes, words and scale.
     """
     if not modalities:
         raise UserError(_no_view(frame, fields))
     frame = replace(frame, within=ANYWHERE) if source.outside else frame
-    notes: list[str] = []
+    notes = list(frame.notes)
     ids = _ids(frame, fields, notes)
     keys = fingerprint.numbers(ids)
     held_out, units, said = _divided(frame, fields, keys, source.held_out, seed)
@@ -128,6 +130,7 @@ def prepare(
         duplicates=_duplicates(packed.content),
         notes=tuple(notes),
         weights=_weights(frame, fields, kept) if fit else None,
+        divided=_divider(fields, units, held_out, said),
     )
 
 
@@ -201,7 +204,7 @@ def _divided(
         known = np.array([fingerprint.number(f"group {value}".encode("utf8", "surrogatepass")) for value in values])
         units = np.where([_label(value) != "" for value in values], known, -1)[codes]
         units = np.where(units < 0, keys, units)
-        return split.drawn(units, share, seed), units, False
+        return split.grouped(units, share, seed), units, False
     if time := _of_kind(fields, "time"):
         times = split.times(frame.columns[time], f"{frame.name}, column '{time}'")
         return split.latest(times, share), np.argsort(np.argsort(times, kind="stable")), False
@@ -210,6 +213,16 @@ def _divided(
         if said is not None:
             return said, keys, True
     return split.drawn(keys, share, seed), keys, False
+
+
+def _divider(fields: Mapping[str, Field], units: np.ndarray, held_out: np.ndarray, said: bool) -> str:
+    """What decided on the side of the rows, in words: `2 of 10 groups of 'subject'`."""
+    if group := _of_kind(fields, "group"):
+        groups, kept = len(np.unique(units)), len(np.unique(units[held_out]))
+        return f"{kept:,} of {groups:,} groups of '{group}', each whole"
+    if time := _of_kind(fields, "time"):
+        return f"the latest by '{time}'"
+    return f"as column '{_of_kind(fields, 'split')}' says" if said else ""
 
 
 def _weights(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray) -> np.ndarray | None:

@@ -16,7 +16,7 @@ import pyarrow.types as types
 
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Kinds
-from kontrast.data import split, tree
+from kontrast.data import foreign, split, tree
 from kontrast.data.cells import innermost, is_list, is_number, read_cells
 from kontrast.data.frame import Frame
 
@@ -28,6 +28,7 @@ _IDS = (MIX_ID, "id", "key", "uuid", "guid", "filename", "file_name", "index")
 _SPLITS = ("split", "subset", "partition", "set", "fold", "part")
 _SIDES = ("split", "group", "time")  # what decides on the side of a row
 _TEXTS = ("text", "caption", "captions", "sentence", "description", "title", "body", "content", "review", "document")
+_CLOUDS = ("points", "point_cloud", "pointcloud", "cloud", "xyz", "coords", "pos", "vertices")
 _PICTURES = re.compile(r"\.(png|jpe?g|jfif|bmp|gif|webp|tiff?|pp?gm|ppm|avif)$", re.IGNORECASE)
 _URL = re.compile(r"^(https?|ftp|s3|gs|hf)://\S+$|^www\.\S+$", re.IGNORECASE)
 _MOMENT = re.compile(r"^\d{4}[-/]\d\d?[-/]\d\d?([T ][\d:.+Z-]*)?$|^\d\d?[./]\d\d?[./]\d{4}$|^\d\d?:\d\d(:\d\d)?$")
@@ -111,10 +112,10 @@ def _field(name: str, frame: Frame) -> Field:
     if not cells:
         return Field("ignore", "empty in every row that was looked at")
     if isinstance(column, np.ndarray):
-        return _of_arrays(cells, column)
+        return _of_arrays(name.lower(), cells)
     kind = column.type
     if is_list(kind):
-        return _of_lists(kind, cells)
+        return _of_lists(name.lower(), kind, cells)
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return _of_strings(name.lower(), column, [cell for cell in cells if cell.strip()], frame.folder)
     if is_number(kind) or types.is_boolean(kind):
@@ -124,7 +125,7 @@ def _field(name: str, frame: Frame) -> Field:
     return _of_records(kind, cells)
 
 
-def _of_arrays(cells: list[Any], column: np.ndarray) -> Field:
+def _of_arrays(name: str, cells: list[Any]) -> Field:
     """Rows of a numpy array, or objects: arrays of differing shapes, pictures of PIL."""
     arrays = [cell for cell in cells if isinstance(cell, np.ndarray)]
     if not arrays:
@@ -139,9 +140,15 @@ def _of_arrays(cells: list[Any], column: np.ndarray) -> Field:
         return Field("image", f"arrays of {shape} with values of a grey picture")
     if arrays[0].ndim == 1 and max(map(len, arrays)) < 4:
         return Field("ignore", f"at most {max(map(len, arrays))} numbers a row, too short for a series")
+    if arrays[0].ndim == 2 and _is_cloud(name, arrays):
+        return Field("ignore", f"arrays of {shape}: {foreign.words('point clouds or meshes')}")
     if arrays[0].ndim <= 2:
         return Field("series", f"arrays of numbers ({shape})")
     return Field("ignore", f"arrays of {arrays[0].ndim} axes ({shape}); expected series of 1 or 2, or images of 2 or 3")
+
+
+def _is_cloud(name: str, arrays: list[np.ndarray]) -> bool:
+    return (name in _CLOUDS and 3 in arrays[0].shape) or foreign.is_cloud(arrays)
 
 
 def _is_grey(array: np.ndarray) -> bool:
@@ -154,7 +161,7 @@ def _is_grey(array: np.ndarray) -> bool:
     return array.shape[0] == array.shape[1] and low >= 0 and (high <= 1 or (array.dtype.kind in "iu" and high <= 255))
 
 
-def _of_lists(kind: pa.DataType, cells: list[Any]) -> Field:
+def _of_lists(name: str, kind: pa.DataType, cells: list[Any]) -> Field:
     inner, depth = innermost(kind)
     if depth == 1 and (types.is_string(inner) or types.is_large_string(inner)):
         return Field("text", "lists of strings: several texts a row")
@@ -165,6 +172,9 @@ def _of_lists(kind: pa.DataType, cells: list[Any]) -> Field:
         return Field("image", "lists of three axes, one with at most 4 channels")
     if depth == 2 and types.is_uint8(inner) and all(map(_is_grey, [c for c in cells if isinstance(c, np.ndarray)])):
         return Field("image", "lists of rows of bytes: grey pictures")
+    arrays = [cell for cell in cells if isinstance(cell, np.ndarray) and cell.ndim == 2]
+    if depth == 2 and arrays and _is_cloud(name, arrays):
+        return Field("ignore", f"lists of points: {foreign.words('point clouds or meshes')}")
     if depth > 2:
         return Field("ignore", f"lists nested {depth} deep")
     longest = max(max(np.shape(cell), default=0) if isinstance(cell, np.ndarray) else len(cell) for cell in cells)
@@ -181,13 +191,14 @@ def _of_records(kind: pa.DataType, cells: list[Any]) -> Field:
             lambda c: _is_picture(c["bytes"] or b"") or bool(_PICTURES.search(c["path"] or "")), filled
         ):
             return Field("image", "image files inside the table")
-        return Field("ignore", "files inside the table that are no images")
+        kinds = {foreign.of_bytes(c["bytes"] or b"") or foreign.of_name(c["path"] or "") for c in filled[:20]}
+        other = next((foreign.words(kind) for kind in kinds if kind), "no images")
+        return Field("ignore", f"files inside the table: {other}")
     if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
-        return (
-            Field("image", "bytes of image files")
-            if _mostly(_is_picture, cells)
-            else Field("ignore", "bytes, no images")
-        )
+        if _mostly(_is_picture, cells):
+            return Field("image", "bytes of image files")
+        other = next((foreign.words(kind) for cell in cells[:20] if (kind := foreign.of_bytes(cell))), "no images")
+        return Field("ignore", f"bytes: {other}")
     return Field("ignore", f"nested or unknown values ({str(kind)[:60]}), which are not read")
 
 
@@ -208,17 +219,21 @@ def _of_numbers(name: str, column: pa.ChunkedArray) -> Field:
 def _of_strings(name: str, column: pa.ChunkedArray, cells: list[str], folder: Path) -> Field:
     if not cells:
         return Field("ignore", "empty strings")
-    if _mostly(lambda cell: bool(_PICTURES.search(cell)) and not _URL.match(cell), cells):
-        there = sum(tree.there(folder / cell) for cell in cells[:50])
-        if 2 * there >= min(50, len(cells)):
-            return Field("image", "strings that name image files")
-        return Field("ignore", f"strings that look like image files, but hardly any of them lies in {folder}")
+    if _mostly(lambda cell: bool(_PICTURES.search(cell)) and not _is_url(cell), cells):
+        there = sum(tree.there(folder / cell) for cell in cells)
+        if there:
+            gone = f", {1 - there / len(cells):.0%} of which are not there" if there < len(cells) else ""
+            return Field("image", f"strings that name image files{gone}")
+        return Field("ignore", f"strings that look like image files, but none of them lies in {folder}")
+    for kind in filter(None, {foreign.of_name(cell) for cell in cells[:50]}):
+        if _mostly(lambda cell, kind=kind: foreign.of_name(cell) == kind, cells) and not _mostly(_is_url, cells):
+            return Field("ignore", f"strings that name files: {foreign.words(kind)}")
     if name in _SPLITS and all(split.part(cell) for cell in cells):
         parts = sorted({str(split.part(cell)) for cell in cells}, key="train validation test".index)
         return (
             Field("split", f"says {', '.join(parts)}") if len(parts) > 1 else Field("meta", f"says '{parts[0]}' only")
         )
-    if _mostly(lambda cell: bool(_URL.match(cell)), cells):
+    if _mostly(_is_url, cells):
         return Field("meta", "web addresses")
     if _mostly(lambda cell: bool(_MOMENT.match(cell)), cells):
         return Field("meta", "dates or times")
@@ -277,6 +292,10 @@ def _all_whole(values: pa.Array) -> bool:
     known = values.drop_null().to_numpy()
     known = known[np.isfinite(known)]
     return bool((np.round(known) == known).all())
+
+
+def _is_url(cell: str) -> bool:
+    return bool(_URL.match(cell))
 
 
 def _named_id(name: str) -> bool:

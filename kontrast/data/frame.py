@@ -20,13 +20,14 @@ class Frame:
     """Columns of equal length. `name` is how messages call it; relative paths in cells are relative to `folder`.
 
     within: further folders in which files that cells name may lie, besides `folder`; ANYWHERE for what a program hands
-    over, whose word it is.
+    over, whose word it is. notes: what the user should know of how the rows were read, in sentences.
     """
 
     columns: Mapping[str, Column]
     name: str
     folder: Path
     within: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0

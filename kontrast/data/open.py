@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kontrast.core import find
 from kontrast.core.errors import UserError
-from kontrast.data import address
+from kontrast.data import address, foreign
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
 
@@ -74,6 +74,8 @@ def _unknown(data: object, known: str) -> str:
         return f"data is a {type(data).__name__}, which no source reads; expected {known}."
     if not data.exists():
         return f"{data} does not exist (looked from {Path.cwd()}). Check the path."
+    if kind := foreign.of_path(data):
+        return f"{data} holds {foreign.words(kind)}."
     if data.is_dir():
         found = sorted(p.name for p in data.iterdir())[:5]
         listed = f"found {', '.join(found)}" if found else "it is empty"

@@ -22,6 +22,7 @@ _STREAM = -11  # sets these draws apart from all others of the same seed and ids
 # More rows than this are not bound to one side, neither by one value, which then is a category (a stock caption, a
 # blank picture) and no copy of one thing, nor by a chain of values of several fields, which could bind all rows.
 _BOUND, _BOUND_SHARE = 10, 0.01
+_NEAR_SHARE = 0.25  # how far whole groups may be from the share that is asked for, relative to it, before some move
 
 
 def part(name: Any) -> str | None:
@@ -142,6 +143,36 @@ def drawn(keys: np.ndarray, share: float, seed: int) -> np.ndarray:
     """(N,) bool: a row is kept for judging by its own key alone, so that added rows move no other."""
     stream = chance.key(seed, 0, torch.from_numpy(keys), _STREAM)
     return chance.uniform(stream, 1)[:, 0].numpy() < share
+
+
+def grouped(units: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """(N,) bool: whole groups are kept for judging, as near to `share` of the rows as groups of their sizes allow.
+
+    Each group is drawn by its own key, so that added rows move no other. Where that keeps more or less than asked by
+    more than a quarter, which happens where groups are few, the groups next to the cut change sides while that brings
+    the rows kept nearer to the share. At least one of several groups is kept and one trained on.
+
+    Args:
+        units: (N,) int64, equal within a group.
+        share: the share of all rows that is asked for; 0 and 1 are taken at their word.
+        seed: another seed draws other groups.
+    """
+    groups, inverse, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    stream = chance.key(seed, 0, torch.from_numpy(groups), _STREAM)
+    place = chance.uniform(stream, 1)[:, 0].numpy()
+    kept, wanted = place < share, share * len(units)
+    count = int(sizes[kept].sum())
+    for _ in range(3):  # to the share, back if a large group went too far, and to it again
+        few = count < wanted
+        for group in np.argsort(np.where(few, place, -place), kind="stable"):  # from the cut onwards
+            changed = count + (1 if few else -1) * int(sizes[group])
+            if abs(count - wanted) <= _NEAR_SHARE * wanted:
+                break
+            if kept[group] != few and abs(changed - wanted) < abs(count - wanted):
+                kept[group], count = few, changed
+    if len(groups) > 1 and 0 < share < 1 and kept.all() | ~kept.any():
+        kept[np.argmin(sizes)] = not kept.all()  # the smallest group changes the share least
+    return kept[inverse]
 
 
 def together(held_out: np.ndarray, keys: np.ndarray, content: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 from kontrast.core import find
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Choice, Experiment
+from kontrast.data.blanks import emptied
 from kontrast.data.fields import Field, infer
 from kontrast.data.frame import Frame
 from kontrast.data.modality import Modality
@@ -28,7 +29,8 @@ def settle(
 ) -> tuple[Frame, dict[str, Field], Experiment, dict[str, str]]:
     """What a run on that data is: its rows, what each column is taken for, the whole experiment, and the recipe's name
     with why it was chosen. Arguments as in `kontrast.train`."""
-    frame = open_frame(data, cache=cache)
+    words = (settings or {}).get("source.missing", asked.source.missing)  # checked with all other settings below
+    frame = emptied(open_frame(data, cache=cache), words if isinstance(words, list | tuple) else ())
     found = infer(frame, {**asked.source.fields, **(fields or {})}, label)
     experiment, why = choose(found, asked, recipe)
     experiment = override(experiment, settings or {})

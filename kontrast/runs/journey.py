@@ -138,6 +138,7 @@ def facts(data: Dataset) -> dict[str, Any]:
         "rows": len(data.ids),
         "train": int((~data.held_out).sum()),
         "held_out": int(data.held_out.sum()),
+        "divided": data.divided,
         "missing": dict(data.missing),
         "duplicates": data.duplicates,
         "quarantined": [dict(zip(("row", "id", "field", "reason"), q, strict=True)) for q in data.quarantined],

@@ -18,6 +18,7 @@ from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
 from kontrast.core.reading import fitting
 from kontrast.data import fingerprint
+from kontrast.data.blanks import emptied
 from kontrast.data.dataset import Dataset, prepare
 from kontrast.data.fields import infer
 from kontrast.data.open import open_frame
@@ -218,7 +219,7 @@ class Run:
     def _opened(self, model: Model, data: object, outside: bool, listener: Listener) -> Iterator[Dataset]:
         """Other data, read as the run's own was."""
         with tempfile.TemporaryDirectory(prefix="kontrast-") as cache:
-            frame = open_frame(data, cache=Path(cache))
+            frame = emptied(open_frame(data, cache=Path(cache)), self.experiment.source.missing)
             known = {name: kind for name, kind in self.experiment.source.fields.items() if name in frame.columns}
             fields = {n: f for n, f in infer(frame, known, None).items() if n in known}
             there = {name: m for name, m in model.modalities.items() if name in fields}

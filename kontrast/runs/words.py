@@ -33,13 +33,33 @@ def data(data: Dataset, kinds: Mapping[str, Mapping[str, str]], folder: Path) ->
         if len(counts) > 1:
             lines.append(f"label: {len(counts)} classes, largest {counts.max() / counts.min():.0f}x smallest")
     lines += data.notes
-    return "\n".join(lines)
+    return "\n".join([*lines, *left_out(kinds)])
+
+
+def left_out(kinds: Mapping[str, Mapping[str, str]], most: int = 6) -> list[str]:
+    """The columns that training does not see, each with what it was taken for, and how to use them."""
+    lines = []
+    for kind, used in (("meta", "for filters and the report alone"), ("ignore", "not used")):
+        why = {name: field["why"] for name, field in kinds.items() if field["kind"] == kind}
+        if why:
+            named = [f"{name} ({_clipped(reason)})" for name, reason in list(why.items())[:most]]
+            named += [f"{len(why) - most} more" for _ in why if len(why) > most][:1]
+            lines.append(f"{used}: {', '.join(named)}")
+    if lines:
+        lines.append("to learn from one or split by it: --field COLUMN=text (image, series, label, group, time)")
+    return lines
+
+
+def _clipped(reason: str, most: int = 110) -> str:
+    return reason if len(reason) <= most else f"{reason[: most - 1]}…"
 
 
 def split(data: Dataset) -> str:
     """How many rows train and how many judge."""
     held_out = int(data.held_out.sum())
-    return f"{len(data.ids) - held_out:,} train · {held_out:,} held out for judging"
+    share = f" ({held_out / max(len(data.ids), 1):.0%})" if data.divided else ""
+    how = f": {data.divided}" if data.divided else ""
+    return f"{len(data.ids) - held_out:,} train · {held_out:,} held out for judging{share}{how}"
 
 
 def trained_on(again: int, rows: int) -> str:

@@ -1,5 +1,6 @@
 """Tables of text: CSV and TSV, with a header."""
 
+import contextlib
 import csv
 import gzip
 import zlib
@@ -13,7 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from kontrast.core.errors import UserError
+from kontrast.core.experiment import Source
 from kontrast.data import tree
+from kontrast.data.blanks import is_word
 from kontrast.data.columns import frame_of_table
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
@@ -28,8 +31,8 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 class Csv(SourceReader):
     """A CSV or TSV file with a header (.csv, .tsv, also gzipped).
 
-    Only the empty cell is missing: `NA` and `null` are strings. A column is integer, float or string, whatever all of
-    its cells are; numbers with leading zeros are codes and stay strings.
+    The empty cell is missing, and among numbers what says NA, NaN or null; elsewhere such words are strings. A column
+    is integer, float or string, whatever all of its cells are; numbers with leading zeros are codes and stay strings.
     """
 
     order = 30
@@ -45,10 +48,20 @@ class Csv(SourceReader):
 
         def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
             header, delimiter = _header(data)
-            types = dict.fromkeys(header, pa.int64())
-            for batch in _batches(data, header, delimiter, dict.fromkeys(header, pa.string())):
-                types = {name: _loosened(types[name], batch.column(name)) for name in header}
-            return pa.schema(types), _batches(data, header, delimiter, types)
+            types: dict[str, pa.DataType] = dict.fromkeys(header, pa.null())
+            strings = dict.fromkeys(header, pa.string())
+            gaps: set[str] = set()  # columns of which some cells are words for nothing
+            for batch in _batches(data, header, delimiter, strings):
+                for name in header:
+                    types[name], gap = _loosened(types[name], batch.column(name))
+                    gaps |= {name} if gap else set()
+            types |= {name: pa.string() for name, kind in types.items() if kind == pa.null() and name in gaps}
+            types |= {name: pa.int64() for name, kind in types.items() if kind == pa.null()}
+            schema = pa.schema(types)
+            if all(types[name] == pa.string() for name in gaps):
+                return schema, _batches(data, header, delimiter, types)
+            read_as = {name: pa.string() if name in gaps else kind for name, kind in types.items()}
+            return schema, (_numbered(batch, schema) for batch in _batches(data, header, delimiter, read_as))
 
         return frame_of_table(spilled([data], cache, read), data.name, data.parent)
 
@@ -136,21 +149,33 @@ def _batches(path: Path, header: list[str], delimiter: str, types: dict[str, pa.
         raise UserError(_ragged(path, delimiter, len(header)) or f"{path} cannot be read: {error}.") from error
 
 
-def _loosened(kind: pa.DataType, column: pa.Array) -> pa.DataType:
-    """integer -> float -> string, as far as these cells need."""
-    if column.null_count == len(column):
-        return kind
-    if kind != pa.string() and _coded(column):
-        return pa.string()
+def _loosened(kind: pa.DataType, column: pa.Array) -> tuple[pa.DataType, bool]:
+    """nothing -> integer -> float -> string, as far as these cells need; and whether some are words for nothing."""
+    if kind == pa.string() or column.null_count == len(column):
+        return kind, False
+    if _coded(column):
+        return pa.string(), False
     for wanted in (pa.int64(), pa.float64()):
-        if kind == pa.string() or (kind == pa.float64() and wanted == pa.int64()):
+        if kind == pa.float64() and wanted == pa.int64():
             continue
-        try:
-            column.cast(wanted)
-        except pa.ArrowInvalid:
-            continue
-        return wanted
-    return pa.string()
+        for gap, cells in ((False, column), (True, _without_words(column))):
+            with contextlib.suppress(pa.ArrowInvalid):
+                cells.cast(wanted)
+                return (kind if cells.null_count == len(cells) else wanted), gap
+    return pa.string(), False
+
+
+def _without_words(column: pa.Array) -> pa.Array:
+    return pc.call_function("if_else", [is_word(column, Source().missing), pa.scalar(None, column.type), column])
+
+
+def _numbered(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Strings that are to be numbers become them."""
+    arrays = [
+        column if column.type == field.type else _without_words(column).cast(field.type)
+        for column, field in zip(batch.columns, schema, strict=True)
+    ]
+    return pa.record_batch(arrays, schema=schema)
 
 
 def _coded(column: pa.Array) -> bool:

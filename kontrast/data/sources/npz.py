@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kontrast.data import numpy_file, split
+from kontrast.core.errors import UserError
+from kontrast.data import foreign, numpy_file, split
 from kontrast.data.columns import frame_of
 from kontrast.data.frame import Frame
 from kontrast.data.source import SourceReader
@@ -29,6 +30,8 @@ class Npz(SourceReader):
         """In memory, one array after the other; nothing pickled is loaded."""
         assert isinstance(data, Path)
         arrays = numpy_file.archive(data)
+        if kind := foreign.of_arrays(arrays):
+            raise UserError(f"{data} holds {foreign.words(kind)}.")
         parts: dict[str, dict[str, np.ndarray]] = {}
         for name, array in arrays.items():
             where, column = _named(name)
