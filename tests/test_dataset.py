@@ -137,7 +137,7 @@ def test_twins_stay_on_one_side_when_the_split_is_drawn(tmp_path):
     data = make(tmp_path, frame(text=texts), TEXT, held_out=0.3)
     assert (data.held_out[0::2] == data.held_out[1::2]).all()
     assert 0.2 < data.held_out.mean() < 0.4
-    assert split.twins(data.held_out, data.content) == 0
+    assert split.twins(data.held_out, data.training, data.content) == 0
     assert data.duplicates == 200
 
 

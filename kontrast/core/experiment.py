@@ -11,7 +11,10 @@ from typing import Any, Literal
 from kontrast.core import find, reading
 from kontrast.core.errors import UserError, did_you_mean
 
-Kinds = Literal["image", "text", "series", "label", "id", "split", "group", "time", "weight", "meta", "ignore"]
+Kinds = Literal[
+    "image", "text", "series", "label", "labels", "soft", "number", "score", "sensitive", "group", "time", "weight",
+    "id", "split", "meta", "ignore",
+]  # fmt: skip
 
 
 def _within(part: str, values: object, least: Mapping[str, float], most: float = math.inf) -> None:
@@ -39,20 +42,23 @@ class Source:
     said so.
     quarantine: the largest share of unreadable rows that training accepts. held_out: the share of rows kept for
     judging where the data has no split of its own: drawn by hash of the id, or of the group where a column is one; the
-    latest where a column is the time. outside: whether cells may name files that lie outside of the data's folder, by
-    absolute paths, by .. or through links; else such rows are set aside. missing: strings that stand for nothing;
-    "None" is not among them, for as a class (no defect, no finding) it means something.
+    latest where a column is the time. validation: the share of the other rows that is kept apart as well, to watch and
+    to choose by, drawn in the same way where the data names no validation rows beside a test; None draws none and keeps
+    those that are named; 0 trains on these too. outside: whether cells may name files that lie outside of the data's
+    folder, by absolute paths, by .. or through links; else such rows are set aside. missing: strings that stand for
+    nothing; "None" is not among them, for as a class (no defect, no finding) it means something.
     """
 
     data: str = "memory"
     fields: Mapping[str, str] = field(default_factory=dict)
     quarantine: float = 0.01
     held_out: float = 0.2
+    validation: float | None = None
     outside: bool = False
     missing: tuple[str, ...] = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null")
 
     def __post_init__(self) -> None:
-        _within("source", self, {"quarantine": 0, "held_out": 0}, most=1)
+        _within("source", self, {"quarantine": 0, "held_out": 0, "validation": 0}, most=1)
 
 
 @dataclass(frozen=True)

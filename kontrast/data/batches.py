@@ -3,7 +3,7 @@
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,13 @@ import torch
 from torch import Tensor
 
 from kontrast.core import chance
+from kontrast.core.errors import UserError
 from kontrast.core.rows import Keys
 from kontrast.data.dataset import Dataset
 from kontrast.data.modality import Modality
+from kontrast.data.target import Target
+
+SAMPLE = "sample"  # the key of a row's number among all that train
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,28 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
         views = {n: v.to(device, non_blocking=True) for n, v in self.views.items()}
-        return Batch(views, {n: k.to(device, non_blocking=True) for n, k in self.keys.items()})
+        keys = self.keys
+        if device.type == "mps":  # which has no float64
+            keys = {n: k.float() if k.dtype == torch.float64 else k for n, k in keys.items()}
+        return Batch(views, {n: k.to(device, non_blocking=True) for n, k in keys.items()})
 
 
 class Reader:
-    """Reads the cached rows of a batch. A row that lacks a field gets a stand-in there, which no encoder ever sees."""
+    """Reads the cached rows of a batch. A row that lacks a field gets a stand-in there, which no encoder ever sees.
 
-    def __init__(self, dataset: Dataset, modalities: Mapping[str, Modality]) -> None:
+    Besides `id`, `has FIELD` and `content FIELD`, the keys of a batch are those of the data set's targets: `keys` of
+    them, all if None. SAMPLE among them is a row's number among all rows that train, -1 for others.
+    """
+
+    def __init__(
+        self, dataset: Dataset, modalities: Mapping[str, Modality], keys: Collection[str] | None = None
+    ) -> None:
         self.dataset, self.modalities = dataset, modalities
+        asked = dataset.targets if keys is None else [name for name in keys if name != SAMPLE]
+        self.targets = {name: _target(dataset, name) for name in asked}
+        self.samples = (
+            np.where(dataset.training, np.cumsum(dataset.training) - 1, -1) if SAMPLE in (keys or ()) else None
+        )
         self.stand_in = {name: int(np.flatnonzero(dataset.stores[name].has)[0]) for name in modalities}
 
     def read(self, index: np.ndarray) -> Batch:
@@ -52,7 +70,19 @@ class Reader:
             views[name] = modality.collate(data.stores[name].rows(there))
             keys[f"has {name}"] = torch.from_numpy(has)
             keys[f"content {name}"] = torch.from_numpy(data.content[name][index])
-        return Batch(views, keys)
+        if self.samples is not None:
+            keys[SAMPLE] = torch.from_numpy(self.samples[index])
+        return Batch(views, {**keys, **{name: target.keys(index) for name, target in self.targets.items()}})
+
+
+def _target(dataset: Dataset, name: str) -> Target:
+    if name in dataset.targets:
+        return dataset.targets[name]
+    kind, _, column = name.partition(" ")
+    say = f"--label {column or 'COLUMN'}" if kind == "label" else f"--field {column or 'COLUMN'}={kind}"
+    raise UserError(
+        f"{dataset.name}: training asks for the key '{name}' of its rows, and no column gives it. Say which does: {say}"
+    )
 
 
 def ahead(read: Callable[[int], Batch], start: int, depth: int) -> Generator[Batch]:

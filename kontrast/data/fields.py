@@ -1,6 +1,7 @@
 """What each column is: image, text, series, label, id, split, plain metadata, or nothing to learn from; and why.
 
-Group, time (both split the rows) and weight (how often a row is drawn) are never guessed: the user says them."""
+Group, time (both split the rows), weight (how often a row is drawn) and what training may learn from besides the label
+(labels, soft, number, score, sensitive) are never guessed: the user says them."""
 
 import re
 import unicodedata
@@ -74,7 +75,10 @@ def infer(frame: Frame, chosen: Mapping[str, str], label: str | None) -> dict[st
     if label:
         said[label] = Field("label", "as you said")
     _single(fields, said)
-    return {column: said.get(column) or fields[column] for column in frame.columns}
+    # Of several labels the first judges: the one that `label` names, else the first that was said.
+    first = [column for column, field in said.items() if field.kind == "label"]
+    first = sorted(first, key=lambda column: column != label) if len(first) > 1 else []
+    return {column: said.get(column) or fields[column] for column in dict.fromkeys([*first, *frame.columns])}
 
 
 def _as_written(column: str, frame: Frame) -> str:
@@ -86,11 +90,13 @@ def _as_written(column: str, frame: Frame) -> str:
 
 
 def _single(fields: dict[str, Field], said: Mapping[str, Field]) -> None:
-    """Leaves one label, one id and one split of what was inferred; none where the user named one."""
+    """Leaves one label, one id and one split of what was inferred; none where the user named one. The user may name
+    several labels.
+    """
     one = {"label": ("label",), "id": ("id",), "split": _SIDES, "weight": ("weight",)}
     for kind, names in (("label", _LABELS), ("id", _IDS), ("split", _SPLITS), ("weight", ())):
         named = [column for column, field in said.items() if field.kind in one[kind]]
-        if len(named) > 1:
+        if len(named) > 1 and kind != "label":
             kinds = " or ".join(dict.fromkeys(said[column].kind for column in named))
             raise UserError(f"several columns are to be the {kinds}: {', '.join(named)}; choose one.")
         found = [column for column, field in fields.items() if field.kind == kind]

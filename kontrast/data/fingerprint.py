@@ -79,13 +79,17 @@ def of_frame(frame: Frame, names: Iterable[str]) -> str:
 def of_dataset(
     ids: np.ndarray,
     labels: np.ndarray | None,
-    held_out: np.ndarray,
+    side: np.ndarray,
     contents: Mapping[str, np.ndarray],
     kinds: Mapping[str, str],
+    targets: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What data.json keeps: rows, fields and hashes that are equal where ids, labels, split and every cached value
-    are.
+    are; of validation rows and of targets other than the label only where there are some.
+
+    side: (N,) ints: 0 train, 1 validation, 2 held out. targets: key -> a hash of what training rows hold there.
     """
+    held_out, validation = side == 2, side == 1
     fields = {
         name: {
             "kind": kinds[name],
@@ -94,7 +98,7 @@ def of_dataset(
         }
         for name, codes in contents.items()
     }
-    return {
+    found = {
         "rows": len(ids),
         "held_out": int(held_out.sum()),
         "ids": _text(_each(ids)),
@@ -102,6 +106,9 @@ def of_dataset(
         "split": text(np.packbits(held_out).tobytes()),
         "fields": fields,
     }
+    if validation.any():
+        found["validation"] = text(np.packbits(validation).tobytes())
+    return {**found, "targets": dict(targets)} if targets else found
 
 
 def _each(strings: np.ndarray) -> Iterator[str]:

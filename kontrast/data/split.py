@@ -1,5 +1,5 @@
-"""Which rows are kept for judging: as the data says, the latest, or by hash of their ids or groups; twins on one
-side."""
+"""Which rows train, which validate and which are kept for judging: as the data says, the latest, or by hash of their
+ids or groups; twins on one side."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,11 +18,14 @@ from kontrast.data.frame import Column, Frame, widest
 NO_TIME = np.iinfo(np.int64).min
 _NAMES = {"train": "train", "training": "train", "tr": "train", "test": "test", "testing": "test", "te": "test"}
 _NAMES |= dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "validation")
-_STREAM = -11  # sets these draws apart from all others of the same seed and ids
+TRAIN, VALIDATION, HELD_OUT = 0, 1, 2  # the side of a row
+_SIDES = {"train": TRAIN, "validation": VALIDATION, "test": HELD_OUT}
+HELD_OUT_STREAM, VALIDATION_STREAM = -11, -12  # set these draws apart from all others of the same seed and ids
 # More rows than this are not bound to one side, neither by one value, which then is a category (a stock caption, a
 # blank picture) and no copy of one thing, nor by a chain of values of several fields, which could bind all rows.
 _BOUND, _BOUND_SHARE = 10, 0.01
 _NEAR_SHARE = 0.25  # how far whole groups may be from the share that is asked for, relative to it, before some move
+_A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def part(name: Any) -> str | None:
@@ -70,19 +73,32 @@ def _under(column: str, frames: Mapping[str, Frame], name: str) -> Column:
         ) from error
 
 
-def given(values: Sequence[Any], codes: np.ndarray, who: str) -> np.ndarray | None:
-    """(N,) bool, the rows kept for judging as a split column says: its test rows, or validation where there is no test.
+def given(values: Sequence[Any], codes: np.ndarray, who: str, *, validate: bool = True) -> np.ndarray | None:
+    """The side of each row as a split column says it.
 
-    Its distinct values, and the place among them of each row's, (N,) ints. None where it keeps none, or all.
-    Validation rows beside a test are trained on: nothing here is tuned on them, and the test stays unseen. A row
-    without an entry is trained on. `who` begins the message on any other entry.
+    Args:
+        values: The distinct values of the column.
+        codes: (N,) ints, the place among them of each row's value.
+        who: Begins the message on an entry that is none of train, validation and test.
+        validate: Whether validation rows beside a test validate; else they are trained on.
+
+    Returns:
+        (N,) int8 of TRAIN, VALIDATION and HELD_OUT. Rows without an entry train. Without test rows the validation rows
+        are held out. None where no row is held out, or all are.
+
+    Raises:
+        UserError: Another entry.
     """
     strange = next((v for v in values if v is not None and str(v).strip() and part(v) is None), None)
     if strange is not None:
         raise UserError(f"{who} says '{strange}'; expected train, test or validation in every row.")
-    parts = np.array([part(value) or "train" for value in values])
-    held_out = (parts == ("test" if (parts == "test").any() else "validation"))[codes]
-    return held_out if held_out.any() and not held_out.all() else None
+    sides = np.array([_SIDES[part(value) or "train"] for value in values], np.int8)
+    if not (sides == HELD_OUT).any():
+        sides[sides == VALIDATION] = HELD_OUT
+    elif not validate:
+        sides[sides == VALIDATION] = TRAIN
+    held_out = sides[codes] == HELD_OUT
+    return sides[codes] if held_out.any() and not held_out.all() else None
 
 
 def latest(times: np.ndarray, share: float) -> np.ndarray:
@@ -124,6 +140,23 @@ def times(column: Column, who: str) -> np.ndarray:
     return (values.cast(pa.int32()) if short else values).cast(pa.int64()).fill_null(NO_TIME).to_numpy()
 
 
+def seconds(column: Column, who: str) -> np.ndarray:
+    """(N,) float64: dates, moments and times of a day in seconds, numbers as they are; NaN where there is none.
+
+    Raises UserError, beginning with `who`, where a cell is no time.
+    """
+    found = times(column, who)
+    assert not isinstance(column, np.ndarray)  # `times` refuses arrays
+    kind = column.type
+    if types.is_floating(kind):
+        numbers = column.to_numpy().astype(np.float64)
+        return np.where(np.isfinite(numbers), numbers, np.nan)
+    a_second = 1.0 if types.is_integer(kind) else _A_SECOND["us"]  # strings
+    if types.is_temporal(kind):
+        a_second = 1 / 86400 if types.is_date32(kind) else _A_SECOND["ms" if types.is_date64(kind) else kind.unit]
+    return np.where(found == NO_TIME, np.nan, found / a_second)
+
+
 def _moments(column: pa.ChunkedArray, message: str) -> pa.ChunkedArray:
     """Strings as instants; without a zone they are taken for UTC. An empty string is none."""
     text = pc.call_function("utf8_trim_whitespace", [column])
@@ -139,13 +172,13 @@ def _moments(column: pa.ChunkedArray, message: str) -> pa.ChunkedArray:
     return pc.call_function("coalesce", [kept[True], kept[False]])
 
 
-def drawn(keys: np.ndarray, share: float, seed: int) -> np.ndarray:
+def drawn(keys: np.ndarray, share: float, seed: int, stream: int = HELD_OUT_STREAM) -> np.ndarray:
     """(N,) bool: a row is kept for judging by its own key alone, so that added rows move no other."""
-    stream = chance.key(seed, 0, torch.from_numpy(keys), _STREAM)
-    return chance.uniform(stream, 1)[:, 0].numpy() < share
+    stream_N = chance.key(seed, 0, torch.from_numpy(keys), stream)
+    return chance.uniform(stream_N, 1)[:, 0].numpy() < share
 
 
-def grouped(units: np.ndarray, share: float, seed: int) -> np.ndarray:
+def grouped(units: np.ndarray, share: float, seed: int, stream: int = HELD_OUT_STREAM) -> np.ndarray:
     """(N,) bool: whole groups are kept for judging, as near to `share` of the rows as groups of their sizes allow.
 
     Each group is drawn by its own key, so that added rows move no other. Where that keeps more or less than asked by
@@ -156,10 +189,10 @@ def grouped(units: np.ndarray, share: float, seed: int) -> np.ndarray:
         units: (N,) int64, equal within a group.
         share: the share of all rows that is asked for; 0 and 1 are taken at their word.
         seed: another seed draws other groups.
+        stream: sets validation apart from what is held out.
     """
     groups, inverse, sizes = np.unique(units, return_inverse=True, return_counts=True)
-    stream = chance.key(seed, 0, torch.from_numpy(groups), _STREAM)
-    place = chance.uniform(stream, 1)[:, 0].numpy()
+    place = chance.uniform(chance.key(seed, 0, torch.from_numpy(groups), stream), 1)[:, 0].numpy()
     kept, wanted = place < share, share * len(units)
     count = int(sizes[kept].sum())
     for _ in range(3):  # to the share, back if a large group went too far, and to it again
@@ -175,8 +208,8 @@ def grouped(units: np.ndarray, share: float, seed: int) -> np.ndarray:
     return kept[inverse]
 
 
-def together(held_out: np.ndarray, keys: np.ndarray, content: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The same, but rows with identical content in a field go where the one of them with the smallest key goes.
+def together(sides: np.ndarray, keys: np.ndarray, content: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The same sides, but rows with identical content in a field go where the one of them with the smallest key goes.
 
     Rows of one key, which are one group, are never parted. Up to 1 % of the rows (at least 10) are bound by content;
     beyond that each goes its own way.
@@ -205,15 +238,15 @@ def together(held_out: np.ndarray, keys: np.ndarray, content: Mapping[str, np.nd
         size[first] = whole
     while not np.array_equal(above := leader[leader], leader):
         leader = above
-    return held_out[leader]
+    return sides[leader]
 
 
-def twins(held_out: np.ndarray, content: Mapping[str, np.ndarray]) -> int:
-    """How many rows kept for judging have the same content as a training row, in some field."""
+def twins(held_out: np.ndarray, training: np.ndarray, content: Mapping[str, np.ndarray]) -> int:
+    """How many rows kept for judging have the same content as a training row, in some field; both (N,) bool."""
     seen = np.zeros(int(held_out.sum()), bool)
     for codes in content.values():
         some = codes[held_out]
-        seen |= (some >= 0) & np.isin(some, codes[~held_out])
+        seen |= (some >= 0) & np.isin(some, codes[training])
     return int(seen.sum())
 
 

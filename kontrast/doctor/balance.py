@@ -34,7 +34,7 @@ class Balance(Examination):
             )
             found.append(Finding("imbalance", "warning", told, {"ratio": most / least}))
         if held_out.any() and not held_out.all():
-            trained, judged = (set(np.unique(labels[side]).tolist()) - {""} for side in (~held_out, held_out))
+            trained, judged = (set(np.unique(labels[side]).tolist()) - {""} for side in (case.data.training, held_out))
             unseen, few = sorted(judged - trained), names[counts < _FEW].tolist()
             if unseen:
                 listed = ", ".join(f"'{name}'" for name in unseen[:5])

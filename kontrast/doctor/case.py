@@ -15,7 +15,7 @@ from kontrast.data.fields import Field
 from kontrast.data.frame import Frame
 from kontrast.data.modality import Modality
 from kontrast.doctor.copies import Pairs, across, within
-from kontrast.runs.model import Model, method_of
+from kontrast.runs.model import Model, facts_of, method_of
 
 SHOWN = 5  # rows named as evidence
 
@@ -44,7 +44,8 @@ class Case:
     @cached_property
     def model(self) -> Model:
         """The model that the experiment would begin with."""
-        return Model(self.experiment, self.modalities, method_of(self.experiment, self.modalities))
+        facts = facts_of(self.data)
+        return Model(self.experiment, self.modalities, method_of(self.experiment, self.modalities, facts), facts=facts)
 
     @property
     def own_split(self) -> bool:

@@ -37,7 +37,7 @@ class Groups(Examination):
             if not _is_group(counts, len(codes), telling):
                 continue
             known = codes >= 0
-            both = np.intersect1d(codes[known & held_out], codes[known & ~held_out])
+            both = np.intersect1d(codes[known & held_out], codes[known & case.data.training])
             rows = np.flatnonzero(held_out & np.isin(codes, both))
             if not len(rows):
                 continue

@@ -21,9 +21,10 @@ class Leaks(Examination):
         told, levels, numbers, shown = [], [], {}, []
         total = int(held_out.sum())
         for name, codes in case.content.items():
-            seen = held_out & (codes >= 0) & np.isin(codes, codes[~held_out])
+            seen = held_out & (codes >= 0) & np.isin(codes, codes[case.data.training])
             near = case.near[name].rows
-            near = near[held_out[near[:, 0]] != held_out[near[:, 1]]]
+            side = held_out.astype(int) - case.data.training  # 1 held out, -1 training
+            near = near[side[near[:, 0]] * side[near[:, 1]] < 0]
             near = np.where(held_out[near[:, :1]], near, near[:, ::-1])
             near = near[~seen[near[:, 0]]]
             exact, close = int(seen.sum()), len(np.unique(near[:, 0]))
@@ -36,7 +37,7 @@ class Leaks(Examination):
             only = len(case.modalities) == 1 or case.fields[name].kind != "text"
             levels.append("warning" if share > _MANY and only else "note")
             numbers[name] = {"exact": exact, "near": close, "held out": total}
-            shown += [*_twins(codes, seen, held_out)[:2], *near[:2].tolist()]
+            shown += [*_twins(codes, seen, case.data.training)[:2], *near[:2].tolist()]
         if not told:
             return [_clean(case)]
         words = (
@@ -46,13 +47,17 @@ class Leaks(Examination):
         return [Finding("split leak", gravest(levels), words, numbers, case.paired(shown))]
 
 
-def _twins(codes: np.ndarray, seen: np.ndarray, held_out: np.ndarray) -> list[tuple[int, int]]:
+def _twins(codes: np.ndarray, seen: np.ndarray, training: np.ndarray) -> list[tuple[int, int]]:
     """A few held-out rows, each with a training row of the same content."""
-    return [(int(row), int(np.flatnonzero((codes == codes[row]) & ~held_out)[0])) for row in np.flatnonzero(seen)[:2]]
+    return [(int(row), int(np.flatnonzero((codes == codes[row]) & training)[0])) for row in np.flatnonzero(seen)[:2]]
 
 
 def _clean(case: Case) -> Finding:
-    n, held_out = len(case.data), int(case.data.held_out.sum())
+    training, validation, held_out = (
+        int(rows.sum()) for rows in (case.data.training, case.data.validation, case.data.held_out)
+    )
     by = "by its split column" if case.own_split else "by hash of id"
-    words = f"{n - held_out:,} train · {held_out:,} held out {by}; no copy stands on both sides"
-    return Finding("split", "fact", words, {"train": n - held_out, "held out": held_out})
+    watching = f" · {validation:,} for validation" if validation else ""
+    words = f"{training:,} train{watching} · {held_out:,} held out {by}; no copy stands on both sides"
+    numbers = {"train": training, "held out": held_out} | ({"validation": validation} if validation else {})
+    return Finding("split", "fact", words, numbers)

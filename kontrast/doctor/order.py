@@ -30,7 +30,7 @@ class Order(Examination):
             if known.sum() < 10:
                 continue
             order = np.argsort(np.argsort(np.array([str(m) for m in moments])[known], kind="stable"), kind="stable")
-            last = order[~held_out[known]].max(initial=-1)
+            last = order[case.data.training[known]].max(initial=-1)
             before = int((order[held_out[known]] < last).sum())
             if before:
                 words = (

@@ -25,7 +25,7 @@ class Views(Examination):
         found, rows = [], []
         for name, modality in case.modalities.items():
             store = case.data.stores[name]
-            few = np.flatnonzero(store.has & ~case.data.held_out)
+            few = np.flatnonzero(store.has & case.data.training)
             few = np.sort(few[np.argsort(case.data.keys[few])][: max(2, _ROWS // len(case.modalities))])  # any rows
             if not len(few):
                 continue

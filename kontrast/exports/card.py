@@ -34,7 +34,9 @@ def _data(data: Mapping[str, Any] | None) -> list[str]:
     if data is None:
         return []
     print_ = data["fingerprint"]
-    lines = ["## Data", "", f"{data['rows']:,} rows: {data['train']:,} to train, {data['held_out']:,} held out.", ""]
+    watching = f" {data['validation']:,} for validation," if data.get("validation") else ""
+    words = f"{data['rows']:,} rows: {data['train']:,} to train,{watching} {data['held_out']:,} held out."
+    lines = ["## Data", "", words, ""]
     lines += ["| field | kind | rows | fingerprint of its content |", "|---|---|---|---|"]
     for field, facts in print_["fields"].items():
         lines.append(f"| {_cell(field)} | {facts['kind']} | {facts['rows']:,} | `{facts['content']}` |")

@@ -10,7 +10,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from kontrast.runs.holding import HOLDER, LOCK, held, in_use
 
 QUARANTINE = "quarantine.csv"
 TRAINED_ON = "trained_on.safetensors"  # hashes of the rows trained on: eight bytes a row and field
+TARGETS = "encoder/targets.json"  # what is known of the training rows and of what they could be learnt from
 TOTALS = "totals.json"
 Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors and plain numbers
 _STEP = "[0-9]" * 9 + ".safetensors"  # its name is its step
@@ -124,7 +125,10 @@ class Folder:
     def experiment(self) -> Experiment:
         """The experiment of the run, everything resolved."""
         file = self.path / "experiment.json"
-        found = Experiment.from_json(reading.text(file), str(file))
+        text = reading.text(file)
+        found = Experiment.from_json(text, str(file))
+        if '"validation"' not in text:  # begun before there were validation rows, which were trained on
+            found = replace(found, source=replace(found.source, validation=0))
         self._refuse_own_code(found)
         return found
 

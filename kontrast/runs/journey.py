@@ -21,7 +21,7 @@ from kontrast.runs import words
 from kontrast.runs.folder import QUARANTINE, TRAINED_ON, Folder
 from kontrast.runs.held_pairs import before, keep_before, measured
 from kontrast.runs.listener import Listener
-from kontrast.runs.model import Model, describe, method_of, modalities_of, raw_bank
+from kontrast.runs.model import Model, describe, facts_of, method_of, modalities_of, raw_bank
 from kontrast.runs.run import BANKS, Run, judges
 from kontrast.runs.train import train
 from kontrast.runs.verdict import pair_measure, verdict
@@ -51,7 +51,8 @@ def travel(
     modalities = modalities_of(experiment)
     with fleet.in_turn():
         data = _read(frame, fields, experiment, modalities, folder, recipe, listener)
-        model = Model(experiment, modalities, method_of(experiment, modalities).to(fleet.device))
+        known = facts_of(data)
+        model = Model(experiment, modalities, method_of(experiment, modalities, known).to(fleet.device), facts=known)
     listener.fact("recipe", f"{recipe['name']} · {recipe['why']}")
     listener.fact("encoder", describe(model.method))
     rows = _judged(data, experiment.seed)
@@ -97,6 +98,8 @@ def _read(
     listener: Listener,
 ) -> Dataset:
     """The rows, cached and split; data.json; and a refusal where a resumed run would see other rows than before."""
+    known = folder.read_json("data.json") if (folder.path / "data.json").is_file() else None
+    early = known is not None and "validation" not in known  # of before validation rows and targets were told
     try:
         data = prepare(
             frame,
@@ -107,20 +110,28 @@ def _read(
             cache=folder.cache,
             fit=True,
             progress=lambda done, total: listener.progress("reading", done, total),
+            again=not early,
         )
     except TooManyUnreadable as refused:
         listed = _quarantine(folder, refused.quarantined)
         raise UserError(f"{refused} All of them are in {listed}.") from refused
     if data.quarantined:
         _quarantine(folder, data.quarantined)
-    known = folder.path / "data.json"
-    if known.is_file() and folder.read_json("data.json")["fingerprint"] != data.fingerprint:
+    now = {
+        name: part
+        for name, part in data.fingerprint.items()
+        if not early or known is None or name in known["fingerprint"]
+    }
+    if known is not None and known["fingerprint"] != now:
         raise UserError(
             f"{frame.name} has changed since {folder.path} was begun; a resumed run must see the same rows."
         )
     kinds = {name: {"kind": f.kind, "why": f.why} for name, f in fields.items()}
-    folder.write_json("data.json", {**facts(data), "fields": kinds, "recipe": recipe})
-    known_rows = fingerprint.trained(data.content, np.flatnonzero(~data.held_out))
+    told = {**facts(data), "fingerprint": now, "fields": kinds, "recipe": recipe}
+    if early:
+        del told["validation"]  # by whose absence the run is known
+    folder.write_json("data.json", told)
+    known_rows = fingerprint.trained(data.content, np.flatnonzero(data.training))
     folder.save_tensors(TRAINED_ON, {name: torch.from_numpy(hashes) for name, hashes in known_rows.items()})
     listener.fact("data", words.data(data, kinds, folder.path))
     listener.fact("split", words.split(data))
@@ -136,7 +147,8 @@ def facts(data: Dataset) -> dict[str, Any]:
     return {
         "name": data.name,
         "rows": len(data.ids),
-        "train": int((~data.held_out).sum()),
+        "train": int(data.training.sum()),
+        "validation": int(data.validation.sum()),
         "held_out": int(data.held_out.sum()),
         "divided": data.divided,
         "missing": dict(data.missing),
@@ -156,7 +168,7 @@ def _quarantine(folder: Folder, rows: Sequence[Quarantined]) -> Path:
 
 def _judged(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(train, test) rows that are embedded and judged: all, or as many as matter, chosen by their ids."""
-    train, test = _shuffled(~data.held_out, data, seed)[:TRAIN_JUDGED], _held_out(data, seed)[:TEST_JUDGED]
+    train, test = _shuffled(data.training, data, seed)[:TRAIN_JUDGED], _held_out(data, seed)[:TEST_JUDGED]
     return np.sort(train), np.sort(test)
 
 
@@ -189,7 +201,7 @@ def _samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:
         shown[name] = [modality.show(next(packed)) if there else None for there in has]
     views = []
     for name, modality in model.modalities.items():
-        few = np.flatnonzero(data.stores[name].has & ~data.held_out)[:VIEWS_SHOWN]
+        few = np.flatnonzero(data.stores[name].has & data.training)[:VIEWS_SHOWN]
         batch = modality.collate(data.stores[name].rows(few))
         ids = torch.from_numpy(data.keys[few])
         drawn = [modality.distort(batch.clone(), chance.key(model.experiment.seed, 0, ids, n), ids) for n in range(3)]

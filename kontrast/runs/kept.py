@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from kontrast.core.reading import shaped
-from kontrast.runs.folder import Folder
+from kontrast.runs.folder import TARGETS, Folder
 from kontrast.runs.verdict import of_older
 
 _NUMBER = (int, float)
@@ -37,6 +37,7 @@ _DATA = {
     "labels?": {"*": int},
     "fingerprint": dict,
 }
+_TARGETS = {"samples": int, "targets": {"*": {"kind": str, "column": str, "classes?": int}}}
 _SAMPLES = {
     "thumbnails": {"*": [(str, type(None))]},
     "views": [{"id": str, "field": str, "original": str, "views": [str]}],
@@ -63,6 +64,12 @@ def scores(folder: Folder) -> dict[str, Any]:
 def data(folder: Folder) -> dict[str, Any]:
     """data.json."""
     return shaped(folder.read_json("data.json"), _DATA, str(folder.path / "data.json"))
+
+
+def targets(folder: Folder) -> dict[str, Any]:
+    """What is known of the training rows and their targets; nothing of a run from before it was kept."""
+    path = folder.path / TARGETS
+    return shaped(folder.read_json(TARGETS), _TARGETS, str(path)) if path.is_file() else {}
 
 
 def environment(folder: Folder) -> dict[str, Any]:

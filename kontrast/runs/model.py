@@ -2,6 +2,7 @@
 Bank."""
 
 import copy
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +17,14 @@ from kontrast.core import find
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Choice, Experiment
+from kontrast.data import target
 from kontrast.data.dataset import Dataset
 from kontrast.data.modality import Modality
 from kontrast.encoders.encoder import Encoder
 from kontrast.layers.towers import Towers
 from kontrast.methods.method import Method
-from kontrast.runs.folder import Folder, load_tensors, save_tensors
+from kontrast.runs import kept
+from kontrast.runs.folder import TARGETS, Folder, load_tensors, save_tensors
 
 CHUNK = 256  # rows embedded at once, unless asked otherwise
 
@@ -31,12 +34,16 @@ Precision = Literal["32", "bf16"]
 
 @dataclass(frozen=True)
 class Model:
-    """What embeds: `modalities` by field, and the `method` with its towers. bf16: it computes in that (`halved`)."""
+    """What embeds: `modalities` by field, and the `method` with its towers. bf16: it computes in that (`halved`).
+
+    facts: what is known of the training rows and their targets (`facts_of`).
+    """
 
     experiment: Experiment
     modalities: Mapping[str, Modality]
     method: Method
     bf16: bool = False
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def fields(self) -> list[str]:
@@ -44,9 +51,11 @@ class Model:
         return list(self.modalities)
 
     def save(self, folder: Folder) -> None:
-        """encoder/model.safetensors and encoder/modalities.json: all that embedding needs besides experiment.json."""
+        """encoder/: model.safetensors, modalities.json and targets.json: all that embedding needs besides
+        experiment.json."""
         states = {name: modality.state() for name, modality in self.modalities.items()}
         folder.write_json("encoder/modalities.json", states)
+        folder.write_json(TARGETS, self.facts)
         for field, tower in self.method.towers.tower_of.items():
             self.method.towers.encoder(field).keep(folder.path / "encoder" / tower)
         save_tensors(self.method.state_dict(), folder.path / "encoder" / "model.safetensors")
@@ -58,6 +67,7 @@ class Model:
         own = replace(experiment, encoders=_kept(folder, experiment))
         modalities = modalities_of(own)
         states = folder.read_json("encoder/modalities.json")
+        facts = kept.targets(folder)
         file = folder.path / "encoder" / "model.safetensors"
         weights = load_tensors(file)
         wrong = [name for name, t in weights.items() if t.is_floating_point() and not torch.isfinite(t).all()]
@@ -69,7 +79,7 @@ class Model:
         try:
             for name, modality in modalities.items():
                 modality.restore(states[name])
-            method = method_of(own, modalities)
+            method = method_of(own, modalities, facts)
             method.load_state_dict(weights)
         except UserError:
             raise
@@ -78,7 +88,7 @@ class Model:
                 f"the encoder in {folder.path} does not fit its experiment.json ({_word(error)}); "
                 "one of the two has been changed. Bring it back, or train anew."
             ) from error
-        return Model(experiment, modalities, method.eval())
+        return Model(experiment, modalities, method.eval(), facts=facts)
 
     def halved(self) -> "Model":
         """A copy that embeds in bf16: fast where the CPU (AMX, AVX512-bf16) or GPU computes it, slow where it does not.
@@ -210,8 +220,24 @@ def tower_of(experiment: Experiment, field: str) -> str:
     return tower
 
 
-def method_of(experiment: Experiment, modalities: Mapping[str, Modality]) -> Method:
-    """The method with its towers, weights drawn from the seed."""
+def facts_of(data: Dataset) -> dict[str, Any]:
+    """What a run keeps of its training rows: `samples` (their number), and `targets`: key name -> kind, column and
+    facts (`classes`, `names`, `counts`, `mean`, `std` ...).
+    """
+    return {"samples": int(data.training.sum()), "targets": target.facts(data.targets)}
+
+
+def method_of(
+    experiment: Experiment, modalities: Mapping[str, Modality], facts: Mapping[str, Any] | None = None
+) -> Method:
+    """The method with its towers, weights drawn from the seed.
+
+    Args:
+        experiment: Names the method, its settings and the encoders.
+        modalities: Field -> modality, fitted.
+        facts: As `facts_of` gives them. A method that asks for `classes` or `samples` gets the number of classes (of
+            the label, else of several labels or soft ones) and of training rows.
+    """
     torch.manual_seed(experiment.seed)
     towers = {field: tower_of(experiment, field) for field in experiment.views}
     encoders: dict[str, Encoder] = {}
@@ -220,9 +246,16 @@ def method_of(experiment: Experiment, modalities: Mapping[str, Modality]) -> Met
         if tower not in encoders:
             chosen: Choice = experiment.encoders[tower]
             encoders[tower] = find.build("encoders", chosen.name, chosen.settings, given=facts)
-    return find.build(
-        "methods", experiment.method.name, experiment.method.settings, given={"towers": Towers(encoders, towers)}
-    )
+    given = {"towers": Towers(encoders, towers), **_given(facts or {})}
+    return find.build("methods", experiment.method.name, experiment.method.settings, given=given)
+
+
+def _given(facts: Mapping[str, Any]) -> dict[str, int]:
+    """What a method's constructor may ask for."""
+    known = facts.get("targets", {})
+    classes = [known[kind]["classes"] for kind in ("label", "labels", "soft") if kind in known]
+    given = {"samples": facts["samples"]} if "samples" in facts else {}
+    return {**given, "classes": classes[0]} if classes else given
 
 
 def describe(method: Method) -> str:

@@ -104,7 +104,7 @@ class Run:
         warn = partial(listener.fact, "WARNING") if listener else partial(warnings.warn, stacklevel=3)
         listener = listener or Silence()
         model = Model.load(Folder(self.path))
-        untrained = replace(model, method=method_of(model.experiment, model.modalities))
+        untrained = replace(model, method=method_of(model.experiment, model.modalities, model.facts))
         with self._opened(model, data, outside, listener) as dataset:
             rows = np.arange(len(dataset.ids))
             facts = {"data": fingerprint.of_rows(dataset.ids, dataset.content), "trained_on": self._trained_on(dataset)}

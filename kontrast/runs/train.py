@@ -115,10 +115,10 @@ def train(
 
 
 def training_rows(model: Model, data: Dataset) -> np.ndarray:
-    """The rows to train on: not held out, and with enough fields for the method to compare something."""
+    """The rows to train on: of those that train, all with enough fields for the method to compare something."""
     has = np.stack([data.stores[name].has for name in model.fields])
     enough = has.sum(0) >= min(2, len(model.fields))
-    rows = np.flatnonzero(~data.held_out & enough)
+    rows = np.flatnonzero(data.training & enough)
     if len(rows) < 2:
         raise UserError(
             f"{data.name}: {len(rows)} row{'' if len(rows) == 1 else 's'} to train on; expected at least 2, better "
@@ -131,18 +131,11 @@ def order_of(model: Model, data: Dataset) -> Sampler:
     """The sampler of the run, over its training rows."""
     rows, plan = training_rows(model, data), model.experiment.plan
     weights = None if data.weights is None else data.weights[rows]
-    sampled = Sampled(rows, min(plan.batch, len(rows)), model.experiment.seed, weights, _classes(data, rows))
+    labels = data.targets["label"].keys(rows).numpy() if "label" in data.targets else None
+    sampled = Sampled(rows, min(plan.batch, len(rows)), model.experiment.seed, weights, labels)
     # Runs of before samplers could be chosen name none, and weighted their rows where the data has weights.
     name = "weighted" if plan.sampler.name == "shuffled" and weights is not None else plan.sampler.name
     return find.build("samplers", name, plan.sampler.settings, given={"sampled": sampled})
-
-
-def _classes(data: Dataset, rows: np.ndarray) -> np.ndarray | None:
-    """(n,) the class of each row as a number, -1 where unknown."""
-    if data.labels is None:
-        return None
-    labels = data.labels[rows]
-    return np.where(labels == "", -1, np.unique(labels, return_inverse=True)[1])
 
 
 def first_views(model: Model, reader: Reader, index: np.ndarray, device: torch.device) -> Batch:

@@ -55,11 +55,12 @@ def _clipped(reason: str, most: int = 110) -> str:
 
 
 def split(data: Dataset) -> str:
-    """How many rows train and how many judge."""
+    """How many rows train, validate and judge, and what decided on it."""
     held_out = int(data.held_out.sum())
     share = f" ({held_out / max(len(data.ids), 1):.0%})" if data.divided else ""
     how = f": {data.divided}" if data.divided else ""
-    return f"{len(data.ids) - held_out:,} train · {held_out:,} held out for judging{share}{how}"
+    validation = f" · {data.validation.sum():,} for validation" if data.validation.any() else ""
+    return f"{data.training.sum():,} train{validation} · {held_out:,} held out for judging{share}{how}"
 
 
 def trained_on(again: int, rows: int) -> str:

@@ -1,0 +1,202 @@
+"""The contract of a target: a column that training may learn from or group by. One file per kind in `targets/`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.types as types
+from torch import Tensor
+
+from kontrast.core import find
+from kontrast.core.errors import UserError
+from kontrast.data import fingerprint
+from kontrast.data.cells import coded, is_number, plain, read_cells
+from kontrast.data.fields import Field
+from kontrast.data.frame import Column, Frame
+from kontrast.data.packing import missing
+from kontrast.data.sides import pieces
+
+
+class Target(ABC):
+    """A column's values as a key of the rows that training sees.
+
+    It is fitted to training rows, and holds their values alone: those of validation and held-out rows are never read,
+    and their keys are those of an unknown value. So no label, number or group outside of training can change it.
+    """
+
+    column: str
+    """The column that it is made of."""
+
+    @abstractmethod
+    def fit(self, cells: Column, rows: np.ndarray, ids: np.ndarray) -> None:
+        """Learns classes and scale, and keeps the values.
+
+        Args:
+            cells: The column's cells in the T training rows.
+            rows: (T,) ints, the numbers of these rows in the data set.
+            ids: (N,) int64, a hash of each row's id, at least 0, by which unknown values are told apart.
+
+        Raises:
+            UserError: A cell that is no such value.
+        """
+
+    @abstractmethod
+    def facts(self) -> Mapping[str, Any]:
+        """What `fit` learned, as plain JSON values: number of classes, names, scale."""
+
+    @abstractmethod
+    def keys(self, index: np.ndarray) -> Tensor:
+        """(B,) or (B, C): the keys of these rows of the data set."""
+
+
+def targets(
+    frame: Frame, fields: Mapping[str, Field], kept: np.ndarray, training: np.ndarray, ids: np.ndarray
+) -> dict[str, Target]:
+    """Every target of a data set by the name of its key, fitted to the training rows.
+
+    Args:
+        frame: All rows of the source.
+        fields: What each column is taken for.
+        kept: (N,) ints, the rows of the frame that are usable.
+        training: (N,) bool.
+        ids: (N,) int64, a hash of each row's id.
+
+    Returns:
+        Key name -> target. A kind with one column has its name ("label"). Of several, each is called "label COLUMN",
+        and the first has the bare name too.
+    """
+    found: dict[str, Target] = {}
+    rows = np.flatnonzero(training)
+    for kind in find.kinds("targets"):
+        columns = [name for name, field in fields.items() if field.kind == kind]
+        for column in columns:
+            facts = {"column": column, "who": f"{frame.name}, column '{column}'"}
+            made: Target = find.build("targets", kind, {}, given=facts)
+            made.fit(_at(frame.columns[column], kept[rows]), rows, ids)
+            if len(columns) > 1:
+                found[f"{kind} {column}"] = made
+            found.setdefault(kind, made)
+    return found
+
+
+def facts(found: Mapping[str, Target]) -> dict[str, dict[str, Any]]:
+    """Key name -> kind, column and facts of its target: what a run keeps of them, as plain JSON values."""
+    return {name: {"kind": _kind(made), "column": made.column, **made.facts()} for name, made in found.items()}
+
+
+def marks(found: Mapping[str, Target], rows: int) -> dict[str, str]:
+    """Key name -> a hash of the keys of all rows, for the fingerprint. The label's is left to the labels'."""
+    return {
+        name: fingerprint.text(*(made.keys(np.arange(*piece)).numpy().tobytes() for piece in pieces(rows)))
+        for name, made in found.items()
+        if name != "label"
+    }
+
+
+def _kind(made: Target) -> str:
+    return type(made).__name__.lower()
+
+
+def _at(column: Column, rows: np.ndarray) -> Column:
+    if isinstance(column, np.ndarray):
+        return column[rows]
+    if len(rows) == len(column):
+        return column
+    return pa.chunked_array([chunk.take(pa.array(at)) for chunk, at in _by_chunk(column, rows)], column.type)
+
+
+def _by_chunk(column: pa.ChunkedArray, rows: np.ndarray) -> list[tuple[pa.Array, np.ndarray]]:
+    """Of rising rows, those of each chunk: `ChunkedArray.take` would join all chunks first."""
+    ends = np.cumsum([len(chunk) for chunk in column.chunks])
+    cuts = np.split(rows, np.searchsorted(rows, ends)[:-1]) if len(ends) else []
+    return [(chunk, cut - end + len(chunk)) for chunk, cut, end in zip(column.chunks, cuts, ends, strict=True)]
+
+
+def unknown(ids: np.ndarray) -> np.ndarray:
+    """(N,) int64: a negative code of its own for each row, so that a row without a value equals no other."""
+    return -1 - (ids >> 1)
+
+
+def classes(cells: Column, who: str) -> tuple[list[str], np.ndarray]:
+    """(the classes in order, (T,) int64 the place of each cell's class, -1 where there is none).
+
+    Classes that are whole numbers are ordered as numbers, others as strings.
+    """
+    values, codes = coded(cells)
+    words = [class_name(value, who) for value in values]
+    names = sorted(set(words) - {""})
+    if all(map(_whole, names)):
+        names.sort(key=int)
+    place = {name: at for at, name in enumerate(names)}
+    return names, np.array([place.get(word, -1) for word in words], np.int64)[codes]
+
+
+def _whole(name: str) -> bool:
+    return name.removeprefix("-").isdecimal() and name.isascii()
+
+
+def class_name(cell: Any, who: str = "the label column") -> str:
+    """The name of a class: 3.0 is 3, None and NaN are unknown, which is ""."""
+    if isinstance(cell, np.ndarray | list | dict):
+        raise UserError(
+            f"{who} holds lists or records ({str(cell)[:60]}); expected one class per row. Several labels per row: "
+            "--field COLUMN=labels."
+        )
+    if missing(cell):
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell).strip()
+
+
+def numbers(cells: Column, who: str) -> np.ndarray:
+    """(T,) float64, NaN where there is no number. Strings that say numbers are read. Raises UserError for others."""
+    if isinstance(cells, np.ndarray):
+        if cells.ndim == 1 and cells.dtype.kind in "biuf":
+            return cells.astype(np.float64)
+        found = [np.nan if cell is None else cell for cell in cells]
+        if any(not isinstance(cell, int | float | np.number) for cell in found):
+            raise UserError(f"{who} holds {type(cells[0]).__name__}; expected one number per row.")
+        return np.array(found, np.float64)
+    column = plain(cells)
+    if types.is_string(column.type) or types.is_large_string(column.type):
+        return np.array([_number(cell, who) for cell in column.to_pylist()], np.float64)
+    if not (is_number(column.type) or types.is_boolean(column.type) or types.is_null(column.type)):
+        raise UserError(f"{who} holds {column.type}; expected one number per row.")
+    return column.cast(pa.float64()).to_numpy().astype(np.float64)
+
+
+def _number(cell: str | None, who: str) -> float:
+    if cell is None or not cell.strip():
+        return np.nan
+    try:
+        return float(cell)
+    except ValueError:
+        raise UserError(f"{who} says '{cell[:40]}'; expected one number per row.") from None
+
+
+def scale(values: np.ndarray) -> dict[str, Any]:
+    """Facts of numbers: how many are known, their mean, standard deviation and range."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return {"known": 0}
+    return {
+        "known": len(known),
+        "mean": float(known.mean()),
+        "std": float(known.std()),
+        "low": float(known.min()),
+        "high": float(known.max()),
+    }
+
+
+def rows_of_numbers(cells: Column, who: str) -> list[np.ndarray | None]:
+    """A list of numbers per row, None where there is none. Raises UserError for anything else."""
+    found: list[np.ndarray | None] = []
+    for cell in read_cells(cells, np.arange(len(cells))):
+        row = None if cell is None else np.asarray(cell)
+        if row is not None and row.size and (row.ndim != 1 or row.dtype.kind not in "biuf"):
+            raise UserError(f"{who} holds {str(cell)[:60]!r}; expected a list of numbers per row.")
+        found.append(row if row is not None and row.size else None)
+    return found
