@@ -55,6 +55,10 @@ def train(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Train on even when the embeddings have collapsed.")
     ] = False,
+    keep: Annotated[
+        Literal["last", "best-by-validation"] | None,
+        typer.Option(help="The state to keep: last, or the best of eleven, the start among them [last]."),
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting: method.temperature=0.1")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder [runs/NAME-1].")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -81,6 +85,7 @@ def train(
         "plan.compile": compile,
         "plan.channels_last": channels_last,
         "plan.keep_going": keep_going or None,
+        "plan.keep": keep,
         "source.quarantine": quarantine,
         "source.outside": outside or None,
         **pairs(set_, "--set", value),

@@ -71,6 +71,7 @@ class Plan:
     deterministic: the same command twice gives the same weights; "on" refuses what has no such form, "auto" goes on.
     precision, channels_last, compile: "auto" decides by what the machine has and the encoder does; where deterministic
     is "off", by the stopwatch in the first steps.
+    keep: the last state, or the best of eleven on the way (the start is one) by rows that are not judged.
     warmup: share of the steps. clip: largest norm of the gradient, 0 for none. checkpoint: seconds between checkpoints.
     """
 
@@ -90,6 +91,7 @@ class Plan:
     channels_last: Literal["auto", "on", "off"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
     checkpoint: float = 60.0
+    keep: Literal["last", "best-by-validation"] = "last"
     keep_going: bool = False
 
     def __post_init__(self) -> None:

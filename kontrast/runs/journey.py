@@ -67,7 +67,14 @@ def travel(
     banks = {which: (run.bank(f"{which}-train"), run.bank(f"{which}-test")) for which in BANKS}
     scores = judge(judges(experiment), banks, experiment.seed)
     pairs = pair_measure(measured(model, data, looked), before(folder))
-    told = verdict(scores, pairs=pairs, collapsed=ended.health.collapsed, short=ended.short, causes=ended.causes)
+    told = verdict(
+        scores,
+        pairs=pairs,
+        collapsed=ended.health.collapsed,
+        short=ended.short,
+        causes=ended.causes,
+        kept=ended.kept,
+    )
     folder.write_json("samples.json", _samples(model, data, rows[1]))
     folder.write_json(
         "scores.json",

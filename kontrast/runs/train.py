@@ -25,6 +25,7 @@ from kontrast.data.sampler import Sampled, Sampler
 from kontrast.layers.rank_norm import RankNorm
 from kontrast.methods.method import Method
 from kontrast.runs.folder import Checkpoint, Folder
+from kontrast.runs.keeper import Keeper
 from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model
 from kontrast.runs.words import compared
@@ -53,6 +54,7 @@ class Ended:
         health: What the embeddings of the last batch that was examined look like.
         short: Why the run was too short to tell anything from, or "".
         causes: What would most often stand behind a standstill or a collapse, the likeliest first.
+        kept: Which state was kept, in a clause; "" for the last one.
         steps: Steps taken.
         seconds: Seconds of training, those before an interruption too.
         twins: Pairs of duplicates that were masked.
@@ -61,6 +63,7 @@ class Ended:
     health: Health
     short: str
     causes: tuple[str, ...]
+    kept: str
     steps: int
     seconds: float
     twins: int
@@ -84,6 +87,9 @@ def train(
         settled = replace(model.experiment, plan=forced(course.plan, course.mode))
         folder.write("experiment.json", settled.to_json())
     log = _Log(folder, course, listener)
+    keeper = Keeper.begun(folder, model, data, course.step) if plan.keep == "best-by-validation" else None
+    if keeper and not keeper.looks:
+        keeper.look(course)
     needed = forecast(model.method, first, plan.passes, fleet.ranks.world).words
     with kept_pages(), _signals() as stop:
         try:
@@ -94,8 +100,11 @@ def train(
                 log.hear(moment)
                 # Clocks, signals and rows differ from process to process; what follows from them must not.
                 due, collapsed, stopped = fleet.any(log.due, log.collapsed >= PATIENCE, stop.number > 0)
-                if due:
+                better = keeper is not None and keeper.due(course.step, course.total) and keeper.look(course)
+                if due or better:
                     log.checkpoint()
+                if keeper and better:
+                    keeper.tidy()
                 if collapsed and not plan.keep_going:
                     break
                 if stopped and course.step < course.total:
@@ -106,12 +115,15 @@ def train(
     log.checkpoint()
     model = replace(model, method=course.trained().eval())
     fleet.part()
+    if keeper:
+        keeper.restore(model.method)
     assert log.last is not None
     assert log.last.health is not None
     listener.fact("health", log.last.health.words)
     model.save(folder)
     causes = tuple(_causes(model, log.last, first))
-    return model, Ended(log.last.health, too_short(course.step), causes, course.step, course.seconds, log.twins)
+    kept = keeper.words(course.step) if keeper else ""
+    return model, Ended(log.last.health, too_short(course.step), causes, kept, course.step, course.seconds, log.twins)
 
 
 def training_rows(model: Model, data: Dataset) -> np.ndarray:
