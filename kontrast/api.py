@@ -17,6 +17,7 @@ from kontrast.data.fields import Field, infer
 from kontrast.data.frame import Frame
 from kontrast.data.open import open_frame, opens
 from kontrast.recipes.choosing import override, settle
+from kontrast.recipes.config import Config, configured
 from kontrast.runs import kept
 from kontrast.runs.environment import environment
 from kontrast.runs.folder import Folder
@@ -33,6 +34,7 @@ def train(
     data: object = None,
     *,
     recipe: str | None = None,
+    config: Config | None = None,
     label: str | None = None,
     fields: Mapping[str, str] | None = None,
     encoders: Mapping[str, str | Mapping[str, Any]] | None = None,
@@ -52,13 +54,16 @@ def train(
     """Train on any data and leave a run folder: embeddings, scores, report.
 
     data: a path (folder of pictures, CSV, TSV, JSONL, Parquet, .npz, .npy, .ts), a pandas or Arrow table, numpy or
-    torch arrays, a dict of columns, a `datasets.Dataset`; None: what the recipe brings. fields: column -> kind, where
+    torch arrays, a dict of columns, a `datasets.Dataset`; None: what the recipe or the config brings. config: a file
+    (YAML, JSON, TOML) or nested dicts with the keys of experiment.json, whole or in part, such as that of an earlier
+    run; what is named beside it counts more. fields: column -> kind, where
     inference is wrong. encoders: tower -> name or {"name": ..., settings}. settings: dotted names of the experiment,
     such as {"method.temperature": 0.1}. devices, nodes, strategy: on how many devices of how many machines, and whether
     each holds all of the encoders ("ddp") or a part ("fsdp"); this script then runs once a device, and only the first
     comes back from here. Raises UserError for all that the caller can mend.
     """
     asked: Experiment = find.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
+    asked = asked if config is None else configured(asked, config)
     name = (called(data) if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
     data = asked.source.data if data is None else data
     if isinstance(data, str) and data == "memory":

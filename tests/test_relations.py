@@ -257,7 +257,8 @@ def test_json_names_every_relation_of_the_folder_as_find_does():
         ({"relation": "both", "one": {"relation": "same", "key": "id"}}, "needs 'two'"),
         ({"relation": "both", "three": 1}, "has no part 'three'"),
         ({"relation": "same", "key": 3}, "is not str"),
-        ("same", "a relation is written"),
+        ("same", "needs .key."),
+        (3, "a relation is written"),
         ({"relation": "near", "window": -1.0}, "expected 0 or more"),
     ],
 )

@@ -22,6 +22,12 @@ def train(
     recipe: Annotated[
         str | None, typer.Option(help="Method by name; the data decides if none is. `kontrast list recipes`.")
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="A run from a file: .yaml, .json or .toml with the keys of experiment.json, whole or in part."
+        ),
+    ] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds labels; used for judging only.")] = None,
     field: Annotated[
         list[str] | None,
@@ -110,11 +116,12 @@ def train(
             listener=heard,
         )
         return
-    if data is None and recipe is None:
+    if data is None and recipe is None and config is None:
         raise UserError("nothing to train on. Name a folder or a file: kontrast train pictures/")
     api.train(
         data,
         recipe=recipe,
+        config=config,
         label=label,
         fields=pairs(field, "--field"),
         encoders=_encoders(encoder),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kontrast.core import find, reading
+from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
 
 Kinds = Literal[
@@ -24,14 +25,6 @@ def _within(part: str, values: object, least: Mapping[str, float], most: float =
         if value is not None and not low <= value <= most:
             wanted = f"{low:g} or more" if most == math.inf else f"{low:g} to {most:g}"
             raise UserError(f"{part}.{name}={value!r}; expected {wanted}.")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Something chosen by name, with its settings: {"name": "simclr", "temperature": 0.2}."""
-
-    name: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -181,16 +174,7 @@ def _part(made: type, key: str, value: Any, where: str) -> Any:
     kind = next(f.type for f in dataclasses.fields(made) if f.name == key)
     if not find.fits(value, kind):
         raise UserError(f"{where}={value!r} is not {words[key]}.")
-    return value
-
-
-def choice(value: Any, where: str = "choice") -> Choice:
-    """A name, or {"name": ..., settings}, as a Choice."""
-    if isinstance(value, str):
-        return Choice(value)
-    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-        raise UserError(f"{where} is {value!r}; expected a name or an object with a name.")
-    return Choice(value["name"], {k: v for k, v in value.items() if k != "name"})
+    return tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
 
 
 def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:

@@ -12,11 +12,12 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
+from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -50,15 +51,16 @@ def kinds(room: str) -> dict[str, Kind]:
 
 
 def named(name: str) -> list[Kind]:
-    """The kinds of that name, whatever their room; parses the files of that name alone."""
-    found = (_kind(path) for path in sorted(HOUSE.rglob("*.py")) if path.stem == name)
+    """The kinds of that name, whatever their room, capitals and hyphens; parses the files of that name alone."""
+    found = (_kind(path) for path in sorted(HOUSE.rglob("*.py")) if _spelt(path.stem) == _spelt(name))
     return [kind for kind in found if kind]
 
 
 def locate(room: str, name: str) -> Kind:
     """The kind of that name in that room, or a message with the nearest name."""
-    here = {path.stem: path for path in sorted(HOUSE.rglob(f"{room}/*.py"))}
-    kind = _kind(here[name]) if name in here else None
+    here = {_spelt(path.stem): path for path in sorted(HOUSE.rglob(f"{room}/*.py"))}
+    path = here.get(_spelt(name))
+    kind = None if path is None else _kind(path)
     if kind is None:
         known = list(kinds(room))
         raise UserError(
@@ -94,13 +96,14 @@ def build(room: str, name: str, settings: Mapping[str, Any], given: Mapping[str,
     passed where they are asked for."""
     made = load(room, name)
     check(room, name, settings, made)
-    parameters = _parameters(made)
+    parameters, rooms = _parameters(made), parts_of(made)
     facts = {k: v for k, v in (given or {}).items() if k in parameters and k not in settings}
     for key, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and key not in settings and key not in facts:
             raise UserError(f"{_singular(room)} '{name}' needs '{key}', which neither its settings nor the data give.")
+    named = {k: choice(v, k) if k in rooms else v for k, v in settings.items()}
     try:
-        return made(**facts, **settings)
+        return made(**facts, **named)
     except UserError:
         raise
     except ValueError as refused:  # a constructor's word for a value that it cannot take
@@ -110,13 +113,47 @@ def build(room: str, name: str, settings: Mapping[str, Any], given: Mapping[str,
 def check(room: str, name: str, settings: Mapping[str, Any], made: Any = None) -> None:
     """Refuse a setting that the signature does not know, or a value of the wrong type, before anything is built."""
     made = made or load(room, name)
-    parameters = _parameters(made)
+    parameters, rooms = _parameters(made), parts_of(made)
     hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
     for key, value in settings.items():
         if key not in parameters:
             raise UserError(f"{_singular(room)} '{name}' has no setting '{key}'{did_you_mean(key, parameters)}")
-        if key in hints and not fits(value, hints[key]):
+        if key in rooms:
+            part = choice(value, f"{_singular(room)} '{name}': {key}")
+            check(rooms[key], part.name, part.settings)
+        elif key in hints and not fits(value, hints[key]):
             raise UserError(f"{_singular(room)} '{name}': {key}={value!r} is not {_words(hints[key])}.")
+
+
+def parts_of(made: Any) -> dict[str, str]:
+    """Settings that are themselves choices -> the room each is chosen from (`Annotated[Choice, "losses"]`)."""
+    hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made, include_extras=True)
+    return {
+        key: get_args(hint)[1]
+        for key, hint in hints.items()
+        if get_origin(hint) is Annotated and get_args(hint)[0] is Choice
+    }
+
+
+def whole(room: str, chosen: Choice, facts: Collection[str] = ()) -> Choice:
+    """The choice with all defaults written out, those of its parts too.
+
+    Args:
+        room: Where it is chosen from.
+        chosen: Name and the settings that were named.
+        facts: Parameters that are handed over when it is built, and so are no settings. A part takes what its owner
+            has under the same name (a temperature, a width).
+    """
+    made = load(room, chosen.name)
+    rooms, settings = parts_of(made), {}
+    for key, parameter in _parameters(made).items():
+        if key in chosen.settings:
+            settings[key] = chosen.settings[key]
+        elif key not in facts and parameter.default is not inspect.Parameter.empty:
+            settings[key] = parameter.default
+        if key in settings and key in rooms:
+            settings[key] = whole(rooms[key], choice(settings[key], key), _parameters(made))
+    return Choice(chosen.name if ":" in chosen.name else locate(room, chosen.name).name, settings)
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -142,7 +179,10 @@ def settings_of(made: Any) -> list[tuple[str, str, Any]]:
     """(name, type, default) of every setting of a class or function, in order; the default is inspect's `empty` where
     there is none."""
     hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
-    return [(p.name, _words(hints.get(p.name, Any)), p.default) for p in _parameters(made).values()]
+    rooms = {key: f"one of {room}" for key, room in parts_of(made).items()}
+    return [
+        (p.name, rooms.get(p.name) or _words(hints.get(p.name, Any)), p.default) for p in _parameters(made).values()
+    ]
 
 
 def _parameters(made: Any) -> dict[str, inspect.Parameter]:
@@ -150,6 +190,11 @@ def _parameters(made: Any) -> dict[str, inspect.Parameter]:
     settings."""
     starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {name: p for name, p in inspect.signature(made).parameters.items() if p.kind not in starred}
+
+
+def _spelt(name: str) -> str:
+    """A name without what spellings differ in: NTXent, nt-xent and ntxent are one."""
+    return name.lower().replace("-", "").replace("_", "")
 
 
 def _kind(path: Path) -> Kind | None:

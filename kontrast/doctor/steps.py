@@ -14,7 +14,9 @@ def first_batch(case: Case, most: int | None = None) -> tuple[Batch, Sampler]:
     """(the views of the run's first batch, or of `most` rows of it; the order in which the run would see rows)."""
     order = order_of(case.model, case.data)
     index = order.at(0)[:most]
-    return first_views(case.model, Reader(case.data, case.model.modalities), index, usual_device()), order
+    return first_views(
+        case.model, Reader(case.data, case.model.modalities, case.model.method.needs), index, usual_device()
+    ), order
 
 
 def without_compiling(experiment: Experiment) -> Experiment:

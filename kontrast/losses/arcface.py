@@ -1,6 +1,8 @@
 """ArcFace: softmax over class centres, the angle to one's own enlarged by a margin."""
 
 import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,6 +20,8 @@ class Arcface(Contrast):
     goes on as scale (S_ij - margin sin margin), as the authors' code does. Cosines are kept off 1 by 1e-6, where the
     slope is infinite.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 1.0}
 
     def __init__(self, *, margin: float = 0.5, scale: float = 64.0) -> None:
         super().__init__()

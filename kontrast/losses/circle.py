@@ -1,5 +1,8 @@
 """Circle: every similarity is pulled or pushed the harder the further it is from where it should be."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -14,6 +17,8 @@ class Circle(Contrast):
     Sun et al. 2020 (arXiv:2002.10857). p attract, n repel; g is `scale`, m `margin`; the a pace the gradient and
     carry none themselves. S is the cosine: give the kernel temperature 1. An anchor without one of each is dropped.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 1.0}
 
     def __init__(self, *, margin: float = 0.25, scale: float = 256.0) -> None:
         super().__init__()

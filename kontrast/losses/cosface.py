@@ -1,5 +1,8 @@
 """CosFace: softmax cross-entropy, the similarity to whoever attracts lowered by a margin."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from torch import Tensor
 
 from kontrast.losses.loss import Contrast, log_sum, mean
@@ -14,6 +17,8 @@ class Cosface(Contrast):
     relation. With views or labelled rows for candidates it is `Infonce` with an additive margin. A margin from class
     frequencies is logit adjustment instead, a weight of candidates: `Weighed(prior, what="among")`.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 1.0}
 
     def __init__(self, *, margin: float = 0.35, scale: float = 64.0) -> None:
         super().__init__()

@@ -1,5 +1,8 @@
 """InfoNCE whose sum over negatives is corrected for those that are secretly positives, and tilted to the hard ones."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
 
@@ -18,6 +21,8 @@ class Debiased(Contrast):
     `hardness` beta > 0 weighs negatives by e^(beta S): R = mean e^((1 + beta) S) / mean e^(beta S), hard negative
     sampling (Robinson et al. 2021, arXiv:2010.04592). prior = hardness = 0 is InfoNCE.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 0.5}
 
     def __init__(self, *, prior: float = 0.1, hardness: float = 0.0, temperature: float = 0.1) -> None:
         super().__init__()

@@ -1,5 +1,8 @@
 """Every positive alone against the negatives, weighed by how alike the labels are."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,6 +20,8 @@ class Herocon(Contrast):
     scales the positive's own e^S, as the Hamming weights of HeroCon do (Zheng et al., KDD 2022; relation `Column`;
     its constant log(1 + negatives) is left out). With P of 0 and 1 it is the NT-Xent of pytorch-metric-learning.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 0.1}
 
     def counted(self, attract: Weights, among: Weights) -> Tensor:
         """As many times as it has positives: pairs are averaged, not anchors."""

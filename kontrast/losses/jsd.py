@@ -1,6 +1,8 @@
 """JSD: the Jensen-Shannon bound on mutual information, attractors and repellers averaged apart."""
 
 import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,6 +19,8 @@ class Jsd(Contrast):
     candidates, the kernel is the inner product. The papers average over all pairs of the batch: the same wherever
     all anchors have equally many attractors and repellers, as nodes against graphs do. 0 where nothing is known.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"kernel": "dot"}
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
         """The equation above."""

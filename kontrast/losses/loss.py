@@ -1,7 +1,8 @@
 """The contract of a contrastive loss, and the two sums most of them are made of."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +15,14 @@ class Contrast(nn.Module, ABC):
 
     `attract.dense()` gives a plain matrix to whoever wants one; `log_sum` and `mean` are faster.
 
+    usual: settings of the training step that go with a loss where the user names none: its kernel, its temperature.
+
     softmax: that L_i is log_sum(S, among) - mean(S, attract) and nothing else, which can be had with fewer products. A
     class says so itself, and its children do not inherit it, for they may compute something else.
     """
 
     softmax = False
+    usual: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(cls) -> None:
         cls.softmax = cls.__dict__.get("softmax", False)

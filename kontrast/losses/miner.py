@@ -58,6 +58,10 @@ class Miner(Relation, ABC):
         """The lists of the relation."""
         return self.of.few(a, c)
 
+    def reads(self) -> frozenset[str]:
+        """The keys of the relation; a miner that reads more says so itself."""
+        return self.of.reads()
+
     @abstractmethod
     def pick(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """(attract, among), (l, n, M) each, of what is kept."""

@@ -1,5 +1,8 @@
 """Multi-similarity: the hard pairs are mined, then weighed by softmaxes of their own and of their peers' similarity."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,6 +20,8 @@ class MultiSimilarity(Contrast):
     S_p - slack; slack None keeps all. S is the cosine (temperature 1). c: 1 in the paper, 0.5 in its authors' code
     and here. The mean is over anchors with an attractor; the paper counts the others too.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 1.0}
 
     def __init__(
         self, *, pull: float = 2.0, push: float = 50.0, centre: float = 0.5, slack: float | None = 0.1

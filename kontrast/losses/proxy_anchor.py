@@ -1,6 +1,7 @@
 """Proxy-anchor: class centres are the anchors, and softmaxes over the batch find the samples that are hard for them."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ class ProxyAnchor(Contrast):
     log(1 + sum_n e^{scale (S_in + margin)}), its mean over all proxies. Two means of different counts, hence two
     terms. S is the cosine (kernel temperature 1), the anchors are proxies, the candidates everyone's samples.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 1.0}
 
     def __init__(self, *, side: Literal["pull", "push"] = "pull", margin: float = 0.1, scale: float = 32.0) -> None:
         super().__init__()

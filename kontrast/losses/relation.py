@@ -33,6 +33,10 @@ class Relation(ABC):
         """
         return None, None
 
+    def reads(self) -> frozenset[str]:
+        """Names of the keys that `weights` looks at, beside `id` and `view`, which all rows have."""
+        return frozenset()
+
     @final
     def __and__(self, other: "Relation") -> "Relation":
         return Both(self, other)
@@ -71,6 +75,10 @@ class Both(Relation):
         (p, q), (r, s) = self.one.few(a, c), self.two.few(a, c)
         return (r if p is None else p), _together(q, s)
 
+    def reads(self) -> frozenset[str]:
+        """The keys of both."""
+        return self.one.reads() | self.two.reads()
+
 
 @dataclass(frozen=True)
 class Either(Relation):
@@ -92,6 +100,10 @@ class Either(Relation):
         """Both lists, on both sides."""
         return tuple(map(_together, self.one.few(a, c), self.two.few(a, c)))  # pyright: ignore[reportReturnType]
 
+    def reads(self) -> frozenset[str]:
+        """The keys of both."""
+        return self.one.reads() | self.two.reads()
+
 
 @dataclass(frozen=True)
 class Mixed(Relation):
@@ -111,6 +123,10 @@ class Mixed(Relation):
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
         """Both lists, on both sides."""
         return tuple(map(_together, self.one.few(a, c), self.two.few(a, c)))  # pyright: ignore[reportReturnType]
+
+    def reads(self) -> frozenset[str]:
+        """The keys of both."""
+        return self.one.reads() | self.two.reads()
 
 
 @dataclass(frozen=True)
@@ -135,6 +151,10 @@ class Times(Relation):
         """The same pairs."""
         return self.one.few(a, c)
 
+    def reads(self) -> frozenset[str]:
+        """The keys of the relation."""
+        return self.one.reads()
+
 
 @dataclass(frozen=True)
 class Pulling(Relation):
@@ -149,6 +169,10 @@ class Pulling(Relation):
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
         """The list of who attracts; no exceptions among the candidates."""
         return self.one.few(a, c)[0], nobody(a)
+
+    def reads(self) -> frozenset[str]:
+        """The keys of the relation."""
+        return self.one.reads()
 
 
 @dataclass(frozen=True)
@@ -169,6 +193,10 @@ class Counting(Relation):
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
         """Everyone attracts; the list of exceptions among the candidates."""
         return None, self.one.few(a, c)[1]
+
+    def reads(self) -> frozenset[str]:
+        """The keys of the relation."""
+        return self.one.reads()
 
 
 @dataclass(frozen=True)

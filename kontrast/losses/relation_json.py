@@ -20,15 +20,21 @@ def relation_to_json(relation: Relation) -> dict[str, Any]:
     }
 
 
-def relation_from_json(value: Mapping[str, Any]) -> Relation:
-    """The relation that `relation_to_json` wrote; a name or field not known is an error with the nearest one."""
-    if not isinstance(value, Mapping) or "relation" not in value:
-        raise UserError(f"a relation is written {{'relation': name, ...}}; found {value!r}.")
-    name = str(value["relation"])
+def relation_from_json(value: Mapping[str, Any] | str) -> Relation:
+    """The relation that `relation_to_json` wrote, or one that is written with `name` as other choices are.
+
+    A name or field that is not known is an error with the nearest one.
+    """
+    if isinstance(value, str):
+        value = {"name": value}
+    said = [key for key in ("relation", "name") if isinstance(value, Mapping) and key in value]
+    if not said:
+        raise UserError(f"a relation is written {{'name': name, its fields}}; found {value!r}.")
+    name = str(value[said[0]])
     settings = {
         key: relation_from_json(part) if isinstance(part, Mapping) else part
         for key, part in value.items()
-        if key != "relation"
+        if key != said[0]
     }
     if name not in ALGEBRA:
         return find.build("relations", name, settings)

@@ -1,5 +1,8 @@
 """Rank-N-Contrast: every other row is a positive once, against those no closer to the anchor's target."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
 
@@ -15,6 +18,8 @@ class Rnc(Contrast):
     `root` reads S as -d^2 / temperature^2 (the kernel `Distance` with temperature^2) and goes on with -d /
     temperature, the paper's similarity (temperature 2); without it S is taken as it is.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"kernel": {"name": "distance", "temperature": 4.0}}
 
     def __init__(self, *, root: bool = False) -> None:
         super().__init__()

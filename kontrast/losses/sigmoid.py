@@ -1,5 +1,8 @@
 """Sigmoid: every pair is a yes-or-no question of its own, without a softmax over the batch."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,6 +19,8 @@ class Sigmoid(Contrast):
     smaller by the number of candidates. The temperature is the kernel's (the paper begins at 1/10, learnable); the
     bias is this loss's, -10 at first, so that the many negatives of the first steps weigh little.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"kernel": {"name": "cosine", "learnable": True}, "temperature": 0.1}
 
     def __init__(self, *, bias: float = -10.0, learnable: bool = True) -> None:
         super().__init__()

@@ -1,5 +1,8 @@
 """Spectral contrastive: its minimum factorises the graph of who is a view of whom."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from torch import Tensor
 
 from kontrast.losses.loss import Contrast, mean
@@ -14,6 +17,8 @@ class Spectral(Contrast):
     Goes with the inner product (kernel `dot`), whose size the loss itself bounds; the value may be negative. The slope
     grows with the cube of the rows' length: from some thousands on float16 has no number for it.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"kernel": "dot"}
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
         """The equation above."""

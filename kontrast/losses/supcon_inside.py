@@ -1,5 +1,8 @@
 """The softmax over the candidates with its sum over the positives inside the logarithm."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
 
@@ -16,6 +19,8 @@ class SupconInside(Contrast):
     optimum is another one: `Infonce`, with the sum outside, wants all positives close and is what the SupCon paper
     recommends.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 0.1}
 
     def __init__(self, *, mean: bool = False) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Triplet: whoever attracts is to be nearer than whoever repels, by a margin."""
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ class Triplet(Contrast):
     No triplet tensor is ever made: "all" sorts the repellers and looks sums up (relu) or goes through the attractors
     one by one (softplus).
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 0.5}
 
     def __init__(
         self, *, margin: float = 0.2, triplets: Literal["all", "semihard", "hard"] = "all", soft: bool = False

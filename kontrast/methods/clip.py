@@ -7,18 +7,29 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from kontrast.core.choice import Choice
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Keys, Mean, Rows
 from kontrast.layers.head import Head
 from kontrast.layers.towers import Towers
 from kontrast.losses.contrast import contrast
-from kontrast.losses.infonce import Infonce
-from kontrast.losses.kernels.cosine import Cosine
+from kontrast.losses.kernel import Kernel
+from kontrast.losses.loss import Contrast
 from kontrast.losses.mutual import mutual
-from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.twins import Twins
 from kontrast.methods.method import Method
+from kontrast.methods.parts import (
+    SAMPLE,
+    KernelChoice,
+    LossChoice,
+    RelationChoice,
+    contrast_loss,
+    kernel_of,
+    known,
+    relation_of,
+    targets_of,
+)
 
 
 class Clip(Method):
@@ -28,7 +39,9 @@ class Clip(Method):
     around: a field to which all others are compared (a star, as ImageBind does, arXiv:2305.05665); None: every pair. A
     row takes part in each pair of which it has both fields; as a candidate it counts wherever it has the one asked for.
     A learnable temperature, one a pair. own: whether the other rows of an anchor's own field repel it too, as in
-    NT-Xent. Rows with equal content in either field are no negatives of each other.
+    NT-Xent. Rows with equal content in either field are no negatives of each other. loss, kernel, relation: as in
+    `Simclr`, one loss and one kernel a pair; with the relation {"name": "same", "key": "label"} rows of a class attract
+    across fields.
     """
 
     shared = True
@@ -44,6 +57,9 @@ class Clip(Method):
         own: bool = False,
         hidden: int = 0,
         width: int = 256,
+        loss: LossChoice = Choice("infonce"),
+        kernel: KernelChoice = Choice("cosine", {"learnable": True}),
+        relation: RelationChoice = SAMPLE,
     ) -> None:
         super().__init__()
         fields = list(towers.tower_of)
@@ -60,8 +76,10 @@ class Clip(Method):
             }
         )
         self.pairs = [p for p in itertools.combinations(fields, 2) if around is None or around in p]
-        self.kernels = nn.ModuleList([Cosine(temperature=temperature, learnable=True) for _ in self.pairs])
-        self.loss = Infonce()
+        self.kernels = nn.ModuleList([kernel_of(kernel, temperature=temperature, width=width) for _ in self.pairs])
+        self.losses = nn.ModuleList([contrast_loss(loss, temperature=temperature) for _ in self.pairs])
+        self.relation = relation_of(relation)
+        self.needs = targets_of(self.relation)
         self.width, self.own = width, own
 
     def draws(self) -> dict[str, str]:
@@ -84,17 +102,18 @@ class Clip(Method):
 
     def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
         """Both directions of every pair, among the rows that have the field."""
-        here = {name: _present(r, name) for name, r in rows.items()}
+        here = {name: known(_present(r, name), self.needs) for name, r in rows.items()}
         everyone = ranks.gather(here)
         terms = {}
-        for (a, b), kernel in zip(self.pairs, cast(Iterable[Cosine], self.kernels), strict=True):
-            relation = Same("id") & Twins(f"content {a}") & Twins(f"content {b}")
+        losses = cast(Iterable[Contrast], self.losses)
+        for (a, b), kernel, loss in zip(self.pairs, cast(Iterable[Kernel], self.kernels), losses, strict=True):
+            relation = self.relation & Twins(f"content {a}") & Twins(f"content {b}")
             if self.own:
                 both = Rows.stack(everyone[a], everyone[b])
-                means = tuple(contrast(here[f], both, relation, loss=self.loss, kernel=kernel) for f in (a, b))
+                means = tuple(contrast(here[f], both, relation, loss=loss, kernel=kernel) for f in (a, b))
             else:
                 among = everyone[a], everyone[b]
-                means = mutual(here[a], here[b], relation, loss=self.loss, kernel=kernel, everyone=among)
+                means = mutual(here[a], here[b], relation, loss=loss, kernel=kernel, everyone=among)
             for name, mean in zip((f"{a}>{b}", f"{b}>{a}"), means, strict=True):
                 terms[name] = (0.5 / len(self.pairs)) * mean
         return terms

@@ -30,6 +30,9 @@ class Method(nn.Module, ABC):
     most: int | None = None
     """How many fields it takes at most; None for any number."""
 
+    needs: frozenset[str] = frozenset()
+    """Names of the targets (label, number, group ...) that columns of the data must give."""
+
     strength: str = "strong"
     """How much its views are distorted by default: "strong" where distortion alone makes the pair, "light" where the
     data does."""

@@ -2,57 +2,77 @@
 
 from collections.abc import Mapping
 
-from torch import Tensor
-
+from kontrast.core.choice import Choice
+from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Keys, Mean, Rows
-from kontrast.layers.head import Head
+from kontrast.core.rows import Mean, Rows, exact
 from kontrast.layers.towers import Towers
 from kontrast.losses.contrast import contrast
-from kontrast.losses.infonce import Infonce
-from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.twins import Twins
-from kontrast.methods.method import Method
+from kontrast.methods.one_field import OneField
+from kontrast.methods.parts import (
+    SAMPLE,
+    KernelChoice,
+    LossChoice,
+    RelationChoice,
+    contrast_loss,
+    kernel_of,
+    known,
+    relation_of,
+    targets_of,
+)
 
 
-class Simclr(Method):
-    """NT-Xent between two views of one field (Chen et al. 2020, arXiv:2002.05709); needs neither labels nor pairs.
+class Simclr(OneField):
+    """Views of one field, all compared with all (Chen et al. 2020, arXiv:2002.05709); by default NT-Xent.
 
-    The projection head is for training only: what is judged and served is the encoder's output. Duplicates of a sample
-    are no negatives.
+    With another relation and loss it is the supervised and metric-learning methods of one field: `{"name": "same",
+    "key": "label"}` is SupCon, with the loss `triplet` FaceNet, and so on; the recipes name them. The projection head
+    is for training only: what is judged and served is the encoder's output. Duplicates of a sample are no negatives.
+
+    Args:
+        towers: The encoders.
+        temperature: Of the kernel, and of a loss that asks for it.
+        hidden: Width of the head's hidden layer.
+        width: Width of the embeddings that are compared.
+        loss: Any loss that compares anchors with candidates.
+        kernel: How similar two embeddings are.
+        relation: Which rows are positives and which are candidates; the keys it reads (a label, a number) come from
+            columns of the data.
+        views: Views of each sample, 2 or more; 1 if the relation finds positives among other samples.
+        norm: Weight of the mean squared length of the embeddings; above 0 for the kernel `dot`, where nothing else
+            bounds it.
     """
 
-    most = 1
-
-    def __init__(self, towers: Towers, *, temperature: float = 0.2, hidden: int = 512, width: int = 128) -> None:
-        super().__init__()
-        (self.field,) = towers.tower_of
-        self.towers = towers
-        self.head = Head(in_width=towers.width(self.field), hidden=hidden, width=width)
-        self.kernel = Cosine(temperature=temperature)
-        self.loss = Infonce()
-        self.relation = Same("id") & Twins(f"content {self.field}")
-
-    def draws(self) -> dict[str, str]:
-        """One field, drawn twice."""
-        return {f"{self.field}.1": self.field, f"{self.field}.2": self.field}
-
-    def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
-        """Both views through encoder and head."""
-        return {name: self.head(self.towers(self.field, x)) for name, x in views.items()}
+    def __init__(
+        self,
+        towers: Towers,
+        *,
+        temperature: float = 0.2,
+        hidden: int = 512,
+        width: int = 128,
+        loss: LossChoice = Choice("infonce"),
+        kernel: KernelChoice = Choice("cosine"),
+        relation: RelationChoice = SAMPLE,
+        views: int = 2,
+        norm: float = 0.0,
+    ) -> None:
+        super().__init__(towers, views=views, hidden=hidden, width=width)
+        if norm < 0:
+            raise UserError(f"method 'simclr': norm={norm}; expected 0 or more.")
+        self.norm = norm
+        self.kernel = kernel_of(kernel, temperature=temperature, width=width)
+        self.loss = contrast_loss(loss, temperature=temperature)
+        chosen = relation_of(relation)
+        self.needs = targets_of(chosen)
+        self.relation = chosen & Twins(f"content {self.field}")
 
     def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
         """All views of this rank against all views of all ranks."""
-        ours = Rows.stack(*rows.values())
+        ours = known(Rows.stack(*rows.values()), self.needs)
         everyone = ranks.gather({"": ours})[""]
-        return {"contrast": contrast(ours, everyone, self.relation, loss=self.loss, kernel=self.kernel)}
-
-    def embed(self, field: str, x: Tensor) -> Tensor:
-        """The encoder's output."""
-        return self.towers(field, x)
-
-    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
-        """The two views of each sample."""
-        one, two = rows.values()
-        return [(one, two)]
+        terms = {"contrast": contrast(ours, everyone, self.relation, loss=self.loss, kernel=self.kernel)}
+        if self.norm:
+            squares = ours.z.square().sum()
+            terms["norm"] = self.norm * Mean(squares, exact(squares.new_tensor(len(ours))))
+        return terms

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from kontrast.core import find
+from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
-from kontrast.core.experiment import Choice, Experiment
+from kontrast.core.experiment import Experiment
 from kontrast.data.blanks import emptied
 from kontrast.data.fields import Field, infer
 from kontrast.data.frame import Frame
 from kontrast.data.modality import Modality
 from kontrast.data.open import open_frame
 from kontrast.methods.method import Method
+from kontrast.methods.parts import usual_settings
 
 
 def settle(
@@ -53,6 +55,8 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
     if unknown:
         raise UserError(f"the experiment names a view '{unknown[0]}'{did_you_mean(unknown[0], views)}")
     method, why = _method(views, asked, recipe)
+    find.check("methods", method.name, method.settings)
+    method = find.whole("methods", method)  # all of it is named, so that all of it can be set
     made: type[Method] = find.load("methods", method.name)
     if not made.fewest <= len(views) <= (made.most or len(views)):
         wanted = f"at least {made.fewest} fields" if len(views) < made.fewest else f"at most {made.most} field"
@@ -81,34 +85,28 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
 
 
 def _method(views: Mapping[str, Field], asked: Experiment, recipe: str | None) -> tuple[Choice, str]:
-    if recipe is not None:
+    if asked.method.name:
         return asked.method, "as asked"
+    # Settings given for the method without naming it belong to whichever is chosen.
     if len(views) == 1:
         (field,) = views.values()
-        return Choice("simclr", _settings(asked, "simclr")), f"one {field.kind} field, no pairs"
+        return Choice("simclr", asked.method.settings), "as asked" if recipe else f"one {field.kind} field, no pairs"
     kinds = " · ".join(f"{name} ({f.kind})" for name, f in views.items())
-    return Choice("clip", _settings(asked, "clip")), f"{len(views)} fields of a row belong together: {kinds}"
-
-
-def _settings(asked: Experiment, name: str) -> Mapping[str, Any]:
-    """Settings given for the method without naming it belong to whichever is chosen."""
-    return asked.method.settings if asked.method.name in (name, "") else {}
+    why = "as asked" if recipe else f"{len(views)} fields of a row belong together: {kinds}"
+    return Choice("clip", asked.method.settings), why
 
 
 def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
     """The experiment with dotted settings replaced: {"method.temperature": 0.1, "plan.batch": 128}; all of it is
-    checked."""
+    checked. A loss brings the kernel and temperature that go with it, where these are not set too."""
     tree = json.loads(experiment.to_json())
     for path, value in settings.items():
-        *way, last = path.split(".")
-        here = tree
-        for part in way:
-            if not isinstance(here, dict) or part not in here:
-                raise UserError(f"no setting '{path}'{did_you_mean(part, here if isinstance(here, dict) else [])}")
-            here = here[part]
-        if not isinstance(here, dict):
-            raise UserError(f"no setting '{path}': '{way[-1]}' is a plain value.")
-        here[last] = value
+        _put(tree, path, value)
+    new = settings.get("method.loss", settings.get("method.loss.name"))
+    for key, value in usual_settings(choice(new, "method.loss").name).items() if new is not None else ():
+        set_too = any(path == f"method.{key}" or path.startswith(f"method.{key}.") for path in settings)
+        if key in tree["method"] and not set_too:
+            tree["method"][key] = value
     changed = Experiment.from_json(json.dumps(tree), "the experiment")
     for room, chosen in (
         ("methods", [changed.method]),
@@ -121,3 +119,18 @@ def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
         for one in chosen:
             find.check(room, one.name, one.settings)
     return changed
+
+
+def _put(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Sets what stands at a dotted path; a choice that is but a name becomes one with settings."""
+    *way, last = path.split(".")
+    here: Any = tree
+    for part in way:
+        if not isinstance(here, dict) or part not in here:
+            raise UserError(f"no setting '{path}'{did_you_mean(part, here if isinstance(here, dict) else [])}")
+        if isinstance(here[part], str):
+            here[part] = {"name": here[part]}
+        here = here[part]
+    if not isinstance(here, dict):
+        raise UserError(f"no setting '{path}': '{way[-1]}' is a plain value.")
+    here[last] = value

@@ -33,7 +33,8 @@ def measured(model: Model, data: Dataset, rows: np.ndarray) -> Evidence | None:
     rows = rows[has.sum(0) >= min(2, len(model.fields))][:MOST]
     if len(rows) < 2:
         return None
-    return pair_auc(_pairs(model, data, np.sort(rows)))
+    pairs = _pairs(model, data, np.sort(rows))
+    return pair_auc(pairs) if pairs else None  # none where they follow from labels, which these rows keep to themselves
 
 
 def keep_before(folder: Folder, found: Evidence | None) -> None:
@@ -54,7 +55,7 @@ def before(folder: Folder) -> Evidence | None:
 
 @torch.no_grad()
 def _pairs(model: Model, data: Dataset, rows: np.ndarray) -> list[Pairs]:
-    method, reader = model.method.eval(), Reader(data, model.modalities)
+    method, reader = model.method.eval(), Reader(data, model.modalities, model.method.needs)
     device = next(method.parameters()).device
     sides: list[list[tuple[Rows, Rows]]] = []
     for start in range(0, len(rows), CHUNK):
@@ -63,13 +64,13 @@ def _pairs(model: Model, data: Dataset, rows: np.ndarray) -> list[Pairs]:
         views = {**method(batch.views, batch.keys), **method.targets(batch.views, batch.keys)}
         keys = {**batch.keys, "view": torch.zeros_like(batch.keys["id"])}
         sides.append(method.outline({name: Rows(z, keys) for name, z in views.items()}))
-    return [_joined([chunk[k] for chunk in sides]) for k in range(len(sides[0]))]
+    joined = [[chunk[k] for chunk in sides] for k in range(len(sides[0]))]
+    return [_joined(parts) for parts in joined if sum(len(one) for one, _ in parts) > 1]
 
 
 def _joined(parts: list[tuple[Rows, Rows]]) -> Pairs:
     one, two = (
-        np.concatenate([part[side].z.detach().float().cpu().numpy().reshape(len(part[side]), -1) for part in parts])
-        for side in (0, 1)
+        np.concatenate([part[side].z.detach().float().cpu().flatten(1).numpy() for part in parts]) for side in (0, 1)
     )
 
     def key(name: str) -> np.ndarray:

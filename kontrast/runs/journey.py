@@ -22,6 +22,7 @@ from kontrast.runs.folder import QUARANTINE, TRAINED_ON, Folder
 from kontrast.runs.held_pairs import before, keep_before, measured
 from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model, describe, facts_of, method_of, modalities_of, raw_bank
+from kontrast.runs.resolved import resolved
 from kontrast.runs.run import BANKS, Run, judges
 from kontrast.runs.train import train
 from kontrast.runs.verdict import pair_measure, verdict
@@ -52,6 +53,7 @@ def travel(
     with fleet.in_turn():
         data = _read(frame, fields, experiment, modalities, folder, recipe, listener)
         known = facts_of(data)
+        experiment = resolved(experiment, modalities)
         model = Model(experiment, modalities, method_of(experiment, modalities, known).to(fleet.device), facts=known)
     listener.fact("recipe", f"{recipe['name']} · {recipe['why']}")
     listener.fact("encoder", describe(model.method))

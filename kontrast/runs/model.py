@@ -236,25 +236,47 @@ def method_of(
         experiment: Names the method, its settings and the encoders.
         modalities: Field -> modality, fitted.
         facts: As `facts_of` gives them. A method that asks for `classes` or `samples` gets the number of classes (of
-            the label, else of several labels or soft ones) and of training rows.
+            the label, else of several labels or soft ones) and of training rows; `class_counts` are the rows of each.
+
+    Raises:
+        UserError: The method learns from a target that no column gives.
     """
     torch.manual_seed(experiment.seed)
     towers = {field: tower_of(experiment, field) for field in experiment.views}
     encoders: dict[str, Encoder] = {}
     for field, tower in towers.items():
-        facts = dict(modalities[field].facts())
         if tower not in encoders:
             chosen: Choice = experiment.encoders[tower]
-            encoders[tower] = find.build("encoders", chosen.name, chosen.settings, given=facts)
-    given = {"towers": Towers(encoders, towers), **_given(facts or {})}
-    return find.build("methods", experiment.method.name, experiment.method.settings, given=given)
+            built_for = dict(modalities[field].facts())
+            encoders[tower] = find.build("encoders", chosen.name, chosen.settings, given=built_for)
+    name, known = experiment.method.name, facts or {}
+    made: type[Method] = find.load("methods", name)
+    _require(name, made.needs, known)
+    given = {"towers": Towers(encoders, towers), **_given(known)}
+    method: Method = find.build("methods", name, experiment.method.settings, given=given)
+    _require(name, method.needs, known)  # of the relation that was chosen for it
+    return method
 
 
-def _given(facts: Mapping[str, Any]) -> dict[str, int]:
+def _require(name: str, needs: frozenset[str], facts: Mapping[str, Any]) -> None:
+    """A message where no column gives a target that the method learns from."""
+    lacking = sorted(needs - set(facts.get("targets", {})))
+    if lacking:
+        kind, _, column = lacking[0].partition(" ")
+        say = f"--label {column or 'COLUMN'}" if kind == "label" else f"--field {column or 'COLUMN'}={kind}"
+        raise UserError(
+            f"method '{name}' learns from a {kind} of each row as it was asked for, and no column gives one. Say which "
+            f"does: {say}."
+        )
+
+
+def _given(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What a method's constructor may ask for."""
     known = facts.get("targets", {})
     classes = [known[kind]["classes"] for kind in ("label", "labels", "soft") if kind in known]
-    given = {"samples": facts["samples"]} if "samples" in facts else {}
+    given: dict[str, Any] = {"samples": facts["samples"]} if "samples" in facts else {}
+    if "label" in known:
+        given["class_counts"] = known["label"]["counts"]
     return {**given, "classes": classes[0]} if classes else given
 
 

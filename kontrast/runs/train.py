@@ -78,7 +78,7 @@ def train(
     and SIGTERM, after a checkpoint; UserError where the numbers are no longer numbers.
     """
     plan = model.experiment.plan
-    order, reader = order_of(model, data), Reader(data, model.modalities)
+    order, reader = order_of(model, data), Reader(data, model.modalities, model.method.needs)
     first = first_views(model, reader, order.at(0, fleet.ranks.rank, fleet.ranks.world), fleet.device)
     saved = folder.newest_checkpoint() if resume else None
     course = _course(model, first, order, fleet, listener, saved)

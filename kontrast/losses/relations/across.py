@@ -25,3 +25,7 @@ class Across(Relation):
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
         """Most rows are of another group; everyone counts."""
         return None, nobody(a)
+
+    def reads(self) -> frozenset[str]:
+        """The key."""
+        return frozenset({self.key})

@@ -26,3 +26,7 @@ class Balanced(Relation):
         """(everyone, 1 / (count - 1 in the anchor's own class))."""
         same = a[self.label] == c[self.label]
         return torch.ones_like(same), 1 / (c[self.count] - self.itself * same.to(c[self.count].dtype)).clamp_min(1)
+
+    def reads(self) -> frozenset[str]:
+        """The class, and how many rows it has."""
+        return frozenset({self.label, self.count})

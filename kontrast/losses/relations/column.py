@@ -27,3 +27,7 @@ class Column(Relation):
         apart = left.sum(-1) + right.sum(-1) - 2 * torch.einsum("...c,...c->...", left, right)
         mine, theirs = left[..., self.column], right[..., self.column]
         return mine * theirs * (1 - apart / left.shape[-1]), mine * (1 - theirs) * apart
+
+    def reads(self) -> frozenset[str]:
+        """The key."""
+        return frozenset({self.key})

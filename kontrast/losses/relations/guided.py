@@ -34,3 +34,7 @@ class Guided(Miner):
         nearest = guide.masked_fill(P <= 0, -torch.inf).amax(-1, keepdim=True)
         limit = nearest - self.margin if self.how == "absolute" else nearest * (1 - self.margin)
         return P, torch.where((P <= 0) & (nearest > -torch.inf) & (guide > limit), 0, seen.among)
+
+    def reads(self) -> frozenset[str]:
+        """The keys of the relation, and the guide's embeddings."""
+        return self.of.reads() | {self.key}

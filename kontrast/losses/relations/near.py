@@ -37,3 +37,7 @@ class Near(Relation):
             wide = 2 * self.window if a[self.key].is_floating_point() else math.ceil(self.window)
             pairs = between(a[self.key] - wide, a[self.key] + wide, c[self.key])
         return pairs, nobody(a)
+
+    def reads(self) -> frozenset[str]:
+        """The time, and the series if there is one."""
+        return frozenset({self.key} if self.series is None else {self.key, self.series})

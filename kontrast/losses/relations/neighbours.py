@@ -34,3 +34,7 @@ class Neighbours(Relation):
         real = (lists != -1).nonzero()
         found = equal(lists[real[:, 0], real[:, 1]], c[self.of]) if len(real) else nobody(a)
         return None if found is None else (real[:, 0][found[0]], found[1]), nobody(a)
+
+    def reads(self) -> frozenset[str]:
+        """The lists, and what stands on them."""
+        return frozenset({self.key, self.of})

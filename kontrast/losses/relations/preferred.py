@@ -27,3 +27,7 @@ class Preferred(Relation):
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
         """A prompt's rows are listed; who does not count are most, so they are not."""
         return equal(a[self.prompt], c[self.prompt]), None
+
+    def reads(self) -> frozenset[str]:
+        """The prompt, and what was chosen."""
+        return frozenset({self.prompt, self.chosen})

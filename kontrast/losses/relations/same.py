@@ -29,3 +29,7 @@ class Same(Relation):
         """Equal keys are listed by sorting."""
         pairs = equal(a[self.key], c[self.key])
         return pairs, pairs if self.apart else nobody(a)
+
+    def reads(self) -> frozenset[str]:
+        """The key."""
+        return frozenset({self.key})

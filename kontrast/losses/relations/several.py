@@ -36,3 +36,7 @@ class Several(Relation):
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
         """Everyone may attract; everyone counts."""
         return None, nobody(a)
+
+    def reads(self) -> frozenset[str]:
+        """The key."""
+        return frozenset({self.key})

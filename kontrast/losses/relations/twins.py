@@ -27,3 +27,7 @@ class Twins(Relation):
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
         """Equal content is listed; a row's own sample is among it, with weight 1."""
         return None, equal(a[self.key], c[self.key])
+
+    def reads(self) -> frozenset[str]:
+        """The key."""
+        return frozenset({self.key})

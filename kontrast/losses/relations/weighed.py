@@ -32,3 +32,7 @@ class Weighed(Relation):
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
         """Everyone attracts; everyone counts unless that is what is weighed."""
         return None, nobody(a) if self.what == "attract" else None
+
+    def reads(self) -> frozenset[str]:
+        """The key."""
+        return frozenset({self.key})

@@ -19,3 +19,7 @@ class Within(Relation):
         """1 inside the group."""
         same = a[self.key] == c[self.key]
         return same, same
+
+    def reads(self) -> frozenset[str]:
+        """The key."""
+        return frozenset({self.key})

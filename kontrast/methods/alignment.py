@@ -1,0 +1,98 @@
+"""Two views of each sample are to agree, and the embeddings not to collapse: no negatives, no relation."""
+
+import itertools
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from kontrast.core.choice import Choice
+from kontrast.core.errors import UserError
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Keys, Mean, Rows
+from kontrast.layers.head import Head
+from kontrast.layers.towers import Towers
+from kontrast.methods.method import Method
+from kontrast.methods.parts import LossChoice, alignment_loss
+
+
+class Alignment(Method):
+    """VICReg, Barlow Twins, W-MSE and any other loss over aligned pairs.
+
+    Of one field, two views of each sample are aligned; of several, every two fields of a row that has both. The
+    expander (head) is for training only: the encoder's output is served.
+
+    Args:
+        towers: The encoders.
+        loss: Any loss over aligned pairs.
+        hidden: Width of the expander's hidden layers.
+        width: Width of the embeddings that are compared; W-MSE needs more rows per batch than that.
+        layers: Linear layers of the expander.
+    """
+
+    def __init__(
+        self,
+        towers: Towers,
+        *,
+        loss: LossChoice = Choice("vicreg"),
+        hidden: int = 1024,
+        width: int = 1024,
+        layers: int = 3,
+    ) -> None:
+        super().__init__()
+        self.towers, self.width, self.loss = towers, width, alignment_loss(loss)
+        fields = list(towers.tower_of)
+        self.heads = nn.ModuleDict(
+            {
+                tower: Head(in_width=encoder.width, hidden=hidden, width=width, layers=layers)
+                for tower, encoder in ((towers.tower_of[f], towers.encoder(f)) for f in fields)
+            }
+        )
+        self.pairs = list(itertools.combinations(self.draws(), 2))
+
+    def draws(self) -> dict[str, str]:
+        """Two views of the one field, or each field once."""
+        fields = list(self.towers.tower_of)
+        return {f: f for f in fields} if len(fields) > 1 else {f"{fields[0]}.{n}": fields[0] for n in (1, 2)}
+
+    def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
+        """Each view's rows where they are there, zeros elsewhere; only what is there meets an encoder."""
+        return {name: self._view(self.draws()[name], x, keys) for name, x in views.items()}
+
+    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+        """Every pair of views, over the rows that have both."""
+        terms = {}
+        for a, b in self.pairs:
+            one, two = self._both(rows, a, b)
+            if self.loss.whole:
+                everyone = ranks.gather({"one": one, "two": two})
+                one, two = everyone["one"], everyone["two"]
+            if len(one) > 1:
+                terms[f"{a}~{b}"] = (1 / len(self.pairs)) * self.loss(one, two)
+        if not terms:
+            raise UserError("no two rows of this batch have both fields of a pair; take larger batches.")
+        return terms
+
+    def embed(self, field: str, x: Tensor) -> Tensor:
+        """The encoder's output."""
+        return self.towers(field, x)
+
+    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
+        """Both views of every pair."""
+        return [self._both(rows, a, b) for a, b in self.pairs]
+
+    def _both(self, rows: Mapping[str, Rows], a: str, b: str) -> tuple[Rows, Rows]:
+        fields = self.draws()
+        both = rows[a].keys[f"has {fields[a]}"] & rows[b].keys[f"has {fields[b]}"]
+        return (rows[a], rows[b]) if both.all() else (rows[a][both], rows[b][both])
+
+    def _view(self, field: str, x: Tensor, keys: Keys) -> Tensor:
+        here = keys[f"has {field}"]
+        head, at = self.heads[self.towers.tower_of[field]], here.nonzero()[:, 0]
+        if len(at) == len(here):
+            return head(self.towers(field, x))
+        blank = torch.zeros(len(here), self.width, device=here.device)
+        if not len(at) and not self.together:
+            return blank
+        z = head(self.towers(field, x[at]))
+        return blank.index_put((at,), z.to(blank.dtype))

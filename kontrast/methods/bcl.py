@@ -1,0 +1,57 @@
+"""BCL: supervised contrast in which each class counts once among the candidates, however many rows it has."""
+
+from collections.abc import Mapping
+
+import torch
+
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Mean, Rows
+from kontrast.layers.proxies import Proxies
+from kontrast.layers.towers import Towers
+from kontrast.losses.contrast import contrast
+from kontrast.losses.counts import counts
+from kontrast.losses.infonce import Infonce
+from kontrast.losses.kernels.cosine import Cosine
+from kontrast.losses.plain import fixed
+from kontrast.losses.relations.balanced import Balanced
+from kontrast.losses.relations.same import Same
+from kontrast.methods.one_field import OneField
+
+
+class Bcl(OneField):
+    """Balanced contrast (Zhu et al. 2022, arXiv:2207.09052): class averaging and class complement.
+
+    Needs labels. Averaging: a candidate counts 1 / (rows of its class in the batch). Complement: one learned centre
+    per class joins the candidates, so that no class is ever absent from a batch. The paper trains a logit-adjusted
+    classifier beside it, from whose weights its centres come; here they are parameters of their own.
+
+    Args:
+        towers: The encoders.
+        classes: Number of classes, from the data.
+        temperature: Of the cosine.
+        hidden: Width of the head's hidden layer.
+        width: Width of the embeddings and centres.
+    """
+
+    needs = frozenset({"label"})
+
+    def __init__(
+        self, towers: Towers, *, classes: int, temperature: float = 0.1, hidden: int = 512, width: int = 128
+    ) -> None:
+        super().__init__(towers, views=2, hidden=hidden, width=width)
+        self.centres = Proxies(classes=classes, width=width)
+        self.kernel, self.loss = Cosine(temperature=temperature), Infonce()
+        self.relation = Same("label") & Balanced("label", "count")
+
+    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+        """All views against all views and all centres."""
+        stacked = Rows.stack(*rows.values())
+        ours = Rows(stacked.z, {name: stacked.keys[name] for name in ("id", "view", "label")})
+        everyone = ranks.gather({"": ours})[""]
+        centres = fixed(
+            self.centres.centres.to(ours.z.dtype),
+            {"label": torch.arange(len(self.centres.centres), device=ours.z.device)},
+        )
+        candidates = Rows.stack(everyone, centres)
+        candidates = Rows(candidates.z, {**candidates.keys, "count": counts(candidates.keys["label"])})
+        return {"contrast": contrast(ours, candidates, self.relation, loss=self.loss, kernel=self.kernel)}

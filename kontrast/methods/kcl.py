@@ -1,0 +1,110 @@
+"""KCL and TSC: supervised contrast for long tails, with as many positives for rare classes as for frequent ones."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kontrast.core.errors import UserError
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Mean, Rows
+from kontrast.layers.targets import assign, uniform_points
+from kontrast.layers.towers import Towers
+from kontrast.losses.census import chosen, pull
+from kontrast.losses.contrast import contrast
+from kontrast.losses.infonce import Infonce
+from kontrast.losses.kernels.cosine import Cosine
+from kontrast.losses.plain import fixed
+from kontrast.losses.relation import Relation
+from kontrast.losses.relations.across import Across
+from kontrast.losses.relations.neighbours import Neighbours
+from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.weighed import Weighed
+from kontrast.methods.one_field import OneField
+
+
+class Kcl(OneField):
+    """K-positive contrast (Kang et al., ICLR 2021); with `strength` above 0 targeted contrast (TSC, arXiv:2111.13998).
+
+    Needs labels. Positives are the sample's other views and k others of its class, drawn by lot in each step. TSC adds
+    one point per class, spread evenly over the sphere, that the rows of the class are drawn to; which class goes to
+    which point is decided anew every `every` steps from running means of the embeddings.
+
+    Args:
+        towers: The encoders.
+        classes: Number of classes, from the data.
+        k: Positives of the class; 6 in the paper.
+        temperature: Of the cosine.
+        strength: Weight of the pull to the class's point, 0 for KCL.
+        every: Steps between two assignments of points to classes.
+        hidden: Width of the head's hidden layer.
+        width: Width of the embeddings.
+    """
+
+    needs = frozenset({"label"})
+    means: Tensor
+    points: Tensor
+    of_class: Tensor
+    steps: Tensor
+
+    def __init__(
+        self,
+        towers: Towers,
+        *,
+        classes: int,
+        k: int = 6,
+        temperature: float = 0.1,
+        strength: float = 0.0,
+        every: int = 50,
+        hidden: int = 512,
+        width: int = 128,
+    ) -> None:
+        super().__init__(towers, views=2, hidden=hidden, width=width)
+        if k < 1 or strength < 0 or every < 1:
+            raise UserError(f"method 'kcl': k={k}, strength={strength}, every={every}; expected 1, 0, 1 or more.")
+        self.k, self.strength, self.every = k, strength, every
+        self.kernel, self.loss = Cosine(temperature=temperature), Infonce()
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        number = classes if strength else 0
+        self.register_buffer("points", uniform_points(number, width) if number else torch.zeros(0, width))
+        self.register_buffer("means", torch.zeros(number, width))
+        self.register_buffer("of_class", torch.arange(number))
+
+    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+        """All views against all views, and against the points of all classes."""
+        ours = Rows.stack(*rows.values())
+        everyone = ranks.gather({"": ours})[""]
+        kept = chosen(ours, everyone, Same("label") & Across("id"), k=self.k, seed=int(self.steps))
+        ours = Rows(ours.z, {**ours.keys, "kept": kept})
+        relation = Same("id") | (Same("label") & Neighbours("kept", of="row"))
+        if not self.strength:
+            return {"contrast": contrast(ours, everyone, relation, loss=self.loss, kernel=self.kernel)}
+        ours, candidates, relation = self._targeted(ours, everyone, relation)
+        mean = contrast(ours, candidates, relation, loss=self.loss, kernel=self.kernel)
+        return {"contrast": (1 + self.strength) * mean}
+
+    def after_update(self, rows: Mapping[str, Rows], ranks: Ranks) -> None:
+        """Counts the step, moves the means of the classes, and now and then assigns the points anew."""
+        self.steps += 1
+        if not self.strength:
+            return
+        seen = Rows.stack(*rows.values())
+        known = seen.keys["label"] >= 0
+        z, label = F.normalize(seen.z[known].float(), dim=1), seen.keys["label"][known]
+        sums = torch.zeros_like(self.means).index_add_(0, label, z)
+        self.means.lerp_(F.normalize(ranks.sum(sums), dim=1), 0.1)
+        if int(self.steps) % self.every == 0:
+            self.of_class.copy_(assign(self.means, self.points))
+
+    def _targeted(self, ours: Rows, everyone: Rows, relation: Relation) -> tuple[Rows, Rows, Relation]:
+        """The points join the candidates; a row's own attracts it `strength` times as much as all of its positives."""
+        classes = torch.arange(len(self.points), device=ours.z.device)
+        names = {"label": classes, "target": torch.ones_like(classes)}
+        targets = fixed(self.points[self.of_class].to(everyone.z.dtype), names)
+        keys = {"id": everyone.keys["id"], "view": everyone.keys["view"], "label": everyone.keys["label"]}
+        samples = Rows(everyone.z, {**keys, "target": torch.zeros_like(keys["id"])})
+        share = 1 / pull(ours, everyone, relation).clamp_min(1e-12)
+        ours = Rows(ours.z, {**ours.keys, "share": share})
+        relation = relation & Weighed("share", of="anchor")
+        return ours, Rows.stack(samples, targets), relation + self.strength * (Same("label") & Weighed("target"))

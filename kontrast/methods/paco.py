@@ -1,0 +1,81 @@
+"""PaCo: learned class centres are candidates beside the samples, and attract more than these do."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from kontrast.core.errors import UserError
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Mean, Rows
+from kontrast.layers.proxies import Proxies
+from kontrast.layers.towers import Towers
+from kontrast.layers.unit import unit
+from kontrast.losses.contrast import contrast
+from kontrast.losses.infonce import Infonce
+from kontrast.losses.kernels.dot import Dot
+from kontrast.losses.plain import fixed
+from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.weighed import Weighed
+from kontrast.methods.one_field import OneField
+
+
+class Paco(OneField):
+    """Parametric contrast (Cui et al. 2021, arXiv:2107.12028): contrast and a logit-adjusted classifier in one softmax.
+
+    Needs labels. A sample is drawn to its class's centre with weight 1 and to each other sample of its class with
+    `alpha`; centres count among the candidates by the frequency of their class, so that rare classes are not drowned.
+    The paper compares with a momentum queue; here with the batch of all ranks.
+
+    Args:
+        towers: The encoders.
+        classes: Number of classes, from the data.
+        class_counts: Training rows of each class, from the data.
+        alpha: Pull of a sample beside the 1 of a centre.
+        temperature: Of the cosine between samples.
+        centre_temperature: Of the product with a centre.
+        hidden: Width of the head's hidden layer.
+        width: Width of the embeddings and centres.
+    """
+
+    needs = frozenset({"label"})
+    prior: Tensor
+
+    def __init__(
+        self,
+        towers: Towers,
+        *,
+        classes: int,
+        class_counts: Sequence[int],
+        alpha: float = 0.05,
+        temperature: float = 0.2,
+        centre_temperature: float = 1.0,
+        hidden: int = 512,
+        width: int = 128,
+    ) -> None:
+        super().__init__(towers, views=2, hidden=hidden, width=width)
+        if alpha <= 0 or temperature <= 0 or centre_temperature <= 0:
+            raise UserError(
+                f"method 'paco': alpha={alpha}, temperature={temperature}, centre_temperature={centre_temperature}; "
+                "expected more than 0."
+            )
+        self.alpha, self.temperature, self.centre_temperature = alpha, temperature, centre_temperature
+        self.centres = Proxies(classes=classes, width=width)
+        counts = torch.as_tensor(list(class_counts), dtype=torch.float32)
+        self.register_buffer("prior", counts / counts.sum().clamp_min(1))
+        self.loss, self.kernel = Infonce(), Dot()
+        self.relation = Same("label") & Weighed("pull") & Weighed("count", what="among")
+
+    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+        """All views against all views and all centres."""
+        stacked = Rows.stack(*rows.values())
+        ours = Rows(unit(stacked.z), {name: stacked.keys[name] for name in ("id", "view", "label")})
+        everyone = ranks.gather({"": ours})[""]
+        one = torch.ones_like(everyone.z[:, 0])
+        samples = Rows(everyone.z / self.temperature, {**everyone.keys, "pull": self.alpha * one, "count": one})
+        centres = self.centres.centres.to(one.dtype) / self.centre_temperature
+        full = torch.ones_like(centres[:, 0])
+        label = torch.arange(len(centres), device=centres.device)
+        parts = fixed(centres, {"label": label, "pull": full, "count": self.prior.to(one.dtype)})
+        mean = contrast(ours, Rows.stack(samples, parts), self.relation, loss=self.loss, kernel=self.kernel)
+        return {"contrast": mean}

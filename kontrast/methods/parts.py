@@ -1,0 +1,81 @@
+"""The parts that a method is put together from by name: its loss, its kernel, its relation."""
+
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any
+
+import torch
+
+from kontrast.core import find
+from kontrast.core.choice import Choice
+from kontrast.core.errors import UserError
+from kontrast.core.rows import Rows
+from kontrast.losses.align import Align
+from kontrast.losses.kernel import Kernel
+from kontrast.losses.loss import Contrast
+from kontrast.losses.relation import Relation
+from kontrast.losses.relation_json import relation_from_json
+
+LossChoice = Annotated[Choice, "losses"]
+KernelChoice = Annotated[Choice, "kernels"]
+RelationChoice = dict | str
+
+SAMPLE: RelationChoice = {"name": "same", "key": "id"}
+LABEL: RelationChoice = {"name": "same", "key": "label"}
+# Keys that a step makes itself; all others are targets that a column must give.
+_OWN = ("id", "view", "row")
+
+
+def contrast_loss(chosen: Choice, *, temperature: float) -> Contrast:
+    """A loss under the contract `Contrast`; it is given the temperature if it asks for one.
+
+    Raises:
+        UserError: the loss is of another contract, and which recipes take it.
+    """
+    made = find.build("losses", chosen.name, chosen.settings, given={"temperature": temperature})
+    if not isinstance(made, Contrast):
+        takes = "; the method 'alignment' takes it: --recipe vicreg, say" if isinstance(made, Align) else ""
+        raise UserError(f"loss '{chosen.name}' does not compare an anchor with candidates{takes}.")
+    return made
+
+
+def alignment_loss(chosen: Choice) -> Align:
+    """A loss under the contract `Align`.
+
+    Raises:
+        UserError: the loss is of another contract.
+    """
+    made = find.build("losses", chosen.name, chosen.settings)
+    if not isinstance(made, Align):
+        raise UserError(
+            f"loss '{chosen.name}' does not align two views alone; the methods 'simclr' and 'clip' may take it."
+        )
+    return made
+
+
+def kernel_of(chosen: Choice, *, temperature: float, width: int) -> Kernel:
+    """A kernel; it is given the temperature and the width of the embeddings if it asks for them."""
+    given = {"temperature": temperature, "width": width}
+    return find.build("kernels", chosen.name, chosen.settings, given=given)
+
+
+def relation_of(written: RelationChoice) -> Relation:
+    """A relation from its name, or from {"name": ..., its fields}."""
+    return relation_from_json(written)
+
+
+def targets_of(relation: Relation) -> frozenset[str]:
+    """The keys of a relation that columns of the data must give."""
+    return frozenset(k for k in relation.reads() if k not in _OWN and not k.startswith(("has ", "content ")))
+
+
+def known(rows: Rows, needs: Collection[str]) -> Rows:
+    """The rows whose target numbers are known; a row without one can neither be ranked nor rank others."""
+    numbers = [key for name in needs if (key := rows.keys[name]).is_floating_point() and key.ndim == 1]
+    here = torch.stack([~key.isnan() for key in numbers]).all(0) if numbers else None
+    return rows if here is None or bool(here.all()) else rows[here]
+
+
+def usual_settings(name: str) -> Mapping[str, Any]:
+    """Kernel and temperature that go with a loss where nobody names them; none for a loss of another contract."""
+    made = find.load("losses", name)
+    return made.usual if issubclass(made, Contrast) else {}

@@ -1,0 +1,71 @@
+"""Class centres that are learned: samples are compared with the centre of each class, not with one another."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from kontrast.core.choice import Choice
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Mean, Rows
+from kontrast.layers.proxies import Proxies as Centres
+from kontrast.layers.towers import Towers
+from kontrast.losses.contrast import contrast
+from kontrast.losses.relations.same import Same
+from kontrast.methods.one_field import OneField
+from kontrast.methods.parts import KernelChoice, LossChoice, contrast_loss, kernel_of
+
+
+class Proxies(OneField):
+    """ArcFace, CosFace, Proxy-NCA: metric learning against one learned centre per class.
+
+    Needs labels. Unlike a contrast between samples it needs no two rows of a class in a batch. The embedding that is
+    compared with the centres is what is served: for this it was learned.
+
+    Args:
+        towers: The encoders.
+        classes: Number of classes, from the data.
+        loss: Any loss that compares anchors with candidates: `arcface`, `cosface`, or `infonce`, which is a cosine
+            classifier (NormFace, arXiv:1704.06369; Proxy-NCA++, arXiv:2004.01113).
+        kernel: How similar an embedding and a centre are.
+        temperature: Of the kernel.
+        width: Width of the embeddings and centres.
+        hidden: Width of a hidden layer of the head; 0 for a linear head.
+        views: Views of each sample.
+    """
+
+    needs = frozenset({"label"})
+
+    def __init__(
+        self,
+        towers: Towers,
+        *,
+        classes: int,
+        loss: LossChoice = Choice("arcface"),
+        kernel: KernelChoice = Choice("cosine"),
+        temperature: float = 1.0,
+        width: int = 128,
+        hidden: int = 0,
+        views: int = 1,
+    ) -> None:
+        super().__init__(towers, views=views, hidden=hidden, width=width)
+        self.centres = Centres(classes=classes, width=width)
+        self.kernel = kernel_of(kernel, temperature=temperature, width=width)
+        self.loss = contrast_loss(loss, temperature=temperature)
+        self.relation = Same("label")
+
+    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+        """Samples with a label against all centres."""
+        ours = Rows.stack(*rows.values())
+        ours = ours[ours.keys["label"] >= 0]
+        return {"centres": contrast(ours, self.centres(), self.relation, loss=self.loss, kernel=self.kernel)}
+
+    def embed(self, field: str, x: Tensor) -> Tensor:
+        """The embedding that is compared with the centres."""
+        return self.head(self.towers(field, x))
+
+    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
+        """Each sample and its centre."""
+        ours = next(iter(rows.values()))
+        ours = ours[ours.keys["label"] >= 0]
+        centres = self.centres().detach()
+        return [(ours, centres[ours.keys["label"]])]

@@ -1,0 +1,72 @@
+"""A run from a file: a whole or a partial experiment as YAML, JSON or TOML."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kontrast.core import reading
+from kontrast.core.errors import UserError
+from kontrast.core.experiment import Experiment
+
+Config = str | Path | Mapping[str, Any]
+
+
+def configured(base: Experiment, config: Config) -> Experiment:
+    """An experiment with what a config names put over it.
+
+    Args:
+        base: What holds where the config is silent: a recipe's experiment, or one without a method.
+        config: A file .yaml, .yml, .json or .toml, or its content as nested dicts, with the keys of `experiment.json`.
+            That of a finished run does that run again.
+
+    Returns:
+        The experiment; a choice by another name (`method`, an encoder) replaces the whole choice, with its settings.
+
+    Raises:
+        UserError: the file cannot be read, or holds a key or value that an experiment has not.
+    """
+    where = "the config" if isinstance(config, Mapping) else str(config)
+    tree = _tree(config) if isinstance(config, str | Path) else config
+    if not isinstance(tree, Mapping):
+        raise UserError(f"{where} holds {type(tree).__name__}; expected the keys of an experiment: method, plan, ...")
+    try:
+        words = json.dumps(_over(json.loads(base.to_json()), tree))
+    except TypeError as error:
+        raise UserError(f"{where}: {error}; expected text, numbers, true or false, lists and tables.") from error
+    return Experiment.from_json(words, where)
+
+
+def _tree(path: str | Path) -> Any:
+    file = Path(path)
+    kind = file.suffix.lower()
+    if kind not in (".yaml", ".yml", ".json", ".toml"):
+        raise UserError(f"{file} is no .yaml, .json or .toml; a config is one of these.")
+    words = reading.text(file)
+    if kind == ".json":
+        return reading.tree(words, str(file))
+    try:
+        if kind == ".toml":
+            return tomllib.loads(words)
+        import yaml
+
+        try:
+            return yaml.safe_load(words)
+        except yaml.YAMLError as error:
+            raise UserError(f"{file} is not YAML: {' '.join(str(error).split())}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{file} is not TOML: {error}.") from error
+    except RecursionError as error:
+        raise UserError(f"{file} cannot be read: it is nested too deeply.") from error
+
+
+def _over(base: Any, new: Any) -> Any:
+    """Nested tables merged; a choice of another name, like any plain value, replaces what was there."""
+    if isinstance(base, dict) and isinstance(new, str) and "name" in base:
+        return base if base["name"] == new else {"name": new}
+    if not isinstance(base, dict) or not isinstance(new, Mapping):
+        return new
+    if "name" in base and new.get("name", base["name"]) != base["name"]:
+        return dict(new)
+    return base | {key: _over(base.get(key), value) for key, value in new.items()}

@@ -1,0 +1,21 @@
+"""Rank-N-Contrast: the order of embeddings follows the order of a number (arXiv:2210.01189).
+
+Needs a target number: `--field COLUMN=number`.
+"""
+
+from kontrast.core.choice import Choice
+from kontrast.core.experiment import Experiment
+
+
+def experiment() -> Experiment:
+    """The experiment before the data is seen."""
+    return Experiment(
+        method=Choice(
+            "simclr",
+            {
+                "loss": {"name": "rnc", "root": True},
+                "kernel": {"name": "distance", "temperature": 4.0},
+                "relation": {"name": "close", "key": "number", "shape": "inverse"},
+            },
+        )
+    )

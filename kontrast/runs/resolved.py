@@ -1,0 +1,50 @@
+"""An experiment with every default written out, so that a later version of kontrast cannot mean another run by it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from kontrast.core import find
+from kontrast.core.choice import Choice
+from kontrast.core.experiment import Experiment, Plan
+from kontrast.data.modality import Modality
+from kontrast.encoders.encoder import Encoder
+from kontrast.runs.model import tower_of
+from kontrast.runs.train import optimiser_of
+
+
+def resolved(experiment: Experiment, modalities: Mapping[str, Modality]) -> Experiment:
+    """The whole experiment.
+
+    Args:
+        experiment: As it was asked for and chosen.
+        modalities: Field -> modality, fitted; what they found (channels, sizes) is no setting and is not written.
+    """
+    encoders, views = {}, {}
+    for field, view in experiment.views.items():
+        tower = tower_of(experiment, field)
+        chosen = experiment.encoders[tower]
+        encoder: type[Encoder] = find.load("encoders", chosen.name)
+        asked: dict[str, Any] = {**encoder.wants(chosen.settings), **view.settings}
+        views[field] = find.whole("modalities", Choice(view.name, asked))
+        encoders[tower] = find.whole("encoders", chosen, modalities[field].facts())
+    scores = experiment.scores or [Choice(name) for name in find.kinds("scoring")]
+    return replace(
+        experiment,
+        views=views,
+        encoders=encoders,
+        method=find.whole("methods", experiment.method),
+        plan=_plan(experiment.plan),
+        scores=tuple(find.whole("scoring", score) for score in scores),
+    )
+
+
+def _plan(plan: Plan) -> Plan:
+    _, rate, decay = optimiser_of(plan)
+    return replace(
+        plan,
+        optimiser=find.whole("optimisers", plan.optimiser),
+        sampler=find.whole("samplers", plan.sampler),
+        learning_rate=rate,
+        weight_decay=decay,
+    )
