@@ -9,6 +9,7 @@ import torch
 from test_image import fitted, read
 
 from kontrast.core import chance
+from kontrast.data.modalities.image import Image
 
 
 @pytest.fixture
@@ -79,6 +80,28 @@ def test_only_strong_views_of_coloured_pictures_are_mirrored_unless_asked():
     assert flipped(fitted(channels=1, strength="strong")) == 0
     assert flipped(fitted(strength="strong", flip=False)) == 0
     assert 0.25 < flipped(fitted(strength="light", flip=True)) < 0.75
+
+
+def test_pictures_that_are_something_else_in_a_mirror_are_not_mirrored(rng):
+    """Ramps that rise to the right, all of them or half; the rest of each picture is noise."""
+    ramp = np.linspace(0, 160, 32).astype(np.uint8)[None, None] + np.zeros((3, 32, 1), np.uint8)
+    noise = rng.integers(0, 90, (200, 3, 4, 4), dtype=np.uint8).repeat(8, 2).repeat(8, 3)
+    rising = list(ramp + noise)
+    either = [x if n % 2 else x[:, :, ::-1] for n, x in enumerate(rising)]
+    for items, mirrored in ((rising, False), (either, True)):
+        for strength in ("strong", "light"):
+            image = Image(strength=strength)
+            image.fit(items)
+            rows = torch.arange(64)
+            batch = torch.from_numpy(np.ascontiguousarray(ramp)).repeat(64, 1, 1, 1)
+            views = image.distort(batch, chance.key(0, 0, rows, 0), chance.key(0, 0, rows, -1))
+            share = (views[..., 16:].mean((1, 2, 3)) < views[..., :16].mean((1, 2, 3))).float().mean().item()
+            assert (0.25 < share < 0.75) == mirrored
+            assert image.note().startswith("also mirrored: " if mirrored else "not mirrored: ")
+    asked = Image(flip=True)
+    asked.fit(rising)
+    assert 0.25 < flipped(asked) < 0.75
+    assert asked.note() == ""
 
 
 def test_jitter_is_brightness_contrast_saturation_and_hue_as_the_slow_way_has_it(rng):

@@ -71,6 +71,10 @@ class Modality(ABC):
     def facts(self) -> Mapping[str, Any]:
         """What an encoder must know: channels, vocabulary, ... Passed to constructor parameters of the same name."""
 
+    def note(self) -> str:
+        """What `fit` decided that a user may want otherwise, for the first screen; "" for nothing."""
+        return ""
+
     @abstractmethod
     def state(self) -> dict[str, Any]:
         """What `fit` learned, as plain JSON values."""

@@ -57,6 +57,8 @@ def travel(
         model = Model(experiment, modalities, method_of(experiment, modalities, known).to(fleet.device), facts=known)
     listener.fact("recipe", f"{recipe['name']} · {recipe['why']}")
     listener.fact("encoder", describe(model.method))
+    if seen := words.views(modalities):
+        listener.fact("views", seen)
     rows = _judged(data, experiment.seed)
     looked = _held_out(data, experiment.seed)
     if fleet.first and not (resume and (folder.path / "banks" / "untrained-test.parquet").is_file()):

@@ -73,10 +73,10 @@ def page(story: Story) -> str:
     map_data = None if bank is None else layout(bank, shelf)
     sections = [
         ("verdict", "Verdict", _verdict(story)),
-        ("scores", "Scores", scores(story.scores, story.not_judged)),
-        ("curves", "Training", curves(story.moments, width)),
         ("space", "Map", "" if map_data is None else map_section(map_data, shelf.left_out)),
         ("nearest", "Neighbours", near),
+        ("scores", "Scores", scores(story.scores, story.not_judged, [] if bank is None else list(bank.z))),
+        ("curves", "Training", curves(story.moments, width)),
         (
             "views",
             "Views",

@@ -14,7 +14,8 @@ Standing = Literal["better", "worse", "even"]
 PROBES = "linear", "knn"
 ALIKE = 0.002  # AUC: a smaller difference is none, however many rows make it certain
 OFFER = (
-    "the last weights are kept; --keep best-by-validation keeps the best of the states on the way, the start among them"
+    "The last weights are kept. With --keep best-by-validation the best of eleven states is, the untrained start among "
+    "them."
 )
 _CLAIMS: dict[str, str] = {
     "learning": "It learned",

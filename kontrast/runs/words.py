@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kontrast.data.dataset import Dataset
+from kontrast.data.modality import Modality
 from kontrast.runs.model import Model
 from kontrast.runs.page.digits import UNTOLD, number
 from kontrast.runs.verdict import Verdict
@@ -52,6 +53,15 @@ def left_out(kinds: Mapping[str, Mapping[str, str]], most: int = 6) -> list[str]
 
 def _clipped(reason: str, most: int = 110) -> str:
     return reason if len(reason) <= most else f"{reason[: most - 1]}…"
+
+
+def views(modalities: Mapping[str, Modality]) -> str:
+    """What was decided about views by looking at the rows, a line per modality; "" for nothing."""
+    told: dict[str, list[str]] = {}
+    for name, modality in modalities.items():
+        if note := modality.note():
+            told.setdefault(note, []).append(name)
+    return "\n".join(f"{', '.join(names)} {note}" for note, names in told.items())
 
 
 def split(data: Dataset) -> str:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kontrast.core import chance
 from kontrast.core.errors import UserError
+from kontrast.data import mirroring
 from kontrast.data.distort.image import LIGHT, LUMA, STRONG, distorted
 from kontrast.data.modality import Modality
 from kontrast.data.picture import picture
@@ -36,8 +37,9 @@ class Image(Modality):
     `channels`: 1 or 3; by default 1 where all of a sample is grey. Arrays may have another number if it is set.
     `strength` of the distortions: "strong" where two views of one image are the pair (SimCLR), "light" where the pairs
     come from the data (an image and its caption), "none".
-    `flip`: whether mirror images mean the same; by default in "strong" views of coloured pictures (grey ones are more
-    often scans, digits, x-rays). `mean`, `std`: a channel's, in 0..1; by default the sample's.
+    `flip`: whether mirror images mean the same; by default only of coloured pictures (grey ones are more often scans,
+    digits, x-rays) whose mirror images lie no farther from the others than they do themselves (`mirroring`).
+    `mean`, `std`: a channel's, in 0..1; by default the sample's.
     """
 
     encoder = "resnet"
@@ -65,7 +67,7 @@ class Image(Modality):
         if std is not None and not all(s > 0 for s in std):
             raise UserError(f"image: std={std}: expected numbers above 0.")
         self.size, self.channels = size or 0, channels or 0
-        self.strength, self.flip = strength, flip
+        self.strength, self.flip, self.farther = strength, flip, 0.5
         self.mean, self.std = list(mean or []), list(std or [])
 
     def read(self, cell: Any, folder: Path) -> np.ndarray:
@@ -89,6 +91,9 @@ class Image(Modality):
         for name, value in (("mean", self.mean), ("std", self.std)):
             if value and len(value) != self.channels:
                 raise UserError(f"image: {name} has {len(value)} numbers, but the pictures {self.channels} channels.")
+        if self.flip is None and self.channels == 3 and self.strength != "none":
+            some = [torch.from_numpy(self.pack(item)) for item in items[:: max(1, len(items) // mirroring.LOOKED_AT)]]
+            self.farther = mirroring.farther(F.adaptive_avg_pool2d(torch.stack(some).float(), _RAW))
         if self.mean and self.std:
             return
         packed = [self.pack(item).reshape(self.channels, -1) / 255 for item in items[:_SAMPLE]]
@@ -122,15 +127,15 @@ class Image(Modality):
     def distort(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
         """(B, C, S, S) float32, normalised: a random crop, flip and colours, by `strength`.
 
-        "light" mirrors coloured pictures too, but all pictures of a row together: a mirrored pair is one more pair.
+        "light" mirrors all pictures of a row together: a mirrored pair is one more pair.
         """
         if self.strength == "none":
             return self.plain(batch)
         strength = STRONG if self.strength == "strong" else LIGHT
-        flip = self.flip if self.flip is not None else self.strength == "strong" and self.channels == 3
-        strength = replace(strength, flip=0.5 * flip)
+        alone = self.flip if self.flip is not None else self.strength == "strong" and self._mirrors
+        strength = replace(strength, flip=0.5 * alone)
         mirrored_B = None
-        if self.strength == "light" and self.flip is None and self.channels == 3 and row_B is not None:
+        if self.strength == "light" and self.flip is None and self._mirrors and row_B is not None:
             mirrored_B = chance.uniform(chance.fork(row_B, 0), 1)[:, 0] < 0.5
         return distorted(
             batch,
@@ -140,6 +145,19 @@ class Image(Modality):
             std=self.std,
             mirrored_B=mirrored_B,
         )
+
+    def note(self) -> str:
+        """Whether pictures are mirrored, and why."""
+        if self.flip is not None or self.channels != 3 or self.strength == "none":
+            return ""
+        there = f"{self.farther:.0%} of mirror images lie farther from the other pictures than the pictures themselves"
+        if self._mirrors:
+            return f"also mirrored: {there}, about half"
+        return f"not mirrored: {there}, so they may mean something else; flip=true mirrors them"
+
+    @property
+    def _mirrors(self) -> bool:
+        return self.channels == 3 and self.farther <= mirroring.MOST
 
     def raw(self, batch: Tensor) -> Tensor:
         """(B, C 8 8): the pixels at 8 x 8, in 0..1, less the image's own mean over all channels.

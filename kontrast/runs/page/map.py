@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kontrast.core.bank import Bank
+from kontrast.runs.page.clusters import anchors
 from kontrast.runs.page.columns import columns
 from kontrast.runs.page.digits import many, number
 from kontrast.runs.page.project import project
@@ -24,14 +25,18 @@ def layout(bank: Bank, shelf: Shelf, points: int = POINTS, seed: int = 0) -> dic
     """Planes, points, columns and thumbnails as the script reads them."""
     spaces = _spaces(bank)
     rows = sample(len(bank), max(points // sum(len(blocks) for _, blocks in spaces), 1), seed)
-    planes = [_plane(name, blocks, rows) for name, blocks in spaces]
+    told = columns(bank, rows)
+    planes = [_plane(name, blocks, rows, told) for name, blocks in spaces]
+    titles, named_by = _titles(bank, rows, told)
     thumbs = [[shelf.place(name, int(row)) for name in bank.z] for row in rows]
     return {
         "planes": [plane for plane in planes if plane["row"]],
         "fields": list(bank.z),
         "joined": bank.shared and len(bank.z) > 1,
         "ids": [str(i) for i in bank.ids[rows]],
-        "columns": columns(bank, rows),
+        "titles": titles,
+        "named_by": named_by,
+        "columns": told,
         "thumbs": thumbs,
         "of": len(bank),
     }
@@ -54,10 +59,12 @@ def map_section(data: dict[str, Any], left_out: int, name: str = "map") -> str:
     return f"""
 <div class='map' id='{name}'>
   <div class='tools'>
+    <label class='find'><input type='search' placeholder='Search rows' aria-label='Search rows'>
+      <output></output></label>
     <label class='pick-plane'>Show <select></select></label>
     <label class='pick-colour'>Colour by <select></select></label>
     <label class='tick'><input type='checkbox' class='near' checked> true neighbours</label>
-    <label class='tick'><input type='checkbox' class='names' checked> names</label>
+    <label class='tick'><input type='checkbox' class='names' checked> names of clusters</label>
     <label class='tick joins'><input type='checkbox' class='join'> join the fields of a row</label>
     <span class='zoom'><button type='button' data-zoom='1.5' aria-label='zoom in'>+</button>
       <button type='button' data-zoom='0.667' aria-label='zoom out'>−</button>
@@ -68,7 +75,8 @@ def map_section(data: dict[str, Any], left_out: int, name: str = "map") -> str:
 {words}
 </div>
 <p class='note'>{sampled}{bare} Point at a row to see it with its {NEAR} nearest in the full space (lines);
-click to keep it. Pinch, double-click, or click and turn the wheel to zoom; then drag to move. Near means alike;
+click to keep it. Search finds rows by their words and by what is known of them; Enter goes from one to the next.
+Pinch, double-click, or click and turn the wheel to zoom; then drag to move. Near means alike;
 distances between far groups mean little.</p>
 {block(f"{name}-data", data)}"""
 
@@ -85,8 +93,22 @@ def _spaces(bank: Bank) -> list[tuple[str, list[np.ndarray]]]:
     return [("whole rows", [bank.whole()]), *((name, [z]) for name, z in bank.z.items())]
 
 
-def _plane(name: str, blocks: list[np.ndarray], rows: np.ndarray) -> dict[str, Any]:
-    """Points of all blocks: row (a place in `rows`), field, true neighbours, coordinates as whole numbers to 9,999."""
+def _titles(bank: Bank, rows: np.ndarray, told: list[dict[str, Any]]) -> tuple[list[str], str]:
+    """What a reader would call each row, and the column that says it: its words, else its label, else its id."""
+    texts = [column for column in told if column["kind"] == "text"]
+    labels = [column for column in told if column["name"] == "label" and column["kind"] == "category"]
+    ids = [str(i) for i in bank.ids[rows]]
+    if texts:
+        return [value or row for value, row in zip(texts[0]["values"], ids, strict=True)], texts[0]["name"]
+    if labels:
+        values = labels[0]["values"]
+        return [values[code] or row for code, row in zip(labels[0]["codes"], ids, strict=True)], "label"
+    return ids, ""
+
+
+def _plane(name: str, blocks: list[np.ndarray], rows: np.ndarray, told: list[dict[str, Any]]) -> dict[str, Any]:
+    """Points of all blocks: row (a place in `rows`), field, true neighbours, coordinates as whole numbers to 9,999, and
+    for each column the points at which names of its clusters stand."""
     parts = [(np.flatnonzero(_there(block[rows])), k) for k, block in enumerate(blocks)]
     row = np.concatenate([at for at, _ in parts])
     field = np.concatenate([np.full(len(at), k) for at, k in parts])
@@ -105,7 +127,16 @@ def _plane(name: str, blocks: list[np.ndarray], rows: np.ndarray) -> dict[str, A
         "row": row.tolist(),
         "field": field.tolist(),
         "near": _near(z, row).tolist(),
+        "names": [_names(xy, column, row) for column in told],
     }
+
+
+def _names(xy_N2: np.ndarray, column: dict[str, Any], row_N: np.ndarray) -> list[int]:
+    if column["kind"] != "category" or len(column["values"]) < 2:
+        return []
+    nameless = np.array([not value for value in column["values"]])
+    code_N = np.array(column["codes"])[row_N]
+    return anchors(xy_N2.astype(float), np.where(nameless[code_N], -1, code_N))
 
 
 def _there(z_ND: np.ndarray) -> np.ndarray:

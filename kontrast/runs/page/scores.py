@@ -11,24 +11,88 @@ from kontrast.runs.page.verdict import label, standing
 BASELINES: tuple[tuple[Literal["untrained", "raw"], str], ...] = (("untrained", "untrained"), ("raw", "raw features"))
 
 
-def scores(rows: Sequence[Mapping[str, Any]], not_judged: Sequence[tuple[str, str]]) -> str:
-    """The table, its legend, and what was not judged and why; empty where there is neither."""
-    parts = []
+HEADLINES = 5
+
+
+def scores(rows: Sequence[Mapping[str, Any]], not_judged: Sequence[tuple[str, str]], fields: Sequence[str] = ()) -> str:
+    """Retrieval between fields as a matrix, five headline scores, the rest folded, and what was not judged and why.
+
+    Args:
+        rows: The table of scores; empty if nothing was judged.
+        not_judged: Names of scores and why they were not measured.
+        fields: The fields of the run, in their order.
+
+    Returns:
+        HTML, or "" if there is nothing to show.
+    """
+    crossed = {row["field"]: row for row in reversed(rows) if " R@" in str(row["name"]) and _ends(row, fields)}
+    merit = [row for row in rows if row.get("chance") is not None and not _describes(row)]
+    whole = [row for row in merit if row.get("field") is None]
+    leading = (whole or [row for row in merit if row["field"] not in crossed])[:HEADLINES]
+    shown = [id(row) for row in (*leading, *crossed.values())]
+    rest = [row for row in rows if id(row) not in shown]
+    parts = [_matrix(crossed, fields)] if crossed else []
+    parts += [_table(leading)] if leading else []
+    if rest:
+        more = f"{number(len(rest))} {'more ' if leading or crossed else ''}number{'s' if len(rest) > 1 else ''}"
+        parts.append(f"<details class='rest'><summary>{more}</summary>{_table(rest)}</details>")
     if rows:
-        head = "".join(f"<th scope='col'>{h}</th>" for h in ("Score", "Trained", "Untrained", "Raw features", "Chance"))
-        body = "".join(_row(row) for row in rows)
         parts.append(
-            f"<table class='scores'><thead><tr>{head}<th scope='col' class='wide'>{_legend()}</th></tr></thead>"
-            f"<tbody>{body}</tbody></table>"
             "<p class='note'>Brackets hold the number on other test rows like these in 95 of 100 cases; the encoder "
             "and its seed stay. There are none where the rows are too few to tell. “Better” and “worse” are said only "
-            "where the interval of the difference over the same rows leaves out 0, and of scores that have a chance "
-            "level; the others describe.</p>"
+            "where the interval of the difference over the same rows leaves out 0. How rows lie (alignment, "
+            "uniformity, rank, spread) only describes: no value of it is good or bad by itself.</p>"
         )
     if not_judged:
         items = "".join(f"<li><b>{esc(name)}</b> {esc(reason)}</li>" for name, reason in not_judged)
-        parts.append(f"<h3>Not judged</h3><ul class='plain'>{items}</ul>")
+        parts.append(f"<details class='rest'><summary>Not judged</summary><ul class='plain'>{items}</ul></details>")
     return "".join(parts)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    head = "".join(f"<th scope='col'>{h}</th>" for h in ("Score", "Trained", "Untrained", "Raw features", "Chance"))
+    return (
+        f"<table class='scores'><thead><tr>{head}<th scope='col' class='wide'>{_legend()}</th></tr></thead>"
+        f"<tbody>{''.join(_row(row) for row in rows)}</tbody></table>"
+    )
+
+
+def _ends(row: Mapping[str, Any], fields: Sequence[str]) -> tuple[str, str] | None:
+    """From which field to which a number looks; None for one that looks within."""
+    pairs = ((one, other) for one in fields for other in fields)
+    return next(((one, other) for one, other in pairs if row.get("field") == f"{one}>{other}"), None)
+
+
+def _matrix(crossed: Mapping[str, Mapping[str, Any]], fields: Sequence[str]) -> str:
+    """How often the own row is found first, a row per field asked with, a column per field searched."""
+    first = next(iter(crossed.values()))
+    name = str(first["name"]).rsplit(" ", 1)[-1]
+    head = "".join(f"<th scope='col'>{esc(field)}</th>" for field in fields)
+    body = "".join(
+        f"<tr><th scope='row'>{esc(one)}</th>"
+        + "".join(_crossing(crossed.get(f"{one}>{other}"), one == other) for other in fields)
+        + "</tr>"
+        for one in fields
+    )
+    return (
+        f"<div class='scroll'><table class='matrix'><caption>{esc(name)} of {number(first.get('rows') or 0)} rows: how "
+        "often the row itself is found first, asked with a field (left) among another (above)</caption>"
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _crossing(score: Mapping[str, Any] | None, same: bool) -> str:
+    if score is None:
+        return f"<td>{'' if same else '–'}</td>"
+    beside = [f"untrained {number(score['untrained']['value'])}"] if score.get("untrained") else []
+    beside += [f"chance {number(score['chance'])}"] if score.get("chance") is not None else []
+    words = "".join(f"<small class='beside'>{word}</small>" for word in beside)
+    return f"<td><b>{_value(score.get('trained'))}</b>{words}</td>"
+
+
+def _describes(score: Mapping[str, Any]) -> bool:
+    """A shape of all rows, or a distance: who may say what is better."""
+    return score.get("chance") is None or score.get("score") == "geometry"
 
 
 def _row(score: Mapping[str, Any]) -> str:
@@ -58,13 +122,10 @@ def _value(value: Mapping[str, Any] | None) -> str:
 
 def _stand(score: Mapping[str, Any], key: Literal["untrained", "raw"]) -> str:
     stand = standing(score, key)
-    if stand is None:
+    if stand is None or _describes(score):
         return ""
     if stand == "even":
         return "<small class='stand'>no clear difference</small>"
-    if score.get("chance") is None:  # a rank, a spread: it describes, and who may say what is better
-        higher = (stand == "better") == score.get("higher_is_better", True)
-        return f"<small class='stand'>trained is {'higher' if higher else 'lower'}</small>"
     return f"<small class='stand {stand}'>trained is {stand}</small>"
 
 

@@ -73,31 +73,31 @@
   // ---- the maps
   for (const root of all(".map")) map(root, read(`${root.id}-data`));
 
-  function map(root, { planes, fields, joined, ids, columns, thumbs }) {
+  function map(root, { planes, fields, joined, ids, titles, named_by, columns, thumbs }) {
     const canvas = one("canvas", root), pen = canvas.getContext("2d"), tip = one(".tip", root), legend = one(".legend", root);
     const choose = { plane: one(".pick-plane select", root), colour: one(".pick-colour select", root) };
     const tick = (name) => one(`.${name}`, root);
     const colourable = columns.filter((c) => c.kind !== "text");
-    let plane, column, zoom, shift, scale = 1, hovered = null, pinned = null, followed = null, pointed = null, hidden = new Set(), places = [], style, size;
-    const COLOURS = 10, PAD = 26;
+    let plane, column, zoom, shift, scale = 1, hovered = null, pinned = null, followed = null, pointed = null, found = null, hidden = new Set(), places = [], style, size;
+    const HUES = 9, LOOKS = 3 * HUES, PAD = 26; // a value is a hue, and full, hollow or cored; later ones are grey
 
     // what is drawn: the colour group and the form of each point
     const group = (i) => {
-      if (!column) return 0;
-      if (column.kind === "field") return plane.field[i];
-      if (column.kind === "number") return 0;
-      return Math.min(column.codes[plane.row[i]], few() ? Infinity : COLOURS - 1);
+      if (!column || column.kind === "number") return 0;
+      return column.kind === "field" ? plane.field[i] : column.codes[plane.row[i]];
     };
-    const few = () => column.values.length <= COLOURS;
+    const many = () => column?.kind === "category" && column.values.length > HUES + 1;
+    const hue = (g) => (many() ? (g < LOOKS ? `--c${g % HUES}` : "--rest") : `--c${g}`);
+    const look = (g) => (many() && g < LOOKS ? Math.floor(g / HUES) : 0);
     function colour(i) {
       if (!column) return style("--c0");
       if (column.kind === "number") {
         const value = column.values[plane.row[i]];
         return value === null ? style("--rest") : ramp((value - column.low) / (column.high - column.low || 1));
       }
-      const g = group(i);
-      return g === COLOURS - 1 && column.kind === "category" && !few() ? style("--rest") : style(`--c${g}`);
+      return style(hue(group(i)));
     }
+    const seen = (i) => !hidden.has(group(i)) && !hidden.has(`f${plane.field[i]}`);
     function ramp(t) {
       const stops = ["--s0", "--s1", "--s2"].map((n) => style(n).match(/[0-9a-f]{2}/gi).map((h) => parseInt(h, 16)));
       const at = Math.min(Math.max(t, 0), 1) * 2, k = Math.min(Math.floor(at), 1);
@@ -136,24 +136,32 @@
       if (joined && tick("join").checked) joinFields();
       const r = Math.min(Math.max(6.2 - Math.log2(places.length) * 0.27, 3) * Math.sqrt(Math.sqrt(zoom)), 9);
       const asked = hovered ?? followed ?? pinned;
-      const bare = asked !== null && column?.kind === "category" && !few() && group(asked) === COLOURS - 1; // of a value without a colour
-      const told = pointed ?? (bare ? column.codes[plane.row[asked]] : null);
-      const stands = (i) => told === null || (pointed !== null ? group(i) === told : column.codes[plane.row[i]] === told);
-      pen.lineWidth = 0.5;
-      pen.strokeStyle = style("--card");
+      const bare = asked !== null && column?.kind === "category" && many() && group(asked) >= LOOKS; // of a value without a colour
+      const told = pointed ?? (bare ? group(asked) : null);
+      const stands = (i) => (told === null || group(i) === told) && (found === null || found.has(plane.row[i]));
       for (const wanted of [false, true]) {
         for (let i = 0; i < places.length; i++) {
-          if (hidden.has(group(i)) || hidden.has(`f${plane.field[i]}`) || stands(i) !== wanted) continue;
+          if (!seen(i) || stands(i) !== wanted) continue;
           pen.globalAlpha = wanted ? 0.88 : 0.16;
-          pen.fillStyle = told !== null && wanted && pointed === null ? style("--accent") : colour(i);
-          form(pen, plane.field[i], ...places[i], r);
-          pen.fill();
-          pen.stroke();
+          dot(i, bare && wanted ? style("--accent") : colour(i), r);
         }
       }
       pen.globalAlpha = 1;
       if (tick("names").checked) writeNames();
       if (asked !== null) drawAsked(asked, r);
+    }
+    function dot(i, paint, r) { // full, hollow, or with a core of the page's colour
+      const kind = look(group(i)), hollow = kind === 1;
+      form(pen, plane.field[i], ...places[i], hollow ? r - 0.6 : r);
+      pen.fillStyle = hollow ? style("--card") : paint;
+      pen.strokeStyle = hollow ? paint : style("--card");
+      pen.lineWidth = hollow ? 1.8 : 0.5;
+      pen.fill();
+      pen.stroke();
+      if (kind !== 2) return;
+      form(pen, plane.field[i], ...places[i], r * 0.42);
+      pen.fillStyle = style("--card");
+      pen.fill();
     }
     const stroke = (a, b) => { pen.beginPath(); pen.moveTo(...places[a]); pen.lineTo(...places[b]); pen.stroke(); };
     function joinFields() {
@@ -162,7 +170,7 @@
       pen.lineWidth = 0.6;
       pen.globalAlpha = 0.3;
       plane.row.forEach((row, i) => {
-        if (hidden.has(group(i)) || hidden.has(`f${plane.field[i]}`)) return;
+        if (!seen(i)) return;
         first.has(row) ? stroke(first.get(row), i) : first.set(row, i);
       });
       pen.globalAlpha = 1;
@@ -183,40 +191,28 @@
       pen.fill();
       pen.stroke();
     }
-    function writeNames() { // over the middle of each group; a name that would cover another is left out
-      if (column?.kind !== "category") return;
-      plane.names ??= new Map();
-      if (!plane.names.has(column)) {
-        const groups = new Map();
-        plane.row.forEach((row, i) => {
-          const key = `${column.codes[row]} ${plane.field[i]}`;
-          groups.has(key) ? groups.get(key).push(i) : groups.set(key, [i]);
-        });
-        const part = (list, d, share) => list.map((i) => plane.xy[2 * i + d]).sort((a, b) => a - b)[Math.floor(list.length * share)];
-        const found = [...groups.values()].sort((a, b) => b.length - a.length).map((list) => {
-          const x = part(list, 0, 0.5), y = part(list, 1, 0.5), far = (i) => Math.hypot(plane.xy[2 * i] - x, plane.xy[2 * i + 1] - y);
-          return { i: list.reduce((a, b) => (far(b) < far(a) ? b : a)), rise: 2 * (y - part(list, 1, 0.25)) };
-        });
-        plane.names.set(column, found.slice(0, 60));
-      }
+    function writeNames() { // inside each cluster; a name that would cover another is left out
+      const stand = column?.kind === "category" ? plane.names[columns.indexOf(column)] ?? [] : [];
       const taken = [];
       pen.font = `600 12px ${getComputedStyle(root).fontFamily}`;
       pen.textAlign = "center";
       pen.textBaseline = "middle";
       pen.lineJoin = "round";
-      for (const { i, rise } of plane.names.get(column)) {
+      for (const i of stand) {
         let words = column.values[column.codes[plane.row[i]]];
-        if (!words || hidden.has(group(i)) || hidden.has(`f${plane.field[i]}`)) continue;
+        if (!words || !seen(i)) continue;
         if (words.length > 24) words = `${words.slice(0, 23)}…`;
-        const x = places[i][0], y = places[i][1] - Math.min(rise * scale, 70) - 11, half = pen.measureText(words).width / 2 + 3;
+        const half = pen.measureText(words).width / 2 + 3, y = places[i][1];
+        const x = Math.min(Math.max(places[i][0], half), Math.max(size.w - half, half)); // whole at the edge too
         if (taken.some((t) => Math.abs(t.x - x) < t.half + half && Math.abs(t.y - y) < 17)) continue;
-        taken.push({ x, y, half });
+        taken.push({ x, y, half, words });
         pen.strokeStyle = style("--card");
         pen.lineWidth = 4;
         pen.strokeText(words, x, y);
         pen.fillStyle = style("--ink");
         pen.fillText(words, x, y);
       }
+      canvas.dataset.names = taken.map((t) => t.words).join("\n"); // a canvas tells nobody what is written on it
     }
 
     // ---- what a point says
@@ -224,45 +220,80 @@
       const i = hovered ?? pinned;
       tip.hidden = i === null;
       if (i === null) return;
-      const row = plane.row[i], nodes = [];
+      const row = plane.row[i], nodes = [made("div", "title", titles[row])];
       const order = joined ? [plane.field[i]] : fields.map((_, k) => k);
       for (const k of order) {
         const number = thumbs[row][k];
-        if (number === null) continue;
+        if (number === null || fields[k] === named_by) continue;
         const thumb = made("div", "thumb");
         thumb.innerHTML = shelf[number];
         dress(thumb);
         nodes.push(thumb);
       }
       if (joined) nodes.push(made("div", "of", fields[plane.field[i]]));
-      nodes.push(made("div", "title", ids[row]));
       for (const c of columns.slice(0, 7)) {
         let value = c.kind === "category" ? c.values[c.codes[row]] : c.values[row];
         if (typeof value === "number" && !Number.isInteger(value)) value = +value.toPrecision(4);
-        if (value !== null && value !== "" && value !== ids[row]) nodes.push(made("div", "line", `${c.name}: ${value}`));
+        if (c.name !== named_by && value !== null && value !== "" && value !== ids[row]) nodes.push(made("div", "line", `${c.name}: ${value}`));
       }
+      if (titles[row] !== ids[row]) nodes.push(made("div", "line id", ids[row]));
       tip.replaceChildren(...nodes);
-      const [x, y] = places[i], w = tip.offsetWidth, h = tip.offsetHeight;
-      if (size.w < 560) { // no room beside the point: the corner farthest from it
-        tip.style.left = `${x > size.w / 2 ? 4 : size.w - w - 4}px`;
-        tip.style.top = `${y > size.h / 2 ? 4 : Math.max(size.h - h - 4, 4)}px`;
-        return;
-      }
-      tip.style.left = `${Math.max(4, Math.min(x + 16 + w < size.w ? x + 16 : x - w - 16, size.w - w - 4))}px`;
-      tip.style.top = `${Math.max(4, Math.min(y - h / 2, size.h - h - 4))}px`;
+      const [left, top] = beside(i, tip.offsetWidth, tip.offsetHeight);
+      tip.style.left = `${left}px`;
+      tip.style.top = `${top}px`;
+    }
+    function beside(i, w, h) { // of the places around the point, the one that covers least of its lines
+      const [x, y] = places[i], gap = 16, fit = (v, most) => Math.max(4, Math.min(v, most - 4));
+      const across = [x + gap, x - w - gap, x - w / 2], up = [y - h / 2, y + gap, y - h - gap];
+      const corners = [[4, 4], [size.w - w - 4, 4], [4, size.h - h - 4], [size.w - w - 4, size.h - h - 4]];
+      const spots = [[across[0], up[0]], [across[1], up[0]], [across[0], up[1]], [across[0], up[2]], [across[1], up[1]], [across[1], up[2]],
+        [across[2], up[1]], [across[2], up[2]], ...corners].map(([a, b]) => [fit(a, size.w - w), fit(b, size.h - h)]);
+      const ends = [i, ...(tick("near").checked ? plane.near[i] : [])];
+      if (joined) plane.row.forEach((row, j) => { if (row === plane.row[i]) ends.push(j); });
+      const lines = ends.flatMap((j) => [0, 0.25, 0.5, 0.75, 1].map((t) => [0, 1].map((d) => places[i][d] + t * (places[j][d] - places[i][d]))));
+      const covered = ([a, b]) => lines.filter(([p, q]) => p > a - 6 && p < a + w + 6 && q > b - 6 && q < b + h + 6).length;
+      return spots.reduce((best, spot) => (covered(spot) < covered(best) ? spot : best));
     }
     function find(event, reach) {
       const box = canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
       let best = null, least = reach;
       places.forEach(([px, py], i) => {
         const far = Math.hypot(px - x, py - y);
-        if (far < least && !hidden.has(group(i)) && !hidden.has(`f${plane.field[i]}`)) [best, least] = [i, far];
+        if (far < least && seen(i)) [best, least] = [i, far];
       });
       return best;
     }
     let due = false;
     const redraw = () => { if (!due) { due = true; requestAnimationFrame(() => { due = false; draw(); tell(); }); } };
     const hover = (i) => { if (i !== hovered) { hovered = i; redraw(); announce(); } };
+
+    // ---- search: rows whose words hold all that is asked for stand out; Enter goes from one to the next
+    const asking = one(".find input", root), answer = one(".find output", root);
+    const words = ids.map((id, row) => [id, titles[row], ...columns.map((c) => (c.kind === "category" ? c.values[c.codes[row]] : c.values[row]))]
+      .join("\n").toLowerCase());
+    let turn = -1;
+    function seek() {
+      const phrase = asking.value.toLowerCase().trim(), parts = phrase.split(/\s+/).filter(Boolean);
+      const with_all = (wanted) => words.flatMap((text, row) => (wanted.every((part) => text.includes(part)) ? [row] : []));
+      const exact = with_all([phrase]), rows = exact.length ? exact : with_all(parts); // as it stands, else all of its words
+      found = parts.length ? new Set(rows) : null;
+      turn = -1;
+      answer.textContent = parts.length ? `${rows.length.toLocaleString("en")} of ${ids.length.toLocaleString("en")}` : "";
+      redraw();
+    }
+    asking.addEventListener("input", seek);
+    asking.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") { asking.value = ""; seek(); }
+      if (event.key !== "Enter" || !found) return;
+      event.preventDefault();
+      const there = plane.row.flatMap((row, i) => (found.has(row) && seen(i) ? [i] : []));
+      if (!there.length) return;
+      turn = (turn + 1) % there.length;
+      pinned = there[turn];
+      hovered = null;
+      redraw();
+      announce();
+    });
 
     // ---- several maps of one page: the row asked for in one is shown in all
     function announce() {
@@ -348,16 +379,25 @@
       mark.setAttribute("height", 14);
       mark.setAttribute("aria-hidden", "true");
       shape.setAttribute("d", ["M12 7a5 5 0 1 1-10 0a5 5 0 1 1 10 0Z", "M7 1L13 12H1Z", "M2 2H12V12H2Z", "M7 0L14 7L7 14L0 7Z"][kind]);
-      shape.style.fill = paint;
+      const kind_of = typeof key === "number" ? look(key) : 0;
+      shape.style.fill = kind_of === 1 ? "none" : paint;
+      if (kind_of) { shape.style.stroke = paint; shape.style.strokeWidth = 2; }
       mark.append(shape);
+      if (kind_of === 2) {
+        const core = document.createElementNS(mark.namespaceURI, "circle");
+        for (const [name, value] of [["cx", 7], ["cy", 7], ["r", 2.2]]) core.setAttribute(name, value);
+        core.style.fill = "var(--card)";
+        mark.append(core);
+      }
       button.append(mark, made("span", "value", words), made("span", "count", count.toLocaleString("en")));
       button.addEventListener("click", () => {
         hidden.delete(key) || hidden.add(key);
         button.setAttribute("aria-pressed", String(!hidden.has(key)));
+        pointed = null; // a click shows or hides; only pointing sets the others back, and not at what is hidden
         redraw();
       });
       if (typeof key === "number") {
-        button.addEventListener("pointerenter", () => { pointed = key; redraw(); });
+        button.addEventListener("pointerenter", (event) => { if (event.pointerType === "mouse" && !hidden.has(key)) { pointed = key; redraw(); } });
         button.addEventListener("pointerleave", () => { pointed = null; redraw(); });
       }
       legend.append(button);
@@ -370,9 +410,22 @@
         scale.append(made("span", "", say(column.low)), made("span", "ramp"), made("span", "", say(column.high)));
         legend.append(scale);
       } else if (column?.kind === "category") {
-        const shown = few() ? column.values : column.values.slice(0, COLOURS - 1);
-        shown.forEach((value, g) => legendButton(g, value || "unknown", count((i) => group(i) === g), `var(--c${g})`, 0));
-        if (!few()) legendButton(COLOURS - 1, `${column.values.length - COLOURS + 1} more`, count((i) => group(i) === COLOURS - 1), "var(--rest)", 0);
+        const sizes = new Map();
+        plane.row.forEach((_, i) => sizes.set(group(i), (sizes.get(group(i)) ?? 0) + 1));
+        if (column.values.length > 3) {
+          for (const [words, keys] of [["all", []], ["none", column.values.map((_, g) => g)]]) {
+            const button = made("button", "every", words);
+            button.type = "button";
+            button.addEventListener("click", () => {
+              hidden = new Set([...keys, ...[...hidden].filter((key) => typeof key === "string")]);
+              pointed = null;
+              writeLegend();
+              redraw();
+            });
+            legend.append(button);
+          }
+        }
+        column.values.forEach((value, g) => { if (sizes.has(g)) legendButton(g, value || "unknown", sizes.get(g), `var(${hue(g)})`, 0); });
       }
       if (joined) {
         const own = column?.kind === "field";
@@ -396,6 +449,7 @@
       one(".names", root).closest("label").hidden = column?.kind !== "category";
       measure();
       writeLegend();
+      canvas.dataset.names = "";
       draw();
       tell();
     }
