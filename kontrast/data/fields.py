@@ -28,6 +28,7 @@ _LABELS = ("label", "labels", "class", "target", "y", "category", "classes", "ta
 _IDS = (MIX_ID, "id", "key", "uuid", "guid", "filename", "file_name", "index")
 _SPLITS = ("split", "subset", "partition", "set", "fold", "part")
 _SIDES = ("split", "group", "time")  # what decides on the side of a row
+_DECIDE = (*_SIDES, "id", "image")  # of which kinds ids and sides are made
 _TEXTS = ("text", "caption", "captions", "sentence", "description", "title", "body", "content", "review", "document")
 _CLOUDS = ("points", "point_cloud", "pointcloud", "cloud", "xyz", "coords", "pos", "vertices")
 _PICTURES = re.compile(r"\.(png|jpe?g|jfif|bmp|gif|webp|tiff?|pp?gm|ppm|avif)$", re.IGNORECASE)
@@ -55,10 +56,45 @@ _ADDED = {
 }
 
 
-def infer(frame: Frame, chosen: Mapping[str, str], label: str | None) -> dict[str, Field]:
+@dataclass(frozen=True)
+class _Seen:
+    """The rows of a column that may be looked at: those of `rows` ((N,) bool), all if None."""
+
+    column: pa.ChunkedArray | np.ndarray
+    rows: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.column) if self.rows is None else int(self.rows.sum())
+
+    def sample(self) -> list[Any]:
+        """Up to 1,000 cells, evenly spread, without those that hold nothing."""
+        there = np.arange(len(self.column)) if self.rows is None else np.flatnonzero(self.rows)
+        places = np.unique(np.linspace(0, len(there) - 1, min(_SAMPLE, len(there))).astype(np.int64))
+        return [cell for cell in read_cells(self.column, there[places]) if cell is not None]
+
+    @property
+    def filled(self) -> int:
+        """How many of them hold something."""
+        assert not isinstance(self.column, np.ndarray)
+        if self.rows is None:
+            return len(self.column) - self.column.null_count
+        there = pc.call_function("is_valid", [self.column]).to_numpy()
+        return int((there & self.rows).sum())
+
+    def values(self) -> pa.ChunkedArray:
+        """All of them; a copy, unless those are all rows."""
+        assert not isinstance(self.column, np.ndarray)
+        return self.column if self.rows is None else self.column.filter(pa.array(self.rows))
+
+
+def infer(
+    frame: Frame, chosen: Mapping[str, str], label: str | None, training: np.ndarray | None = None
+) -> dict[str, Field]:
     """Every column's field. `chosen` (column -> kind) and `label` (the label's column) are the user's word and win.
 
     Where several columns could be the label, the id or the split, the likeliest is, and the others are metadata.
+    training: (N,) bool, the rows that are looked at; all if None. Ids and splits are told by all rows in any case, for
+    they decide which rows these are.
     """
     kinds = get_args(Kinds)
     chosen = {_as_written(column, frame): kind for column, kind in chosen.items()}
@@ -70,7 +106,8 @@ def infer(frame: Frame, chosen: Mapping[str, str], label: str | None) -> dict[st
             raise UserError(f"{frame.name} has no column '{column}'{hint}{listed}")
         if kind not in kinds:
             raise UserError(f"column '{column}': no kind '{kind}'{did_you_mean(kind, kinds)}")
-    fields = {column: _field(column, frame) for column in frame.columns if column not in chosen and column != label}
+    rest = [column for column in frame.columns if column not in chosen and column != label]
+    fields = {column: _field(column, frame, training) for column in rest}
     said = {column: Field(kind, "as you said") for column, kind in chosen.items()}
     if label:
         said[label] = Field("label", "as you said")
@@ -79,6 +116,32 @@ def infer(frame: Frame, chosen: Mapping[str, str], label: str | None) -> dict[st
     first = [column for column, field in said.items() if field.kind == "label"]
     first = sorted(first, key=lambda column: column != label) if len(first) > 1 else []
     return {column: said.get(column) or fields[column] for column in dict.fromkeys([*first, *frame.columns])}
+
+
+def deciding(frame: Frame, chosen: Mapping[str, str]) -> dict[str, Field]:
+    """The columns that decide which rows train: id and split, as `infer` finds them among all rows; what was chosen.
+    Without an id also pictures that are named by paths, for these are the ids then.
+    """
+    said = {_as_written(column, frame): Field(kind, "as you said") for column, kind in chosen.items()}
+    said = {column: field for column, field in said.items() if column in frame.columns}
+    names = [name for name in frame.columns if name in _ADDED or _decides(name.lower())]
+    found = {name: _field(name, frame) for name in names if name not in said}
+    _single(found, said)
+    every = {**found, **said}
+    if not any(field.kind == "id" for field in every.values()):
+        paths = [name for name, column in frame.columns.items() if name not in every and _is_text(column)]
+        every |= {name: _field(name, frame) for name in paths}
+    return {name: every[name] for name in frame.columns if name in every and every[name].kind in _DECIDE}
+
+
+def _decides(name: str) -> bool:
+    return name in _SPLITS or _named_id(name)
+
+
+def _is_text(column: pa.ChunkedArray | np.ndarray) -> bool:
+    if isinstance(column, np.ndarray):
+        return False
+    return types.is_string(column.type) or types.is_large_string(column.type) or types.is_string_view(column.type)
 
 
 def _as_written(column: str, frame: Frame) -> str:
@@ -109,12 +172,16 @@ def _single(fields: dict[str, Field], said: Mapping[str, Field]) -> None:
                 fields[column] = Field("meta", fields[column].why)
 
 
-def _field(name: str, frame: Frame) -> Field:
+def _field(name: str, frame: Frame, training: np.ndarray | None = None) -> Field:
     if name in _ADDED:
         return _ADDED[name]
     column = frame.columns[name]
-    rows = np.unique(np.linspace(0, len(frame) - 1, min(_SAMPLE, len(frame))).astype(np.int64))
-    cells = [cell for cell in read_cells(column, rows) if cell is not None]
+    if training is not None and _decides(name.lower()):
+        every = _field(name, frame)
+        if every.kind in ("id", "split"):
+            return every
+    seen = _Seen(column, training)
+    cells = seen.sample()
     if not cells:
         return Field("ignore", "empty in every row that was looked at")
     if isinstance(column, np.ndarray):
@@ -122,10 +189,10 @@ def _field(name: str, frame: Frame) -> Field:
     kind = column.type
     if is_list(kind):
         return _of_lists(name.lower(), kind, cells)
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
-        return _of_strings(name.lower(), column, [cell for cell in cells if cell.strip()], frame.folder)
+    if _is_text(column):
+        return _of_strings(name.lower(), seen, [cell for cell in cells if cell.strip()], frame.folder)
     if is_number(kind) or types.is_boolean(kind):
-        return _of_numbers(name.lower(), column)
+        return _of_numbers(name.lower(), seen)
     if types.is_temporal(kind):
         return Field("meta", "dates or times")
     return _of_records(kind, cells)
@@ -208,11 +275,11 @@ def _of_records(kind: pa.DataType, cells: list[Any]) -> Field:
     return Field("ignore", f"nested or unknown values ({str(kind)[:60]}), which are not read")
 
 
-def _of_numbers(name: str, column: pa.ChunkedArray) -> Field:
-    filled = len(column) - column.null_count
+def _of_numbers(name: str, seen: _Seen) -> Field:
+    column = seen.values()
     if name in _LABELS and all(map(_all_whole, column.chunks)):
         distinct = _distinct(column)
-        if distinct <= max(2, filled / 2):
+        if distinct <= max(2, seen.filled / 2):
             return Field("label", f"{distinct} distinct numbers, and named '{name}'")
     if _named_id(name) and types.is_integer(column.type) and _all_differ(column):
         return Field("id", f"named '{name}', and different in every row")
@@ -222,7 +289,7 @@ def _of_numbers(name: str, column: pa.ChunkedArray) -> Field:
     return Field("meta", "true or false" if types.is_boolean(column.type) else "single numbers")
 
 
-def _of_strings(name: str, column: pa.ChunkedArray, cells: list[str], folder: Path) -> Field:
+def _of_strings(name: str, seen: _Seen, cells: list[str], folder: Path) -> Field:
     if not cells:
         return Field("ignore", "empty strings")
     if _mostly(lambda cell: bool(_PICTURES.search(cell)) and not _is_url(cell), cells):
@@ -243,23 +310,23 @@ def _of_strings(name: str, column: pa.ChunkedArray, cells: list[str], folder: Pa
         return Field("meta", "web addresses")
     if _mostly(lambda cell: bool(_MOMENT.match(cell)), cells):
         return Field("meta", "dates or times")
-    return _of_words(name, column, cells)
+    return _of_words(name, seen, cells)
 
 
-def _of_words(name: str, column: pa.ChunkedArray, cells: list[str]) -> Field:
+def _of_words(name: str, seen: _Seen, cells: list[str]) -> Field:
     """Strings that are neither files, parts of a split, addresses nor dates: by how many are distinct, and how long
     they are.
     """
     some = len(set(cells))
     # All of a long column is only counted where the sample repeats itself.
     repeats = some < 0.9 * len(cells) or len(cells) < 40
-    distinct = _distinct(column) if repeats or _named_id(name) else len(column)
-    filled = len(column) - column.null_count
+    distinct = _distinct(seen.values()) if repeats or _named_id(name) else len(seen)
+    filled = seen.filled
     if name in _LABELS and distinct <= max(2, filled / 2):
         return Field("label", f"{distinct} distinct strings, and named '{name}'")
-    if _named_id(name) and distinct == len(column):
+    if _named_id(name) and distinct == len(seen):
         return Field("id", f"named '{name}', and different in every row")
-    if distinct == 1 and filled == len(column) > 1:
+    if distinct == 1 and filled == len(seen) > 1:
         return Field("ignore", "the same string in every row")
     if name in _TEXTS:
         return Field("text", f"strings, and named '{name}'")

@@ -9,7 +9,7 @@ import pyarrow.types as types
 from kontrast.core.experiment import Source
 from kontrast.data import fingerprint, split
 from kontrast.data.cells import coded
-from kontrast.data.fields import Field
+from kontrast.data.fields import Field, deciding
 from kontrast.data.frame import Frame
 from kontrast.data.packing import Packing, missing
 
@@ -117,6 +117,15 @@ def settled(sides: Sides, packed: Packing, asked: float | None, notes: list[str]
         why = "the split is the data's own" if sides.said else "too many rows share it to keep them on one side"
         notes.append(f"{twins} held-out rows have the same content as a training row in some field; {why}.")
     return replace(sides, side=side)
+
+
+def training(frame: Frame, chosen: Mapping[str, str], source: Source, seed: int) -> np.ndarray | None:
+    """(N,) bool, the rows that train, before it is known what all columns are; None if all do, or none does.
+
+    chosen: Column -> kind, as the user said.
+    """
+    found = sides(frame, deciding(frame, chosen), source, seed, []).training
+    return None if found.all() or not found.any() else found
 
 
 def divider(fields: Mapping[str, Field], sides: Sides) -> str:

@@ -1,5 +1,6 @@
 """The contract of a target: a column that training may learn from or group by. One file per kind in `targets/`."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,9 @@ from kontrast.data.fields import Field
 from kontrast.data.frame import Column, Frame
 from kontrast.data.packing import missing
 from kontrast.data.sides import pieces
+
+
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 
 
 class Target(ABC):
@@ -122,19 +126,15 @@ def unknown(ids: np.ndarray) -> np.ndarray:
 def classes(cells: Column, who: str) -> tuple[list[str], np.ndarray]:
     """(the classes in order, (T,) int64 the place of each cell's class, -1 where there is none).
 
-    Classes that are whole numbers are ordered as numbers, others as strings.
+    Classes that are numbers are ordered as numbers, others as strings.
     """
     values, codes = coded(cells)
     words = [class_name(value, who) for value in values]
     names = sorted(set(words) - {""})
-    if all(map(_whole, names)):
-        names.sort(key=int)
+    if all(map(_NUMBER.fullmatch, names)):
+        names.sort(key=float)
     place = {name: at for at, name in enumerate(names)}
     return names, np.array([place.get(word, -1) for word in words], np.int64)[codes]
-
-
-def _whole(name: str) -> bool:
-    return name.removeprefix("-").isdecimal() and name.isascii()
 
 
 def class_name(cell: Any, who: str = "the label column") -> str:

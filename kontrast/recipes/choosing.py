@@ -9,12 +9,13 @@ from typing import Any
 from kontrast.core import find
 from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
-from kontrast.core.experiment import Experiment
+from kontrast.core.experiment import Experiment, Source
 from kontrast.data.blanks import emptied
 from kontrast.data.fields import Field, infer
 from kontrast.data.frame import Frame
 from kontrast.data.modality import Modality
 from kontrast.data.open import open_frame
+from kontrast.data.sides import training
 from kontrast.methods.method import Method
 from kontrast.methods.parts import usual_settings
 
@@ -33,10 +34,20 @@ def settle(
     with why it was chosen. Arguments as in `kontrast.train`."""
     words = (settings or {}).get("source.missing", asked.source.missing)  # checked with all other settings below
     frame = emptied(open_frame(data, cache=cache), words if isinstance(words, list | tuple) else ())
-    found = infer(frame, {**asked.source.fields, **(fields or {})}, label)
+    chosen = {**asked.source.fields, **(fields or {})}
+    seen = training(frame, chosen, *_split(asked, settings or {}))  # held-out rows do not decide what columns are
+    found = infer(frame, chosen, label, seen)
     experiment, why = choose(found, asked, recipe)
     experiment = override(experiment, settings or {})
     return frame, found, experiment, {"name": recipe or experiment.method.name, "why": why}
+
+
+def _split(asked: Experiment, settings: Mapping[str, Any]) -> tuple[Source, int]:
+    """What decides which rows train, as far as it is sound: all settings are checked once the experiment is whole."""
+    told = {name: settings.get(f"source.{name}", vars(asked.source)[name]) for name in ("held_out", "validation")}
+    sound = {name: value for name, value in told.items() if find.fits(value, float) and 0 <= value <= 1}
+    seed = settings.get("seed", asked.seed)
+    return dataclasses.replace(asked.source, **sound), seed if find.fits(seed, int) else asked.seed
 
 
 def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -> tuple[Experiment, str]:
