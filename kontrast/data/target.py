@@ -19,7 +19,6 @@ from kontrast.data.frame import Column, Frame
 from kontrast.data.packing import missing
 from kontrast.data.sides import pieces
 
-
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 
 

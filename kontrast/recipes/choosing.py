@@ -19,6 +19,8 @@ from kontrast.data.sides import training
 from kontrast.methods.method import Method
 from kontrast.methods.parts import usual_settings
 
+VALIDATION = 0.1  # the share that is kept apart where a state is chosen by it and nobody named another
+
 
 def settle(
     data: object,
@@ -39,12 +41,18 @@ def settle(
     found = infer(frame, chosen, label, seen)
     experiment, why = choose(found, asked, recipe)
     experiment = override(experiment, settings or {})
+    if experiment.plan.keep == "best-by-validation" and experiment.source.validation is None:
+        source = dataclasses.replace(experiment.source, validation=VALIDATION)
+        experiment = dataclasses.replace(experiment, source=source)
     return frame, found, experiment, {"name": recipe or experiment.method.name, "why": why}
 
 
 def _split(asked: Experiment, settings: Mapping[str, Any]) -> tuple[Source, int]:
     """What decides which rows train, as far as it is sound: all settings are checked once the experiment is whole."""
     told = {name: settings.get(f"source.{name}", vars(asked.source)[name]) for name in ("held_out", "validation")}
+    keep = settings.get("plan.keep", asked.plan.keep)
+    if keep == "best-by-validation" and told["validation"] is None:
+        told["validation"] = VALIDATION
     sound = {name: value for name, value in told.items() if find.fits(value, float) and 0 <= value <= 1}
     seed = settings.get("seed", asked.seed)
     return dataclasses.replace(asked.source, **sound), seed if find.fits(seed, int) else asked.seed

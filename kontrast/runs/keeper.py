@@ -9,6 +9,7 @@ import torch
 
 from kontrast.core import chance
 from kontrast.core.bank import Bank
+from kontrast.core.errors import UserError
 from kontrast.core.shards import whole
 from kontrast.data.dataset import Dataset
 from kontrast.methods.method import Method
@@ -41,6 +42,12 @@ class Keeper:
     @staticmethod
     def begun(folder: Folder, model: Model, data: Dataset, step: int) -> "Keeper":
         """A keeper for a run at this step; what was looked at later than that is looked at again."""
+        if data.validation.sum() < 2:
+            raise UserError(
+                f"{data.name}: the best state is chosen by validation rows, and {data.validation.sum()} of "
+                f"{len(data):,} are (source.validation={model.experiment.source.validation}). Keep some apart: --set "
+                "source.validation=0.1; name them in a split column, or keep the last state: --keep last."
+            )
         made = Keeper(folder, model, data)
         if (folder.path / RECORD).is_file():
             made.looks = [(at, tuple(value)) for at, value in folder.read_json(RECORD) if at <= step]
@@ -97,7 +104,8 @@ class Keeper:
         auc = 0.5 if found is None else found.value
         if not _labelled(self.data, rows):
             return (auc,)
-        taught = _hashed(_rest(self.data, rows), self.data, self.model.experiment.seed)[:TAUGHT]
+        training = np.flatnonzero(self.data.training)
+        taught = _hashed(training, self.data, self.model.experiment.seed)[:TAUGHT]
         probe = Linear()(self._bank(model, taught), self._bank(model, rows[:ASKED]))
         return (next((one.value for one in probe.values() if one.field is None), 0.0), auc)
 
@@ -109,16 +117,8 @@ class Keeper:
 
 
 def _validation(data: Dataset, seed: int) -> np.ndarray:
-    """The rows to choose by, in an order that follows from their ids: a tenth of those that are not held out."""
-    rows = _hashed(np.flatnonzero(~data.held_out), data, seed + 1)
-    return rows[: max(2, len(rows) // 10)]
-
-
-def _rest(data: Dataset, rows: np.ndarray) -> np.ndarray:
-    """The rows that are neither held out nor chosen by."""
-    left = ~data.held_out
-    left[rows] = False
-    return np.flatnonzero(left)
+    """The validation rows, in an order that follows from their ids."""
+    return _hashed(np.flatnonzero(data.validation), data, seed + 1)
 
 
 def _hashed(rows: np.ndarray, data: Dataset, seed: int) -> np.ndarray:
@@ -129,5 +129,5 @@ def _labelled(data: Dataset, rows: np.ndarray) -> bool:
     """Whether a probe can be taught and asked."""
     if data.labels is None:
         return False
-    taught, asked = data.labels[_rest(data, rows)], data.labels[rows]
+    taught, asked = data.labels[data.training], data.labels[rows]
     return len(np.unique(taught[taught != ""])) > 1 and bool((asked != "").any())
