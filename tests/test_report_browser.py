@@ -136,7 +136,7 @@ def test_in_a_browser_many_classes_are_told_apart_filtered_and_searched(browser,
     tab.locator("#map .find input").press("Enter")
     tab.wait_for_timeout(100)
     assert tab.locator("#map .tip .title").inner_text() == "thing 217"
-    assert tab.heard == [tab.url]
+    assert [words for words in tab.heard if "Canvas2D" not in words] == [tab.url]  # advice on reading pixels twice
     tab.close()
 
 
