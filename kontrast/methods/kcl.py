@@ -63,7 +63,7 @@ class Kcl(OneField):
         super().__init__(towers, views=2, hidden=hidden, width=width)
         if k < 1 or strength < 0 or every < 1:
             raise UserError(f"method 'kcl': k={k}, strength={strength}, every={every}; expected 1, 0, 1 or more.")
-        self.k, self.strength, self.every = k, strength, every
+        self.k, self.target_pull, self.every = k, strength, every
         self.kernel, self.loss = Cosine(temperature=temperature), Infonce()
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         number = classes if strength else 0
@@ -78,16 +78,16 @@ class Kcl(OneField):
         kept = chosen(ours, everyone, Same("label") & Across("id"), k=self.k, seed=int(self.steps))
         ours = Rows(ours.z, {**ours.keys, "kept": kept})
         relation = Same("id") | (Same("label") & Neighbours("kept", of="row"))
-        if not self.strength:
+        if not self.target_pull:
             return {"contrast": contrast(ours, everyone, relation, loss=self.loss, kernel=self.kernel)}
         ours, candidates, relation = self._targeted(ours, everyone, relation)
         mean = contrast(ours, candidates, relation, loss=self.loss, kernel=self.kernel)
-        return {"contrast": (1 + self.strength) * mean}
+        return {"contrast": (1 + self.target_pull) * mean}
 
     def after_update(self, rows: Mapping[str, Rows], ranks: Ranks) -> None:
         """Counts the step, moves the means of the classes, and now and then assigns the points anew."""
         self.steps += 1
-        if not self.strength:
+        if not self.target_pull:
             return
         seen = Rows.stack(*rows.values())
         known = seen.keys["label"] >= 0
@@ -107,4 +107,4 @@ class Kcl(OneField):
         share = 1 / pull(ours, everyone, relation).clamp_min(1e-12)
         ours = Rows(ours.z, {**ours.keys, "share": share})
         relation = relation & Weighed("share", of="anchor")
-        return ours, Rows.stack(samples, targets), relation + self.strength * (Same("label") & Weighed("target"))
+        return ours, Rows.stack(samples, targets), relation + self.target_pull * (Same("label") & Weighed("target"))
