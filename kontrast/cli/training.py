@@ -28,12 +28,15 @@ def train(
             help="A run from a file: .yaml, .json or .toml with the keys of experiment.json, whole or in part."
         ),
     ] = None,
-    label: Annotated[str | None, typer.Option(help="The column that holds labels; used for judging only.")] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(help="The column of labels to evaluate by; a recipe such as supcon also learns from it."),
+    ] = None,
     field: Annotated[
         list[str] | None,
         typer.Option(
             help="COLUMN=KIND where inference is wrong: image, text, series, ignore; group or time splits the rows by "
-            "it, weight draws them by it."
+            "it, weight draws them by it; label, labels, soft, number, score, sensitive are targets."
         ),
     ] = None,
     encoder: Annotated[
