@@ -64,6 +64,18 @@ def test_a_method_without_a_chance_level_that_learns_is_said_to_learn(tmp_path, 
     assert ("linear accuracy" in names) == (label is not None)
 
 
+def test_pairs_of_one_class_are_no_random_pairs_of_a_method_that_makes_them_positives(tmp_path):
+    """SupCon by its recipe: with classes pulled together, two views are hardly nearer than rows of the class."""
+    x, kinds = waves(240)
+    data = {"x": x.astype(np.float32), "kind": kinds}
+    given = {**FAST, "plan.learning_rate": 3e-3}
+    run = kt.train(data, recipe="supcon", label="kind", encoders=SMALL, steps=60, settings=given, out=tmp_path / "run")
+    assert run.verdict["state"] == "learning", run.verdict["words"]
+    auc = run.verdict["measures"][-1]
+    assert auc["name"] == "AUC of positive against random pairs"
+    assert auc["trained"] > 0.9
+
+
 def test_harm_is_seen_and_said_in_the_same_sentence_everywhere(tmp_path):
     ear = Ear()
     run = trained(tmp_path / "run", "spoiling", listener=ear)

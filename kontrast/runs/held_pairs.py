@@ -65,10 +65,24 @@ def _pairs(model: Model, data: Dataset, rows: np.ndarray) -> list[Pairs]:
         keys = {**batch.keys, "view": torch.zeros_like(batch.keys["id"])}
         sides.append(method.outline({name: Rows(z, keys) for name, z in views.items()}))
     joined = [[chunk[k] for chunk in sides] for k in range(len(sides[0]))]
-    return [_joined(parts) for parts in joined if sum(len(one) for one, _ in parts) > 1]
+    classes = _classes(model, data, rows)
+    found = [_joined(parts, classes) for parts in joined if sum(len(one) for one, _ in parts) > 1]
+    return [pairs for pairs in found if not np.array_equal(pairs.one, pairs.two)]  # a row beside itself says nothing
 
 
-def _joined(parts: list[tuple[Rows, Rows]]) -> Pairs:
+def _classes(model: Model, data: Dataset, rows: np.ndarray) -> dict[int, int] | None:
+    """The class of each row by its key, of a method that makes rows of one class positives; None for others.
+
+    An unknown class is a class of its own.
+    """
+    if data.labels is None or not any(name.split()[0] == "label" for name in model.method.needs):
+        return None
+    labels = data.labels[rows]
+    code = np.where(labels == "", -1 - np.arange(len(rows)), np.unique(labels, return_inverse=True)[1])
+    return dict(zip(data.keys[rows].tolist(), code.tolist(), strict=True))
+
+
+def _joined(parts: list[tuple[Rows, Rows]], classes: dict[int, int] | None) -> Pairs:
     one, two = (
         np.concatenate([part[side].z.detach().float().cpu().flatten(1).numpy() for part in parts]) for side in (0, 1)
     )
@@ -77,7 +91,9 @@ def _joined(parts: list[tuple[Rows, Rows]]) -> Pairs:
         return np.concatenate([part[0].keys[name].cpu().numpy() for part in parts])
 
     contents = [key(name) for name in parts[0][0].keys if name.startswith("content ")]
-    return Pairs(one, two, key("id"), tuple(each for each in contents if _copies(each)))
+    groups = [each for each in contents if _copies(each)]
+    groups += [np.array([classes[row] for row in key("id").tolist()])] if classes else []
+    return Pairs(one, two, key("id"), tuple(groups))
 
 
 def _copies(content: np.ndarray) -> bool:
