@@ -46,12 +46,12 @@ class Series(Modality):
         length: int | None = None,
         normalise: Literal["both", "series", "dataset", "none"] = "both",
         crop: float = 0.5,
-        stretch: float = 0.1,
-        warp: float = 0.1,
-        scale: float = 0.2,
-        shift: float = 0.1,
-        noise: float = 0.1,
-        gaps: float = 0.2,
+        stretch: float = 0.05,
+        warp: float = 0.05,
+        scale: float = 0.1,
+        shift: float = 0.05,
+        noise: float = 0.05,
+        gaps: float = 0.1,
     ) -> None:
         for name, value, low in (("crop", crop, 0.05), ("stretch", stretch, 0), ("warp", warp, 0), ("scale", scale, 0)):
             _within(name, value, low, 1 if name == "crop" else 0.9)
