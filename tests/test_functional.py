@@ -247,26 +247,26 @@ def test_nobody_with_a_positive_is_an_error_in_words(call):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: L.ntxent(torch.randn(4, 3), torch.randn(5, 3)), r"one shape; found \(4, 3\), \(5, 3\)"),
+        (lambda: L.ntxent(torch.randn(4, 3), torch.randn(5, 3)), r"z1 \(4, 3\), z2 \(5, 3\); expected one shape"),
         (lambda: L.clip(torch.randn(4, 3), torch.randn(4, 2)), "one shape"),
-        (lambda: L.supcon(torch.randn(2, 4, 3), torch.zeros(2)), r"\(rows, width\); found a tensor \(2, 4, 3\)"),
-        (lambda: L.supcon(torch.randn(4, 3), torch.zeros(2)), "4 embeddings, but 'label' has 2 entries"),
+        (lambda: L.supcon(torch.randn(2, 4, 3), torch.zeros(2)), r"a tensor \(2, 4, 3\); expected \(rows, width\)"),
+        (lambda: L.supcon(torch.randn(4, 3), torch.zeros(2)), r"labels have shape \(2,\) for 4 rows"),
         (
             lambda: L.supcon(torch.randn(3, 2), torch.tensor([0, 1, 2]), temperature=torch.ones(2)),
-            "2 temperatures, one a class, but labels from 0 to 2; expected 0 to 1",
+            "labels from 0 to 2 for 2 classes; expected 0 to 1",
         ),
         (
-            lambda: L.supcon(torch.randn(2, 2), torch.tensor([0, 0]), temperature=torch.zeros(1)),
+            lambda: L.supcon(torch.randn(2, 2), torch.tensor([0, 0]), temperature=torch.zeros(2)),
             "temperatures as low as 0; expected more than 0",
         ),
         (
-            lambda: L.supcon(torch.randn(2, 2), torch.tensor([0, 0]), temperature=torch.tensor(0.1)),
-            r"a tensor \(\) of temperatures; expected \(classes,\), or a number",
+            lambda: L.supcon(torch.randn(2, 2), torch.tensor([0, 0]), temperature=torch.ones(2, 2)),
+            r"a tensor \(2, 2\) of temperatures; expected \(classes,\), or a number",
         ),
         (lambda: L.mil_nce(torch.randn(4, 3), torch.randn(3, 2, 3)), "one shape"),
         (
             lambda: L.paco(torch.randn(4, 3), torch.zeros(4).long(), torch.randn(2, 5), features=torch.randn(3, 5)),
-            "4 embeddings, but 'features' has 3",
+            "features has 3 rows for 4 embeddings",
         ),
     ],
 )

@@ -140,5 +140,5 @@ def test_a_temperature_can_be_scheduled():
     kernel = Cosine(temperature=0.1, learnable=True)
     kernel.set_temperature(0.5)
     assert kernel.log_scale.exp().item() == pytest.approx(2)
-    with pytest.raises(ValueError, match="more than 0"):
+    with pytest.raises(ValueError, match="above 0"):
         kernel.set_temperature(0)

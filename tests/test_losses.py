@@ -244,12 +244,12 @@ def test_a_memory_moves_its_slots_half_way_and_keeps_them_on_the_sphere():
 
 def test_estimates_are_running_means_that_begin_with_the_first_value():
     u = Estimates(samples=3, rate=0.25)
-    torch.testing.assert_close(
-        u.update(torch.tensor([1, 1]), torch.tensor([2.0, 4.0]).log()).exp(), torch.full((2,), 3.0)
-    )
-    torch.testing.assert_close(
-        u.update(torch.tensor([2, 1]), torch.tensor([5.0, 7.0]).log()).exp(), torch.tensor([5.0, 4.0])
-    )
+    own = u.update(torch.tensor([1, 1]), torch.tensor([2.0, 4.0]).log()).exp()  # each view has its own
+    torch.testing.assert_close(own, torch.tensor([2.0, 4.0]))
+    torch.testing.assert_close(u.log_u[1].exp(), torch.tensor(3.0))  # what is kept is their mean
+    own = u.update(torch.tensor([2, 1, 1]), torch.tensor([5.0, 7.0, 3.0]).log()).exp()
+    torch.testing.assert_close(own, torch.tensor([5.0, 4.0, 3.0]))
+    torch.testing.assert_close(u.log_u[1:].exp(), torch.tensor([3.5, 5.0]))
     assert u.log_u[0] == -torch.inf
     huge = Estimates(samples=1)
     assert huge.update(torch.tensor([0, 0]), torch.tensor([1000.0, 1000.0])).tolist() == [1000.0, 1000.0]

@@ -347,10 +347,10 @@ def test_proxies_are_rows_with_their_class_for_a_label_and_learn():
     ("call", "words"),
     [
         (lambda: pairs.arcface(torch.ones(2, 3), torch.tensor([0, 5]), torch.eye(3)), "labels from 0 to 5 for 3"),
-        (lambda: pairs.triplet(torch.ones(2, 3), torch.tensor([0])), r"labels of shape \(1,\) for 2 rows"),
-        (lambda: pairs.siglip(torch.ones(2, 3), torch.ones(3, 3)), r"shapes \(2, 3\) and \(3, 3\)"),
-        (lambda: pairs.circle(torch.ones(3), torch.zeros(3)), r"shape \(3,\); expected \(N, D\)"),
-        (lambda: MultiSimilarity(push=0), "push=0; expected more than 0"),
+        (lambda: pairs.triplet(torch.ones(2, 3), torch.tensor([0])), r"labels have shape \(1,\) for 2 rows"),
+        (lambda: pairs.siglip(torch.ones(2, 3), torch.ones(3, 3)), r"z1 \(2, 3\), z2 \(3, 3\); expected one shape"),
+        (lambda: pairs.circle(torch.ones(3), torch.zeros(3)), r"a tensor \(3,\); expected \(rows, width\)"),
+        (lambda: MultiSimilarity(push=0), "push=0; expected a finite number above 0"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(call, words):

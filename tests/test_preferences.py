@@ -64,10 +64,10 @@ def test_log_probabilities_of_any_size_and_precision_give_no_nan():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda s: pairs.bpr(s, s[:2]), r"bradleyterry: scores of shapes \(11,\) and \(2,\)"),
+        (lambda s: pairs.bpr(s, s[:2]), r"chosen \(11,\), rejected \(2,\); expected one shape"),
         (lambda s: Simpo()(Answers(s), Answers(s)), "simpo: no lengths"),
         (lambda s: Dpo()(Answers(s), Answers(s)), "dpo: no reference"),
-        (lambda s: pairs.bpr(s[:0], s[:0]), "nothing to compare"),
+        (lambda s: pairs.bpr(s[:0], s[:0]), "an empty batch"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(call, words):

@@ -8,10 +8,11 @@ from kontrast.core.rows import Rows
 
 
 class Estimates(nn.Module):
-    """u_i <- (1 - rate) u_i + rate g_i for the samples seen, kept as log u; the first value of a sample is taken whole.
+    """u_i <- (1 - rate) u_i + rate g_i for each sample seen, kept as log u; a sample's first value is taken whole.
 
     SogCLR's estimate of each anchor's denominator over the data set (Yuan et al. 2022, arXiv:2202.12387, rate 0.9), by
-    which small batches need no large ones. ids are 0 to samples - 1; saved with the model.
+    which small batches need no large ones. Each view gets an estimate with its own g_i; the mean over a sample's views
+    is what is kept, as the authors' code has it. ids are 0 to samples - 1; saved with the model.
     """
 
     log_u: Tensor
@@ -25,12 +26,16 @@ class Estimates(nn.Module):
 
     @torch.no_grad()
     def update(self, ids: Tensor, log_g: Tensor) -> Tensor:
-        """log u of these samples once the new values of all ranks are in; several of a sample count by their mean."""
+        """log of (1 - rate) u + rate g for each row, u what was kept; then u becomes its mean over a sample's rows,
+        those of all ranks."""
         seen = Ranks().gather({"g": Rows(log_g[:, None].to(self.log_u), {"id": ids})})["g"]
         slots, of, times = seen.keys["id"].unique(return_inverse=True, return_counts=True)
         top = seen.z.max()
         mean = torch.zeros_like(self.log_u[slots]).index_add_(0, of, (seen.z[:, 0] - top).exp()) / times
-        new, old = mean.log() + top, self.log_u[slots]
+        own = self._mixed(self.log_u[ids], log_g.to(self.log_u))
+        self.log_u[slots] = self._mixed(self.log_u[slots], mean.log() + top)
+        return own
+
+    def _mixed(self, old: Tensor, new: Tensor) -> Tensor:
         rate = torch.where(old == -torch.inf, 1.0, torch.full_like(old, self.rate))
-        self.log_u[slots] = torch.logaddexp(old + (1 - rate).log(), new + rate.log())
-        return self.log_u[ids]
+        return torch.logaddexp(old + (1 - rate).log(), new + rate.log())

@@ -1,6 +1,7 @@
 """Alignment: how far views of one sample lie apart on the sphere."""
 
 from kontrast.core.rows import Mean, Rows
+from kontrast.losses import door
 from kontrast.losses.align import Align, sides
 from kontrast.losses.sphere import sphere
 
@@ -12,7 +13,7 @@ class Alignment(Align):
 
     def __init__(self, *, power: float = 2.0) -> None:
         super().__init__()
-        self.power = power
+        self.power = door.number(power, "alignment: power", above=0)
 
     def forward(self, one: Rows, two: Rows) -> Mean:
         """The equation above; the square is floored, since a root has no slope at 0."""

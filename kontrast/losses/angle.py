@@ -1,6 +1,7 @@
 """AnglE: text pairs ordered by the angle between them in the complex plane, where the cosine has no flat ends."""
 
 from kontrast.core.rows import Mean, Rows
+from kontrast.losses import door
 from kontrast.losses.align import Align, sides
 from kontrast.losses.kernels import angle
 from kontrast.losses.ranked import ranked
@@ -20,7 +21,7 @@ class Angle(Align):
     def __init__(self, *, scale: float = 20.0, key: str = "score") -> None:
         super().__init__()
         self.key = key
-        self.kernel = angle.Angle(temperature=1 / scale)
+        self.kernel = angle.Angle(temperature=1 / door.number(scale, "angle: scale", above=0))
 
     def forward(self, one: Rows, two: Rows) -> Mean:
         """The equation above."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from kontrast.losses import door
 from kontrast.losses.loss import Contrast, log_sum, mean
 from kontrast.losses.weights import Weights
 
@@ -25,7 +26,9 @@ class Arcface(Contrast):
 
     def __init__(self, *, margin: float = 0.5, scale: float = 64.0) -> None:
         super().__init__()
-        self.margin, self.scale = margin, scale
+        turn = ", in radians (math.radians turns degrees into them)"
+        self.margin = door.number(margin, "arcface: margin", least=0, below=math.pi, hint=turn)
+        self.scale = door.number(scale, "arcface: scale", above=0)
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
         """The equation above."""

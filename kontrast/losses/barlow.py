@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.rows import Mean, Rows
+from kontrast.losses import door
 from kontrast.losses.align import Align, sides
 from kontrast.losses.contrast import contrast
 from kontrast.losses.kernels.dot import Dot
@@ -24,7 +25,8 @@ class Barlow(Align):
 
     def __init__(self, *, off: float = 0.005, eps: float = 1e-5) -> None:
         super().__init__()
-        self.off, self.eps = off, eps
+        self.off = off = door.number(off, "barlow: off", least=0)
+        self.eps = door.number(eps, "barlow: eps", above=0)
         self.kernel, self.loss = Dot(), Regress(off=off)
 
     def forward(self, one: Rows, two: Rows) -> Mean:

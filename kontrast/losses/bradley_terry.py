@@ -3,6 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
+from kontrast.losses import door
 from kontrast.losses.preference import Answers, Preference
 
 
@@ -13,7 +14,7 @@ class BradleyTerry(Preference):
 
     def __init__(self, *, margin: float = 0.0) -> None:
         super().__init__()
-        self.margin = margin
+        self.margin = door.number(margin, "bradley_terry: margin")
 
     def per_pair(self, chosen: Answers, rejected: Answers) -> Tensor:
         """The equation above."""

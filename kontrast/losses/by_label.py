@@ -1,23 +1,29 @@
-"""Losses on plain tensors whose positives follow from labels or targets, one function each; see `functional`."""
+"""Losses on plain tensors whose positives follow from labels or targets, one function each; see `functional`.
+
+Labels (N,) are a tensor, an array or a list of whole numbers, bools or names. -1, None and NaN are unknown: such a row
+is nobody's positive and no anchor, and counts among the candidates.
+"""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from kontrast.core.rows import Rows, exact
+from kontrast.core.errors import UserError
+from kontrast.core.rows import Rows
 from kontrast.layers.unit import wide
+from kontrast.losses import door
 from kontrast.losses.census import chosen, pull
 from kontrast.losses.contrast import contrast
 from kontrast.losses.counts import counts
 from kontrast.losses.herocon import Herocon
 from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernel import Kernel
-from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.distance import Distance
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.plain import fixed, gathered, rows, settle, sphere
+from kontrast.losses.plain import Tempered, fixed, gathered, rows, settle, sphere
 from kontrast.losses.relation import Counting, Relation
 from kontrast.losses.relations.across import Across
 from kontrast.losses.relations.balanced import Balanced
@@ -32,14 +38,17 @@ from kontrast.losses.rnc import Rnc
 from kontrast.losses.supcon_inside import SupconInside
 from kontrast.losses.temperature import by_class
 
+# One entry per row: a tensor, an array or a list; `door` says what of each it takes.
+Labels = Any
 
-def supcon(z: Tensor, labels: Tensor, *, temperature: float | Tensor = 0.1) -> Tensor:
+
+def supcon(z: Tensor, labels: Labels, *, temperature: float | Tensor = 0.1) -> Tensor:
     """Supervised contrast, sum outside the logarithm (arXiv:2004.11362, L_out): z (N, D), labels (N,).
 
     L_i = log sum_{k != i} e^(S_ik) - mean_p S_ip, p the other rows of i's class. Two views of a batch:
     `supcon(torch.cat([z1, z2]), labels.repeat(2))`. Rows alone in their class are left out of the mean; the factor
-    temperature / 0.07 of the authors' code is not applied. `temperature` may be a tensor (C,), one a class, for its
-    rows as anchors; it gets its gradient.
+    temperature / 0.07 of the authors' code is not applied. `temperature` may be a tensor: of one number, or (C,), one
+    per class, for its rows as anchors; it gets its gradient.
 
     >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     >>> round(supcon(z, torch.tensor([0, 0, 1]), temperature=1.0).item(), 4)  # log(e + 1) - 1
@@ -49,7 +58,7 @@ def supcon(z: Tensor, labels: Tensor, *, temperature: float | Tensor = 0.1) -> T
     return settle(loss=contrast(ours, everyone, Same("label"), loss=Infonce(), kernel=kernel))
 
 
-def supcon_inside(z: Tensor, labels: Tensor, *, temperature: float | Tensor = 0.1, mean: bool = True) -> Tensor:
+def supcon_inside(z: Tensor, labels: Labels, *, temperature: float | Tensor = 0.1, mean: bool = True) -> Tensor:
     """Supervised contrast, sum inside the logarithm (arXiv:2004.11362, L_in); `mean` False as solo-learn has it.
 
     L_i = log sum_{k != i} e^(S_ik) - log mean_p e^(S_ip), or the sum over p instead of the mean. `temperature` as in
@@ -59,21 +68,24 @@ def supcon_inside(z: Tensor, labels: Tensor, *, temperature: float | Tensor = 0.
     >>> round(supcon_inside(z, torch.tensor([0, 0, 1]), temperature=1.0).item(), 4)  # one positive: the same as supcon
     0.3133
     """
+    loss = SupconInside(mean=door.flag(mean, "mean"))
     ours, everyone, kernel = _labelled(z, labels, temperature)
-    return settle(loss=contrast(ours, everyone, Same("label"), loss=SupconInside(mean=mean), kernel=kernel))
+    return settle(loss=contrast(ours, everyone, Same("label"), loss=loss, kernel=kernel))
 
 
-def _labelled(z: Tensor, labels: Tensor, temperature: float | Tensor) -> tuple[Rows, Rows, Kernel]:
+def _labelled(z: Tensor, labels: Labels, temperature: float | Tensor) -> tuple[Rows, Rows, Kernel]:
     """Anchors, candidates and kernel; with one number for all, both are the same rows."""
-    if not isinstance(temperature, Tensor):
-        ours = rows(z, {"label": labels})
-        return ours, gathered(ours), Cosine(temperature=temperature)
-    ours = rows(sphere(z), {"label": labels})
-    return replace(ours, z=by_class(ours.z, labels, temperature)), gathered(ours), Dot()
+    door.embeddings(z)
+    if not isinstance(temperature, Tensor) or temperature.numel() == 1:
+        ours = rows(z, {"label": door.labels(labels, z)})
+        return ours, gathered(ours), Tempered(temperature)
+    y = door.labels(labels, z, classes=len(temperature))
+    ours = rows(sphere(z), {"label": y})
+    return replace(ours, z=by_class(ours.z, y, temperature)), gathered(ours), Dot()
 
 
 def gensupcon(
-    z: Tensor, soft: Tensor, *, temperature: float = 0.1, teacher: Tensor | None = None, alpha: float = 1.0
+    z: Tensor, soft: Labels, *, temperature: float | Tensor = 0.1, teacher: Labels | None = None, alpha: float = 1.0
 ) -> Tensor:
     """GenSCL (arXiv:2206.00384): soft labels (N, C) attract by their cosine; MixUp and CutMix targets are such labels.
 
@@ -86,19 +98,21 @@ def gensupcon(
     >>> torch.allclose(gensupcon(z, torch.eye(3)[labels]), supcon(z, labels))
     True
     """
-    ours = rows(z, {"soft": soft} if teacher is None else {"soft": soft, "teacher": teacher})
+    door.embeddings(z)
+    alpha = float(door.number(alpha, "alpha", above=0))
+    keys = {"soft": door.table(soft, z, "soft")}
+    ours = rows(z, keys if teacher is None else {**keys, "teacher": door.table(teacher, z, "teacher")})
     everyone, relation = gathered(ours), Soft("soft")
     if teacher is not None:
         parts = [(Soft(name), _share(ours, everyone, Soft(name))) for name in ("soft", "teacher")]
-        keys = {"1/soft": parts[0][1], "1/teacher": parts[1][1]}
-        ours = Rows(ours.z, {**ours.keys, **keys})
+        ours = Rows(ours.z, {**ours.keys, "1/soft": parts[0][1], "1/teacher": parts[1][1]})
         relation = Soft("soft") & Weighed("1/soft", of="anchor")
         relation = relation + alpha * (Soft("teacher") & Weighed("1/teacher", of="anchor"))
-    mean = contrast(ours, everyone, relation, loss=Infonce(), kernel=Cosine(temperature=temperature))
+    mean = contrast(ours, everyone, relation, loss=Infonce(), kernel=Tempered(temperature))
     return settle(loss=mean if teacher is None else (1 + alpha) * mean)
 
 
-def soft_nearest_neighbour(z: Tensor, labels: Tensor, *, temperature: float = 1.0) -> Tensor:
+def soft_nearest_neighbour(z: Tensor, labels: Labels, *, temperature: float | Tensor = 1.0) -> Tensor:
     """Soft nearest neighbour (arXiv:1902.01889): -log of the chance e^(-d^2 / temperature) to pick one's own class.
 
     L_i = log sum_{k != i} e^(-|z_i - z_k|^2 / temperature) - the same sum over the rows of i's class, of rows as they
@@ -108,12 +122,12 @@ def soft_nearest_neighbour(z: Tensor, labels: Tensor, *, temperature: float = 1.
     >>> round(soft_nearest_neighbour(z, torch.tensor([0, 0, 1])).item(), 4)  # log(1 + e^-1)
     0.3133
     """
-    ours = rows(z, {"label": labels})
-    kernel = Distance(temperature=temperature)
+    ours = rows(z, {"label": door.labels(labels, door.embeddings(z))})
+    kernel = Distance(temperature=door.temperature(temperature))
     return settle(loss=contrast(ours, gathered(ours), Same("label"), loss=SupconInside(), kernel=kernel))
 
 
-def multi_positive(z: Tensor, labels: Tensor, *, temperature: float = 0.1) -> Tensor:
+def multi_positive(z: Tensor, labels: Labels, *, temperature: float | Tensor = 0.1) -> Tensor:
     """Each positive pair alone against the negatives, the mean over pairs: pytorch-metric-learning's NT-Xent.
 
     L_ip = log(e^(S_ip) + sum_n e^(S_in)) - S_ip, n of other classes.
@@ -122,12 +136,14 @@ def multi_positive(z: Tensor, labels: Tensor, *, temperature: float = 0.1) -> Te
     >>> round(multi_positive(z, torch.tensor([0, 0, 1]), temperature=1.0).item(), 4)
     0.3133
     """
-    ours = rows(z, {"label": labels})
-    kernel = Cosine(temperature=temperature)
+    ours = rows(z, {"label": door.labels(labels, door.embeddings(z))})
+    kernel = Tempered(temperature)
     return settle(loss=contrast(ours, gathered(ours), Same("label"), loss=Herocon(), kernel=kernel))
 
 
-def kcl(z: Tensor, labels: Tensor, ids: Tensor, *, k: int = 6, temperature: float = 0.1, seed: int = 0) -> Tensor:
+def kcl(
+    z: Tensor, labels: Labels, ids: Labels, *, k: int = 6, temperature: float | Tensor = 0.1, seed: int = 0
+) -> Tensor:
     """K-positive contrast (Kang et al., ICLR 2021): SupCon with the sample's other views and k others of its class.
 
     L_i = log sum_{j != i} e^(S_ij) - mean of S_ip over p in {other views} + {k drawn by lot}; k is 6 in the paper. A
@@ -138,21 +154,22 @@ def kcl(z: Tensor, labels: Tensor, ids: Tensor, *, k: int = 6, temperature: floa
     >>> bool(kcl(z, labels, torch.arange(6), k=6) == supcon(z, labels))
     True
     """
-    ours = rows(z, {"label": labels, "id": ids})
+    door.embeddings(z)
+    ours = rows(z, {"label": door.labels(labels, z), "id": door.slots(ids, z, "ids")})
     everyone = gathered(ours)
     ours, relation = _few(ours, everyone, k, seed)
-    return settle(loss=contrast(ours, everyone, relation, loss=Infonce(), kernel=Cosine(temperature=temperature)))
+    return settle(loss=contrast(ours, everyone, relation, loss=Infonce(), kernel=Tempered(temperature)))
 
 
 def tsc(
     z: Tensor,
-    labels: Tensor,
-    ids: Tensor,
+    labels: Labels,
+    ids: Labels,
     points: Tensor,
     *,
     k: int = 6,
     strength: float = 1.0,
-    temperature: float = 0.1,
+    temperature: float | Tensor = 0.1,
     seed: int = 0,
 ) -> Tensor:
     """Targeted supervised contrast (arXiv:2111.13998): KCL, and each row towards its class's target, points (C, D).
@@ -166,7 +183,9 @@ def tsc(
     >>> round(tsc(z, labels, torch.arange(6), torch.eye(3), temperature=1.0).item(), 4)  # 2 (log(2e + 6) - 1)
     2.8736
     """
-    ours = rows(z, {"label": labels, "id": ids})
+    door.centres(points, door.embeddings(z), "points")
+    strength = float(door.number(strength, "strength", above=0))
+    ours = rows(z, {"label": door.labels(labels, z, classes=len(points)), "id": door.slots(ids, z, "ids")})
     everyone = gathered(ours)
     ours, relation = _few(ours, everyone, k, seed)
     of_class = torch.arange(len(points), device=z.device)
@@ -176,11 +195,11 @@ def tsc(
     ours = Rows(ours.z, {**ours.keys, "share": _share(ours, candidates, relation)})
     whole = relation & Weighed("share", of="anchor")
     whole = whole + strength * (Same("label") & Weighed("target"))
-    mean = contrast(ours, candidates, whole, loss=Infonce(), kernel=Cosine(temperature=temperature))
+    mean = contrast(ours, candidates, whole, loss=Infonce(), kernel=Tempered(temperature))
     return settle(loss=(1 + strength) * mean)
 
 
-def bcl(z: Tensor, labels: Tensor, centres: Tensor | None = None, *, temperature: float = 0.1) -> Tensor:
+def bcl(z: Tensor, labels: Labels, centres: Tensor | None = None, *, temperature: float | Tensor = 0.1) -> Tensor:
     """Balanced contrast (arXiv:2207.09052): SupCon whose candidates count 1 / (rows of their class).
 
     L_i = log sum_c mean_{k of c, k != i} e^(S_ik) - mean_p S_ip. centres (C, D): learned class centres, each one more
@@ -190,26 +209,28 @@ def bcl(z: Tensor, labels: Tensor, centres: Tensor | None = None, *, temperature
     >>> round(bcl(z, labels, temperature=1.0).item(), 4)  # log(e + 1) - 1, however many rows a class has
     0.3133
     """
-    ours = rows(z, {"label": labels})
+    door.embeddings(z)
+    classes = None if centres is None else len(door.centres(centres, z, "centres"))
+    ours = rows(z, {"label": door.labels(labels, z, classes=classes)})
     candidates = gathered(ours)
     if centres is not None:
         own = fixed(centres.to(z.dtype), {"label": torch.arange(len(centres), device=z.device)})
         candidates = Rows.stack(candidates, own)
     candidates = Rows(candidates.z, {**candidates.keys, "count": counts(candidates.keys["label"])})
-    kernel = Cosine(temperature=temperature)
+    kernel = Tempered(temperature)
     relation = Same("label") & Balanced("label", "count")
     return settle(loss=contrast(ours, candidates, relation, loss=Infonce(), kernel=kernel))
 
 
 def paco(
     z: Tensor,
-    labels: Tensor,
+    labels: Labels,
     centres: Tensor,
     *,
     alpha: float = 0.05,
-    temperature: float = 0.2,
-    centre_temperature: float = 1.0,
-    prior: Tensor | None = None,
+    temperature: float | Tensor = 0.2,
+    centre_temperature: float | Tensor = 1.0,
+    prior: Labels | None = None,
     features: Tensor | None = None,
 ) -> Tensor:
     """Parametric contrast (arXiv:2107.12028): learned centres (C, D) are candidates too; samples attract alpha times.
@@ -223,8 +244,14 @@ def paco(
     >>> round(paco(z, labels, torch.eye(2), temperature=1.0).item(), 4)  # log(e + 1 + 1) - 1
     0.5514
     """
+    door.embeddings(z)
+    if features is not None:
+        door.embeddings(features, "features")
+    door.centres(centres, z if features is None else features, "centres")
+    alpha, temperature = float(door.number(alpha, "alpha", least=0)), door.temperature(temperature)
+    centre_temperature = door.temperature(centre_temperature, "centre_temperature")
     unit = sphere(z)
-    ours = rows(unit, {"label": labels})
+    ours = rows(unit, {"label": door.labels(labels, z, classes=len(centres))})
     others = gathered(Rows(unit / temperature, ours.keys))
     centres = wide(centres) / centre_temperature
     if features is not None:
@@ -238,14 +265,14 @@ def paco(
     full = unit.new_ones(len(centres))
     own = fixed(
         centres.to(unit.dtype),
-        {"label": of_class, "pull": full, "count": full if prior is None else prior.to(unit.dtype)},
+        {"label": of_class, "pull": full, "count": full if prior is None else _prior(prior, centres).to(unit.dtype)},
     )
     relation = Same("label") & Weighed("pull")
     relation = relation if prior is None else relation & Weighed("count", what="among")
     return settle(loss=contrast(ours, Rows.stack(others, own), relation, loss=Infonce(), kernel=Dot()))
 
 
-def fscl(z: Tensor, labels: Tensor, groups: Tensor, *, temperature: float = 0.1, even: bool = False) -> Tensor:
+def fscl(z: Tensor, labels: Labels, groups: Labels, *, temperature: float | Tensor = 0.1, even: bool = False) -> Tensor:
     """Fair supervised contrast (arXiv:2203.16209): positives of any group, negatives of the anchor's own group alone.
 
     L_i = log sum_n e^(S_in) - sum_p w_p S_ip / sum_p w_p, p of the class, n of another class and the same group, so
@@ -260,20 +287,21 @@ def fscl(z: Tensor, labels: Tensor, groups: Tensor, *, temperature: float = 0.1,
     >>> round(fscl(z, labels, groups, temperature=1.0).item(), 4)  # log(1) - 1
     -1.0
     """
-    ours = rows(z, {"label": labels, "group": groups})
+    door.embeddings(z)
+    ours = rows(z, {"label": door.labels(labels, z), "group": door.labels(groups, z, "groups")})
     everyone = gathered(ours)
     relation, weight = Same("label", apart=True) & Counting(Within("group")), None
-    if even:
+    if door.flag(even, "even"):
         peers = pull(ours, everyone, Same("label") & Within("group"))
         share = 1 / gathered(Rows(peers[:, None], ours.keys)).z[:, 0].clamp_min(1)
         everyone = Rows(everyone.z, {**everyone.keys, "share": share})
         relation = relation & Weighed("share")
         weight = pull(ours, everyone, relation) / (1 + peers)
-    kernel = Cosine(temperature=temperature)
+    kernel = Tempered(temperature)
     return settle(loss=contrast(ours, everyone, relation, loss=Infonce(), kernel=kernel, weight=weight))
 
 
-def herocon(z: Tensor, labels: Tensor, *, temperature: float = 1.0) -> Tensor:
+def herocon(z: Tensor, labels: Labels, *, temperature: float | Tensor = 1.0) -> Tensor:
     """HeroCon's supervised term (Zheng et al., KDD 2022) for several labels a row, labels (N, C) of 0 and 1.
 
     For each label the mean over pairs i, j that have it of log(1 + sum_k h_ik e^(S_ik) / ((1 - h_ij / C) e^(S_ij))), k
@@ -284,31 +312,33 @@ def herocon(z: Tensor, labels: Tensor, *, temperature: float = 1.0) -> Tensor:
     >>> round(herocon(z, labels).item(), 4)  # log(1 + 2 e^0 / e^1)
     0.5514
     """
-    ours = rows(z, {"labels": labels})
+    sets = door.table(labels, door.embeddings(z), "labels", binary=True)
+    ours = rows(z, {"labels": sets})
     everyone = gathered(ours)
-    kernel = Cosine(temperature=temperature)
+    kernel = Tempered(temperature)
     terms = {
         f"label {n}": contrast(ours, everyone, Column("labels", n), loss=Herocon(), kernel=kernel)
-        for n in range(labels.shape[1])
+        for n in range(sets.shape[1])
     }
     return settle(**terms)
 
 
-def rnc(z: Tensor, targets: Tensor, *, temperature: float = 2.0) -> Tensor:
+def rnc(z: Tensor, targets: Labels, *, temperature: float | Tensor = 2.0) -> Tensor:
     """Rank-N-Contrast (arXiv:2210.01189) for a continuous target (N,): similarity is -|z_i - z_j| / temperature.
 
     L_i = mean_{j != i} log sum_k e^(S_ik) - S_ij, k at least as far from the anchor's target as j: every other row is a
-    positive once.
+    positive once. Distances of embeddings and targets are float64. A row whose target is NaN or None is left out.
 
     >>> round(rnc(torch.tensor([[0.0], [1.0]]), torch.tensor([20.0, 30.0])).item(), 4)  # no other candidate
     0.0
     """
-    ours = rows(z, {"target": exact(targets)})
-    everyone = gathered(ours)
-    wide = (everyone.keys["target"].max() - everyone.keys["target"].min()).item()
-    relation = Close("target", width=wide or 1.0, shape="inverse")
-    kernel = Distance(temperature=temperature**2)
-    return settle(loss=contrast(ours, everyone, relation, loss=Rnc(root=True), kernel=kernel))
+    target = door.amounts(targets, door.embeddings(z), "targets", unknown=True)
+    kernel = Distance(temperature=door.temperature(temperature) ** 2)
+    ours = rows(z, {"target": target})
+    if bool((unknown := target.isnan()).any()):
+        ours = ours[~unknown]
+    relation = Close("target", shape="order")
+    return settle(loss=contrast(ours, gathered(ours), relation, loss=Rnc(root=True), kernel=kernel))
 
 
 def _share(ours: Rows, everyone: Rows, relation: Relation) -> Tensor:
@@ -317,8 +347,17 @@ def _share(ours: Rows, everyone: Rows, relation: Relation) -> Tensor:
     return torch.where(whole > 0, 1 / whole.clamp_min(torch.finfo(whole.dtype).tiny), 0)
 
 
+def _prior(given: Labels, centres: Tensor) -> Tensor:
+    """(C,): class frequencies, none negative and not all 0."""
+    prior = door.amounts(given, centres, "prior")
+    if not bool((prior >= 0).all() & (prior > 0).any()):
+        raise UserError(f"prior holds {prior.min().item():g}; expected class frequencies of at least 0, some above.")
+    return prior
+
+
 def _few(ours: Rows, everyone: Rows, k: int, seed: int) -> tuple[Rows, Relation]:
     """The other views of a sample and k others of its class attract."""
+    k, seed = door.whole(k, "k", least=0), door.whole(seed, "seed")
     kept = chosen(ours, everyone, Same("label") & Across("id"), k=k, seed=seed)
     relation = Same("id") | (Same("label") & Neighbours("kept", of="row"))
     return Rows(ours.z, {**ours.keys, "kept": kept}), relation

@@ -1,29 +1,32 @@
 """Losses on plain tensors that remember every sample by its number, one function each; see `functional`."""
 
 import math
+from collections.abc import Sized
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from kontrast.core.errors import UserError
 from kontrast.core.rows import Mean, Rows, exact
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
+from kontrast.losses import door
 from kontrast.losses.contrast import contrast, per_row
 from kontrast.losses.infonce import Infonce
-from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.nce import Nce
-from kontrast.losses.plain import gathered, rows, settle, sphere, views
+from kontrast.losses.plain import Tempered, gathered, rows, settle, sphere, views
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.weighed import Weighed
 
 
 def instance_discrimination(
     z: Tensor,
-    ids: Tensor,
+    ids: Any,
     memory: Memory,
     *,
-    temperature: float = 0.07,
-    noise: Tensor | None = None,
+    temperature: float | Tensor = 0.07,
+    noise: Any = None,
     proximal: float = 0.0,
 ) -> Tensor:
     """Every sample its own class, known by its slot in a memory (Wu et al. 2018, arXiv:1805.01978).
@@ -40,12 +43,18 @@ def instance_discrimination(
     >>> round(loss.item(), 4)  # log(e + 2) - 1
     0.5514
     """
+    door.embeddings(z)
+    if not isinstance(memory, Memory):
+        raise UserError(f"memory is a {type(memory).__name__}; expected a kontrast.layers.bank.Memory.")
+    door.centres(memory.rows_of, z, "memory", per="sample")
+    ids, proximal = door.slots(ids, z, "ids", len(memory)), float(door.number(proximal, "proximal", least=0))
     ours = rows(z, {"id": ids})
-    kernel, relation = Cosine(temperature=temperature), Same("id")
+    kernel, relation = Tempered(temperature), Same("id")
     if noise is None:
         mean = contrast(ours, memory.rows(), relation, loss=Infonce(), kernel=kernel)
     else:
-        _measure(ours, memory, temperature)
+        noise = _drawn(noise, z, memory)
+        _measure(ours, memory, kernel)
         own, drawn = memory.rows(ids), memory.rows(noise)
         zero, one = torch.zeros_like(ids), torch.ones_like(noise)
         candidates = Rows.stack(
@@ -59,11 +68,12 @@ def instance_discrimination(
     return settle(loss=mean, leap=proximal * Mean(leap, exact(leap.new_tensor(len(z)))))
 
 
-def sogclr(z1: Tensor, z2: Tensor, ids: Tensor, estimates: Estimates, *, temperature: float = 0.1) -> Tensor:
+def sogclr(z1: Tensor, z2: Tensor, ids: Any, estimates: Estimates, *, temperature: float | Tensor = 0.1) -> Tensor:
     """SogCLR (arXiv:2202.12387): decoupled contrast whose denominators are running means over the samples' history.
 
-    ids (N,) number the samples. L_i = -S_i + log u_i with u_i the estimate of the mean e^S over negatives; its
-    gradient is that of -S_i + g_i / u_i, g_i the mean in this batch. Updates `estimates`. With a rate of 1 its
+    ids (N,) number the samples. L_i = -S_i + log u_i with u_i this view's estimate of the mean e^S over negatives; its
+    gradient is that of -S_i + g_i / u_i, g_i the mean in this batch. u_i = (1 - rate) u + rate g_i, u what `estimates`
+    keeps of the sample, which then becomes the mean over its views, as in the authors' code. With a rate of 1 its
     gradient is that of `dcl`. The paper multiplies by the temperature; here nothing is.
 
     >>> z = torch.eye(3)
@@ -71,8 +81,11 @@ def sogclr(z1: Tensor, z2: Tensor, ids: Tensor, estimates: Estimates, *, tempera
     -1.0
     """
     ours = views(z1, z2)
-    everyone, kernel, relation = gathered(ours), Cosine(temperature=temperature), Same("id", apart=True)
-    cos = (sphere(z1) * sphere(z2)).sum(-1).repeat(2) / temperature
+    if not isinstance(estimates, Estimates):
+        raise UserError(f"estimates is a {type(estimates).__name__}; expected a kontrast.layers.estimates.Estimates.")
+    ids = door.slots(ids, z1, "ids", len(estimates.log_u))
+    everyone, kernel, relation = gathered(ours), Tempered(temperature), Same("id", apart=True)
+    cos = (sphere(z1) * sphere(z2)).sum(-1).repeat(2) / kernel.temperature
     losses = per_row(ours, everyone, relation, loss=Infonce(), kernel=kernel)
     if len(everyone) < 4:
         return settle(loss=contrast(ours, everyone, relation, loss=Infonce(), kernel=kernel))  # refuses, in words
@@ -86,12 +99,20 @@ def sogclr(z1: Tensor, z2: Tensor, ids: Tensor, estimates: Estimates, *, tempera
     return settle(loss=Mean(total, exact(total.new_tensor(len(ours)))))
 
 
+def _drawn(noise: Any, z: Tensor, memory: Memory) -> Tensor:
+    """(m,): the numbers of samples drawn as noise, one or more."""
+    m = noise.numel() if isinstance(noise, Tensor) else len(noise) if isinstance(noise, Sized) else 0
+    if not m:
+        raise UserError("noise holds no samples; expected the numbers of one or more, drawn at random.")
+    return door.slots(noise, z.new_empty(m, 1), "noise", len(memory))
+
+
 @torch.no_grad()
-def _measure(ours: Rows, memory: Memory, temperature: float) -> None:
+def _measure(ours: Rows, memory: Memory, kernel: Tempered) -> None:
     """The first batch fixes log mean e^S over the memory, as the paper does with Z."""
     if not memory.log_mean.isnan():
         return
-    lost = per_row(ours, memory.rows(), Same("id"), loss=Infonce(), kernel=Cosine(temperature=temperature))
-    own = (sphere(ours.z) * memory.rows(ours.keys["id"]).z).sum(-1) / temperature
+    lost = per_row(ours, memory.rows(), Same("id"), loss=Infonce(), kernel=kernel)
+    own = (sphere(ours.z) * memory.rows(ours.keys["id"]).z).sum(-1) / kernel.temperature
     mass = gathered(Rows((lost + own)[:, None], ours.keys)).z
     memory.log_mean.copy_(mass.logsumexp(0).squeeze() - math.log(len(mass) * len(memory)))

@@ -5,16 +5,17 @@ import math
 import torch
 from torch import Tensor
 
+from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows, exact
 from kontrast.layers.unit import wide
+from kontrast.losses import door
 from kontrast.losses.contrast import contrast, per_row
 from kontrast.losses.debiased import Debiased
 from kontrast.losses.infonce import Infonce
-from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.mutual import mutual
-from kontrast.losses.plain import fixed, gathered, rows, settle, sphere, views
+from kontrast.losses.plain import Tempered, fixed, gathered, rows, settle, sphere, views
 from kontrast.losses.relation import Counting
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.weighed import Weighed
@@ -22,7 +23,7 @@ from kontrast.losses.relations.within import Within
 from kontrast.losses.supcon_inside import SupconInside
 
 
-def ntxent(*z: Tensor, temperature: float = 0.1) -> Tensor:
+def ntxent(*z: Tensor, temperature: float | Tensor = 0.1) -> Tensor:
     """NT-Xent (SimCLR, arXiv:2002.05709) of two or more views (N, D): all other rows of all views are candidates.
 
     L_i = log sum_{k != i} e^(S_ik) - mean_p S_ip, S the cosine over the temperature, p the other views of i's sample:
@@ -32,9 +33,10 @@ def ntxent(*z: Tensor, temperature: float = 0.1) -> Tensor:
     >>> round(ntxent(z1, z2, temperature=1.0).item(), 4)  # log(e + 1 + 1) - 1
     0.5514
     """
+    if not z:
+        raise UserError("no views; expected two or more tensors (rows, width).")
     ours = views(*z)
-    kernel = Cosine(temperature=temperature)
-    return settle(loss=contrast(ours, gathered(ours), Same("id"), loss=Infonce(), kernel=kernel))
+    return settle(loss=contrast(ours, gathered(ours), Same("id"), loss=Infonce(), kernel=Tempered(temperature)))
 
 
 def clip(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.07) -> Tensor:
@@ -46,13 +48,15 @@ def clip(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.07) -> Tenso
     >>> round(clip(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(e + 1) - 1
     0.3133
     """
-    views(z1, z2)  # refuses unequal shapes
-    root = temperature**0.5  # half of it on either side, so that one matrix is the other's transpose
+    door.aligned(z1=z1, z2=z2)
+    root = (
+        door.temperature(temperature) ** 0.5
+    )  # half of it on either side, so that one matrix is the other's transpose
     forth, back = mutual(rows(sphere(z1, root)), rows(sphere(z2, root), view=1), Same("id"), loss=Infonce())
     return settle(forth=0.5 * forth, back=0.5 * back)
 
 
-def dcl(z1: Tensor, z2: Tensor, *, temperature: float = 0.1) -> Tensor:
+def dcl(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1) -> Tensor:
     """Decoupled contrastive learning (arXiv:2110.06848): NT-Xent without the positive among its candidates.
 
     L_i = log sum_{k != i, p} e^(S_ik) - S_ip. Can be negative. Small batches lose less by it.
@@ -63,7 +67,7 @@ def dcl(z1: Tensor, z2: Tensor, *, temperature: float = 0.1) -> Tensor:
     return settle(loss=_apart(views(z1, z2), temperature))
 
 
-def dclw(z1: Tensor, z2: Tensor, *, temperature: float = 0.1, sigma: float = 0.5) -> Tensor:
+def dclw(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1, sigma: float = 0.5) -> Tensor:
     """DCL with weighed positives (arXiv:2110.06848): w_i = 2 - e^(cos_i / sigma) / mean e^(cos / sigma), of mean 1.
 
     Pairs that agree already pull less. The weights take no gradient and may be negative, so they stand beside the
@@ -72,15 +76,17 @@ def dclw(z1: Tensor, z2: Tensor, *, temperature: float = 0.1, sigma: float = 0.5
     >>> dclw(torch.eye(2), torch.eye(2)).item() == dcl(torch.eye(2), torch.eye(2)).item()  # all agree alike
     True
     """
+    ours = views(z1, z2)
+    temperature, sigma = door.temperature(temperature), float(door.number(sigma, "sigma", above=0))
     cos = (sphere(z1) * sphere(z2)).sum(-1)
     alike = (cos.detach() / sigma).exp()
     total, n = Ranks().sum(exact(torch.stack([alike.sum(), alike.new_tensor(len(alike))])))
     w = 2 - alike * (n / total).to(alike.dtype)
     pulled = Mean(((1 - w) * cos / temperature).sum(), exact(cos.new_tensor(len(cos))))
-    return settle(loss=_apart(views(z1, z2), temperature), weights=pulled)
+    return settle(loss=_apart(ours, temperature), weights=pulled)
 
 
-def debiased(z1: Tensor, z2: Tensor, *, temperature: float = 0.5, prior: float = 0.1) -> Tensor:
+def debiased(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.5, prior: float = 0.1) -> Tensor:
     """Debiased InfoNCE (arXiv:2007.00224): the sum over negatives less what false ones among them are expected to add.
 
     L_i = -S_ip + log(e^(S_ip) + g), g = (sum_n e^(S_in) - prior N e^(S_ip)) / (1 - prior) of the N negatives n, but at
@@ -94,7 +100,7 @@ def debiased(z1: Tensor, z2: Tensor, *, temperature: float = 0.5, prior: float =
 
 
 def hard_negative(
-    z1: Tensor, z2: Tensor, *, temperature: float = 0.5, prior: float = 0.1, hardness: float = 1.0
+    z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.5, prior: float = 0.1, hardness: float = 1.0
 ) -> Tensor:
     """InfoNCE with negatives weighed by e^(hardness S) and debiased (arXiv:2010.04592).
 
@@ -105,11 +111,12 @@ def hard_negative(
     True
     """
     ours = views(z1, z2)
-    loss = Debiased(prior=prior, hardness=hardness, temperature=temperature)
-    return settle(loss=contrast(ours, gathered(ours), Same("id"), loss=loss, kernel=Cosine(temperature=temperature)))
+    kernel = Tempered(temperature)
+    loss = Debiased(prior=prior, hardness=hardness, temperature=kernel.temperature)
+    return settle(loss=contrast(ours, gathered(ours), Same("id"), loss=loss, kernel=kernel))
 
 
-def moco(q: Tensor, k: Tensor, queue: Tensor, *, temperature: float = 0.2) -> Tensor:
+def moco(q: Tensor, k: Tensor, queue: Tensor, *, temperature: float | Tensor = 0.2) -> Tensor:
     """MoCo (arXiv:1911.05722): each query (N, D) picks its own key (N, D) among it and the queue (K, D).
 
     L_i = log(e^(S_i) + sum_j e^(cos(q_i, queue_j) / temperature)) - S_i, S_i = cos(q_i, k_i) / temperature. Other keys
@@ -119,10 +126,12 @@ def moco(q: Tensor, k: Tensor, queue: Tensor, *, temperature: float = 0.2) -> Te
     >>> round(moco(torch.eye(2), torch.eye(2), torch.tensor([[0.0, 1.0]]), temperature=1.0).item(), 4)
     0.5032
     """
+    door.aligned(q=q, k=k)
+    door.centres(queue, k, "queue", per="old key")
     own = rows(k.detach(), {"queue": torch.zeros(len(k), dtype=torch.bool, device=k.device)}, view=1)
-    old = fixed(queue.detach(), {"queue": torch.ones(len(queue), dtype=torch.bool, device=k.device)})
+    old = fixed(queue.detach().to(k), {"queue": torch.ones(len(queue), dtype=torch.bool, device=k.device)})
     relation = Same("id") & Counting(Within("id") | Weighed("queue", what="among"))
-    kernel = Cosine(temperature=temperature)
+    kernel = Tempered(temperature)
     return settle(loss=contrast(rows(q), Rows.stack(own, old), relation, loss=Infonce(), kernel=kernel))
 
 
@@ -134,13 +143,14 @@ def npair(f: Tensor, g: Tensor, *, l2: float = 0.02) -> Tensor:
     >>> round(npair(torch.eye(2), torch.eye(2), l2=0.0).item(), 4)  # log(1 + e^-1)
     0.3133
     """
-    views(f, g)  # refuses unequal shapes
+    door.aligned(f=f, g=g)
+    l2 = float(door.number(l2, "l2", least=0))
     picked = contrast(rows(f), gathered(rows(g, view=1)), Same("id"), loss=Infonce(), kernel=Dot())
     squares = wide(f).square().sum() + wide(g).square().sum()
     return settle(loss=picked, norm=l2 * Mean(squares, exact(squares.new_tensor(2 * len(f)))))
 
 
-def mil_nce(z: Tensor, bags: Tensor, *, temperature: float = 1.0, both: bool = True) -> Tensor:
+def mil_nce(z: Tensor, bags: Tensor, *, temperature: float | Tensor = 1.0, both: bool = True) -> Tensor:
     """MIL-NCE (arXiv:1912.06430): of a bag (N, K, D) of possible partners of z (N, D) one may be right; bare dots.
 
     L_i = log(sum_jk e^(z_i y_jk) + sum_{j != i, k} e^(z_j y_ik)) - log sum_k e^(z_i y_ik), over all ranks: the clip
@@ -150,9 +160,13 @@ def mil_nce(z: Tensor, bags: Tensor, *, temperature: float = 1.0, both: bool = T
     >>> round(mil_nce(torch.eye(2), torch.eye(2)[:, None].repeat(1, 3, 1)).item(), 4)  # log(e + 1 + 1) - 1
     0.5514
     """
-    if bags.ndim != 3 or len(bags) != len(z):
-        views(z, bags.flatten(0, -2))  # refuses, in words
-    ours = rows(wide(z) / temperature)
+    door.embeddings(z)
+    if not isinstance(bags, Tensor) or bags.ndim != 3 or not bags.is_floating_point():
+        raise UserError("bags are no tensor (rows, partners, width) of floating-point numbers, which is expected.")
+    if not bags.shape[1] or (len(bags), bags.shape[2]) != z.shape:
+        found = f"bags of shape {tuple(bags.shape)} for embeddings of one shape {tuple(z.shape)}"
+        raise UserError(f"{found}; expected ({len(z)}, partners, {z.shape[1]}), a bag per row.")
+    ours, both = rows(wide(z) / door.temperature(temperature)), door.flag(both, "both")
     keys = {"id": ours.keys["id"].repeat_interleave(bags.shape[1])}
     narrations = rows(bags.flatten(0, 1), keys)
     # A clip is no narration: without this, the first clip and the first narration could bear one name.
@@ -190,7 +204,7 @@ def herocon_views(v1: Tensor, v2: Tensor, g1: Tensor, g2: Tensor) -> Tensor:
     >>> round(herocon_views(v, v, v, v).item(), 4)  # log((e + e^1) / 2) - 1
     0.0
     """
-    views(v1, v2, g1, g2)  # refuses unequal shapes
+    door.aligned(v1=v1, v2=v2, g1=g1, g2=g2)
     a, b, ga, gb = sphere(v1), sphere(v2), sphere(g1), sphere(g2)
     none = torch.zeros_like(a)
     sides = {"one": torch.cat([a - ga, none], 1), "two": torch.cat([a, -gb], 1)}
@@ -214,6 +228,6 @@ def herocon_views(v1: Tensor, v2: Tensor, g1: Tensor, g2: Tensor) -> Tensor:
     return settle(loss=contrast(anchors, candidates, relation, loss=Infonce(), kernel=Dot()))
 
 
-def _apart(ours: Rows, temperature: float) -> Mean:
-    kernel = Cosine(temperature=temperature)
+def _apart(ours: Rows, temperature: float | Tensor) -> Mean:
+    kernel = Tempered(temperature)
     return contrast(ours, gathered(ours), Same("id", apart=True), loss=Infonce(), kernel=kernel)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
+from kontrast.losses import door
 from kontrast.losses.loss import Contrast, log_sum
 from kontrast.losses.repel import repel
 from kontrast.losses.weights import Weights
@@ -22,7 +23,8 @@ class Circle(Contrast):
 
     def __init__(self, *, margin: float = 0.25, scale: float = 256.0) -> None:
         super().__init__()
-        self.margin, self.scale = margin, scale
+        self.margin = door.number(margin, "circle: margin", least=0, most=1)
+        self.scale = door.number(scale, "circle: scale", above=0)
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
         """The equation above."""

@@ -69,15 +69,15 @@ def _contrast(
             found = swept(anchors, None, relation, kernel, weight, tile)
             if found is not None:
                 return found[0]
-        a, c, walk = _problem(anchors, candidates, relation, kernel)
+        a, c, walk = _problem(anchors, candidates, relation, kernel, loss.precise)
         each = a.new_ones(1, 1) if weight is None else weight.to(a.dtype)
-        learned = list(loss.parameters())
+        learned = loss.learned()
         # One number that hangs on all that the gradients depend on: only a second derivative ever asks for it.
         tie = a[:, :1, :1].sum() + c[:, :1, :1].sum() + sum(p.sum() for p in learned)
         total, count, negatives = _Tiled.apply(  # pyright: ignore[reportGeneralTypeIssues]
             a, c, tie, loss, walk, tile or usual(len(candidates)), each.expand(a.shape[:2]), *learned
         )
-    return Mean(total, count, negatives=negatives)
+    return Mean(total.to(wide(anchors.z).dtype), count, negatives=negatives)
 
 
 def per_row(
@@ -94,7 +94,7 @@ def per_row(
     For what needs the losses of rows before their mean: estimates that live between steps, scores of single rows.
     """
     with torch.no_grad(), torch.autocast(anchors.z.device.type, enabled=False):
-        a, c, walk = _problem(anchors, candidates, relation, kernel)
+        a, c, walk = _problem(anchors, candidates, relation, kernel, loss.precise)
 
         def each(walked: Iterator[Tile]) -> Tensor:
             found = a.new_full(a.shape[:2], torch.nan)
@@ -109,10 +109,13 @@ def per_row(
     return found if anchors.z.ndim == 3 else found[0]
 
 
-def _problem(anchors: Rows, candidates: Rows, relation: Relation, kernel: Kernel) -> tuple[Tensor, Tensor, Walk]:
+def _problem(
+    anchors: Rows, candidates: Rows, relation: Relation, kernel: Kernel, precise: bool
+) -> tuple[Tensor, Tensor, Walk]:
     """Both sides as the kernel wants them, (L, N, E) and (L, M, E), and a walk over their weights in tiles of any
     size."""
-    a, c = kernel(wide(anchors.z), wide(candidates.z))
+    form = exact if precise else wide
+    a, c = kernel(form(anchors.z), form(candidates.z))
     left, right = named(anchors), named(candidates)
     if a.ndim == 2:
         a, c = a[None], c[None]

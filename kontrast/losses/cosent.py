@@ -1,6 +1,7 @@
 """CoSENT: cosines of text pairs are to be in the order of their gold scores."""
 
 from kontrast.core.rows import Mean, Rows
+from kontrast.losses import door
 from kontrast.losses.align import Align, sides
 from kontrast.losses.ranked import ranked
 from kontrast.losses.sphere import sphere
@@ -18,7 +19,7 @@ class Cosent(Align):
 
     def __init__(self, *, scale: float = 20.0, key: str = "score") -> None:
         super().__init__()
-        self.scale, self.key = scale, key
+        self.scale, self.key = door.number(scale, "cosent: scale", above=0), key
 
     def forward(self, one: Rows, two: Rows) -> Mean:
         """The equation above."""

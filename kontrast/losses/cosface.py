@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from kontrast.losses import door
 from kontrast.losses.loss import Contrast, log_sum, mean
 from kontrast.losses.weights import Weights
 
@@ -22,7 +23,8 @@ class Cosface(Contrast):
 
     def __init__(self, *, margin: float = 0.35, scale: float = 64.0) -> None:
         super().__init__()
-        self.margin, self.scale = margin, scale
+        self.margin = door.number(margin, "cosface: margin", least=0, most=2, hint=", of the cosine")
+        self.scale = door.number(scale, "cosface: scale", above=0)
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
         """The equation above."""

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kontrast.losses import door
 from kontrast.losses.preference import Answers, Preference
 
 
@@ -17,7 +18,9 @@ class Cpl(Preference):
 
     def __init__(self, *, alpha: float = 0.1, bias: float = 0.5, discount: float = 1.0) -> None:
         super().__init__()
-        self.alpha, self.bias, self.discount = alpha, bias, discount
+        self.alpha = door.number(alpha, "cpl: alpha", above=0)
+        self.bias = door.number(bias, "cpl: bias", least=0)
+        self.discount = door.number(discount, "cpl: discount", above=0, most=1)
 
     def per_pair(self, chosen: Answers, rejected: Answers) -> Tensor:
         """The equation above."""

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from kontrast.losses import door
 from kontrast.losses.loss import Contrast, log_sum, mean
 from kontrast.losses.repel import repel
 from kontrast.losses.weights import Weights
@@ -26,11 +27,13 @@ class Debiased(Contrast):
 
     def __init__(self, *, prior: float = 0.1, hardness: float = 0.0, temperature: float = 0.1) -> None:
         super().__init__()
-        if not 0 <= prior < 1:
-            raise ValueError(f"prior={prior}; expected a probability from 0 to below 1.")
-        if temperature <= 0 or hardness < 0:
-            raise ValueError(f"temperature={temperature}, hardness={hardness}; expected above 0, and 0 or more.")
-        self.prior, self.hardness, self.temperature = prior, hardness, temperature
+        self.prior = door.number(prior, "debiased: prior", least=0, below=1)
+        self.hardness = door.number(hardness, "debiased: hardness", least=0)
+        self.temperature = door.temperature(temperature, "debiased: temperature")
+
+    def learned(self) -> list[Tensor]:
+        """The temperature, where it is a tensor: the floor hangs on it besides the similarities."""
+        return [self.temperature] if isinstance(self.temperature, Tensor) else []
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
         """Everything over e^top, the larger of both sides, so that nothing overflows."""
@@ -41,7 +44,7 @@ class Debiased(Contrast):
         pushed = log_sum(similarity * (1 + self.hardness), against)
         if self.hardness:
             pushed = pushed - log_sum(similarity * self.hardness, against) + n.log()
-        top = torch.maximum(pulled, pushed).detach().clamp_min(-1 / self.temperature)
+        top = torch.maximum(pulled, pushed).clamp_min(-1 / self.temperature).detach()
         near = (pulled - top).exp()
         far = ((pushed - top).exp() - self.prior * n * near) / (1 - self.prior)
         floor = n * (-1 / self.temperature - top).exp()

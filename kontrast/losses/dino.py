@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.ranks import Ranks
+from kontrast.losses import door
 from kontrast.losses.assign import Assign
 
 
@@ -17,11 +18,8 @@ class Dino(Assign):
 
     def __init__(self, *, temperature: float = 0.1, teacher_temperature: float = 0.04) -> None:
         super().__init__()
-        if min(temperature, teacher_temperature) <= 0:
-            raise ValueError(
-                f"temperature={temperature}, teacher_temperature={teacher_temperature}; expected more than 0."
-            )
-        self.temperature, self.teacher_temperature = temperature, teacher_temperature
+        self.temperature = door.temperature(temperature, "dino: temperature")
+        self.teacher_temperature = door.temperature(teacher_temperature, "dino: teacher_temperature")
 
     @torch.no_grad()
     def targets(self, scores: Tensor, ranks: Ranks) -> Tensor:

@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kontrast.core.errors import UserError
+from kontrast.losses import door
 from kontrast.losses.preference import Answers, Preference
 
 
@@ -14,7 +15,7 @@ class Dpo(Preference):
 
     def __init__(self, *, beta: float = 0.1) -> None:
         super().__init__()
-        self.beta = beta
+        self.beta = door.number(beta, "dpo: beta", above=0)
 
     def per_pair(self, chosen: Answers, rejected: Answers) -> Tensor:
         """The equation above."""

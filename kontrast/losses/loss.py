@@ -19,13 +19,20 @@ class Contrast(nn.Module, ABC):
 
     softmax: that L_i is log_sum(S, among) - mean(S, attract) and nothing else, which can be had with fewer products. A
     class says so itself, and its children do not inherit it, for they may compute something else.
+
+    precise: that similarities and weights are to be float64, because order or cancellation decides.
     """
 
     softmax = False
     usual: ClassVar[Mapping[str, Any]] = {}
+    precise = False
 
     def __init_subclass__(cls) -> None:
         cls.softmax = cls.__dict__.get("softmax", False)
+
+    def learned(self) -> list[Tensor]:
+        """Tensors besides the similarities that the loss hangs on and that may want a gradient."""
+        return list(self.parameters())
 
     @abstractmethod
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
@@ -45,10 +52,10 @@ class Contrast(nn.Module, ABC):
         """
         with torch.enable_grad():
             each = self.per_anchor(similarity.requires_grad_(), attract, among)
-            learned = [p for p in self.parameters() if p.requires_grad]
+            learned = [p for p in self.learned() if p.requires_grad]
             d_s, *rest = torch.autograd.grad(each, [similarity, *learned], weight, materialize_grads=True)
             found = {id(p): d for p, d in zip(learned, rest, strict=True)}
-            d_learned = (found.get(id(p), torch.zeros_like(p)) for p in self.parameters())
+            d_learned = (found.get(id(p), torch.zeros_like(p)) for p in self.learned())
             return each.detach(), d_s, torch.ones_like(weight), *d_learned
 
 

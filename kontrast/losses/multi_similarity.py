@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kontrast.losses import door
 from kontrast.losses.loss import Contrast, log_sum
 from kontrast.losses.repel import repel
 from kontrast.losses.weights import Weights
@@ -27,9 +28,10 @@ class MultiSimilarity(Contrast):
         self, *, pull: float = 2.0, push: float = 50.0, centre: float = 0.5, slack: float | None = 0.1
     ) -> None:
         super().__init__()
-        if pull <= 0 or push <= 0:
-            raise ValueError(f"pull={pull}, push={push}; expected more than 0.")
-        self.pull, self.push, self.centre, self.slack = pull, push, centre, slack
+        self.pull = door.number(pull, "multi_similarity: pull", above=0)
+        self.push = door.number(push, "multi_similarity: push", above=0)
+        self.centre = door.number(centre, "multi_similarity: centre", least=-1, most=1, hint=", a cosine")
+        self.slack = None if slack is None else door.number(slack, "multi_similarity: slack", hint=", or None")
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
         """The equation above."""

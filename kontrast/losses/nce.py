@@ -3,6 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
+from kontrast.losses import door
 from kontrast.losses.loss import Contrast
 from kontrast.losses.weights import Weights
 
@@ -16,7 +17,7 @@ class Nce(Contrast):
 
     def __init__(self, *, shift: float = 0.0) -> None:
         super().__init__()
-        self.shift = shift
+        self.shift = door.number(shift, "nce: shift")
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
         """The equation above."""

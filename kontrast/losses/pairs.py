@@ -9,7 +9,7 @@ losses (NT-Xent, SupCon, CLIP ...) are in `kontrast.losses.functional`.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
 from kontrast.layers.proxies import as_rows
+from kontrast.losses import door, plain
 from kontrast.losses.align import Align
 from kontrast.losses.alignment import Alignment
 from kontrast.losses.angle import Angle
@@ -60,7 +61,8 @@ def siglip(z1: Tensor, z2: Tensor, *, scale: Tensor | float = 10.0, bias: Tensor
     >>> siglip(torch.eye(4), torch.eye(4))
     tensor(0.6933)
     """
-    _aligned(z1, z2)
+    door.aligned(z1=z1, z2=z2)
+    scale, bias = door.number(scale, "scale", above=0), door.number(bias, "bias")
     x, y = sphere(z1), sphere(z2)
     one = torch.ones_like(x[:, :1])  # the bias rides along as a column, so that it needs be no parameter of the loss
     x, y = torch.cat([x * scale, one * bias], 1), torch.cat([y, one], 1)
@@ -87,7 +89,7 @@ def spectral(z1: Tensor, z2: Tensor) -> Tensor:
 
 def triplet(
     z: Tensor,
-    labels: Tensor,
+    labels: Any,
     *,
     margin: float = 0.2,
     triplets: Literal["all", "semihard", "hard"] = "all",
@@ -98,30 +100,32 @@ def triplet(
     >>> triplet(torch.eye(4), torch.tensor([0, 0, 1, 1]))
     tensor(0.2000)
     """
-    return _labelled(sphere(z) * 2**0.5, labels, Triplet(margin=margin, triplets=triplets, soft=soft))
+    return _labelled(z, labels, Triplet(margin=margin, triplets=triplets, soft=soft), scale=2.0)
 
 
-def circle(z: Tensor, labels: Tensor, *, margin: float = 0.25, scale: float = 256.0) -> Tensor:
+def circle(z: Tensor, labels: Any, *, margin: float = 0.25, scale: float = 256.0) -> Tensor:
     """Rows of one label attract: see `Circle`.
 
     >>> circle(torch.eye(4), torch.tensor([0, 0, 1, 1]), scale=8)
     tensor(7.6936)
     """
-    return _labelled(sphere(z), labels, Circle(margin=margin, scale=scale))
+    return _labelled(z, labels, Circle(margin=margin, scale=scale))
 
 
 def multi_similarity(
-    z: Tensor, labels: Tensor, *, pull: float = 2.0, push: float = 50.0, centre: float = 0.5, slack: float | None = 0.1
+    z: Tensor, labels: Any, *, pull: float = 2.0, push: float = 50.0, centre: float = 0.5, slack: float | None = 0.1
 ) -> Tensor:
     """Rows of one label attract: see `MultiSimilarity`.
 
     >>> multi_similarity(torch.eye(4), torch.tensor([0, 0, 1, 1]))
     tensor(0.6566)
     """
-    return _labelled(sphere(z), labels, MultiSimilarity(pull=pull, push=push, centre=centre, slack=slack))
+    return _labelled(
+        sphere(door.embeddings(z)), labels, MultiSimilarity(pull=pull, push=push, centre=centre, slack=slack)
+    )
 
 
-def arcface(z: Tensor, labels: Tensor, proxies: Tensor, *, margin: float = 0.5, scale: float = 64.0) -> Tensor:
+def arcface(z: Tensor, labels: Any, proxies: Tensor, *, margin: float = 0.5, scale: float = 64.0) -> Tensor:
     """Row k belongs to the class centre proxies[labels[k]] of (C, D): see `Arcface`.
 
     >>> arcface(torch.eye(4), torch.tensor([0, 0, 1, 1]), torch.eye(4)[:2])
@@ -130,7 +134,7 @@ def arcface(z: Tensor, labels: Tensor, proxies: Tensor, *, margin: float = 0.5, 
     return _centred(z, labels, proxies, Arcface(margin=margin, scale=scale))
 
 
-def cosface(z: Tensor, labels: Tensor, proxies: Tensor, *, margin: float = 0.35, scale: float = 64.0) -> Tensor:
+def cosface(z: Tensor, labels: Any, proxies: Tensor, *, margin: float = 0.35, scale: float = 64.0) -> Tensor:
     """Row k belongs to the class centre proxies[labels[k]] of (C, D): see `Cosface`.
 
     >>> cosface(torch.eye(4), torch.tensor([0, 0, 1, 1]), torch.eye(4)[:2])
@@ -139,21 +143,21 @@ def cosface(z: Tensor, labels: Tensor, proxies: Tensor, *, margin: float = 0.35,
     return _centred(z, labels, proxies, Cosface(margin=margin, scale=scale))
 
 
-def proxy_anchor(z: Tensor, labels: Tensor, proxies: Tensor, *, margin: float = 0.1, scale: float = 32.0) -> Tensor:
+def proxy_anchor(z: Tensor, labels: Any, proxies: Tensor, *, margin: float = 0.1, scale: float = 32.0) -> Tensor:
     """Row k belongs to the class centre proxies[labels[k]] of (C, D): see `ProxyAnchor`.
 
     >>> proxy_anchor(torch.eye(4), torch.tensor([0, 0, 1, 1]), torch.eye(4)[:2])
     tensor(23.1333)
     """
-    ranks, (centres, rows) = Ranks(), _classes(z, labels, proxies)
-    everyone = ranks.gather({"z": rows})["z"]
+    centres, rows = _classes(z, labels, proxies)
+    everyone = Ranks().gather({"z": rows})["z"]
     pull, push = (
         contrast(
             centres, everyone, Same("label"), loss=ProxyAnchor(side=side, margin=margin, scale=scale), kernel=Dot()
         )
         for side in ("pull", "push")
     )
-    return _share(ranks, {"pull": pull, "push": push}, "no rows.")
+    return _share({"pull": pull, "push": push}, "no rows.")
 
 
 def byol(p: Tensor, t: Tensor) -> Tensor:
@@ -162,8 +166,9 @@ def byol(p: Tensor, t: Tensor) -> Tensor:
     >>> byol(torch.eye(2), torch.eye(2).flip(0))
     tensor(2.)
     """
-    mean = NegativeCosine()(_rows(p, Ranks()), _rows(t, Ranks()))
-    return _share(Ranks(), {"byol": Mean(2 * mean.count + 2 * mean.total, mean.count)}, "no rows.")
+    door.aligned(p=p, t=t)
+    mean = NegativeCosine()(plain.rows(p), plain.rows(t))
+    return _share({"byol": Mean(2 * mean.count + 2 * mean.total, mean.count)}, "no rows.")
 
 
 def align_uniform(z1: Tensor, z2: Tensor, *, power: float = 2.0, t: float = 2.0, weight: float = 1.0) -> Tensor:
@@ -172,13 +177,14 @@ def align_uniform(z1: Tensor, z2: Tensor, *, power: float = 2.0, t: float = 2.0,
     >>> align_uniform(torch.eye(4), torch.eye(4))
     tensor(-4.)
     """
-    ranks = Ranks()
-    rows = {"one": _rows(z1, ranks), "two": _rows(z2, ranks)}
+    door.aligned(z1=z1, z2=z2)
+    weight = float(door.number(weight, "weight", least=0))
+    rows = {"one": plain.rows(z1), "two": plain.rows(z2)}
     means = {
         "alignment": Alignment(power=power)(rows["one"], rows["two"]),
-        "uniformity": weight * Uniformity(t=t)(*ranks.gather(rows).values()),
+        "uniformity": weight * Uniformity(t=t)(*Ranks().gather(rows).values()),
     }
-    return _share(ranks, means, "no rows.")
+    return _share(means, "no rows.")
 
 
 def barlow(z1: Tensor, z2: Tensor, *, off: float = 0.005) -> Tensor:
@@ -210,34 +216,40 @@ def wmse(z1: Tensor, z2: Tensor, *, size: int | None = None, shrink: float = 1e-
     return _whole(z1, z2, Wmse(size=size, shrink=shrink))
 
 
-def cosent(z1: Tensor, z2: Tensor, scores: Tensor, *, scale: float = 20.0) -> Tensor:
+def cosent(z1: Tensor, z2: Tensor, scores: Any, *, scale: float = 20.0) -> Tensor:
     """Pair k, (z1[k], z2[k]), has the gold similarity scores[k], (N,): see `Cosent`.
 
     >>> cosent(torch.eye(3), torch.eye(3)[[0, 1, 1]], torch.tensor([0.1, 0.9, 0.5]))
     tensor(20.)
     """
-    return _whole(z1, z2, Cosent(scale=scale), scores)
+    return _whole(z1, z2, Cosent(scale=scale), scores=scores)
 
 
-def angle(z1: Tensor, z2: Tensor, scores: Tensor, *, scale: float = 20.0) -> Tensor:
+def angle(z1: Tensor, z2: Tensor, scores: Any, *, scale: float = 20.0) -> Tensor:
     """Pair k, (z1[k], z2[k]), has the gold similarity scores[k], (N,): see `Angle`.
 
     >>> angle(torch.eye(4), torch.eye(4)[[0, 1, 1, 1]], torch.tensor([0.1, 0.9, 0.5, 0.2]))
     tensor(20.6931)
     """
-    return _whole(z1, z2, Angle(scale=scale), scores)
+    return _whole(z1, z2, Angle(scale=scale), scores=scores)
 
 
 def swav(
-    scores: Sequence[Tensor], *, assigned: int = 2, temperature: float = 0.1, epsilon: float = 0.05, iterations: int = 3
+    scores: Sequence[Tensor],
+    *,
+    assigned: int = 2,
+    temperature: float | Tensor = 0.1,
+    epsilon: float = 0.05,
+    iterations: int = 3,
 ) -> Tensor:
     """(N, K) cosines to prototypes, one tensor a view: each predicts the codes of the first `assigned`. See `Swav`.
 
     >>> swav([torch.eye(4), torch.eye(4)])
     tensor(0.0001)
     """
-    loss = Swav(temperature=temperature, epsilon=epsilon, iterations=iterations)
-    return _predicted(loss, scores, scores[:assigned])
+    loss = Swav(temperature=door.temperature(temperature), epsilon=epsilon, iterations=iterations)
+    scores = door.outputs(scores, "scores")
+    return _predicted(loss, scores, scores[: door.whole(assigned, "assigned", least=1, most=len(scores))])
 
 
 def dino(
@@ -245,8 +257,8 @@ def dino(
     teacher: Sequence[Tensor],
     centre: Tensor | float = 0.0,
     *,
-    temperature: float = 0.1,
-    teacher_temperature: float = 0.04,
+    temperature: float | Tensor = 0.1,
+    teacher_temperature: float | Tensor = 0.04,
 ) -> Tensor:
     """(N, K) outputs, one tensor a view; view k of both is the same view and does not predict itself. See `Dino`.
 
@@ -255,7 +267,11 @@ def dino(
     >>> dino([torch.eye(4), torch.eye(4)], [torch.eye(4), torch.eye(4)])
     tensor(0.0001)
     """
-    loss = Dino(temperature=temperature, teacher_temperature=teacher_temperature)
+    told = door.temperature(teacher_temperature, "teacher_temperature")
+    loss = Dino(temperature=door.temperature(temperature), teacher_temperature=told)
+    student, teacher = door.outputs(student, "student"), door.outputs(teacher, "teacher")
+    door.aligned(**{"student[0]": student[0], "teacher[0]": teacher[0]})
+    centre = door.offset(centre, teacher[0].shape[1], "centre")
     return _predicted(loss, student, [t - centre for t in teacher])
 
 
@@ -265,6 +281,7 @@ def bpr(chosen: Tensor, rejected: Tensor, *, margin: float = 0.0) -> Tensor:
     >>> bpr(torch.tensor([2.0, 0.5]), torch.tensor([1.0, 1.0]))
     tensor(0.6437)
     """
+    door.answers({"chosen": chosen, "rejected": rejected})
     return _preferred(BradleyTerry(margin=margin), Answers(chosen), Answers(rejected))
 
 
@@ -276,6 +293,8 @@ def dpo(
     >>> dpo(torch.tensor([-4.0]), torch.tensor([-9.0]), torch.tensor([-5.0]), torch.tensor([-5.0]))
     tensor(0.4741)
     """
+    references = {"chosen_reference": chosen_reference, "rejected_reference": rejected_reference}
+    door.answers({"chosen": chosen, "rejected": rejected, **references})
     return _preferred(Dpo(beta=beta), Answers(chosen, chosen_reference), Answers(rejected, rejected_reference))
 
 
@@ -293,6 +312,9 @@ def simpo(
     >>> simpo(torch.tensor([-4.0]), torch.tensor([-9.0]), torch.tensor([8]), torch.tensor([6]))
     tensor(0.3133)
     """
+    lengths = {"chosen_length": chosen_length, "rejected_length": rejected_length}
+    door.answers({"chosen": chosen, "rejected": rejected, **lengths})
+    door.tokens(**lengths)
     loss = Simpo(beta=beta, margin=margin)
     return _preferred(loss, Answers(chosen, length=chosen_length), Answers(rejected, length=rejected_length))
 
@@ -303,6 +325,7 @@ def cpl(chosen: Tensor, rejected: Tensor, *, alpha: float = 0.1, bias: float = 0
     >>> cpl(torch.tensor([[-1.0, -2.0]]), torch.tensor([[-3.0, -4.0]]))
     tensor(0.6685)
     """
+    door.answers({"chosen": chosen, "rejected": rejected}, steps=True)
     return _preferred(Cpl(alpha=alpha, bias=bias, discount=discount), Answers(chosen), Answers(rejected))
 
 
@@ -312,84 +335,65 @@ def click(wanted: Tensor, unwanted: Tensor, *, margin: float = 20.0) -> Tensor:
     >>> click(torch.tensor([-4.0]), torch.tensor([-9.0]))
     tensor(15.)
     """
+    door.answers({"wanted": wanted, "unwanted": unwanted})
     return _preferred(Click(margin=margin), Answers(wanted), Answers(unwanted))
 
 
-def _rows(z: Tensor, ranks: Ranks, view: int = 0) -> Rows:
-    """Rows whose ids no other rank has."""
-    if z.ndim != 2:
-        raise UserError(f"embeddings of shape {tuple(z.shape)}; expected (N, D).")
-    ids = torch.arange(len(z), device=z.device) + (ranks.rank << 40)
-    return Rows(z, {"id": ids, "view": torch.full_like(ids, view)})
-
-
-def _with(rows: Rows, name: str, key: Tensor) -> Rows:
-    if key.shape != (len(rows),):
-        raise UserError(f"{name}s of shape {tuple(key.shape)} for {len(rows)} rows; expected ({len(rows)},).")
-    return Rows(rows.z, {**rows.keys, name: key.to(rows.z.device)})
-
-
-def _share(ranks: Ranks, means: dict[str, Mean], missing: str) -> Tensor:
+def _share(means: dict[str, Mean], missing: str) -> Tensor:
     """This rank's loss, or what is missing in words."""
     try:
-        return ranks.divide(means)[0]
+        return Ranks().divide(means)[0]
     except ValueError as nothing:
         raise UserError(f"{' and '.join(means)}: nothing to compare in this batch, on any rank: {missing}") from nothing
 
 
-def _aligned(z1: Tensor, z2: Tensor) -> None:
-    if z1.shape != z2.shape:
-        raise UserError(f"embeddings of shapes {tuple(z1.shape)} and {tuple(z2.shape)}; expected two alike, (N, D).")
-
-
 def _facing(z1: Tensor, z2: Tensor, loss: Contrast) -> Tensor:
-    ranks = Ranks()
-    _aligned(z1, z2)
-    everyone = ranks.gather({"z": _rows(z2, ranks, 1)})["z"]
-    mean = contrast(_rows(z1, ranks), everyone, Same("id"), loss=loss, kernel=Dot())
-    return _share(ranks, {type(loss).__name__.lower(): mean}, "no rows.")
+    door.aligned(z1=z1, z2=z2)
+    everyone = Ranks().gather({"z": plain.rows(z2, view=1)})["z"]
+    mean = contrast(plain.rows(z1), everyone, Same("id"), loss=loss, kernel=Dot())
+    return _share({type(loss).__name__.lower(): mean}, "no rows.")
 
 
-def _labelled(z: Tensor, labels: Tensor, loss: Contrast) -> Tensor:
-    ranks = Ranks()
-    rows = _with(_rows(z, ranks), "label", labels)
-    mean = contrast(rows, ranks.gather({"z": rows})["z"], Same("label"), loss=loss, kernel=Dot())
+def _labelled(z: Tensor, labels: Any, loss: Contrast, scale: float = 1.0) -> Tensor:
+    rows = plain.rows(sphere(door.embeddings(z)) * scale**0.5, keys={"label": door.labels(labels, z)})
+    mean = contrast(rows, Ranks().gather({"z": rows})["z"], Same("label"), loss=loss, kernel=Dot())
     needs = "it takes a label that two rows have, and a row of another label. Draw several samples of a class."
-    return _share(ranks, {type(loss).__name__.lower(): mean}, needs)
+    return _share({type(loss).__name__.lower(): mean}, needs)
 
 
-def _classes(z: Tensor, labels: Tensor, proxies: Tensor) -> tuple[Rows, Rows]:
-    rows = _with(_rows(sphere(z), Ranks()), "label", labels)
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(proxies):
-        found = f"{int(labels.min())} to {int(labels.max())}"
-        raise UserError(f"labels from {found} for {len(proxies)} proxies; expected 0 to {len(proxies) - 1}.")
-    return as_rows(sphere(proxies).to(rows.z.dtype)), rows
+def _classes(z: Tensor, labels: Any, proxies: Tensor) -> tuple[Rows, Rows]:
+    """Centres, and the rows whose class is known: one of an unknown class belongs to some centre too, and is pushed
+    from none."""
+    door.centres(proxies, door.embeddings(z), "proxies")
+    rows = plain.rows(sphere(z), keys={"label": door.labels(labels, z, classes=len(proxies))})
+    return as_rows(sphere(proxies).to(rows.z.dtype)), rows[rows.keys["label"] != door.UNKNOWN]
 
 
-def _centred(z: Tensor, labels: Tensor, proxies: Tensor, loss: Contrast) -> Tensor:
+def _centred(z: Tensor, labels: Any, proxies: Tensor, loss: Contrast) -> Tensor:
     centres, rows = _classes(z, labels, proxies)
     mean = contrast(rows, centres, Same("label"), loss=loss, kernel=Dot())
-    return _share(Ranks(), {type(loss).__name__.lower(): mean}, "no rows.")
+    return _share({type(loss).__name__.lower(): mean}, "no rows.")
 
 
-def _whole(z1: Tensor, z2: Tensor, loss: Align, scores: Tensor | None = None) -> Tensor:
-    ranks = Ranks()
-    one = _rows(z1, ranks)
-    rows = {"one": one if scores is None else _with(one, "score", scores), "two": _rows(z2, ranks)}
-    mean = loss(*ranks.gather(rows).values())
-    return _share(ranks, {type(loss).__name__.lower(): mean}, "no two pairs have different scores.")
+def _whole(z1: Tensor, z2: Tensor, loss: Align, **gold: Any) -> Tensor:
+    door.aligned(z1=z1, z2=z2)
+    keys = {name.removesuffix("s"): door.amounts(given, z1, name) for name, given in gold.items()}
+    rows = {"one": plain.rows(z1, keys), "two": plain.rows(z2)}
+    mean = loss(*Ranks().gather(rows).values())
+    return _share({type(loss).__name__.lower(): mean}, "no two pairs have different scores.")
 
 
 def _predicted(loss: Assign, scores: Sequence[Tensor], told: Sequence[Tensor]) -> Tensor:
     ranks = Ranks()
     targets = [loss.targets(t, ranks) for t in told]
     means = [loss(s, q) for i, q in enumerate(targets) for j, s in enumerate(scores) if i != j]
+    if not means:
+        raise UserError(
+            f"{type(loss).__name__.lower()}: one view alone; expected two or more, each to predict another."
+        )
     total, count = (torch.stack(parts).sum() for parts in zip(*((m.total, m.count) for m in means), strict=True))
-    return _share(ranks, {type(loss).__name__.lower(): Mean(total, count)}, "no rows.")
+    return _share({type(loss).__name__.lower(): Mean(total, count)}, "no rows.")
 
 
 def _preferred(loss: Preference, chosen: Answers, rejected: Answers) -> Tensor:
-    if chosen.score.shape != rejected.score.shape:
-        shapes = f"{tuple(chosen.score.shape)} and {tuple(rejected.score.shape)}"
-        raise UserError(f"{type(loss).__name__.lower()}: scores of shapes {shapes}; expected two alike.")
-    return _share(Ranks(), {type(loss).__name__.lower(): loss(chosen, rejected)}, "no pairs.")
+    return _share({type(loss).__name__.lower(): loss(chosen, rejected)}, "no pairs.")

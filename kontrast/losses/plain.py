@@ -9,6 +9,8 @@ from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
 from kontrast.layers.unit import unit, wide
+from kontrast.losses import door
+from kontrast.losses.kernel import Kernel
 
 
 def rows(z: Tensor, keys: Mapping[str, Tensor] | None = None, *, view: int = 0) -> Rows:
@@ -17,11 +19,10 @@ def rows(z: Tensor, keys: Mapping[str, Tensor] | None = None, *, view: int = 0) 
     Rows i of two views drawn with other `view` are one sample; where `keys` brings the ids, each row is a view of its
     own.
     """
-    if z.ndim != 2:
-        raise UserError(f"a loss on plain tensors takes embeddings (rows, width); found a tensor {tuple(z.shape)}.")
+    door.embeddings(z)
     for name, key in (keys or {}).items():
         if len(key) != len(z):
-            raise UserError(f"{len(z)} embeddings, but '{name}' has {len(key)} entries; expected one a row.")
+            raise UserError(f"{name} has {len(key)} rows for {len(z)} embeddings; expected one per row.")
     if keys and "id" in keys:
         return Rows(z, {"view": _nth(keys["id"]), **keys})
     own = torch.arange(len(z), device=z.device) + (Ranks().rank << 40)
@@ -42,8 +43,7 @@ def _nth(ids: Tensor) -> Tensor:
 
 def views(*z: Tensor) -> Rows:
     """Aligned views (N, D) of the same N samples, stacked."""
-    if len({one.shape for one in z}) > 1:
-        raise UserError(f"views of the same samples have one shape; found {', '.join(str(tuple(v.shape)) for v in z)}.")
+    door.aligned(**{f"z{v}": one for v, one in enumerate(z, 1)})
     return Rows.stack(*(rows(one, view=v) for v, one in enumerate(z)))
 
 
@@ -58,11 +58,34 @@ def gathered(ours: Rows) -> Rows:
     return Ranks().gather({"z": ours})["z"]
 
 
+class Tempered(Kernel):
+    """cos(a_i, c_j) / temperature, a number or a tensor of one, which gets its gradient and is no parameter here."""
+
+    def __init__(self, temperature: float | Tensor) -> None:
+        super().__init__()
+        self.temperature = door.temperature(temperature)
+
+    def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Both sides on the sphere, the anchors over the temperature."""
+        return unit(a) / self.temperature, unit(c)
+
+    def alike(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """On the sphere, and 1 / temperature."""
+        return unit(z), torch.as_tensor(1 / self.temperature, dtype=z.dtype, device=z.device)
+
+
 def sphere(z: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
     """Unit vectors over a temperature, which may be learned."""
     return unit(wide(z)) / temperature
 
 
 def settle(**terms: Mean) -> Tensor:
-    """The sum of the terms' global means, scaled so that DDP's average of gradients is its gradient."""
-    return Ranks().divide(terms)[0]
+    """The sum of the terms' global means, scaled so that DDP's average of gradients is its gradient.
+
+    Raises:
+        UserError: nothing to compare in this batch, on any rank.
+    """
+    try:
+        return Ranks().divide(terms)[0]
+    except ValueError as nothing:
+        raise UserError(str(nothing)) from nothing

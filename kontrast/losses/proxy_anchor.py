@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kontrast.losses import door
 from kontrast.losses.loss import Contrast, log_sum
 from kontrast.losses.repel import repel
 from kontrast.losses.weights import Weights
@@ -24,7 +25,9 @@ class ProxyAnchor(Contrast):
 
     def __init__(self, *, side: Literal["pull", "push"] = "pull", margin: float = 0.1, scale: float = 32.0) -> None:
         super().__init__()
-        self.side, self.margin, self.scale = side, margin, scale
+        self.side = door.choice(side, "proxy_anchor: side", ("pull", "push"))
+        self.margin = door.number(margin, "proxy_anchor: margin", least=0, most=2, hint=", of the cosine")
+        self.scale = door.number(scale, "proxy_anchor: scale", above=0)
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
         """The equations above."""

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from kontrast.losses import door
 from kontrast.losses.loss import Contrast
 from kontrast.losses.repel import repel
 from kontrast.losses.weights import Weights
@@ -17,7 +18,7 @@ class Regress(Contrast):
 
     def __init__(self, *, off: float = 1.0) -> None:
         super().__init__()
-        self.off = off
+        self.off = door.number(off, "regress: off", least=0)
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
         """The equation above."""

@@ -221,13 +221,22 @@ def named(rows: Rows) -> dict[str, Tensor]:
     return {**rows.keys, "row": rows.keys["id"] + rows.keys["view"].long() * chance.GAMMA}
 
 
-def equal(a: Tensor, c: Tensor) -> Pairs | None:
-    """Every (i, j) with a_i = c_j, sorted by i, unless more than 1 in 32 pairs is."""
+def equal(a: Tensor, c: Tensor, *, unknown: bool = False) -> Pairs | None:
+    """Every (i, j) with a_i = c_j, sorted by i, unless more than 1 in 32 pairs is; unknown: -1 is equal to nobody."""
     ordered, order = c.sort()
     if a is c and not (ordered[1:] == ordered[:-1]).any():  # each is equal to itself alone
         alone = torch.arange(len(c), device=c.device)
         return alone, alone
+    a = known(a) if unknown else a
     return _within(a, a, ordered, order)
+
+
+def known(key: Tensor) -> Tensor:
+    """The key of anchors with -1, which says unknown, made a value that equals nobody's: unknown attracts nobody."""
+    if key.dtype == torch.bool:
+        return key
+    nobodys = torch.nan if key.is_floating_point() else torch.iinfo(key.dtype).min
+    return torch.where(key == -1, nobodys, key) if nobodys else key  # unsigned integers have no -1
 
 
 def between(low: Tensor, high: Tensor, c: Tensor) -> Pairs | None:

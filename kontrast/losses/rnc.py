@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from kontrast.losses import door
 from kontrast.losses.loss import Contrast
 from kontrast.losses.weights import Weights
 
@@ -14,20 +15,23 @@ class Rnc(Contrast):
     """L_i = mean over j of log sum_{k: P_ik <= P_ij} Q_ik e^S_ik - S_ij; the smaller P_ik, the farther k's target.
 
     For continuous targets (an age, a dose): the order of embeddings follows the order of targets (arXiv:2210.01189).
-    Of P only the order is read: take the relation `Close(target, shape="inverse")`, which keeps it for all distances.
+    Of P only the order is read: take the relation `Close(target, shape="order")`, which keeps it for all distances.
+    Computed in float64: close targets keep their order, and rows of a tight cluster their distances.
     `root` reads S as -d^2 / temperature^2 (the kernel `Distance` with temperature^2) and goes on with -d /
     temperature, the paper's similarity (temperature 2); without it S is taken as it is.
     """
 
     usual: ClassVar[Mapping[str, Any]] = {"kernel": {"name": "distance", "temperature": 4.0}}
+    precise = True
 
     def __init__(self, *, root: bool = False) -> None:
         super().__init__()
-        self.root = root
+        self.root = door.flag(root, "rnc: root")
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
         """Rows are put in the order of P, so that the sums are running sums; equal P share the last of theirs."""
-        s = -(1e-12 - similarity.clamp_max(0)).sqrt() if self.root else similarity
+        floor = 1e-18 if similarity.dtype == torch.float64 else 1e-12  # a root has no slope at 0
+        s = -(floor - similarity.clamp_max(0)).sqrt() if self.root else similarity
         P = attract.dense().to(s.dtype)
         closeness, order = P.sort(dim=-1)
         s, counts = s.gather(-1, order), among.dense().to(s.dtype).expand(P.shape).gather(-1, order)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kontrast.losses import door
 from kontrast.losses.loss import Contrast
 from kontrast.losses.repel import repel, repelled_
 from kontrast.losses.weights import Weights
@@ -24,6 +25,7 @@ class Sigmoid(Contrast):
 
     def __init__(self, *, bias: float = -10.0, learnable: bool = True) -> None:
         super().__init__()
+        bias = door.number(bias, "sigmoid: bias")
         if learnable:
             self.bias = nn.Parameter(torch.tensor(float(bias)))
         else:

@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kontrast.core.errors import UserError
+from kontrast.losses import door
 from kontrast.losses.preference import Answers, Preference
 
 
@@ -15,7 +16,8 @@ class Simpo(Preference):
 
     def __init__(self, *, beta: float = 2.0, margin: float = 1.0) -> None:
         super().__init__()
-        self.beta, self.margin = beta, margin
+        self.beta = door.number(beta, "simpo: beta", above=0)
+        self.margin = door.number(margin, "simpo: margin")
 
     def per_pair(self, chosen: Answers, rejected: Answers) -> Tensor:
         """The equation above."""

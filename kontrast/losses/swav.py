@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.ranks import Ranks
+from kontrast.losses import door
 from kontrast.losses.assign import Assign
 
 
@@ -16,9 +17,9 @@ class Swav(Assign):
 
     def __init__(self, *, temperature: float = 0.1, epsilon: float = 0.05, iterations: int = 3) -> None:
         super().__init__()
-        if min(temperature, epsilon) <= 0:
-            raise ValueError(f"temperature={temperature}, epsilon={epsilon}; expected more than 0.")
-        self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
+        self.temperature = door.temperature(temperature, "swav: temperature")
+        self.epsilon = door.number(epsilon, "swav: epsilon", above=0)
+        self.iterations = door.whole(iterations, "swav: iterations", least=1)
 
     @torch.no_grad()
     def targets(self, scores: Tensor, ranks: Ranks) -> Tensor:

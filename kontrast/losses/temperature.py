@@ -5,6 +5,7 @@ import math
 from torch import Tensor
 
 from kontrast.core.errors import UserError
+from kontrast.losses import door
 from kontrast.losses.plain import sphere
 
 
@@ -33,10 +34,7 @@ def by_class(z: Tensor, labels: Tensor, temperature_C: Tensor) -> Tensor:
     """
     if temperature_C.ndim != 1:
         raise UserError(f"a tensor {tuple(temperature_C.shape)} of temperatures; expected (classes,), or a number.")
-    C = len(temperature_C)
-    if len(labels) and (labels.min() < 0 or labels.max() >= C):
-        found = f"labels from {labels.min()} to {labels.max()}"
-        raise UserError(f"{C} temperatures, one a class, but {found}; expected 0 to {C - 1}.")
+    y = door.labels(labels, door.embeddings(z), classes=len(temperature_C)).clamp_min(0)  # the unknown: any
     if not bool((temperature_C > 0).all()):
         raise UserError(f"temperatures as low as {temperature_C.min():g}; expected more than 0.")
-    return sphere(z, temperature_C[labels][:, None])
+    return sphere(z, temperature_C[y][:, None])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kontrast.losses import door
 from kontrast.losses.loss import Contrast
 from kontrast.losses.repel import repel
 from kontrast.losses.weights import Weights
@@ -32,7 +33,9 @@ class Triplet(Contrast):
         self, *, margin: float = 0.2, triplets: Literal["all", "semihard", "hard"] = "all", soft: bool = False
     ) -> None:
         super().__init__()
-        self.margin, self.triplets, self.soft = margin, triplets, soft
+        self.margin = door.number(margin, "triplet: margin", least=0)
+        self.triplets = door.choice(triplets, "triplet: triplets", ("all", "semihard", "hard"))
+        self.soft = door.flag(soft, "triplet: soft")
 
     def counted(self, attract: Weights, among: Weights) -> Tensor:
         """How many triplets an anchor has."""

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.rows import Mean, Rows
+from kontrast.losses import door
 from kontrast.losses.align import Align, sides
 from kontrast.losses.contrast import contrast
 from kontrast.losses.kernels.dot import Dot
@@ -24,9 +25,7 @@ class Uniformity(Align):
 
     def __init__(self, *, t: float = 2.0) -> None:
         super().__init__()
-        if t <= 0:
-            raise ValueError(f"t={t}; expected more than 0.")
-        self.t = t
+        self.t = t = door.number(t, "uniformity: t", above=0)
         self.kernel, self.potential = Dot(), _Potential(2 * t)
 
     def forward(self, one: Rows, two: Rows) -> Mean:

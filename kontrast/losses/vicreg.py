@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Mean, Rows
+from kontrast.losses import door
 from kontrast.losses.align import Align, sides
 from kontrast.losses.barlow import features
 from kontrast.losses.contrast import contrast
@@ -27,7 +28,9 @@ class Vicreg(Align):
 
     def __init__(self, *, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0) -> None:
         super().__init__()
-        self.invariance, self.variance, self.covariance = invariance, variance, covariance
+        self.invariance = door.number(invariance, "vicreg: invariance", least=0)
+        self.variance = door.number(variance, "vicreg: variance", least=0)
+        self.covariance = door.number(covariance, "vicreg: covariance", least=0)
         self.kernel, self.loss = Dot(), Regress()
 
     def forward(self, one: Rows, two: Rows) -> Mean:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Mean, Rows
+from kontrast.losses import door
 from kontrast.losses.align import Align, sides
 from kontrast.losses.sphere import sphere
 
@@ -23,9 +24,8 @@ class Wmse(Align):
 
     def __init__(self, *, size: int | None = None, shrink: float = 1e-3) -> None:
         super().__init__()
-        if not 0 <= shrink < 1:
-            raise ValueError(f"shrink={shrink}; expected 0 or more, below 1.")
-        self.size, self.shrink = size, shrink
+        self.size = None if size is None else door.whole(size, "wmse: size", least=2)
+        self.shrink = door.number(shrink, "wmse: shrink", least=0, below=1)
 
     def forward(self, one: Rows, two: Rows) -> Mean:
         """The equation above."""

@@ -15,7 +15,7 @@ def experiment() -> Experiment:
             {
                 "loss": {"name": "rnc", "root": True},
                 "kernel": {"name": "distance", "temperature": 4.0},
-                "relation": {"name": "close", "key": "number", "shape": "inverse"},
+                "relation": {"name": "close", "key": "number", "shape": "order"},
             },
         )
     )

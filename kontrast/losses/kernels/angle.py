@@ -5,6 +5,7 @@ from torch import Tensor
 
 from kontrast.core.errors import UserError
 from kontrast.layers.unit import unit
+from kontrast.losses import door
 from kontrast.losses.kernel import Kernel
 
 
@@ -17,9 +18,7 @@ class Angle(Kernel):
 
     def __init__(self, *, temperature: float = 0.05) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(f"temperature={temperature}; expected more than 0.")
-        self.temperature = temperature
+        self.temperature = door.temperature(temperature, "angle: temperature")
 
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """[Re a + Im a, Im a - Re a] / temperature and [Re c, Im c], of rows on the sphere."""

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from kontrast.losses import door
 from kontrast.losses.kernel import Kernel
 
 
@@ -15,10 +16,8 @@ class Bilinear(Kernel):
 
     def __init__(self, *, width: int = 128, other: int | None = None, temperature: float = 1.0) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(f"temperature={temperature}; expected more than 0.")
         self.form = nn.Parameter(torch.eye(width, other or width))
-        self.temperature = temperature
+        self.temperature = door.temperature(temperature, "bilinear: temperature")
 
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """W moves the anchors over to the candidates' space."""

@@ -5,7 +5,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from kontrast.core.errors import UserError
 from kontrast.layers.unit import unit
+from kontrast.losses import door
 from kontrast.losses.kernel import Kernel
 
 
@@ -18,8 +20,9 @@ class Cosine(Kernel):
 
     def __init__(self, *, temperature: float = 0.1, learnable: bool = False, largest: float = 100.0) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(f"temperature={temperature}; expected more than 0.")
+        if isinstance(temperature, Tensor):
+            raise UserError("cosine: temperature is a tensor; expected a number, which learnable=True learns.")
+        temperature = door.temperature(temperature, "cosine: temperature")
         if learnable and not 1 / temperature <= largest:
             raise ValueError(f"temperature={temperature}, learned; expected 1 / largest={1 / largest:.4g} or more.")
         self.log_scale = nn.Parameter(torch.tensor(1 / temperature).log(), requires_grad=learnable)
@@ -45,7 +48,6 @@ class Cosine(Kernel):
 
     def set_temperature(self, temperature: float) -> None:
         """From now on this temperature: for a schedule, between two steps (`losses.temperature.swing`)."""
-        if temperature <= 0:
-            raise ValueError(f"temperature={temperature}; expected more than 0.")
+        temperature = float(door.temperature(temperature, "cosine: temperature"))
         with torch.no_grad():
             self.log_scale.fill_(-math.log(temperature))

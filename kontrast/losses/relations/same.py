@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kontrast.core.rows import Keys
-from kontrast.losses.relation import Pairs, Relation, equal, nobody
+from kontrast.losses.relation import Pairs, Relation, equal, known, nobody
 
 
 @dataclass(frozen=True)
@@ -13,8 +13,8 @@ class Same(Relation):
     """Equal keys attract: "id" is SimCLR (arXiv:2002.05709) and CLIP (arXiv:2103.00020), "label" is SupCon
     (arXiv:2004.11362).
 
-    `apart` takes those that attract out of the candidates too, as decoupled contrastive learning does
-    (arXiv:2110.06848).
+    A key of -1 is unknown and attracts nobody, not even another -1; its row still counts among the candidates. `apart`
+    takes those that attract out of the candidates too, as decoupled contrastive learning does (arXiv:2110.06848).
     """
 
     key: str
@@ -22,12 +22,12 @@ class Same(Relation):
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
         """1 where the keys are equal."""
-        same = a[self.key] == c[self.key]
+        same = known(a[self.key]) == c[self.key]
         return same, ~same if self.apart else None
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
         """Equal keys are listed by sorting."""
-        pairs = equal(a[self.key], c[self.key])
+        pairs = equal(a[self.key], c[self.key], unknown=True)
         return pairs, pairs if self.apart else nobody(a)
 
     def reads(self) -> frozenset[str]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.rows import Keys
+from kontrast.losses import door
 from kontrast.losses.relation import Pairs, Relation, nobody
 
 
@@ -21,6 +22,9 @@ class Several(Relation):
 
     key: str
     how: Literal["any", "jaccard", "hamming"] = "jaccard"
+
+    def __post_init__(self) -> None:
+        door.choice(self.how, "several: how", ("any", "jaccard", "hamming"))
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
         """The einsum is a matrix product on a tile and dots on a list; counts are exact in float32."""

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kontrast.core.rows import Keys
+from kontrast.losses import door
 from kontrast.losses.relation import Pairs, Relation, nobody
 
 
@@ -23,8 +24,8 @@ class Teacher(Relation):
     temperature: float | None = 0.1
 
     def __post_init__(self) -> None:
-        if self.temperature is not None and not self.temperature > 0:
-            raise ValueError(f"teacher: temperature={self.temperature}; expected more than 0, or None for the cosine.")
+        if self.temperature is not None:
+            door.number(self.temperature, "teacher: temperature", above=0, hint=", or None for the cosine")
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
         """The einsum is a matrix product on a tile and dots on a list."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.rows import Keys
+from kontrast.losses import door
 from kontrast.losses.relation import Pairs, Relation, nobody
 
 
@@ -23,6 +24,10 @@ class Weighed(Relation):
     key: str
     what: Literal["attract", "among"] = "attract"
     of: Literal["candidate", "anchor"] = "candidate"
+
+    def __post_init__(self) -> None:
+        door.choice(self.what, "weighed: what", ("attract", "among"))
+        door.choice(self.of, "weighed: of", ("candidate", "anchor"))
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
         """The key on its side, 1 on the other."""

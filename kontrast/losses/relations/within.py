@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kontrast.core.rows import Keys
-from kontrast.losses.relation import Relation
+from kontrast.losses.relation import Relation, known
 
 
 @dataclass(frozen=True)
 class Within(Relation):
     """Rows of other groups neither attract nor count: contrast inside a domain, a batch of one source, a sensitive
-    group."""
+    group. A group of -1 is unknown: its rows are compared with nobody."""
 
     key: str
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
         """1 inside the group."""
-        same = a[self.key] == c[self.key]
+        same = known(a[self.key]) == c[self.key]
         return same, same
 
     def reads(self) -> frozenset[str]:
