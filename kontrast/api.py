@@ -11,6 +11,7 @@ import torch
 from kontrast.core import find
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment, choice
+from kontrast.core.spelling import spelled
 from kontrast.data.address import called
 from kontrast.data.blanks import emptied
 from kontrast.data.fields import Field, infer
@@ -29,7 +30,23 @@ from kontrast.runs.train import stoppable
 from kontrast.training.fleet import Fleet, Strategy, launch, usual_device
 from kontrast.training.repeat import repeatable
 
+# What other libraries call an argument of `train` -> what it is here.
+_OTHERS = {
+    **dict.fromkeys(("batch_size", "bs", "per_device_train_batch_size"), "batch"),
+    **dict.fromkeys(("lr", "learning_rates"), "learning_rate"),
+    **dict.fromkeys(("num_epochs", "num_train_epochs", "max_epochs", "n_epochs"), "epochs"),
+    **dict.fromkeys(("max_steps", "num_steps"), "steps"),
+    **dict.fromkeys(("random_state", "random_seed"), "seed"),
+    **dict.fromkeys(("output_dir", "save_dir", "path"), "out"),
+    **dict.fromkeys(("labels", "target"), "label"),
+    **dict.fromkeys(("temperature", "tau"), "method.temperature"),
+    **{name: f"plan.{name}" for name in ("optimiser", "weight_decay", "warmup", "clip", "precision", "passes")},
+    "optimizer": "plan.optimiser",
+    "test_size": "source.held_out",
+}
 
+
+@spelled(_OTHERS)
 def train(
     data: object = None,
     *,
@@ -41,6 +58,8 @@ def train(
     steps: int | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
+    batch: int | None = None,
+    learning_rate: float | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
@@ -58,10 +77,13 @@ def train(
     (YAML, JSON, TOML) or nested dicts with the keys of experiment.json, whole or in part, such as that of an earlier
     run; what is named beside it counts more. fields: column -> kind, where
     inference is wrong. encoders: tower -> name or {"name": ..., settings}. settings: dotted names of the experiment,
-    such as {"method.temperature": 0.1}. devices, nodes, strategy: on how many devices of how many machines, and whether
+    such as {"method.temperature": 0.1}. batch, learning_rate: short for plan.batch (rows per step over all devices) and
+    plan.learning_rate. devices, nodes, strategy: on how many devices of how many machines, and whether
     each holds all of the encoders ("ddp") or a part ("fsdp"); this script then runs once a device, and only the first
     comes back from here. Raises UserError for all that the caller can mend.
     """
+    short = {"plan.batch": batch, "plan.learning_rate": learning_rate}
+    settings = {**{name: value for name, value in short.items() if value is not None}, **(settings or {})}
     asked: Experiment = find.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
     asked = asked if config is None else configured(asked, config)
     name = (called(data) if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
@@ -94,6 +116,7 @@ def train(
             raise
 
 
+@spelled(_OTHERS)
 def resume(
     path: str | Path,
     *,

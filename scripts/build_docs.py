@@ -90,12 +90,12 @@ def options(name: str) -> str:
     given, named = [], []
     for names, told, kind, parameter in parameters(name):
         if isinstance(told, OptionInfo):
-            default = "" if parameter.default in (None, False) else f" Default: `{parameter.default}`."
+            default = "" if parameter.default in (None, False, parameter.empty) else f" Default: `{parameter.default}`."
             words = " ".join(filter(None, [", ".join(f"`{one}`" for one in names), _takes(kind, told.metavar)]))
             named.append((words, (told.help or "") + default))
         else:
             given.append((f"`{told.metavar or parameter.name.upper()}`", told.help or ""))
-    text = inspect.cleandoc(commands()[name].__doc__ or "").replace("--", "\\-\\-")
+    text = re.sub(r"(?<![`\w-])--[a-z-]+", r"`\g<0>`", inspect.cleandoc(commands()[name].__doc__ or ""))
     text += "\n\n" + _table(("argument", "what"), given) if given else ""
     return text + ("\n\n" + _table(("option", "what"), named) if named else "\n\nIt has no options.")
 

@@ -178,6 +178,10 @@ def test_sentence_transformers_reads_our_bag_of_tokens(text_run, pair_run, tmp_p
         got = in_sentence_transformers(made.folder, texts)
         assert least_cosine(got, run.embed({"text": texts}).z["text"]) > 0.9999
         assert not [p for p in made.folder.rglob("*") if p.suffix in (".py", ".bin", ".pkl")]
+        card = (made.folder / "README.md").read_text()
+        for part in ("library_name: sentence-transformers", "license: other", 'SentenceTransformer("THIS-FOLDER")'):
+            assert part in card
+        assert str(run.path.parent) not in card
     assert made.facts["modules"] == "StaticEmbedding, LayerNorm, Dense, Normalize"
 
 

@@ -33,7 +33,7 @@ def trained(tmp_path_factory):
 def test_rows_that_were_trained_on_are_counted_and_warned_of_whatever_their_ids(trained):
     run, data = trained
     judged = run.bank("trained-test").ids.tolist()
-    new = {"text": ["a wholly other line", *[data["text"][int(i)] for i in judged]]}
+    new = {"text": ["red is a wholly other line", *[data["text"][int(i)] for i in judged]]}
     new["label"] = [text.split()[0] for text in new["text"]]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -48,6 +48,24 @@ def test_rows_that_were_trained_on_are_counted_and_warned_of_whatever_their_ids(
     heard = Heard()
     run.score(backwards, listener=heard)
     assert [name for name, _ in heard.said].count("WARNING") == 1
+
+
+def test_a_handful_of_shared_rows_is_a_note_and_classes_without_a_training_row_are_named(trained):
+    run, data = trained
+    judged = set(run.bank("trained-test").ids.tolist())
+    shared = next(text for i, text in enumerate(data["text"]) if str(i) not in judged)
+    new = {"text": [shared, *[f"green line {i} of {i * 77}" for i in range(30)], *[f"red {i}" for i in range(120)]]}
+    new["label"] = [text.split()[0] for text in new["text"]]
+    heard = Heard()
+    table = run.score(new, listener=heard)
+    assert {row["trained_on"] for row in table} == {1}
+    notes = [words for name, words in heard.said if name == "note"]
+    assert notes[0] == "1 of 151 rows were trained on too"
+    assert "have no training row ('green'; 30 rows): kNN" in notes[1]
+    assert "WARNING" not in dict(heard.said)
+    with pytest.warns(UserWarning, match="'green'") as warned:
+        run.score(new)
+    assert len(warned) == 1
 
 
 def test_the_scores_of_a_run_tell_their_rows(trained):
@@ -65,3 +83,33 @@ def test_a_row_is_seen_where_every_field_that_it_has_is():
     assert fingerprint.seen(content, known).tolist() == [True, False, True, False, True, False]
     assert fingerprint.seen({"a": np.array([1, 9])}, known).tolist() == [True, False]
     assert not fingerprint.seen({"a": np.array([1])}, {}).any()
+
+
+def test_a_filter_knows_the_labels_by_the_columns_own_name_and_missing_ones_as_null(tmp_path):
+    data = {"text": [f"thing {i} is {i * 7919}" for i in range(80)], "species": ["cat", "dog", None, "NaN"] * 20}
+    data["weight in kg"] = [1.5, float("nan")] * 40
+    run = kontrast.train(data, label="species", steps=2, batch=16, out=tmp_path / "run", device="cpu")
+    run.index()
+
+    def found(where):
+        return sorted(int(hit.id) % 4 for hit in run.search("thing", k=100, where=where))
+
+    assert found("species = 'cat'") == found("label = 'cat'") == [0] * 20
+    assert found("species IS NULL") == [2] * 20 + [3] * 20
+    assert found('"weight in kg" IS NULL') == [1] * 20 + [3] * 20
+    hit = run.search("thing", k=1, where='species IS NULL AND "weight in kg" IS NULL')[0]
+    assert (hit.label, hit.metadata) == ("", {"text": hit.metadata["text"], "weight in kg": None})
+    run.index({"text": ["one more"], "species": ["fox"]}, add=True)
+    assert [hit.label for hit in run.search("thing", k=100, where="species = 'fox'")] == ["fox"]
+
+
+def test_arguments_of_other_libraries_are_answered_with_ours():
+    for given, meant in (
+        ({"batch_size": 32}, "did you mean batch=32?"),
+        ({"lr": 0.1}, "did you mean learning_rate=0.1?"),
+        ({"temperature": 0.1}, "did you mean settings={'method.temperature': 0.1}?"),
+        ({"step": 3}, "did you mean 'steps'?"),
+    ):
+        with pytest.raises(kontrast.UserError) as refused:
+            kontrast.train({"text": ["a", "b"]}, **given)
+        assert meant in str(refused.value)

@@ -20,10 +20,11 @@ def list_(
     rooms = find.rooms() if room is None else {room: find.kinds(room)}
     if room is not None and not rooms[room]:
         raise UserError(f"no room '{room}'{did_you_mean(room, find.rooms())}")
+    wide = max(17, *(len(kind) for kinds in rooms.values() for kind in kinds))
     for name, kinds in rooms.items():
         say(name)
         for kind in kinds.values():
-            say(f"  {kind.name:<18}{kind.summary}")
+            say(f"  {kind.name:<{wide}} {kind.summary}")
 
 
 @app.command()

@@ -78,6 +78,18 @@ def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return plain(column.cast(kind.value_type)) if kinds.is_dictionary(kind) else column
 
 
+def without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Floats that are no number are missing, as a filter and a reader mean it; chunks without one stay as they are."""
+    if not kinds.is_floating(column.type):
+        return column
+    chunks = []
+    for chunk in column.chunks:
+        gaps = pc.call_function("is_nan", [chunk])
+        there = pc.call_function("any", [gaps]).as_py()
+        chunks.append(pc.call_function("if_else", [gaps, pa.scalar(None, chunk.type), chunk]) if there else chunk)
+    return pa.chunked_array(chunks, column.type)
+
+
 def _values(array: pa.Array) -> list[Any]:
     inner, depth = innermost(array.type)
     if depth and is_number(inner):

@@ -13,7 +13,7 @@ import pyarrow as pa
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Source
 from kontrast.data import fingerprint, spill, split
-from kontrast.data.cells import coded, is_list, is_number
+from kontrast.data.cells import coded, is_list, is_number, without_nan
 from kontrast.data.fields import Field
 from kontrast.data.frame import ANYWHERE, Frame
 from kontrast.data.modality import Modality
@@ -259,7 +259,7 @@ def _metadata(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray, cache
     for name, field in fields.items():
         column = frame.columns[name]
         if field.kind in _TOLD and not isinstance(column, np.ndarray):
-            columns[name] = column
+            columns[name] = without_nan(column)
     table = pa.table(columns)
     if len(kept) == len(frame) and not any(is_list(column.type) for column in columns.values()):
         return table

@@ -18,7 +18,7 @@ import pyarrow.types as types
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Kinds
 from kontrast.data import foreign, split, tree
-from kontrast.data.cells import innermost, is_list, is_number, read_cells
+from kontrast.data.cells import innermost, is_list, is_number, read_cells, without_nan
 from kontrast.data.frame import Frame
 
 MIX_SOURCE, MIX_ID, MIX_WEIGHT = "mix source", "mix id", "mix weight"  # the columns that mixing sources adds
@@ -276,7 +276,7 @@ def _of_records(kind: pa.DataType, cells: list[Any]) -> Field:
 
 
 def _of_numbers(name: str, seen: _Seen) -> Field:
-    column = seen.values()
+    column = without_nan(seen.values())
     if name in _LABELS and all(map(_all_whole, column.chunks)):
         distinct = _distinct(column)
         if distinct <= max(2, seen.filled / 2):

@@ -13,13 +13,24 @@ def card(
     data: Mapping[str, Any] | None,
     scores: Mapping[str, Any] | None,
     loading: Sequence[str],
+    library: str = "kontrast",
 ) -> str:
     """Data with its fingerprint, method, scores with intervals, verdict, how to load it. The licence is the user's to
-    name: the field says `other`, the text says what to do."""
+    name: the field says `other`, the text says what to do.
+
+    Args:
+        name: the heading.
+        experiment: what was run, without paths of the machine that trained.
+        data: data.json, None where there is none.
+        scores: scores.json, None where the run was not finished.
+        loading: lines of Python that load the folder.
+        library: the library that reads the folder, by its name on the hub.
+    """
     kinds = {view.name for view in experiment.views.values()}
     task = "sentence-similarity" if kinds == {"text"} else "feature-extraction"
-    lines = ["---", "library_name: kontrast", "license: other", f"pipeline_tag: {task}"]
-    lines += ["tags:", "- kontrast", "- contrastive-learning", "- embeddings", "---", "", f"# {name}", ""]
+    lines = ["---", f"library_name: {library}", "license: other", f"pipeline_tag: {task}"]
+    tags = dict.fromkeys((library, "kontrast", "contrastive-learning", "embeddings"))
+    lines += ["tags:", *(f"- {tag}" for tag in tags), "---", "", f"# {name}", ""]
     fields = ", ".join(f"{field} ({view.name})" for field, view in experiment.views.items())
     lines += [f"Embeddings of {fields}, learned by contrast with the method `{experiment.method.name}`.", ""]
     lines += ["**Licence**: not stated. Write it into the head of this file (`license:`) and here.", ""]

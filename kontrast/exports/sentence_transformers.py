@@ -13,9 +13,11 @@ from kontrast.core.errors import UserError
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.tokens import Tokens
 from kontrast.encoders.transformer import Transformer
+from kontrast.exports.card import card
 from kontrast.exports.export import Export, Subject
 from kontrast.exports.pretrained import write_transformer
-from kontrast.runs.folder import save_tensors
+from kontrast.runs import kept
+from kontrast.runs.folder import Folder, save_tensors
 from kontrast.runs.model import Model, tower_of
 
 _ROOT = "sentence_transformers.models."
@@ -35,7 +37,7 @@ class SentenceTransformers(Export):
         self.field = field
 
     def write(self, subject: Subject, folder: Path) -> Mapping[str, Any]:
-        """modules.json and a folder a module."""
+        """modules.json, a folder per module, and README.md, the card."""
         model = subject.model
         texts = [f for f in subject.fields(self.field) if model.experiment.views[f].name == "text"]
         if len(texts) != 1:
@@ -53,7 +55,23 @@ class SentenceTransformers(Export):
             modules.add("Dense", config, tensors)
         modules.add("Normalize", {}, {})
         modules.end()
+        (folder / "README.md").write_text(_card(subject, field), encoding="utf8")
         return {"field": field, "modules": ", ".join(modules.names), "load": 'SentenceTransformer("FOLDER")'}
+
+
+def _card(subject: Subject, field: str) -> str:
+    """What the run knows of itself, and how that library loads the folder."""
+    run = Folder(subject.run.path)
+    data = kept.data(run) if (run.path / "data.json").is_file() else None
+    scores = kept.scores(run) if (run.path / "scores.json").is_file() else None
+    loading = [
+        "from sentence_transformers import SentenceTransformer",
+        "",
+        'model = SentenceTransformer("THIS-FOLDER")',
+        f'embeddings = model.encode(["a text of the field {field}", "another"])',
+        "similarities = model.similarity(embeddings, embeddings)",
+    ]
+    return card(run.path.name, subject.model.experiment, data, scores, loading, library="sentence-transformers")
 
 
 class _Modules:

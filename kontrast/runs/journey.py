@@ -146,6 +146,8 @@ def _read(
     folder.save_tensors(TRAINED_ON, {name: torch.from_numpy(hashes) for name, hashes in known_rows.items()})
     listener.fact("data", words.data(data, kinds, folder.path))
     listener.fact("split", words.split(data))
+    if data.labels is not None and (new := words.unseen(data.labels[~data.held_out], data.labels[data.held_out])):
+        listener.fact("note", new)
     return data
 
 

@@ -99,17 +99,22 @@ class Run:
         """Judge on other data: its rows are the test; the rows the run was trained on teach kNN and probe.
 
         Each score tells the fingerprint of the rows (`data`) and how many of them were trained on (`trained_on`), which
-        is also said aloud: to the listener, or as a warning where there is none.
+        is also said aloud where they are more than a handful: to the listener, or as a warning where there is none. So
+        are classes that training never saw.
         """
         warn = partial(listener.fact, "WARNING") if listener else partial(warnings.warn, stacklevel=3)
-        listener = listener or Silence()
+        heard, listener = listener is not None, listener or Silence()
         model = Model.load(Folder(self.path))
         untrained = replace(model, method=method_of(model.experiment, model.modalities, model.facts))
         with self._opened(model, data, outside, listener) as dataset:
             rows = np.arange(len(dataset.ids))
             facts = {"data": fingerprint.of_rows(dataset.ids, dataset.content), "trained_on": self._trained_on(dataset)}
-            if facts["trained_on"]:
+            if facts["trained_on"] > words.HANDFUL * len(rows):
                 warn(words.trained_on(facts["trained_on"], len(rows)))
+            elif facts["trained_on"]:
+                listener.fact("note", f"{facts['trained_on']:,} of {len(rows):,} rows were trained on too")
+            if new := words.unseen(self.bank("trained-train").labels, dataset.labels):
+                (partial(listener.fact, "note") if heard else warn)(new)
             tests = {
                 "trained": model.embed(dataset, rows, progress=listener.progress),
                 "untrained": untrained.embed(dataset, rows, progress=listener.progress),
@@ -154,7 +159,8 @@ class Run:
                 if data is None
                 else self.embed(data, outside=outside, listener=listener)
             )
-            return indexing.build(bank, self.path / "index", engine=engine, settings=settings)
+            label = next((name for name, kind in self.experiment.source.fields.items() if kind == "label"), None)
+            return indexing.build(bank, self.path / "index", engine=engine, settings=settings, label=label)
 
     def unindex(self, where: str) -> int:
         """Take the rows that a filter describes out of the index; returns how many records they were."""

@@ -79,6 +79,29 @@ def trained_on(again: int, rows: int) -> str:
     return f"{which} TRAINED ON: scores on them say what was learnt by heart, not what is new. Score other rows."
 
 
+HANDFUL = 0.01  # a share of rows trained on that changes no score by more than a point
+
+
+def unseen(train: np.ndarray | None, test: np.ndarray | None, most: int = 5) -> str | None:
+    """Which classes of the rows to be judged no training row bears, in words; None where there is none.
+
+    Args:
+        train: (M,) labels of the training rows, "" where unknown.
+        test: (N,) labels of the rows to be judged.
+        most: classes that are named.
+    """
+    if train is None or test is None or not (train != "").any():
+        return None
+    names, counts = np.unique(test[(test != "") & ~np.isin(test, train)], return_counts=True)
+    if not len(names):
+        return None
+    listed = ", ".join(f"'{name}'" for name in names[:most]) + (f" and {len(names) - most} more" * (len(names) > most))
+    return (
+        f"{len(names):,} of {len(np.unique(test[test != '']))} classes have no training row ({listed}; "
+        f"{counts.sum():,} rows): kNN and linear probe count these as misses, retrieval by label does not need them"
+    )
+
+
 def compared(moment: Moment) -> str:
     """How much a step really contrasts, counted in the first one."""
     return f"{moment.anchors:,.0f} anchors x {moment.negatives:,.0f} negatives · {moment.twins:,} duplicates masked"

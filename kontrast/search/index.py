@@ -22,9 +22,10 @@ from kontrast.core.bank import Bank, refuse_unsound
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.reading import fitting
 from kontrast.core.whole import whole
+from kontrast.data.cells import without_nan
 from kontrast.search.engine import Engine, vectors
 from kontrast.search.exact import nearest, recall
-from kontrast.search.where import Term, Unclear, among, both, negated, parse, sort_of
+from kontrast.search.where import Term, Unclear, among, both, empty_is_missing, negated, parse, sort_of
 
 EXACT_BELOW = 50_000  # records; below, looking at all of them takes some 40 ms
 _TABLES, _SPACE = re.compile(r"tables-[0-9a-f]{12}"), re.compile(r"space\d{1,4}")
@@ -129,7 +130,7 @@ class Index:
         found = self._engine.nearest(
             self.facts["tables"], space["table"], vector, k, where=terms, reach=space.get("reach")
         )
-        metadata = {c["column"]: c["table"] for name, c in self.facts["columns"].items() if name not in OWN}
+        metadata = {c["column"]: c["table"] for name, c in self.facts["columns"].items() if c["table"] not in OWN}
         hits = [_hit(row, metadata) for row in found.to_pylist()]
         return sorted(hits, key=lambda hit: (-hit.similarity, hit.id, hit.field))
 
@@ -138,7 +139,7 @@ class Index:
 
         The bank needs the index's fields and metadata columns or fewer: what it lacks is missing.
         """
-        known = {c["column"]: c["table"] for name, c in self.facts["columns"].items() if name not in OWN}
+        known = {c["column"]: c["table"] for name, c in self.facts["columns"].items() if c["table"] not in OWN}
         for name in [n for n in bank.z if n not in self.fields]:
             raise UserError(f"this index has no field '{name}'{did_you_mean(name, self.fields)} Make it anew for that.")
         for name in [n for n in bank.metadata.column_names if n not in known]:
@@ -170,7 +171,8 @@ class Index:
         if not where or not where.strip():
             return None
         try:
-            return parse(where, {name: (c["table"], c["sort"]) for name, c in self.facts["columns"].items()})
+            term = parse(where, {name: (c["table"], c["sort"]) for name, c in self.facts["columns"].items()})
+            return empty_is_missing(term, "label")
         except Unclear as error:
             listed = ", ".join(f"{name} ({kind})" for name, kind in self.columns.items())
             raise UserError(
@@ -211,12 +213,14 @@ def build(
     engine: str = "lancedb",
     settings: Mapping[str, Any] | None = None,
     exact_below: int = EXACT_BELOW,
+    label: str | None = None,
 ) -> Index:
     """Index every (row, field) of the bank that is there; replaces the index in that folder, if any, in one step.
 
     engine: one of `engines/`, with its settings: {"uri": "s3://bucket/emoji"}. Fields of a shared space lie in one
     table, others in one each. From `exact_below` records on a table gets an approximate index, searched as widely as
-    finds 99 % of the 10 nearest neighbours of 100 of its records; what it finds in the end is `recalls`.
+    finds 99 % of the 10 nearest neighbours of 100 of its records; what it finds in the end is `recalls`. label: the
+    user's name for the column of labels, by which filters know it too.
     """
     if not any(bank.has(field).any() for field in bank.z):
         raise UserError("the bank has no embedding to index; expected rows with at least one field.")
@@ -225,6 +229,8 @@ def build(
     settings = dict(settings or {})
     made = _engine(engine, settings, folder)
     columns, metadata = _columns(bank)
+    if label is not None and label not in columns and bank.labels is not None:
+        columns[label] = {**columns["label"], "column": label}
     tables = f"tables-{uuid.uuid4().hex[:12]}"
     groups = [list(bank.z)] if bank.shared else [[field] for field in bank.z]
     try:
@@ -316,7 +322,7 @@ def _columns(bank: Bank) -> tuple[dict[str, dict[str, str]], pa.Table]:
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    return column.cast(pa.string()) if pa.types.is_null(column.type) else column
+    return column.cast(pa.string()) if pa.types.is_null(column.type) else without_nan(column)
 
 
 def _records(bank: Bank, field: str, metadata: pa.Table) -> pa.Table:

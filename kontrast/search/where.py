@@ -12,7 +12,7 @@ never reaches a database, so a filter may come from strangers.
 import datetime
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -95,6 +95,13 @@ def both(*terms: Term | None) -> Term | None:
 def negated(term: Term) -> Term:
     """NOT term."""
     return Term("not", "truth", (term,))
+
+
+def empty_is_missing(term: Term, column: str) -> Term:
+    """The same filter, in which `IS NULL` also finds the empty text of that column, as unknown labels are stored."""
+    if term.op == "missing" and term.parts[0].op == "column" and term.parts[0].value == column:
+        return Term("or", "truth", (term, Term("=", "truth", (term.parts[0], Term("value", "text", value="")))))
+    return replace(term, parts=tuple(empty_is_missing(part, column) for part in term.parts))
 
 
 def sort_of(type_: pa.DataType) -> Sort:
