@@ -1,15 +1,19 @@
 """Nothing of validation and held-out rows reaches training: other labels, numbers and contents there change no bit."""
 
 import json
+import signal
 
 import numpy as np
+import pytest
 from conftest import FAST, waves
 
 import kontrast as kt
+from kontrast.core.errors import Interrupted
 from kontrast.data import fingerprint, split
 from kontrast.data.fields import infer
 from kontrast.data.open import open_frame
 from kontrast.runs.folder import Folder
+from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model
 
 SMALL = {"series": {"name": "tcn", "hidden": 8, "out": 16, "depth": 2}}
@@ -85,3 +89,34 @@ def test_nor_of_rows_that_the_data_itself_names_validation_and_test(tmp_path):
     one, two = (run(tmp_path / str(others), sides, others=others, split=names) for others in (False, True))
     same(one, two)
     assert json.loads((one.path / "data.json").read_text())["validation"] == N // 4
+
+
+class Hand(Listener):
+    """Presses Ctrl-C after the third step."""
+
+    def moment(self, moment):
+        if moment.step == 3:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_run_begun_before_there_were_validation_rows_goes_on_as_it_began(tmp_path):
+    x, kinds = waves(N, length=32)
+    rows = {"wave": x, "shape": [str(k) for k in kinds], "split": ["train", "train", "val", "test"] * (N // 4)}
+    how = {"encoders": SMALL, "steps": 6, "settings": {**FAST, "source.validation": 0, "scores": ["knn"]}}
+    whole = kt.train(rows, **how, out=tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        kt.train(rows, **how, out=tmp_path / "cut", listener=Hand())
+    experiment, data = (tmp_path / "cut" / f"{name}.json" for name in ("experiment", "data"))
+    before = json.loads(experiment.read_text())
+    del before["source"]["validation"]
+    experiment.write_text(json.dumps(before))
+    known = json.loads(data.read_text())
+    assert known["train"] == 3 * N // 4
+    del known["validation"]
+    data.write_text(json.dumps(known))
+    cut = kt.resume(tmp_path / "cut", data=rows)
+    one, two = ((run.path / "encoder" / "model.safetensors").read_bytes() for run in (whole, cut))
+    assert one == two
+    assert "validation" not in json.loads(data.read_text())
+    (cut.path / "encoder" / "targets.json").unlink()  # older runs have none
+    assert kt.load(cut.path).embed({"wave": x[:3]}).z["wave"].shape[0] == 3

@@ -19,11 +19,11 @@ from kontrast.data.modalities.text import Text
 from kontrast.runs import words
 
 
-def dataset(tmp_path, columns, kinds=None, *, held_out=0.3, seed=0):
+def dataset(tmp_path, columns, kinds=None, *, held_out=0.3, validation=None, seed=0):
     """All columns as given; `text` is what is seen."""
     frame = Frame({n: pa.chunked_array([pa.array(c)]) for n, c in columns.items()}, "t", Path())
     fields = infer(frame, {"text": "text", **(kinds or {})}, None)
-    source = Source(held_out=held_out)
+    source = Source(held_out=held_out, validation=validation)
     return prepare(frame, fields, {"text": Text()}, source=source, seed=seed, cache=tmp_path, fit=True)
 
 
@@ -157,3 +157,70 @@ def test_a_weight_is_a_number_above_nought_in_every_row(tmp_path):
         dataset(tmp_path / "c", {"text": texts(3), "w": [1, 0, 3]}, {"w": "weight"}, held_out=0)
     with pytest.raises(UserError, match="row 2: the weight is None"):
         dataset(tmp_path / "d", {"text": texts(3), "w": [1, 2, None]}, {"w": "weight"}, held_out=0)
+
+
+def test_validation_rows_are_drawn_of_the_rest_and_keep_their_side_when_rows_are_added(tmp_path):
+    ids = [f"row {i}" for i in range(1200)]
+    small = dataset(tmp_path / "a", {"text": texts(600), "id": ids[:600]}, held_out=0.2, validation=0.25)
+    assert not (small.held_out & small.validation).any()
+    assert (small.training == ~(small.held_out | small.validation)).all()
+    assert 0.15 < small.validation.mean() < 0.25  # a quarter of four fifths
+    alone = dataset(tmp_path / "b", {"text": texts(600), "id": ids[:600]}, held_out=0.2)
+    assert (alone.held_out == small.held_out).all()
+    assert not alone.validation.any()
+    large = dataset(tmp_path / "c", {"text": texts(1200), "id": ids}, held_out=0.2, validation=0.25)
+    assert (large.validation[:600] == small.validation).all()
+    assert (large.held_out[:600] == small.held_out).all()
+
+
+def test_validation_takes_whole_groups_the_times_before_the_held_out_ones_and_all_copies(tmp_path):
+    who = [f"g{i // 10}" for i in range(400)]
+    data = dataset(tmp_path / "a", {"text": texts(400), "who": who}, {"who": "group"}, validation=0.2)
+    side = data.held_out * 2 + data.validation
+    assert all(len(set(side[i : i + 10])) == 1 for i in range(0, 400, 10))
+    assert 0.05 < data.validation.mean() < 0.3
+    data = dataset(tmp_path / "b", {"text": texts(100), "when": list(range(100))}, {"when": "time"}, validation=0.1)
+    assert np.flatnonzero(data.held_out).tolist() == list(range(70, 100))
+    assert np.flatnonzero(data.validation).tolist() == list(range(63, 70))
+    twice = [f"row number {i // 2} of those that come twice" for i in range(400)]
+    data = dataset(tmp_path / "c", {"text": twice}, validation=0.3)
+    side = data.held_out * 2 + data.validation
+    assert (side[::2] == side[1::2]).all()
+    assert 0.1 < data.validation.mean() < 0.35
+
+
+def test_named_validation_rows_beside_a_test_validate_unless_told_otherwise(tmp_path):
+    columns = {"text": texts(60), "split": ["train", "train", "dev", "test"] * 15}
+    data = dataset(tmp_path / "a", columns)
+    assert np.flatnonzero(data.validation).tolist() == list(range(2, 60, 4))
+    assert np.flatnonzero(data.held_out).tolist() == list(range(3, 60, 4))
+    assert dataset(tmp_path / "b", columns, validation=0.5).validation.tolist() == data.validation.tolist()
+    assert dataset(tmp_path / "c", columns, validation=0.0).training.sum() == 45
+    two = {**columns, "split": ["train", "train", "train", "test"] * 15}
+    drawn = dataset(tmp_path / "d", two, validation=0.3)  # the data names none: of its training rows
+    assert drawn.held_out.tolist() == data.held_out.tolist()
+    assert 5 < drawn.validation.sum() < 22
+    with pytest.raises(UserError, match=r"source.validation=1.5; expected 0 to 1"):
+        Source(validation=1.5)
+
+
+def test_what_was_fitted_to_rows_that_copies_take_out_of_training_is_fitted_without_them(tmp_path):
+    for seed in range(4):
+        both = texts(60)
+        for row in range(30):
+            both[2 * row + 1] = both[2 * row] = f"an own word{row} of its own"
+        data = dataset(tmp_path / str(seed), {"text": both}, seed=seed)
+        words = {f"word{row}" for row in range(30) if data.training[2 * row]}
+        frame = Frame({"text": pa.chunked_array([pa.array(both)])}, "t", Path())
+        modality = Text()
+        made = prepare(
+            frame,
+            infer(frame, {"text": "text"}, None),
+            {"text": modality},
+            source=Source(held_out=0.3),
+            seed=seed,
+            cache=tmp_path / f"again {seed}",
+            fit=True,
+        )
+        assert made.training.tolist() == data.training.tolist()
+        assert modality._documents == made.training.sum() == 2 * len(words)

@@ -1,13 +1,17 @@
 """Targets: what training may learn from, as keys of its rows; masked in all rows that do not train."""
 
 import datetime
+import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from conftest import FAST, waves
 
+import kontrast as kt
+from kontrast.core import find
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Source
 from kontrast.data import target
@@ -16,6 +20,8 @@ from kontrast.data.dataset import prepare
 from kontrast.data.fields import infer
 from kontrast.data.frame import Frame
 from kontrast.data.modalities.text import Text
+from kontrast.methods.parts import relation_of, targets_of
+from kontrast.runs import words
 
 SPLIT = ["train", "train", "train", "train", "val", "test"]
 
@@ -124,3 +130,38 @@ def test_a_reader_gives_the_keys_asked_for_and_says_which_column_is_missing(tmp_
     assert found["sample"].tolist() == [3, -1, -1]
     with pytest.raises(UserError, match=r"training asks for the key 'soft' .* Say which does: --field COLUMN=soft"):
         Reader(data, {"text": modality}, ["soft"])
+
+
+def test_the_first_screen_says_what_training_learns_from_and_how_it_could(tmp_path):
+    data, _ = rows(tmp_path, {"age": "number"}, label="y", y=list("ababab"), age=[1.0] * 6)
+    judging = "'y' (label) judges only; to learn from it: --recipe supcon"
+    number = "'age' (number) is not learnt from; to learn from it: --recipe rnc"
+    assert words.targets(data, ()).splitlines() == [judging, number]
+    assert words.targets(data, {"label"}).splitlines() == ["training learns from 'y' (label, 2 classes)", number]
+    alone, _ = rows(tmp_path / "b", {})
+    assert words.targets(alone, ()) == ""
+
+
+def test_the_recipe_named_for_each_kind_of_target_reads_it():
+    named = {}
+    for kind in find.kinds("targets"):
+        made = find.load("targets", kind)
+        if made.recipe:
+            settings = find.load("recipes", made.recipe)().method.settings
+            named[kind] = targets_of(relation_of(settings["relation"]))
+    assert set(named) == {"label", "labels", "number", "sensitive", "soft"}
+    assert all(kind in read for kind, read in named.items())
+
+
+def test_several_labels_are_trained_on_by_their_recipe(tmp_path):
+    x, kinds = waves(60, length=32)
+    run = kt.train(
+        {"x": x, "tags": [["wave", str(kind)] for kind in kinds]},
+        recipe="several_labels",
+        fields={"tags": "labels"},
+        encoders={"series": {"name": "tcn", "hidden": 8, "out": 16, "depth": 2}},
+        steps=2,
+        settings={**FAST, "scores": ["geometry"]},
+        out=tmp_path / "run",
+    )
+    assert json.loads((run.path / "encoder" / "targets.json").read_text())["targets"]["labels"]["classes"] == 4

@@ -22,7 +22,15 @@ from kontrast.data.sides import Sides, divider, of_kind, pieces, settled, sides
 from kontrast.data.store import Store
 from kontrast.data.target import Target, class_name, marks, targets
 
-_TOLD = ("meta", "text", "group", "time")  # the kinds of column that travel with the embeddings
+_TOLD = (
+    "meta",
+    "text",
+    "group",
+    "time",
+    "number",
+    "score",
+    "sensitive",
+)  # the kinds of column that travel with the embeddings
 
 Quarantined = tuple[int, str, str, str]
 
@@ -256,9 +264,10 @@ def _metadata(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray, cache
     were set aside, in a table of their own.
     """
     columns: dict[str, pa.ChunkedArray] = {}
+    label = of_kind(fields, "label")  # the first of several, which judges; the others are told
     for name, field in fields.items():
         column = frame.columns[name]
-        if field.kind in _TOLD and not isinstance(column, np.ndarray):
+        if (field.kind in _TOLD or (field.kind == "label" and name != label)) and not isinstance(column, np.ndarray):
             columns[name] = without_nan(column)
     table = pa.table(columns)
     if len(kept) == len(frame) and not any(is_list(column.type) for column in columns.values()):

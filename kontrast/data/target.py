@@ -3,7 +3,7 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,9 @@ class Target(ABC):
     It is fitted to training rows, and holds their values alone: those of validation and held-out rows are never read,
     and their keys are those of an unknown value. So no label, number or group outside of training can change it.
     """
+
+    recipe: ClassVar[str] = ""
+    """The usual recipe that learns from such a target; "" if there is none."""
 
     column: str
     """The column that it is made of."""

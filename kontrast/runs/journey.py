@@ -56,6 +56,8 @@ def travel(
         experiment = resolved(experiment, modalities)
         model = Model(experiment, modalities, method_of(experiment, modalities, known).to(fleet.device), facts=known)
     listener.fact("recipe", f"{recipe['name']} · {recipe['why']}")
+    if learnt := words.targets(data, model.method.needs):
+        listener.fact("targets", learnt)
     listener.fact("encoder", describe(model.method))
     if seen := words.views(modalities):
         listener.fact("views", seen)

@@ -1,6 +1,6 @@
 """What the first screen says, one line a fact."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,24 @@ def split(data: Dataset) -> str:
     how = f": {data.divided}" if data.divided else ""
     validation = f" · {data.validation.sum():,} for validation" if data.validation.any() else ""
     return f"{data.training.sum():,} train{validation} · {held_out:,} held out for judging{share}{how}"
+
+
+def targets(data: Dataset, needs: Collection[str]) -> str:
+    """What training learns from besides the fields, and how to learn from what it does not look at; "" for nothing.
+
+    needs: The keys of targets that the method reads.
+    """
+    lines = []
+    for target in {id(target): target for target in data.targets.values()}.values():
+        names = {name for name, same in data.targets.items() if same is target}
+        kind, classes = type(target).__name__.lower(), target.facts().get("classes")
+        if names & set(needs):
+            many = f", {classes:,} classes" if classes else ""
+            lines.append(f"training learns from '{target.column}' ({kind}{many})")
+        elif target.recipe and classes != 1:
+            judges = "judges only" if kind == "label" else "is not learnt from"
+            lines.append(f"'{target.column}' ({kind}) {judges}; to learn from it: --recipe {target.recipe}")
+    return "\n".join(lines)
 
 
 def trained_on(again: int, rows: int) -> str:

@@ -18,6 +18,8 @@ class Label(Target):
     row that does not train, has a negative number of its own.
     """
 
+    recipe = "supcon"
+
     def __init__(self, *, column: str, who: str) -> None:
         self.column, self._who = column, who
 

@@ -23,6 +23,8 @@ class Labels(Target):
     every row that is not trained on.
     """
 
+    recipe = "several_labels"
+
     def __init__(self, *, column: str, who: str) -> None:
         self.column, self._who = column, who
 

@@ -17,6 +17,8 @@ class Number(Target):
     The key is float64, in the unit of the column; NaN in a row without one, and in every row that is not trained on.
     """
 
+    recipe = "rnc"
+
     def __init__(self, *, column: str, who: str) -> None:
         self.column, self._who = column, who
 

@@ -18,6 +18,8 @@ class Sensitive(Target):
     row that does not train, has a negative number of its own.
     """
 
+    recipe = "fscl"
+
     def __init__(self, *, column: str, who: str) -> None:
         self.column, self._who = column, who
 

@@ -18,6 +18,8 @@ class Soft(Target):
     The key is (B, C) float32; zeros in a row without one, and in every row that is not trained on.
     """
 
+    recipe = "genscl"
+
     def __init__(self, *, column: str, who: str) -> None:
         self.column, self._who = column, who
 
