@@ -63,6 +63,34 @@ def plain_siglip(x: Tensor, y: Tensor, labels: Tensor) -> Tensor:
     return -F.logsigmoid(s * (2 * torch.eye(len(x)) - 1)).sum() / len(x)
 
 
+def plain_barlow(x: Tensor, y: Tensor, labels: Tensor) -> Tensor:
+    a, b = ((z - z.mean(0)) / (z.var(0, correction=0) + 1e-5).sqrt() for z in (x, y))
+    c = a.T @ b / len(a)
+    own = c.diagonal()
+    return (1 - own).square().sum() + 0.005 * (c.square().sum() - own.square().sum())
+
+
+def plain_vicreg(x: Tensor, y: Tensor, labels: Tensor) -> Tensor:
+    spread = sum(F.relu(1 - (z.var(0) + 1e-4).sqrt()).mean() for z in (x, y)) / 2
+    total = 25 * F.mse_loss(x, y) + 25 * spread
+    for z in (x, y):
+        c = (z - z.mean(0)).T @ (z - z.mean(0)) / (len(z) - 1)
+        total = total + (c.square().sum() - c.diagonal().square().sum()) / z.shape[1]
+    return total
+
+
+def lightly_barlow(x: Tensor, y: Tensor, labels: Tensor) -> Tensor:
+    from lightly.loss import BarlowTwinsLoss
+
+    return BarlowTwinsLoss()(x, y)
+
+
+def lightly_vicreg(x: Tensor, y: Tensor, labels: Tensor) -> Tensor:
+    from lightly.loss import VICRegLoss
+
+    return VICRegLoss()(x, y)
+
+
 def plain_triplet(x: Tensor, y: Tensor, labels: Tensor) -> Tensor:
     z, label = F.normalize(torch.cat([x, y])), labels.repeat(2)
     s, same = 2 * z @ z.T, label[:, None] == label
@@ -147,6 +175,16 @@ CONTESTANTS: dict[str, dict[str, Run]] = {
         "open_clip": open_siglip,
         "plain PyTorch": plain_siglip,
     },
+    "Barlow Twins": {
+        "kontrast": lambda x, y, labels: pairs.barlow(x, y),
+        "lightly": lightly_barlow,
+        "plain PyTorch": plain_barlow,
+    },
+    "VICReg": {
+        "kontrast": lambda x, y, labels: pairs.vicreg(x, y),
+        "lightly": lightly_vicreg,
+        "plain PyTorch": plain_vicreg,
+    },
     "triplet": {
         "kontrast": lambda x, y, labels: pairs.triplet(torch.cat([x, y]), labels.repeat(2)),
         "pytorch-metric-learning": metric_triplet,
@@ -155,5 +193,5 @@ CONTESTANTS: dict[str, dict[str, Run]] = {
     },
     "own": {"kontrast": own_tiled, "plain PyTorch": own_whole},
 }
-FACING = {"CLIP", "SigLIP"}  # pairs x pairs; the others 2 pairs x 2 pairs
+FACING = {"CLIP", "SigLIP", "Barlow Twins", "VICReg"}  # pairs x pairs (or features); the others 2 pairs x 2 pairs
 CUBIC = {("NT-Xent", "pytorch-metric-learning")}  # it lays each positive pair beside all negative pairs

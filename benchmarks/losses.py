@@ -2,6 +2,7 @@
 
     python -m benchmarks.losses                       # 512, 2,048, 8,192 and 65,536 pairs, one thread
     python -m benchmarks.losses --pairs 512 2048 --losses NT-Xent SupCon --repeats 3
+    python -m benchmarks.losses --small --repeats 41  # 128, 256 and 512 pairs, everyone in turn in one process
 
 Every cell is a process of its own: a small problem first, then one step whose growth of the peak resident memory is the
 extra memory (gradients of the embeddings included), then steps in turn with the bare matrix products of that shape
@@ -102,6 +103,47 @@ def cell(loss: str, who: str, n: int, width: int, repeats: int, cap: float) -> d
     return {"seconds": seconds or [first], "bare": bares, "extra": extra}
 
 
+# Small batches: everyone in turn, in one process
+
+
+SMALL = ("CLIP", "SigLIP", "NT-Xent", "SupCon", "Barlow Twins", "VICReg")
+
+
+def turns(loss: str, n: int, width: int, repeats: int) -> dict[str, list[float]]:
+    """Milliseconds of processor time of each contestant, one step each in every turn."""
+    given = problem(loss, n, width)
+    there = [who for who in CONTESTANTS[loss] if who not in LIBRARIES or importlib.util.find_spec(LIBRARIES[who])]
+    found: dict[str, list[float]] = {who: [] for who in there}
+    for turn in range(repeats + 3):
+        for who in there:
+            given[0].grad = given[1].grad = None
+            began = time.process_time()
+            value = CONTESTANTS[loss][who](*given)
+            if value.requires_grad:
+                value.backward()
+            if turn >= 3:
+                found[who].append(1000 * (time.process_time() - began))
+    return found
+
+
+def small(width: int, repeats: int) -> list[str]:
+    """The table of 128, 256 and 512 pairs; the bar is twice plain PyTorch, or 1 ms more."""
+    lines = ["| loss | pairs | of | ms, median (10 to 90 %) | times plain | bar |", "|" + " --- |" * 6]
+    for loss in SMALL:
+        for n in (128, 256, 512):
+            found = turns(loss, n, width, repeats)
+            plain = found["plain PyTorch"]
+            for who, ms in found.items():
+                low, *_, high = statistics.quantiles(ms, n=10)
+                ratio = statistics.median(a / b for a, b in zip(ms, plain, strict=True))
+                more = statistics.median(a - b for a, b in zip(ms, plain, strict=True))
+                bar = f"{more:+.2f} ms: {'pass' if ratio <= 2 or more <= 1 else 'FAIL'}" if who == "kontrast" else ""
+                spread = f"{statistics.median(ms):.2f} ({low:.2f} to {high:.2f})"
+                lines.append(f"| {loss} | {n} | {who} | {spread} | {ratio:.2f} | {bar} |")
+                print(lines[-1], file=sys.stderr, flush=True)
+    return lines
+
+
 # All cells, and the table
 
 
@@ -176,11 +218,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--cap", type=float, default=240, help="seconds a cell may take")
+    parser.add_argument("--small", action="store_true", help="128, 256 and 512 pairs, in turn in one process")
     parser.add_argument("--cell", help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     if given.cell:
         print(json.dumps(cell(*json.loads(given.cell))))
+        return
+    if given.small:
+        print("\n".join([*small(given.width, given.repeats), "", versions(given)]))
         return
     results: dict[tuple[str, int], dict[str, dict]] = {}
     for loss in given.losses:
@@ -194,9 +240,13 @@ def main() -> None:
                     results.setdefault((loss, n), {})[who] = found
                 print(f"{loss} {n:,} {who}: {json.dumps(found)}", file=sys.stderr, flush=True)
     print("\n".join([*table(results), "", *(f"- {note}" for note in NOTES), ""]))
+    print(versions(given))
+
+
+def versions(given: argparse.Namespace) -> str:
     there = ["torch", *(name for name, module in LIBRARIES.items() if importlib.util.find_spec(module))]
-    versions = ", ".join(f"{name} {importlib.metadata.version(PACKAGES.get(name, name))}" for name in there)
-    print(f"{versions}; {given.threads} thread(s) of {os.cpu_count()} cores, width {given.width}")
+    told = ", ".join(f"{name} {importlib.metadata.version(PACKAGES.get(name, name))}" for name in there)
+    return f"{told}; {given.threads} thread(s) of {os.cpu_count()} cores, width {given.width}"
 
 
 if __name__ == "__main__":

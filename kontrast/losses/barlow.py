@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from kontrast.core.rows import Mean, Rows
-from kontrast.losses import door
+from kontrast.core.rows import Mean, Rows, exact
+from kontrast.losses import dense, door
 from kontrast.losses.align import Align, sides
 from kontrast.losses.contrast import contrast
 from kontrast.losses.kernels.dot import Dot
@@ -32,6 +32,11 @@ class Barlow(Align):
     def forward(self, one: Rows, two: Rows) -> Mean:
         """The equation above."""
         x, y = (self._standard(z) for z in sides(self, one, two))
+        if x.shape[1] ** 2 <= dense.SMALL:
+            with torch.autocast(x.device.type, enabled=False):
+                own, off = dense.off_squares(x.mT @ y / len(x))
+            total = (1 - own).square().sum() + self.loss.off * off
+            return Mean(total, exact(torch.ones_like(total)))
         mean = contrast(features(x / len(x), 0), features(y, 1), Same("id"), loss=self.loss, kernel=self.kernel)
         return Mean(mean.total, torch.ones_like(mean.count))
 

@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
 from kontrast.layers.unit import wide
-from kontrast.losses import door
+from kontrast.losses import dense, door
 from kontrast.losses.census import chosen, pull
 from kontrast.losses.contrast import contrast
 from kontrast.losses.counts import counts
@@ -54,6 +54,11 @@ def supcon(z: Tensor, labels: Labels, *, temperature: float | Tensor = 0.1) -> T
     >>> round(supcon(z, torch.tensor([0, 0, 1]), temperature=1.0).item(), 4)  # log(e + 1) - 1
     0.3133
     """
+    scalar = not isinstance(temperature, Tensor) or temperature.numel() == 1
+    if scalar and dense.small(len(door.embeddings(z)), len(z), dense.FEW):
+        value = dense.supcon(z, door.labels(labels, z), door.temperature(temperature))
+        if value is not None:
+            return value
     ours, everyone, kernel = _labelled(z, labels, temperature)
     return settle(loss=contrast(ours, everyone, Same("label"), loss=Infonce(), kernel=kernel))
 

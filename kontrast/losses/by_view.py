@@ -9,7 +9,7 @@ from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows, exact
 from kontrast.layers.unit import wide
-from kontrast.losses import door
+from kontrast.losses import dense, door
 from kontrast.losses.contrast import contrast, per_row
 from kontrast.losses.debiased import Debiased
 from kontrast.losses.infonce import Infonce
@@ -35,8 +35,13 @@ def ntxent(*z: Tensor, temperature: float | Tensor = 0.1) -> Tensor:
     """
     if not z:
         raise UserError("no views; expected two or more tensors (rows, width).")
+    kernel = Tempered(temperature)
+    if len(z) == 2:
+        door.aligned(z1=z[0], z2=z[1])
+        if dense.small(2 * len(z[0]), 2 * len(z[0]), dense.FEW) and len(z[0]) > 1:
+            return dense.ntxent(*z, kernel.temperature**0.5)
     ours = views(*z)
-    return settle(loss=contrast(ours, gathered(ours), Same("id"), loss=Infonce(), kernel=Tempered(temperature)))
+    return settle(loss=contrast(ours, gathered(ours), Same("id"), loss=Infonce(), kernel=kernel))
 
 
 def clip(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.07) -> Tensor:
@@ -52,6 +57,8 @@ def clip(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.07) -> Tenso
     root = (
         door.temperature(temperature) ** 0.5
     )  # half of it on either side, so that one matrix is the other's transpose
+    if dense.small(len(z1), len(z2), dense.FEW):
+        return dense.clip(z1, z2, root)
     forth, back = mutual(rows(sphere(z1, root)), rows(sphere(z2, root), view=1), Same("id"), loss=Infonce())
     return settle(forth=0.5 * forth, back=0.5 * back)
 

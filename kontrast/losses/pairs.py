@@ -18,7 +18,7 @@ from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
 from kontrast.layers.proxies import as_rows
-from kontrast.losses import door, plain
+from kontrast.losses import dense, door, plain
 from kontrast.losses.align import Align
 from kontrast.losses.alignment import Alignment
 from kontrast.losses.angle import Angle
@@ -63,8 +63,10 @@ def siglip(z1: Tensor, z2: Tensor, *, scale: Tensor | float = 10.0, bias: Tensor
     """
     door.aligned(z1=z1, z2=z2)
     scale, bias = door.number(scale, "scale", above=0), door.number(bias, "bias")
+    if dense.small(len(z1), len(z2)):
+        return dense.siglip(z1, z2, scale, bias)
     x, y = sphere(z1), sphere(z2)
-    one = torch.ones_like(x[:, :1])  # the bias rides along as a column, so that it needs be no parameter of the loss
+    one = torch.ones_like(x[:, :1])  # the bias rides along as a column
     x, y = torch.cat([x * scale, one * bias], 1), torch.cat([y, one], 1)
     return _facing(x, y, Sigmoid(bias=0.0, learnable=False))
 
@@ -388,9 +390,7 @@ def _predicted(loss: Assign, scores: Sequence[Tensor], told: Sequence[Tensor]) -
     targets = [loss.targets(t, ranks) for t in told]
     means = [loss(s, q) for i, q in enumerate(targets) for j, s in enumerate(scores) if i != j]
     if not means:
-        raise UserError(
-            f"{type(loss).__name__.lower()}: one view alone; expected two or more, each to predict another."
-        )
+        raise UserError(f"{type(loss).__name__.lower()}: one view alone; expected two or more, to predict each other.")
     total, count = (torch.stack(parts).sum() for parts in zip(*((m.total, m.count) for m in means), strict=True))
     return _share({type(loss).__name__.lower(): Mean(total, count)}, "no rows.")
 

@@ -69,6 +69,10 @@ class Tempered(Kernel):
         """Both sides on the sphere, the anchors over the temperature."""
         return unit(a) / self.temperature, unit(c)
 
+    def unit(self) -> float:
+        """1 / temperature, as it stands."""
+        return 1 / float(torch.as_tensor(self.temperature).detach())
+
     def alike(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """On the sphere, and 1 / temperature."""
         return unit(z), torch.as_tensor(1 / self.temperature, dtype=z.dtype, device=z.device)

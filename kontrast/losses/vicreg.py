@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Mean, Rows
-from kontrast.losses import door
+from kontrast.losses import dense, door
 from kontrast.losses.align import Align, sides
 from kontrast.losses.barlow import features
 from kontrast.losses.contrast import contrast
@@ -45,5 +45,8 @@ class Vicreg(Align):
 
     def _covariance(self, z: Tensor) -> Tensor:
         z = (z - z.mean(0)) / (len(z) - 1) ** 0.5
+        if z.shape[1] ** 2 <= dense.SMALL:
+            with torch.autocast(z.device.type, enabled=False):
+                return dense.off_squares(z.mT @ z)[1] / z.shape[1]
         rows = features(z, 0)  # a feature never meets itself, so all that is compared is to be 0
         return contrast(rows, rows, Same("id"), loss=self.loss, kernel=self.kernel).total / z.shape[1]
