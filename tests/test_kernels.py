@@ -105,6 +105,8 @@ def test_a_prior_among_the_candidates_is_logit_adjustment():
 def test_a_temperature_a_class_scales_the_anchors():
     rows = rows_of()
     layer = Temperatures(classes=4, learnable=True).double()
+    with pytest.raises(UserError, match="'label' from 0 to 9 for 4 temperatures; expected 0 to 3, or -1"):
+        layer(*[Rows(torch.ones(2, 3), {"label": torch.tensor([0, 9])})] * 2)
     layer.log_scale.data = torch.rand(4, dtype=torch.float64) + 1
     found = contrast(*layer(rows, rows), Same("id"), loss=Infonce(), kernel=Dot())
     each = []

@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
 from kontrast.layers.unit import unit
 
@@ -30,8 +31,8 @@ class Temperatures(nn.Module):
         largest: float = 100,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(f"temperatures: temperature={temperature}; expected more than 0.")
+        if not 0 < temperature < math.inf or classes < 1:
+            raise UserError(f"temperatures: temperature={temperature}, classes={classes}; expected more than 0.")
         if learnable and not 1 / temperature <= largest:
             raise ValueError(f"temperatures: temperature={temperature}, learned; expected {1 / largest:.4g} or more.")
         self.key, self.largest = key, largest
@@ -42,5 +43,9 @@ class Temperatures(nn.Module):
         if self.log_scale.requires_grad:
             with torch.no_grad():  # the parameter itself: a clamped copy would have no slope to come back by
                 self.log_scale.clamp_(max=math.log(self.largest))
-        a = unit(anchors.z) * self.log_scale.exp()[anchors.keys[self.key]][..., None]
+        of = anchors.keys[self.key]
+        if len(of) and not -1 <= int(of.min()) <= int(of.max()) < len(self.log_scale):
+            found = f"'{self.key}' from {int(of.min())} to {int(of.max())} for {len(self.log_scale)} temperatures"
+            raise UserError(f"{found}; expected 0 to {len(self.log_scale) - 1}, or -1 where it is unknown.")
+        a = unit(anchors.z) * self.log_scale.exp()[of.clamp_min(0)][..., None]  # the unknown attract nobody
         return replace(anchors, z=a), replace(candidates, z=unit(candidates.z))

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kontrast.losses import door
 from kontrast.losses.weights import TILE
 
 
@@ -20,6 +21,9 @@ def nearest(z: Tensor, among: Tensor, ids: Tensor, *, k: int, own: Tensor | None
             [10],
             [11]])
     """
+    door.embeddings(z)
+    door.embeddings(among, "among", width=z.shape[1])
+    k = door.whole(k, "k", least=1)
     with torch.no_grad():
         a, c = F.normalize(z, dim=-1), F.normalize(among, dim=-1)
         rows, found = max(1, tile // max(len(c), 1)), []

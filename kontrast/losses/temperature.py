@@ -18,6 +18,8 @@ def swing(progress: float, *, low: float = 0.1, high: float = 1.0, periods: floa
     >>> [round(swing(p), 2) for p in (0, 0.25, 0.5, 1)]
     [1.0, 0.55, 0.1, 1.0]
     """
+    low, high = float(door.number(low, "low", above=0)), float(door.number(high, "high", above=0))
+    progress, periods = float(door.number(progress, "progress")), float(door.number(periods, "periods"))
     return low + (high - low) * (1 + math.cos(2 * math.pi * periods * progress)) / 2
 
 
