@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kontrast import losses
     from kontrast.api import load, replay, resume, train
     from kontrast.core.bank import Bank
     from kontrast.core.errors import UserError
@@ -33,6 +34,7 @@ __all__ = [
     "contrast",
     "forecast",
     "load",
+    "losses",
     "replay",
     "resume",
     "train",
@@ -58,6 +60,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     """Public names are imported from where they live at their first use."""
+    if name == "losses":
+        return importlib.import_module("kontrast.losses")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'kontrast' has no attribute '{name}'")

@@ -8,7 +8,7 @@
 | `<!-- options: train -->` | the arguments and options of a command, from the application itself |
 | `<!-- kinds: relations -->` | what a room holds, from its files |
 | `<!-- losses -->` | every loss with its equation and paper, from the docstrings |
-| `<!-- functions -->` | every loss on plain tensors |
+| `<!-- functions -->` | every loss as a module, and its function |
 | `<!-- recipes -->` | which recipe data of a shape gets, asked of recipes/choosing.py |
 
 A part ends with `<!-- end -->`.
@@ -131,21 +131,15 @@ def losses() -> str:
 
 
 def functions() -> str:
-    """Every loss on plain tensors: its signature and first sentence."""
-    from kontrast.losses import functional, pairs
-
+    """Every loss as a module: how it is called, the function of the same, and its first sentence."""
     rows = []
-    for module in (functional, pairs):
-        for name, made in sorted(vars(module).items()):
-            public = inspect.isfunction(made) and made.__module__.startswith("kontrast.losses.")
-            if public and not name.startswith("_") and (module is functional) == (name in functional.__all__):
-                if made.__module__ not in (module.__name__,) and module is pairs:
-                    continue
-                takes = ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default}"
-                                  for p in inspect.signature(made).parameters.values())  # fmt: skip
-                first = (inspect.getdoc(made) or "").split("\n\n")[0].replace("\n", " ")
-                rows.append((f"`{name}`", module.__name__.rpartition(".")[2], f"`{takes}`", html.escape(first)))
-    return _table(("function", "in", "takes", "what"), rows)
+    for kind in find.kinds("modules").values():
+        made = find.load("modules", kind.name)
+        inputs = ", ".join(str(p).split(":")[0] for p in list(inspect.signature(made.forward).parameters.values())[1:])
+        called = re.findall(r"\bF\.(\w+)\(", inspect.getsource(made))
+        summary = html.escape(kind.summary, quote=False)
+        rows.append((f"`{made.__name__}`", f"`{inputs}`", ", ".join(f"`{name}`" for name in called), summary))
+    return _table(("module", "inputs", "function", "what"), rows)
 
 
 def recipes() -> str:

@@ -93,7 +93,8 @@ def batch(n=11, seed=0, width=5):
 
 def test_every_function_has_an_example_and_is_called_here():
     names = {name.split(",")[0].split(" ")[0] for name in CALLS}
-    assert names == set(L.__all__)
+    elsewhere = ("kontrast.losses.pairs", "kontrast.losses.by_query")  # tested as pairs, and as modules
+    assert names == {name for name in L.__all__ if getattr(L, name).__module__ not in elsewhere}
     assert all(">>>" in inspect.getdoc(getattr(L, name)) for name in L.__all__)
 
 

@@ -1,12 +1,15 @@
 """Commands that look around: list, show, check-loss."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kontrast.cli.app import AsJson, app, pairs, say, value
 from kontrast.core.errors import UserError
+
+if TYPE_CHECKING:
+    from kontrast.core.find import Kind
 
 
 @app.command(name="list")
@@ -21,10 +24,45 @@ def list_(
     if room is not None and not rooms[room]:
         raise UserError(f"no room '{room}'{did_you_mean(room, find.rooms())}")
     wide = max(17, *(len(kind) for kinds in rooms.values() for kind in kinds))
+    modules = rooms.pop("modules", {}) if room is None else find.kinds("modules") if room == "losses" else {}
     for name, kinds in rooms.items():
-        say(name)
+        if name == "losses":
+            say("losses  (torch modules: kontrast.losses.NAME(...); as functions: kontrast.losses.functional)")
+            for kind in modules.values():
+                say(f"  {kind.attribute:<{wide}} {kind.summary}")
+                if room is not None:
+                    say("".join(f"    {line}\n" for line in in_short(kind)))
+            say("losses  (their parts, which `--set method.loss=NAME` chooses, or kontrast.losses.Contrastive)")
+        else:
+            say(name)
         for kind in kinds.values():
             say(f"  {kind.name:<{wide}} {kind.summary}")
+
+
+def in_short(kind: "Kind") -> list[str]:
+    """How a loss is made and called, its equation and paper, from its file, which is not imported."""
+    import ast
+    import inspect
+    import re
+    from pathlib import Path
+
+    from kontrast.core import find
+
+    path = Path(find.HOUSE, *kind.module.split(".")[1:]).with_suffix(".py")
+    tree = ast.parse(path.read_text(encoding="utf8"))
+    made = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == kind.attribute)
+    takes = {node.name: node.args for node in made.body if isinstance(node, ast.FunctionDef)}
+    settings = [
+        arg.arg + ("" if default is None else f"={ast.unparse(default)}")
+        for arg, default in zip(takes["__init__"].kwonlyargs, takes["__init__"].kw_defaults, strict=True)
+    ]
+    placed = [arg.arg for arg in takes["__init__"].args[1:]]
+    inputs = [arg.arg for arg in takes["forward"].args[1:]]
+    inputs += [f"*{takes['forward'].vararg.arg}"] if takes["forward"].vararg else []
+    text = inspect.cleandoc(ast.get_docstring(made) or "")
+    parts = dict(re.findall(r"^(Equation|Reference):\n((?:    .*\n?)+)", text, re.MULTILINE))
+    said = [" ".join(parts.get(part, "").split()) for part in ("Equation", "Reference")]
+    return [f"{kind.attribute}({', '.join(placed + settings)})({', '.join(inputs)})", *filter(None, said)]
 
 
 @app.command()
@@ -41,7 +79,10 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `
         raise UserError(f"nothing is called '{name}'{did_you_mean(name, known)}")
     for kind in found:
         made = find.load(kind.room, kind.name)
-        say(f"{kind.name}  ({kind.room}, {kind.module})\n")
+        if kind.room == "modules":
+            say(f"{kind.attribute}  (losses, kontrast.losses.{kind.attribute})\n\n{in_short(kind)[0]}\n")
+        else:
+            say(f"{kind.name}  ({kind.room}, {kind.module})\n")
         say((inspect.getdoc(inspect.getmodule(made)) if kind.room == "recipes" else inspect.getdoc(made)) or "")
         for setting, hint, default in find.settings_of(made):
             given = "(from the data)" if default is inspect.Parameter.empty else repr(default)

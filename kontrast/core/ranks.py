@@ -10,7 +10,9 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -21,13 +23,26 @@ from torch import Tensor
 
 from kontrast.core.rows import Mean, Rows, exact
 
+_ALONE: ContextVar[bool] = ContextVar("alone", default=False)
+
+
+@contextmanager
+def by_itself() -> Iterator[None]:
+    """Inside, all that asks `Ranks` finds no other process; as `torch.no_grad` does, for what is called in it."""
+    before = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(before)
+
 
 class Ranks:
     """What a step may ask of the other ranks; W processes compute exactly what one would, uneven batches included."""
 
     def __init__(self, *, alone: bool = False) -> None:
         """alone: as if there were no others, for what a process tries by itself."""
-        self.world = dist.get_world_size() if dist.is_available() and dist.is_initialized() and not alone else 1
+        others = dist.is_available() and dist.is_initialized() and not (alone or _ALONE.get())
+        self.world = dist.get_world_size() if others else 1
         self.rank = dist.get_rank() if self.world > 1 else 0
 
     def leave(self) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean
+from kontrast.losses.reduction import collapse
 
 
 class Assign(nn.Module, ABC):
@@ -27,4 +28,4 @@ class Assign(nn.Module, ABC):
         """
         wide = scores if scores.dtype == torch.float64 else scores.float()
         each = -(targets.detach() * (wide / self.temperature).log_softmax(-1)).sum(-1)
-        return Mean(each.sum(), each.new_tensor(each.numel()))
+        return Mean(collapse(each), collapse(torch.ones_like(each)))

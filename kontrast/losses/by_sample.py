@@ -16,6 +16,7 @@ from kontrast.losses.contrast import contrast, per_row
 from kontrast.losses.infonce import Infonce
 from kontrast.losses.nce import Nce
 from kontrast.losses.plain import Tempered, gathered, rows, settle, sphere, views
+from kontrast.losses.reduction import collapse
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.weighed import Weighed
 
@@ -64,8 +65,8 @@ def instance_discrimination(
         relation = relation & Weighed("own") & Weighed("noise", what="among")
         loss = Nce(shift=math.log(len(noise)) + float(memory.log_mean))
         mean = contrast(ours, candidates, relation, loss=loss, kernel=kernel)
-    leap = (sphere(z) - memory.rows(ids).z).square().sum()
-    return settle(loss=mean, leap=proximal * Mean(leap, exact(leap.new_tensor(len(z)))))
+    leap = (sphere(z) - memory.rows(ids).z).square().sum(1)
+    return settle(loss=mean, leap=proximal * Mean(collapse(leap), exact(collapse(torch.ones_like(leap)))))
 
 
 def sogclr(z1: Tensor, z2: Tensor, ids: Any, estimates: Estimates, *, temperature: float | Tensor = 0.1) -> Tensor:

@@ -16,6 +16,7 @@ from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.mutual import mutual
 from kontrast.losses.plain import Tempered, fixed, gathered, rows, settle, sphere, views
+from kontrast.losses.reduction import collapse
 from kontrast.losses.relation import Counting
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.weighed import Weighed
@@ -89,7 +90,8 @@ def dclw(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1, sigma: fl
     alike = (cos.detach() / sigma).exp()
     total, n = Ranks().sum(exact(torch.stack([alike.sum(), alike.new_tensor(len(alike))])))
     w = 2 - alike * (n / total).to(alike.dtype)
-    pulled = Mean(((1 - w) * cos / temperature).sum(), exact(cos.new_tensor(len(cos))))
+    pull = ((1 - w) * cos / temperature).repeat(2)  # once for each of both views as anchors
+    pulled = Mean(collapse(pull), exact(collapse(torch.ones_like(pull))))
     return settle(loss=_apart(ours, temperature), weights=pulled)
 
 
@@ -153,8 +155,8 @@ def npair(f: Tensor, g: Tensor, *, l2: float = 0.02) -> Tensor:
     door.aligned(f=f, g=g)
     l2 = float(door.number(l2, "l2", least=0))
     picked = contrast(rows(f), gathered(rows(g, view=1)), Same("id"), loss=Infonce(), kernel=Dot())
-    squares = wide(f).square().sum() + wide(g).square().sum()
-    return settle(loss=picked, norm=l2 * Mean(squares, exact(squares.new_tensor(2 * len(f)))))
+    squares = (wide(f).square().sum(1) + wide(g).square().sum(1)) / 2
+    return settle(loss=picked, norm=l2 * Mean(collapse(squares), exact(collapse(torch.ones_like(squares)))))
 
 
 def mil_nce(z: Tensor, bags: Tensor, *, temperature: float | Tensor = 1.0, both: bool = True) -> Tensor:

@@ -15,6 +15,7 @@ from kontrast.losses.fitting import Once, fitting
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.loss import Contrast
 from kontrast.losses.miner import picked, unwrapped
+from kontrast.losses.reduction import apart
 from kontrast.losses.relation import Distinct, Relation, named
 from kontrast.losses.sweeps import swept
 from kontrast.losses.weights import Tile, tiles, usual
@@ -65,7 +66,7 @@ def _contrast(
     half: bool,
 ) -> Mean:
     with torch.autocast(anchors.z.device.type, enabled=False), _halved(half):
-        if anchors is candidates and loss.softmax and not half:
+        if anchors is candidates and loss.softmax and not half and not apart():
             found = swept(anchors, None, relation, kernel, weight, tile)
             if found is not None:
                 return found[0]
@@ -74,8 +75,12 @@ def _contrast(
         learned = loss.learned()
         # One number that hangs on all that the gradients depend on: only a second derivative ever asks for it.
         tie = a[:, :1, :1].sum() + c[:, :1, :1].sum() + sum(p.sum() for p in learned)
+        size, weights = tile or usual(len(candidates)), each.expand(a.shape[:2])
+        if apart():
+            total, count = _Apart.apply(a, c, loss, walk, size, *learned)  # pyright: ignore[reportGeneralTypeIssues]
+            return Mean(*((x * weights).view(anchors.z.shape[:-1]) for x in (total, count)))
         total, count, negatives = _Tiled.apply(  # pyright: ignore[reportGeneralTypeIssues]
-            a, c, tie, loss, walk, tile or usual(len(candidates)), each.expand(a.shape[:2]), *learned
+            a, c, tie, loss, walk, size, weights, *learned
         )
     return Mean(total.to(wide(anchors.z).dtype), count, negatives=negatives)
 
@@ -170,6 +175,47 @@ class _Tiled(torch.autograd.Function):
             slopes = [None if d is None else Once.apply(tie, d) for d in slopes]
         d_a, d_c, *d_learned = (None if d is None else d * grads[0] for d in slopes)
         return d_a, d_c, None, None, None, None, None, *d_learned
+
+
+class _Apart(torch.autograd.Function):
+    """The loss of every anchor by itself, and how much it counts: (L, N) each. Its gradient is another walk over the
+    tiles, for nobody knows before how much of each anchor is wanted."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, a: Tensor, c: Tensor, loss: Contrast, walk: Walk, tile: int, *learned: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(a, c)
+        ctx.rest = loss, walk, tile, learned
+        counts = a.new_zeros(a.shape[:2])
+
+        def each(walked: Iterator[Tile]) -> Tensor:
+            found = torch.zeros_like(counts)
+            for t in walked:
+                s = a[t.lead, t.rows] @ c[t.lead].mT
+                weights = t.seen(s)
+                n = loss.counted(*weights).to(a.dtype).expand(s.shape[:2])
+                counts[t.lead, t.rows] = n
+                found[t.lead, t.rows] = torch.where(n > 0, loss.per_anchor(s, *weights), 0) * n
+            return found
+
+        found = fitting(each, walk, a, c, tile)
+        ctx.mark_non_differentiable(counts)
+        return found, counts
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        a, c = ctx.saved_tensors
+        loss, walk, tile, learned = ctx.rest
+        sides = [(1, grads[0].clamp_min(0)), (-1, (-grads[0]).clamp_min(0))]  # weights of anchors are never negative
+        found: list[Tensor | None] = []
+        for sign, weight in sides if (grads[0] < 0).any() else sides[:1]:
+            run = partial(_passed, a, c, loss, weight, learned, ctx.needs_input_grad)
+            slopes = fitting(run, walk, a, c, tile)[1]
+            parts = zip(found or [None] * len(slopes), slopes, strict=True)
+            found = [d if d is None else sign * d if before is None else before + sign * d for before, d in parts]
+        d_a, d_c, *d_learned = found
+        return d_a, d_c, None, None, None, *d_learned
 
 
 def _passed(

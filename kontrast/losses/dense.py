@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from kontrast.core.ranks import Ranks
 from kontrast.layers.unit import unit, wide
+from kontrast.losses.reduction import averaging
 from kontrast.losses.weights import CALM
 
 # Numbers in the largest matrix so treated, 4 MB in float32. Two directions from one matrix are as fast by `sweeps` from
@@ -19,8 +20,8 @@ SMALL, FEW = 1 << 20, 1 << 17
 
 
 def small(rows: int, columns: int, most: int = SMALL) -> bool:
-    """Whether a matrix is small, not one row alone, and all of it is here."""
-    return min(rows, columns) > 1 and rows * columns <= most and Ranks().world == 1
+    """Whether a matrix is small, not one row alone, all of it is here, and its mean is wanted."""
+    return min(rows, columns) > 1 and rows * columns <= most and Ranks().world == 1 and averaging()
 
 
 def clip(z1: Tensor, z2: Tensor, root: float | Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from kontrast.losses.contrast import contrast
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.loss import Contrast
+from kontrast.losses.reduction import apart
 from kontrast.losses.relation import Relation
 from kontrast.losses.sweeps import swept
 
@@ -33,7 +34,7 @@ def mutual(
     if everyone is None:
         gathered = Ranks().gather({"one": one, "two": two})
         everyone = gathered["one"], gathered["two"]
-    if loss.softmax and everyone[0] is one and everyone[1] is two:
+    if loss.softmax and everyone[0] is one and everyone[1] is two and not apart():
         run = torch.compiler.disable(swept) if torch.compiler.is_compiling() else swept
         with torch.autocast(one.z.device.type, enabled=False):
             found = run(one, two, relation, kernel, None, tile)  # pyright: ignore[reportCallIssue]

@@ -1,7 +1,10 @@
 """Negative cosine: a prediction is to point where its target does; the loss of BYOL and SimSiam."""
 
+import torch
+
 from kontrast.core.rows import Mean, Rows
 from kontrast.losses.align import Align, sides
+from kontrast.losses.reduction import collapse
 from kontrast.losses.sphere import sphere
 
 
@@ -20,4 +23,4 @@ class NegativeCosine(Align):
         """The equation above."""
         p, t = sides(self, one, two)
         cos = (sphere(p) * sphere(t.detach() if self.stop else t)).sum(1)
-        return Mean(-cos.sum(), cos.new_tensor(len(cos)))
+        return Mean(-collapse(cos), collapse(torch.ones_like(cos)))

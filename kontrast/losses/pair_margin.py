@@ -1,5 +1,8 @@
 """Contrastive with a margin: pairs that belong together are pulled to one point, others pushed to a distance."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from torch import Tensor
 
 from kontrast.losses.loss import Contrast, mean
@@ -15,6 +18,8 @@ class PairMargin(Contrast):
     negatives has only the first. `sphere` takes S for a cosine (kernel temperature 1) and d^2 = 2 - 2 S, at most 2;
     without it S is -d^2 (kernel `Distance`, temperature 1). There is no slope at d = 0.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 1.0}
 
     def __init__(self, *, margin: float = 1.0, near: float = 0.0, power: float = 2.0, sphere: bool = True) -> None:
         super().__init__()

@@ -26,6 +26,7 @@ from kontrast.losses.arcface import Arcface
 from kontrast.losses.assign import Assign
 from kontrast.losses.barlow import Barlow
 from kontrast.losses.bradley_terry import BradleyTerry
+from kontrast.losses.by_query import mined_triplet
 from kontrast.losses.circle import Circle
 from kontrast.losses.click import Click
 from kontrast.losses.contrast import contrast
@@ -41,6 +42,7 @@ from kontrast.losses.multi_similarity import MultiSimilarity
 from kontrast.losses.negative_cosine import NegativeCosine
 from kontrast.losses.preference import Answers, Preference
 from kontrast.losses.proxy_anchor import ProxyAnchor
+from kontrast.losses.reduction import reduced
 from kontrast.losses.relations.same import Same
 from kontrast.losses.sigmoid import Sigmoid
 from kontrast.losses.simpo import Simpo
@@ -94,14 +96,20 @@ def triplet(
     labels: Any,
     *,
     margin: float = 0.2,
-    triplets: Literal["all", "semihard", "hard"] = "all",
+    triplets: Literal["all", "semihard", "hard", "easy", "distance"] = "all",
     soft: bool = False,
+    seed: int = 0,
 ) -> Tensor:
     """Rows of one label attract: see `Triplet`. Squared distances on the sphere; the mean over triplets.
+
+    "easy": each anchor's nearest positive alone (`EasyPositive`). "distance": negatives drawn by `DistanceWeighted`,
+    others with another `seed`.
 
     >>> triplet(torch.eye(4), torch.tensor([0, 0, 1, 1]))
     tensor(0.2000)
     """
+    if triplets == "easy" or triplets == "distance":
+        return mined_triplet(z, labels, Triplet(margin=margin, soft=soft), triplets, seed)
     return _labelled(z, labels, Triplet(margin=margin, triplets=triplets, soft=soft), scale=2.0)
 
 
@@ -344,7 +352,7 @@ def click(wanted: Tensor, unwanted: Tensor, *, margin: float = 20.0) -> Tensor:
 def _share(means: dict[str, Mean], missing: str) -> Tensor:
     """This rank's loss, or what is missing in words."""
     try:
-        return Ranks().divide(means)[0]
+        return reduced(Ranks(), means)
     except ValueError as nothing:
         raise UserError(f"{' and '.join(means)}: nothing to compare in this batch, on any rank: {missing}") from nothing
 
@@ -391,7 +399,7 @@ def _predicted(loss: Assign, scores: Sequence[Tensor], told: Sequence[Tensor]) -
     means = [loss(s, q) for i, q in enumerate(targets) for j, s in enumerate(scores) if i != j]
     if not means:
         raise UserError(f"{type(loss).__name__.lower()}: one view alone; expected two or more, to predict each other.")
-    total, count = (torch.stack(parts).sum() for parts in zip(*((m.total, m.count) for m in means), strict=True))
+    total, count = (torch.stack(parts).sum(0) for parts in zip(*((m.total, m.count) for m in means), strict=True))
     return _share({type(loss).__name__.lower(): Mean(total, count)}, "no rows.")
 
 

@@ -11,6 +11,7 @@ from kontrast.core.rows import Mean, Rows
 from kontrast.layers.unit import unit, wide
 from kontrast.losses import door
 from kontrast.losses.kernel import Kernel
+from kontrast.losses.reduction import reduced
 
 
 def rows(z: Tensor, keys: Mapping[str, Tensor] | None = None, *, view: int = 0) -> Rows:
@@ -77,6 +78,10 @@ class Tempered(Kernel):
         """On the sphere, and 1 / temperature."""
         return unit(z), torch.as_tensor(1 / self.temperature, dtype=z.dtype, device=z.device)
 
+    def unit(self) -> float:
+        """1 / temperature."""
+        return float(1 / torch.as_tensor(self.temperature).detach())
+
 
 def sphere(z: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
     """Unit vectors over a temperature, which may be learned."""
@@ -84,12 +89,13 @@ def sphere(z: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
 
 
 def settle(**terms: Mean) -> Tensor:
-    """The sum of the terms' global means, scaled so that DDP's average of gradients is its gradient.
+    """The sum of the terms' global means, scaled so that DDP's average of gradients is its gradient; or what else is
+    asked for (`reduction.reducing`).
 
     Raises:
         UserError: nothing to compare in this batch, on any rank.
     """
     try:
-        return Ranks().divide(terms)[0]
+        return reduced(Ranks(), terms)
     except ValueError as nothing:
         raise UserError(str(nothing)) from nothing

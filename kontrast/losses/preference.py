@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from kontrast.core.rows import Mean
+from kontrast.losses.reduction import collapse
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Preference(nn.Module, ABC):
     def forward(self, chosen: Answers, rejected: Answers) -> Mean:
         """The sum over pairs and their number."""
         each = self.per_pair(_wide(chosen), _wide(rejected))
-        return Mean(each.sum(), each.new_tensor(len(each)))
+        return Mean(collapse(each), collapse(torch.ones_like(each)))
 
 
 def _wide(answers: Answers) -> Answers:

@@ -49,6 +49,10 @@ class DistanceWeighted(Miner):
         drawn = (scores > -torch.inf) & (place < wanted)
         return P, torch.where((P > 0) | drawn, seen.among, 0)
 
+    def reads(self) -> frozenset[str]:
+        """The key of the lot, and those of the relation."""
+        return self.of.reads() | ({self.lot} if self.lot else frozenset())
+
     def _log_weights(self, seen: Seen, repels: Tensor) -> Tensor:
         """-log q(d), -inf beyond the limit; where all are beyond, the same for all."""
         cos = (seen.similarity / seen.unit).clamp(-1, 1)

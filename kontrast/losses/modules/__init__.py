@@ -1,0 +1,1 @@
+"""The losses as torch modules, one a file."""

@@ -1,0 +1,77 @@
+"""Any loss with any kernel and any relation: what the other losses are made of, put together by hand."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor
+
+from kontrast.core import find
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Rows
+from kontrast.losses.contrast import contrast
+from kontrast.losses.kernel import Kernel
+from kontrast.losses.loss import Contrast
+from kontrast.losses.module import LossModule
+from kontrast.losses.plain import rows, settle
+from kontrast.losses.reduction import Reduction
+from kontrast.losses.relation import Relation
+from kontrast.losses.relations.same import Same
+
+
+class Contrastive(LossModule):
+    """Any loss with any kernel and any relation: what the other losses are made of, put together by hand.
+
+    `kontrast list losses`, `list kernels` and `list relations` show what there is; a class of one's own goes too.
+
+    Args:
+        loss: How hard: a loss, or its name ("infonce", "triplet", "circle" ...) with its defaults.
+        kernel: How similar: a kernel, or its name.
+        relation: Who is positive for whom, among whom; None for rows with an equal `id`.
+        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
+        gather: Compare with the rows of all processes, where torch.distributed runs.
+
+    Shape:
+        embeddings: `kt.Rows` with the keys that the relation reads; or a tensor (N, D) and its keys. candidates: others
+        to compare with; None for the embeddings themselves.
+
+    Equation:
+        The loss's, over S_ij = kernel(i, j).
+
+    Reference:
+        The concepts "relations", "kernels" and "losses" of the documentation.
+
+    Example:
+        >>> from kontrast.losses.relations.same import Same
+        >>> loss = Contrastive(loss="infonce", kernel="cosine", relation=Same("label"))
+        >>> value = loss(torch.eye(4), {"label": torch.tensor([0, 0, 1, 1])})
+        >>> round(value.item(), 4)  # log 3, at right angles
+        1.0986
+    """
+
+    compared: ClassVar[int | None] = 1
+
+    def __init__(
+        self,
+        *,
+        loss: Contrast | str = "infonce",
+        kernel: Kernel | str = "cosine",
+        relation: Relation | None = None,
+        reduction: Reduction = "mean",
+        gather: bool = True,
+    ) -> None:
+        super().__init__(reduction=reduction, gather=gather)
+        self.loss: Contrast = find.build("losses", loss, {}) if isinstance(loss, str) else loss
+        self.kernel: Kernel = find.build("kernels", kernel, {}) if isinstance(kernel, str) else kernel
+        self.relation = Same("id") if relation is None else relation
+
+    def forward(
+        self, embeddings: Rows | Tensor, keys: Mapping[str, Tensor] | None = None, candidates: Rows | None = None
+    ) -> Tensor:
+        """Rows, or a tensor (N, D) with keys -> a scalar; "none": (N,)."""
+
+        def compared() -> Tensor:
+            ours = embeddings if isinstance(embeddings, Rows) else rows(embeddings, keys)
+            everyone = Ranks().gather({"": ours if candidates is None else candidates})[""]
+            return settle(loss=contrast(ours, everyone, self.relation, loss=self.loss, kernel=self.kernel))
+
+        return self.reduced(compared)

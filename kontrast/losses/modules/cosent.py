@@ -1,0 +1,42 @@
+"""CoSENT: cosines of text pairs are to be in the order of their gold scores."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from kontrast.losses import functional as F
+from kontrast.losses.module import LossModule
+
+
+class CoSENT(LossModule):
+    """CoSENT: cosines of text pairs are to be in the order of their gold scores.
+
+    For pairs with a graded similarity (STS); only the order of the scores matters.
+
+    Args:
+        scale: Of the cosines; 20 as in sentence-transformers.
+        gather: Compare with the pairs of all processes, where torch.distributed runs.
+
+    Shape:
+        Two tensors (N, D), row k of each pair k, and scores (N,).
+
+    Equation:
+        L = log(1 + sum over pairs k, l with score_k > score_l of e^(scale (cos_l - cos_k))).
+
+    Reference:
+        Huang et al. 2024, "CoSENT: consistent sentence embedding via similarity ranking", TASLP 32.
+
+    Example:
+        >>> CoSENT()(torch.eye(3), torch.eye(3)[[0, 1, 1]], torch.tensor([0.1, 0.9, 0.5]))
+        tensor(20.)
+    """
+
+    compared: ClassVar[int | None] = 2
+
+    def __init__(self, *, scale: float = 20.0, gather: bool = True) -> None:
+        super().__init__(gather=gather)
+        self.scale = scale
+
+    def forward(self, z1: Tensor, z2: Tensor, scores: Tensor) -> Tensor:
+        """(N, D) twice and (N,) -> a scalar."""
+        return self.reduced(lambda: F.cosent(z1, z2, scores, scale=self.scale))

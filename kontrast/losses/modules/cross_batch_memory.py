@@ -1,0 +1,107 @@
+"""Cross-batch memory: rows of earlier batches, with their labels, are candidates of this one's."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kontrast.core import find
+from kontrast.core.errors import UserError
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Rows
+from kontrast.losses.contrast import contrast
+from kontrast.losses.kernel import Kernel
+from kontrast.losses.loss import Contrast
+from kontrast.losses.module import LossModule
+from kontrast.losses.plain import fixed, gathered, rows, settle
+from kontrast.losses.reduction import Reduction
+from kontrast.losses.relation import Relation
+from kontrast.losses.relations.same import Same
+
+
+class CrossBatchMemory(LossModule):
+    """Cross-batch memory: rows of earlier batches, with their labels, are candidates of this one's.
+
+    Embeddings change slowly after the first epochs, so those of some batches ago still serve as hard positives and
+    negatives. Each call in training mode puts the rows of all processes into the memory, after the loss; the memory
+    gets no gradient, and holds nothing at first.
+
+    Args:
+        dim: Width of the embeddings.
+        queue: Number of rows remembered; up to the size of the data.
+        loss: How hard: a loss, or its name ("pair_margin" as in the paper, "triplet", "infonce" ...) with its defaults.
+        kernel: How similar: a kernel, or its name.
+        relation: Who is positive for whom; it reads the key `label`. None for rows of one label. Miners go here.
+        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
+        gather: Compare with and remember the rows of all processes, where torch.distributed runs.
+
+    Shape:
+        z (N, dim) and labels (N,), whole numbers.
+
+    Equation:
+        The loss's, candidates being this batch and the memory.
+
+    Reference:
+        Wang et al. 2020, arXiv:1912.06798.
+
+    Example:
+        >>> loss = CrossBatchMemory(dim=4, queue=8)
+        >>> z, labels = torch.eye(4), torch.tensor([0, 0, 1, 1])
+        >>> first, second = loss(z, labels), loss(z, labels)
+        >>> int(loss.filled), bool(second < first)  # in the memory each row has an equal of its own label
+        (8, True)
+    """
+
+    compared: ClassVar[int | None] = 1
+
+    z_of: Tensor
+    label_of: Tensor
+    filled: Tensor
+    place: Tensor
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        queue: int = 1024,
+        loss: Contrast | str = "pair_margin",
+        kernel: Kernel | str | None = None,
+        relation: Relation | None = None,
+        reduction: Reduction = "mean",
+        gather: bool = True,
+    ) -> None:
+        super().__init__(reduction=reduction, gather=gather)
+        if dim < 1 or queue < 1:
+            raise UserError(f"CrossBatchMemory: dim={dim}, queue={queue}; expected 1 or more of both.")
+        self.loss: Contrast = find.build("losses", loss, {}) if isinstance(loss, str) else loss
+        cosine = find.build("kernels", "cosine", {"temperature": 1.0}) if kernel is None else kernel
+        self.kernel: Kernel = find.build("kernels", cosine, {}) if isinstance(cosine, str) else cosine
+        self.relation = Same("label") if relation is None else relation
+        self.register_buffer("z_of", torch.zeros(queue, dim))
+        self.register_buffer("label_of", torch.full((queue,), -1))
+        self.register_buffer("filled", torch.zeros((), dtype=torch.long))
+        self.register_buffer("place", torch.zeros((), dtype=torch.long))
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        """(N, dim) and (N,) -> a scalar; "none": (N,)."""
+        n = int(self.filled)
+        earlier, theirs = self.z_of[:n].to(z.dtype).clone(), self.label_of[:n].clone()
+
+        def compared() -> Tensor:
+            ours = rows(z, {"label": labels})
+            everyone = Rows.stack(gathered(ours), fixed(earlier, {"label": theirs}))
+            return settle(loss=contrast(ours, everyone, self.relation, loss=self.loss, kernel=self.kernel))
+
+        found = self.reduced(compared)
+        if self.training:
+            self._remember(z, labels)
+        return found
+
+    @torch.no_grad()
+    def _remember(self, z: Tensor, labels: Tensor) -> None:
+        """The oldest rows make room."""
+        seen = Ranks(alone=not self.gather).gather({"": Rows(z.detach(), {"label": labels})})[""][-len(self.z_of) :]
+        at = (self.place + torch.arange(len(seen), device=z.device)) % len(self.z_of)
+        self.z_of[at], self.label_of[at] = seen.z.to(self.z_of), seen.keys["label"].to(self.label_of)
+        self.place.copy_((self.place + len(seen)) % len(self.z_of))
+        self.filled.copy_((self.filled + len(seen)).clamp_max(len(self.z_of)))

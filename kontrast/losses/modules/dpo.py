@@ -1,0 +1,45 @@
+"""DPO: the chosen answer is to gain more over a reference model than the rejected one does."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from kontrast.losses import functional as F
+from kontrast.losses.module import LossModule
+from kontrast.losses.reduction import Reduction
+
+
+class DPO(LossModule):
+    """DPO: the chosen answer is to gain more over a reference model than the rejected one does.
+
+    Preference learning of language models without a reward model.
+
+    Args:
+        beta: How far the policy may leave the reference; 0.1 usual.
+        reduction: "mean" over the pairs, "sum" of them, or "none" (one number per pair).
+        gather: Mean over the pairs of all processes, where torch.distributed runs.
+
+    Shape:
+        Four tensors (N,): summed log-probabilities of chosen and rejected answers, under the policy and under the
+        reference.
+
+    Equation:
+        L = -log sigmoid(beta [(s_w - ref_w) - (s_l - ref_l)]), w chosen, l rejected.
+
+    Reference:
+        Rafailov et al. 2023, arXiv:2305.18290.
+
+    Example:
+        >>> DPO()(torch.tensor([-4.0]), torch.tensor([-9.0]), torch.tensor([-5.0]), torch.tensor([-5.0]))
+        tensor(0.4741)
+    """
+
+    compared: ClassVar[int | None] = 0
+
+    def __init__(self, *, beta: float = 0.1, reduction: Reduction = "mean", gather: bool = True) -> None:
+        super().__init__(reduction=reduction, gather=gather)
+        self.beta = beta
+
+    def forward(self, chosen: Tensor, rejected: Tensor, chosen_reference: Tensor, rejected_reference: Tensor) -> Tensor:
+        """Four times (N,) -> a scalar; "none": (N,)."""
+        return self.reduced(lambda: F.dpo(chosen, rejected, chosen_reference, rejected_reference, beta=self.beta))

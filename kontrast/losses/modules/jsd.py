@@ -1,0 +1,38 @@
+"""JSD: the Jensen-Shannon bound on mutual information of two sides, by inner products."""
+
+from torch import Tensor
+
+from kontrast.losses import functional as F
+from kontrast.losses.module import LossModule
+from kontrast.losses.reduction import Reduction
+
+
+class JSD(LossModule):
+    """JSD: the Jensen-Shannon bound on mutual information of two sides, by inner products.
+
+    The loss of InfoGraph and MVGRL; steadier than `InfoNCE` with few negatives.
+
+    Args:
+        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
+        gather: Compare with the rows of all processes, where torch.distributed runs.
+
+    Shape:
+        Two tensors (N, D), row k of one belongs to row k of the other; as they are, not put on the sphere.
+
+    Equation:
+        L_i = softplus(-S_ii) + mean_{j != i} softplus(S_ij) - 2 log 2.
+
+    Reference:
+        Nowozin et al. 2016, arXiv:1606.00709; Sun et al. 2020, arXiv:1908.01000.
+
+    Example:
+        >>> JSD()(torch.eye(2), torch.eye(2))
+        tensor(-0.3799)
+    """
+
+    def __init__(self, *, reduction: Reduction = "mean", gather: bool = True) -> None:
+        super().__init__(reduction=reduction, gather=gather)
+
+    def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
+        """(N, D) twice -> a scalar; "none": (N,)."""
+        return self.reduced(lambda: F.jsd(z1, z2))

@@ -1,0 +1,86 @@
+"""MoCo: each query picks its key among it and a queue of earlier keys, so negatives are many and batches small."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from kontrast.core.errors import UserError
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Rows
+from kontrast.layers.scale import Scale
+from kontrast.losses import functional as F
+from kontrast.losses.module import LossModule
+from kontrast.losses.reduction import Reduction
+
+
+class MoCo(LossModule):
+    """MoCo: each query picks its key among it and a queue of earlier keys, so negatives are many and batches small.
+
+    Keys come from a copy of the encoder that follows slowly (a momentum encoder). The queue begins with random
+    directions; each call in training mode puts the keys of all processes into it, after the loss.
+
+    Args:
+        dim: Width of the embeddings.
+        queue: Number of keys remembered; 65,536 in the paper, some times the batch for small data.
+        temperature: Above 0; 0.2 in version 2, 0.07 in version 1.
+        learnable: Learn it (a parameter `temperature.log_scale`, at most 100).
+        reduction: "mean" over the queries, "sum" of them, or "none" (one number per query).
+        gather: Queue the keys of all processes, where torch.distributed runs, and average over all queries.
+
+    Shape:
+        query (N, dim) and key (N, dim), row k of each the same sample; compared by cosine. Keys get no gradient.
+
+    Equation:
+        L_i = log(e^(S_i) + sum_j e^(cos(q_i, queue_j) / temperature)) - S_i, S_i = cos(q_i, k_i) / temperature.
+
+    Reference:
+        He et al. 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297.
+
+    Example:
+        >>> loss = MoCo(dim=2, queue=4)
+        >>> _ = loss(torch.eye(2), torch.eye(2))
+        >>> loss.queue[:2]  # the keys of that call
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
+
+    compared: ClassVar[int | None] = 2
+
+    queue: Tensor
+    place: Tensor
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        queue: int = 4096,
+        temperature: float = 0.2,
+        learnable: bool = False,
+        reduction: Reduction = "mean",
+        gather: bool = True,
+    ) -> None:
+        super().__init__(reduction=reduction, gather=gather)
+        if dim < 1 or queue < 1:
+            raise UserError(f"MoCo: dim={dim}, queue={queue}; expected 1 or more of both.")
+        self.temperature = Scale(temperature, learnable=learnable)
+        self.register_buffer("queue", normalize(torch.randn(queue, dim), dim=1))
+        self.register_buffer("place", torch.zeros((), dtype=torch.long))
+
+    def forward(self, query: Tensor, key: Tensor) -> Tensor:
+        """(N, dim) twice -> a scalar; "none": (N,)."""
+        earlier = self.queue.clone()  # the queue moves on before the gradient may ask for what it was
+        loss = self.reduced(lambda: F.moco(query, key, earlier.to(query.dtype), temperature=self.temperature()))
+        if self.training:
+            self._enqueue(key)
+        return loss
+
+    @torch.no_grad()
+    def _enqueue(self, key: Tensor) -> None:
+        """The oldest keys make room; of more keys than the queue is long, the last stay."""
+        keys = Ranks(alone=not self.gather).gather({"": Rows(normalize(key.detach().float(), dim=1), {})})[""].z
+        keys = keys[-len(self.queue) :].to(self.queue)
+        at = (self.place + torch.arange(len(keys), device=keys.device)) % len(self.queue)
+        self.queue[at] = keys
+        self.place.copy_((self.place + len(keys)) % len(self.queue))

@@ -1,0 +1,73 @@
+"""Parametric contrast: learned class centres are candidates too, and samples attract less than the centre."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from kontrast.losses import functional as F
+from kontrast.losses.module import LossModule
+from kontrast.losses.reduction import Reduction
+
+
+class PaCo(LossModule):
+    """Parametric contrast: learned class centres are candidates too, and samples attract less than the centre.
+
+    For long tails: a classifier and a contrast in one softmax.
+
+    Args:
+        num_classes: Number of classes; labels are 0 to num_classes - 1.
+        dim: Width of the embeddings (of `features`, where they are given).
+        alpha: How much a sample attracts; 0.05 in the paper.
+        temperature: Above 0, between samples; 0.2 in the paper.
+        centre_temperature: Above 0, between a sample and a centre.
+        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
+        gather: Compare with the rows of all processes, where torch.distributed runs.
+
+    Shape:
+        z (N, D) and labels (N,). features (N, F), what is compared with the centres in place of z; prior (C,), class
+        frequencies for logit adjustment.
+
+    Equation:
+        L_i = log(sum_{k != i} e^(S_ik) + sum_c prior_c e^(T_ic)) - (alpha sum_p S_ip + T_iy) / (alpha P + 1).
+
+    Reference:
+        Cui et al. 2021, arXiv:2107.12028.
+
+    Example:
+        >>> loss = PaCo(num_classes=3, dim=4)
+        >>> bool(loss(torch.eye(4), torch.tensor([0, 0, 1, 2])).isfinite()), tuple(loss.centres.shape)
+        (True, (3, 4))
+    """
+
+    compared: ClassVar[int | None] = 1
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        dim: int,
+        alpha: float = 0.05,
+        temperature: float = 0.2,
+        centre_temperature: float = 1.0,
+        reduction: Reduction = "mean",
+        gather: bool = True,
+    ) -> None:
+        super().__init__(reduction=reduction, gather=gather)
+        self.alpha, self.temperature, self.centre_temperature = alpha, temperature, centre_temperature
+        self.centres = nn.Parameter(torch.randn(num_classes, dim) * dim**-0.5)
+
+    def forward(self, z: Tensor, labels: Tensor, features: Tensor | None = None, prior: Tensor | None = None) -> Tensor:
+        """(N, D) and (N,) -> a scalar; "none": (N,)."""
+        return self.reduced(
+            lambda: F.paco(
+                z,
+                labels,
+                self.centres,
+                alpha=self.alpha,
+                temperature=self.temperature,
+                centre_temperature=self.centre_temperature,
+                prior=prior,
+                features=features,
+            )
+        )
