@@ -1,11 +1,8 @@
-"""Losses on plain tensors, for who keeps a loop of their own: one function a loss, tiled, right on any number of ranks.
+"""Losses on plain tensors that are no softmax over the batch, one function each; see `functional`, which has them all.
 
-All return a scalar. Where torch.distributed is initialised, rows of all ranks are compared and the scalar is this
-rank's share, scaled so that DDP's average of gradients is the gradient of the global mean: neither gather nor average
-yourself. Embeddings are normalised here unless said otherwise, logits are float32 or better. Nothing is clipped: where
-rows are taken as they are and thousands long, the slope may be more than float16 holds and is inf there, with the value
-finite; a gradient scaler skips such a step, bfloat16 has room for it. Shapes: N rows, D width, C classes. Softmax
-losses (NT-Xent, SupCon, CLIP ...) are in `kontrast.losses.functional`.
+Embeddings are normalised here unless said otherwise, logits are float32 or better. Nothing is clipped: where rows are
+taken as they are and thousands long, the slope may be more than float16 holds and is inf there, with the value finite;
+a gradient scaler skips such a step. Shapes: N rows, D width, C classes.
 """
 
 from collections.abc import Sequence
@@ -101,9 +98,7 @@ def triplet(
     seed: int = 0,
 ) -> Tensor:
     """Rows of one label attract: see `Triplet`. Squared distances on the sphere; the mean over triplets.
-
-    "easy": each anchor's nearest positive alone (`EasyPositive`). "distance": negatives drawn by `DistanceWeighted`,
-    others with another `seed`.
+    "easy": each anchor's nearest positive (`EasyPositive`); "distance": drawn negatives (`DistanceWeighted`, `seed`).
 
     >>> triplet(torch.eye(4), torch.tensor([0, 0, 1, 1]))
     tensor(0.2000)

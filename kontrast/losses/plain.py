@@ -78,10 +78,6 @@ class Tempered(Kernel):
         """On the sphere, and 1 / temperature."""
         return unit(z), torch.as_tensor(1 / self.temperature, dtype=z.dtype, device=z.device)
 
-    def unit(self) -> float:
-        """1 / temperature."""
-        return float(1 / torch.as_tensor(self.temperature).detach())
-
 
 def sphere(z: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
     """Unit vectors over a temperature, which may be learned."""
