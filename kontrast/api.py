@@ -1,5 +1,6 @@
 """The verbs of kontrast in Python: train, resume, load."""
 
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -84,6 +85,7 @@ def train(
     """
     short = {"plan.batch": batch, "plan.learning_rate": learning_rate}
     settings = {**{name: value for name, value in short.items() if value is not None}, **(settings or {})}
+    began = time.perf_counter()
     asked: Experiment = find.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
     asked = asked if config is None else configured(asked, config)
     name = (called(data) if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
@@ -110,7 +112,7 @@ def train(
                     folder.write_json("environment.json", environment(told, str(fleet.device), fleet.words))
                     folder.write("experiment.json", experiment.to_json())  # last: with it the run can be resumed
                 with stoppable(folder), hearing(listener, folder.path), repeatable(experiment.plan, fleet.device):
-                    return travel(frame, found, folder, words, listener, fleet, resume=False)
+                    return travel(frame, found, folder, words, listener, fleet, resume=False, began=began)
         except (UserError, OSError, KeyboardInterrupt):
             folder.discard_unless_begun()
             raise
@@ -132,6 +134,7 @@ def resume(
 
     A changed recipe or changed rows are refused, with the difference.
     """
+    began = time.perf_counter()
     folder = Folder.existing(Path(path))
     experiment = folder.experiment()
     changed = experiment.difference(override(experiment, settings or {}))
@@ -152,7 +155,7 @@ def resume(
                 frame = emptied(open_frame(source, cache=folder.cache), experiment.source.missing)
                 words, found = _begun(folder, frame, experiment)
             with stoppable(folder), hearing(listener, folder.path), repeatable(experiment.plan, fleet.device):
-                return travel(frame, found, folder, words, listener, fleet, resume=True)
+                return travel(frame, found, folder, words, listener, fleet, resume=True, began=began)
 
 
 def replay(

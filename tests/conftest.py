@@ -24,12 +24,12 @@ def published():
 @pytest.fixture
 def folder(tmp_path):
     """A run folder that holds its settings and nothing else yet."""
-    from kontrast.core.experiment import Experiment
+    from kontrast.core.experiment import Experiment, Plan
     from kontrast.runs.folder import Folder
 
     made = Folder(tmp_path / "waves-1")
     made.path.mkdir()
-    made.write("experiment.json", Experiment(seed=7).to_json())
+    made.write("experiment.json", Experiment(plan=Plan(batch=256), seed=7).to_json())
     return made
 
 

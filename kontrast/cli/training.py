@@ -45,7 +45,9 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="End after so many steps.")] = None,
     epochs: Annotated[float | None, typer.Option(min=0, help="End after so many passes over the data.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="End after so many minutes.")] = None,
-    batch: Annotated[int | None, typer.Option(min=2, help="Rows a step [256].")] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=2, help="Rows a step [256; fewer where rows or time are few].")
+    ] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="The optimiser's own if none is given.")] = None,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it [0].")] = None,
     deterministic: Annotated[

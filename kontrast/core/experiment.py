@@ -59,8 +59,9 @@ class Plan:
     """How long and how to train. One of steps, epochs, minutes ends the run; where none is named, 1,000 steps or
     200 epochs do, whichever is less.
 
-    sampler: which rows each step sees. batch: rows per step over all ranks. passes: rows per pass of the encoder
-    (gradient caching), None for one pass.
+    sampler: which rows each step sees. batch: rows per step over all ranks; None chooses it when the run begins: 256,
+    or fewer where rows are few or the run is short, for some hundreds of steps come before wide ones. passes: rows per
+    pass of the encoder (gradient caching), None for one pass.
     deterministic: the same command twice gives the same weights; "on" refuses what has no such form, "auto" goes on.
     precision, channels_last, compile: "auto" decides by what the machine has and the encoder does; where deterministic
     is "off", by the stopwatch in the first steps.
@@ -69,7 +70,7 @@ class Plan:
     """
 
     sampler: Choice = Choice("shuffled")
-    batch: int = 256
+    batch: int | None = None
     steps: int | None = None
     epochs: float | None = None
     minutes: float | None = None

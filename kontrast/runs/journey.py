@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from kontrast.runs.run import BANKS, Run, judges
 from kontrast.runs.train import train
 from kontrast.runs.verdict import pair_measure, verdict
 from kontrast.scoring.judge import judge
+from kontrast.training.budget import Budget
 from kontrast.training.fleet import Fleet
 
 # Rows judged at most: more would narrow the intervals beyond need and take longer than the training.
@@ -43,12 +45,15 @@ def travel(
     fleet: Fleet,
     *,
     resume: bool,
+    began: float,
 ) -> Run:
     """From opened rows to scores and report, by the folder's experiment. Of a fleet, the first process comes back.
 
-    fields: what each column was taken for, and why. recipe: its name, and why it was chosen.
+    fields: what each column was taken for, and why. recipe: its name, and why it was chosen. began: when the run did,
+    by `time.perf_counter()`; its minutes count from then.
     """
     experiment = folder.experiment()
+    budget = Budget(experiment.plan.minutes, began)
     modalities = modalities_of(experiment)
     with fleet.in_turn():
         data = _read(frame, fields, experiment, modalities, folder, recipe, listener)
@@ -66,8 +71,10 @@ def travel(
     if fleet.first and not (resume and (folder.path / "banks" / "untrained-test.parquet").is_file()):
         keep_before(folder, measured(model, data, looked))
         _bank(folder, "raw", lambda part: raw_bank(modalities, data, part), rows)
-        _bank(folder, "untrained", lambda part: model.embed(data, part), rows)
-    model, ended = train(model, data, folder, listener, fleet, resume=resume)
+        start = time.perf_counter()
+        _bank(folder, "untrained", lambda part: model.embed(data, part, progress=listener.progress), rows)
+        budget.after = time.perf_counter() - start  # the trained ones take as long
+    model, ended = train(model, data, folder, listener, fleet, resume=resume, budget=budget)
     _bank(folder, "trained", lambda part: model.embed(data, part, progress=listener.progress), rows)
     run = Run(folder.path)
     banks = {which: (run.bank(f"{which}-train"), run.bank(f"{which}-test")) for which in BANKS}

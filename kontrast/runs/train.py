@@ -28,7 +28,9 @@ from kontrast.runs.folder import Checkpoint, Folder
 from kontrast.runs.keeper import Keeper
 from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model
-from kontrast.runs.words import compared
+from kontrast.runs.words import compared, length
+from kontrast.training import pacing
+from kontrast.training.budget import Budget
 from kontrast.training.fleet import Fleet
 from kontrast.training.health import Health, likely_causes, too_short
 from kontrast.training.loop import Course, Moment, NotFinite, pretrain
@@ -70,22 +72,37 @@ class Ended:
 
 
 def train(
-    model: Model, data: Dataset, folder: Folder, listener: Listener, fleet: Fleet, *, resume: bool
+    model: Model,
+    data: Dataset,
+    folder: Folder,
+    listener: Listener,
+    fleet: Fleet,
+    *,
+    resume: bool,
+    budget: Budget | None = None,
 ) -> tuple[Model, Ended]:
     """Train `model` on the training rows, leaving moments, checkpoints and encoder in the folder; the trained model.
+
+    budget: of the run's minutes, which begin now if none is given.
 
     All processes of the fleet train; the first one alone comes back, the others end here. Raises Interrupted on Ctrl-C
     and SIGTERM, after a checkpoint; UserError where the numbers are no longer numbers.
     """
-    plan = model.experiment.plan
-    order, reader = order_of(model, data), Reader(data, model.modalities, model.method.needs)
-    first = first_views(model, reader, order.at(0, fleet.ranks.rank, fleet.ranks.world), fleet.device)
+    budget = budget or Budget(model.experiment.plan.minutes)
+    reader = Reader(data, model.modalities, model.method.needs)
     saved = folder.newest_checkpoint() if resume else None
-    course = _course(model, first, order, fleet, listener, saved)
-    course.totals = folder.totals()
+    mode, seconds = pinned(model.experiment.plan), 0.0
     if saved is None:  # a resumed run computes as the first one did, whatever is faster now
-        settled = replace(model.experiment, plan=forced(course.plan, course.mode))
-        folder.write("experiment.json", settled.to_json())
+        model, mode, seconds = settled(model, data, reader, fleet, budget)
+        folder.write("experiment.json", model.experiment.to_json())
+    plan, order = model.experiment.plan, order_of(model, data)
+    first = first_views(model, reader, order.at(0, fleet.ranks.rank, fleet.ranks.world), fleet.device)
+    course = _course(model, first, fleet, mode, budget, saved)
+    if saved is None:
+        total = steps_named(plan, order) or max(1, int(course.allowed / max(seconds, 1e-6)))
+        course.total = int(fleet.told(str(total)))
+    _tell(course, order, first, listener, budget, resumed=saved is not None)
+    course.totals = folder.totals()
     log = _Log(folder, course, listener)
     keeper = Keeper.begun(folder, model, data, course.step) if plan.keep == "best-by-validation" else None
     if keeper and not keeper.looks:
@@ -144,7 +161,8 @@ def order_of(model: Model, data: Dataset) -> Sampler:
     rows, plan = training_rows(model, data), model.experiment.plan
     weights = None if data.weights is None else data.weights[rows]
     labels = data.targets["label"].keys(rows).numpy() if "label" in data.targets else None
-    sampled = Sampled(rows, min(plan.batch, len(rows)), model.experiment.seed, weights, labels)
+    batch = min(pacing.named(plan, len(rows)), len(rows))
+    sampled = Sampled(rows, batch, model.experiment.seed, weights, labels)
     # Runs of before samplers could be chosen name none, and weighted their rows where the data has weights.
     name = "weighted" if plan.sampler.name == "shuffled" and weights is not None else plan.sampler.name
     return find.build("samplers", name, plan.sampler.settings, given={"sampled": sampled})
@@ -156,28 +174,48 @@ def first_views(model: Model, reader: Reader, index: np.ndarray, device: torch.d
     return draw(batch, model.method.draws(), model.modalities, seed=model.experiment.seed, epoch=0)
 
 
-def _course(
-    model: Model, first: Batch, order: Sampler, fleet: Fleet, listener: Listener, saved: Checkpoint | None
-) -> Course:
+def settled(model: Model, data: Dataset, reader: Reader, fleet: Fleet, budget: Budget) -> tuple[Model, Mode, float]:
+    """What the plan leaves open is decided: number format and rows a step.
+
+    Returns:
+        The model with the whole plan; its mode; and the seconds of a step, where minutes end the run.
+    """
+    plan, ranks = model.experiment.plan, fleet.ranks
+    order = order_of(model, data)
+    first = first_views(model, reader, order.at(0, ranks.rank, ranks.world), fleet.device)
+    mode, seconds = choose(model.method.to(fleet.device), first, plan, steps_named(plan, order))
+    rows, batch = len(order.sampled.rows), order.sampled.batch
+    if plan.minutes is not None and plan.batch is None:
+        batch = min(pacing.fitting(budget.training() / max(seconds, 1e-9) * batch, rows), rows)
+        seconds *= batch / order.sampled.batch
+    # Each process by itself; the first one's word counts.
+    said, batch, seconds = json.loads(fleet.told(json.dumps([asdict(mode), plan.batch or batch, seconds])))
+    whole = replace(forced(plan, Mode(**said)), batch=batch)
+    return replace(model, experiment=replace(model.experiment, plan=whole)), Mode(**said), seconds
+
+
+def _course(model: Model, first: Batch, fleet: Fleet, mode: Mode, budget: Budget, saved: Checkpoint | None) -> Course:
     """Everything that moves: begun, or as a checkpoint holds it."""
     experiment, method = model.experiment, model.method.to(fleet.device)
     plan = experiment.plan
-    wanted = steps_named(plan, order)
-    mode, seconds = pinned(plan), 0.0
-    if saved is None:
-        mode, seconds = choose(method, first, plan, wanted)  # each process by itself; the first one's word counts
-        mode = Mode(**json.loads(fleet.told(json.dumps(asdict(mode)))))
-    total = wanted or steps_in(plan, seconds)
     spare = copy.deepcopy(method).cpu() if fleet.splits else None
     encode, no_sync = fleet.setup(method, mode)
     optimiser, rate, decay = optimiser_of(plan)
     made = optimiser.build(groups_of(method, rate, decay), rate)
-    total = int(fleet.told(str(total)))
-    course = Course(method, encode, no_sync, made, plan, mode, total, experiment.seed, fleet, spare)
+    course = Course(method, encode, no_sync, made, plan, mode, 0, experiment.seed, fleet, budget.training(), spare)
     if saved:
         course.restore(*saved)
+    return course
+
+
+def _tell(course: Course, order: Sampler, first: Batch, listener: Listener, budget: Budget, *, resumed: bool) -> None:
+    """The first screen: how the run computes, and for how long."""
+    fleet, plan, method = course.fleet, course.plan, course.method
+    if resumed:
         listener.fact("resume", f"at step {course.step:,} of {course.total:,}")
-    listener.fact("computing", " · ".join(w for w in (mode.words, str(fleet.device), fleet.words) if w))
+    else:
+        listener.fact("length", length(course.total, order, budget.words()))
+    listener.fact("computing", " · ".join(w for w in (course.mode.words, str(fleet.device), fleet.words) if w))
     if inexact := _inexact(method, plan):
         listener.fact("note", inexact)
     if lacking := _unrepeatable(method, first, fleet, plan):
@@ -185,7 +223,6 @@ def _course(
             "note",
             f"{lacking} has no deterministic form on {fleet.device.type}: a second run may differ in last digits",
         )
-    return course
 
 
 def _unrepeatable(method: Method, first: Batch, fleet: Fleet, plan: Plan) -> str:
@@ -206,7 +243,7 @@ def optimiser_of(plan: Plan) -> tuple[Optimiser, float, float]:
 def _inexact(method: Method, plan: Plan) -> str:
     """What is not as in one pass, where the encoder runs in several."""
     norms = sum(isinstance(m, _BatchNorm | RankNorm) for m in method.modules())
-    if plan.passes is None or plan.passes >= plan.batch or not norms:
+    if plan.passes is None or plan.batch is None or plan.passes >= plan.batch or not norms:
         return ""
     return (
         f"passes of {plan.passes} rows: {norms} batch norms see a pass, not the batch of {plan.batch}, so the gradient "

@@ -8,6 +8,7 @@ import numpy as np
 
 from kontrast.data.dataset import Dataset
 from kontrast.data.modality import Modality
+from kontrast.data.sampler import Sampler
 from kontrast.runs.model import Model
 from kontrast.runs.page.digits import UNTOLD, number
 from kontrast.runs.verdict import Verdict
@@ -118,6 +119,16 @@ def unseen(train: np.ndarray | None, test: np.ndarray | None, most: int = 5) -> 
         f"{len(names):,} of {len(np.unique(test[test != '']))} classes have no training row ({listed}; "
         f"{counts.sum():,} rows): kNN and linear probe count these as misses, retrieval by label does not need them"
     )
+
+
+def length(steps: int, order: Sampler, divided: str) -> str:
+    """How long training is, and how the minutes are divided, where minutes end the run."""
+    batch, rows = order.sampled.batch, len(order.sampled.rows)
+    about = "about " if divided else ""
+    looks = steps * batch / rows
+    seen = f"{looks:,.0f} looks at each row" if looks >= 1.5 else f"{min(looks, 1):.0%} of the rows seen"
+    words = f"{about}{steps:,} steps of {batch:,} rows, {about}{seen}"
+    return f"{words}\n{divided}" if divided else words
 
 
 def compared(moment: Moment) -> str:

@@ -63,7 +63,8 @@ class Course:
     """All that moves in training, so that a checkpoint of it continues bit for bit.
 
     encode: the method as the fleet wrapped it; no_sync: a context in which gradients stay on their rank. spare: where
-    parameters are split over ranks, a copy of the method that can hold them whole. totals: step -> total as planned
+    parameters are split over ranks, a copy of the method that can hold them whole. allowed: seconds of training, where
+    minutes end the run. totals: step -> total as planned
     anew then, where this repeats a run whose total followed the clock.
     """
 
@@ -76,6 +77,7 @@ class Course:
     total: int
     seed: int
     fleet: Fleet
+    allowed: float = 0.0
     spare: Method | None = None
     step: int = 0
     seconds: float = 0.0
@@ -87,7 +89,8 @@ class Course:
         for name, p in self.method.named_parameters():
             slots = self.optimiser.state.get(p, {})
             tensors |= {f"optimiser.{name}.{k}": whole(torch.as_tensor(v)) for k, v in slots.items()}
-        return tensors, {"step": self.step, "total": self.total, "seconds": self.seconds}
+        numbers = {"step": self.step, "total": self.total, "seconds": self.seconds, "allowed": self.allowed}
+        return tensors, numbers
 
     def trained(self) -> Method:
         """The method with all of its parameters. All ranks must ask."""
@@ -116,13 +119,15 @@ class Course:
                 slots.setdefault(order.index(id(p)), {})[slot] = part
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
         self.step, self.total, self.seconds = numbers["step"], numbers["total"], numbers["seconds"]
+        # Runs of before the minutes were divided trained for all of them.
+        self.allowed = numbers.get("allowed", 60 * (self.plan.minutes or 0.0))
 
 
 def pretrain(course: Course, reader: Reader, order: Sampler, *, every: int = 20) -> Iterator[Moment]:
     """Train until `course.total` steps are done, yielding after each; health every `every` steps and at the last.
 
-    With `plan.minutes` the total follows the measured speed: it is set anew at each twentieth of the run. Raises
-    NotFinite.
+    With `plan.minutes` the total follows the measured speed: it is set anew after 2, 4, 8 ... steps, for the first ones
+    are the trial, and at each twentieth of the run. Raises NotFinite.
     """
     method, plan, fleet, ranks = course.method, course.plan, course.fleet, course.fleet.ranks
     usual = [group["lr"] for group in course.optimiser.param_groups]
@@ -155,8 +160,8 @@ def pretrain(course: Course, reader: Reader, order: Sampler, *, every: int = 20)
             course.seconds = earlier + time.perf_counter() - started
             clock.tick(len(batch) * ranks.world, waited)
             course.total = course.totals.get(course.step, course.total)
-            if plan.minutes and course.step % max(1, course.total // 20) == 0:
-                left = max(0.0, plan.minutes * 60 - course.seconds)
+            if plan.minutes and _replanned(course.step, course.total):
+                left = max(0.0, course.allowed - course.seconds)
                 course.total = course.step + int(
                     ranks.max(torch.tensor([left / clock.seconds_a_step], device=fleet.device))
                 )
@@ -167,6 +172,11 @@ def pretrain(course: Course, reader: Reader, order: Sampler, *, every: int = 20)
         for group, rate in zip(course.optimiser.param_groups, usual, strict=True):
             group["lr"] = rate
         batches.close()
+
+
+def _replanned(step: int, total: int) -> bool:
+    """Whether the total is set anew after this step."""
+    return (step > 1 and step & (step - 1) == 0) or step % max(1, total // 20) == 0
 
 
 def _drawn(course: Course, reader: Reader, order: Sampler) -> Generator[tuple[Batch, float]]:

@@ -29,6 +29,8 @@ PAYS = 1.1
 LONG = 600.0
 # Steps that a mode is timed by.
 TURNS = 3
+# Rows that are tried first, and the seconds from which on a step of so few is not tried with more.
+FEW, SLOW = 16, 0.1
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ def forced(plan: Plan, mode: Mode) -> Plan:
 def choose(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple[Mode, float]:
     """(the mode for what the plan leaves open, its seconds a step), tried on copies: the method itself is not touched.
 
+    A slow step is tried with few of its rows, and its seconds are reckoned from those: the first real steps tell.
+
     steps: of the run, None where its minutes decide; the seconds are measured then, and else where the stopwatch
     chooses.
     """
@@ -76,8 +80,7 @@ def choose(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple
     mode = _by_rule(method, batch, plan)
     if steps is not None:
         return mode, 0.0
-    trial = _Trial(method, batch, mode, plan.passes)
-    return mode, min(trial.turn() for _ in range(TURNS))
+    return mode, _sized(_Trial(method, batch, mode, plan.passes), batch)
 
 
 def _by_rule(method: Method, batch: Batch, plan: Plan) -> Mode:
@@ -94,8 +97,25 @@ def _by_rule(method: Method, batch: Batch, plan: Plan) -> Mode:
     for name, pays in rules.items():
         if pays:
             with contextlib.suppress(RuntimeError):  # a model that does not run so: it fails every time
-                mode = _Trial(method, batch, replace(mode, **{name: True}), plan.passes).mode
+                tried = replace(mode, **{name: True}, compiled=False)
+                _Trial(method, batch[slice(0, FEW)], tried, plan.passes).turn()
+                mode = replace(tried, compiled=mode.compiled)
     return mode
+
+
+def _sized(trial: "_Trial", whole: Batch) -> float:
+    """Seconds of a step of the whole batch, and the trial left with as many of its rows as it is worth trying.
+
+    A compiled step is tried whole: it would be compiled anew for every number of rows.
+    """
+    rows = len(whole) if trial.mode.compiled else min(FEW, len(whole))
+    while True:
+        trial.batch = whole[slice(0, rows)]
+        first = trial.turn()  # allocates
+        seconds = first if first > 10 * SLOW else min(first, *(trial.turn() for _ in range(TURNS)))
+        if rows == len(whole) or seconds > SLOW:
+            return seconds * len(whole) / rows
+        rows = min(4 * rows, len(whole))
 
 
 def _density(method: Method, batch: Batch) -> float:
@@ -111,7 +131,8 @@ def _density(method: Method, batch: Batch) -> float:
 def _by_stopwatch(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple[Mode, float]:
     """The fastest mode, by its own time."""
     best, gain = _Trial(method, batch, pinned(plan), plan.passes), 1.0
-    seconds = min(best.turn() for _ in range(TURNS))
+    seconds = _sized(best, batch)
+    part, batch = len(best.batch) / len(batch), best.batch
     images = any(v.ndim == 4 for v in batch.views.values())
     trials = [
         ("channels_last", plan.channels_last == "auto" and images),
@@ -123,12 +144,13 @@ def _by_stopwatch(method: Method, batch: Batch, plan: Plan, steps: int | None) -
             continue
         try:
             rival = _Trial(method, batch, replace(best.mode, **{name: True}), plan.passes)
+            rival.turn()  # allocates, and compiles
             turns = [(rival.turn(), best.turn()) for _ in range(TURNS)]
         except RuntimeError:  # no compiler on the machine, or a model that cannot be traced: then it does not pay
             continue
         taken, before = map(min, zip(*turns, strict=True))
         if taken * PAYS < before:
-            best, gain, seconds = rival, gain * before / taken, taken
+            best, gain, seconds = rival, gain * before / taken, taken / part
     return replace(best.mode, gain=gain), seconds
 
 
@@ -172,7 +194,6 @@ class _Trial:
     def __init__(self, method: Method, batch: Batch, mode: Mode, passes: int | None) -> None:
         self.method, self.batch, self.mode, self.passes = copy.deepcopy(method), batch, mode, passes
         self.encode = Casting(self.method, mode)
-        self.turn()  # the first one allocates, and compiles
 
     def turn(self) -> float:
         """Seconds of a step."""
