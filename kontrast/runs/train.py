@@ -88,21 +88,12 @@ def train(
     All processes of the fleet train; the first one alone comes back, the others end here. Raises Interrupted on Ctrl-C
     and SIGTERM, after a checkpoint; UserError where the numbers are no longer numbers.
     """
-    budget = budget or Budget(model.experiment.plan.minutes)
     reader = Reader(data, model.modalities, model.method.needs)
     saved = folder.newest_checkpoint() if resume else None
-    mode, seconds = pinned(model.experiment.plan), 0.0
-    if saved is None:  # a resumed run computes as the first one did, whatever is faster now
-        model, mode, seconds = settled(model, data, reader, fleet, budget)
-        folder.write("experiment.json", model.experiment.to_json())
-    plan, order = model.experiment.plan, order_of(model, data)
-    first = first_views(model, reader, order.at(0, fleet.ranks.rank, fleet.ranks.world), fleet.device)
-    course = _course(model, first, fleet, mode, budget, saved)
-    if saved is None:
-        total = steps_named(plan, order) or max(1, int(course.allowed / max(seconds, 1e-6)))
-        course.total = int(fleet.told(str(total)))
+    budget = budget or Budget(model.experiment.plan.minutes)
+    model, course, order, first = _begun(model, data, reader, folder, fleet, budget, saved)
     _tell(course, order, first, listener, budget, resumed=saved is not None)
-    course.totals = folder.totals()
+    plan = course.plan
     log = _Log(folder, course, listener)
     keeper = Keeper.begun(folder, model, data, course.step) if plan.keep == "best-by-validation" else None
     if keeper and not keeper.looks:
@@ -141,6 +132,25 @@ def train(
     causes = tuple(_causes(model, log.last, first))
     kept = keeper.words(course.step) if keeper else ""
     return model, Ended(log.last.health, too_short(course.step), causes, kept, course.step, course.seconds, log.twins)
+
+
+def _begun(
+    model: Model, data: Dataset, reader: Reader, folder: Folder, fleet: Fleet, budget: Budget, saved: Checkpoint | None
+) -> tuple[Model, Course, Sampler, Batch]:
+    """(the model with its whole plan, which experiment.json now holds; all that moves; which rows when; the first
+    views)."""
+    mode, seconds = pinned(model.experiment.plan), 0.0
+    if saved is None:  # a resumed run computes as the first one did, whatever is faster now
+        model, mode, seconds = settled(model, data, reader, fleet, budget)
+        folder.write("experiment.json", model.experiment.to_json())
+    order = order_of(model, data)
+    first = first_views(model, reader, order.at(0, fleet.ranks.rank, fleet.ranks.world), fleet.device)
+    course = _course(model, fleet, mode, budget, saved)
+    if saved is None:
+        total = steps_named(course.plan, order) or max(1, int(course.allowed / max(seconds, 1e-6)))
+        course.total = int(fleet.told(str(total)))
+    course.totals = folder.totals()
+    return model, course, order, first
 
 
 def training_rows(model: Model, data: Dataset) -> np.ndarray:
@@ -194,7 +204,7 @@ def settled(model: Model, data: Dataset, reader: Reader, fleet: Fleet, budget: B
     return replace(model, experiment=replace(model.experiment, plan=whole)), Mode(**said), seconds
 
 
-def _course(model: Model, first: Batch, fleet: Fleet, mode: Mode, budget: Budget, saved: Checkpoint | None) -> Course:
+def _course(model: Model, fleet: Fleet, mode: Mode, budget: Budget, saved: Checkpoint | None) -> Course:
     """Everything that moves: begun, or as a checkpoint holds it."""
     experiment, method = model.experiment, model.method.to(fleet.device)
     plan = experiment.plan
