@@ -19,6 +19,7 @@ from kontrast.core.errors import UserError
 from kontrast.data.open import open_frame
 from kontrast.exports.compressed import Compressed
 from kontrast.runs.folder import Folder
+from kontrast.runs.held_pairs import before
 from kontrast.runs.listener import Silence
 from kontrast.runs.model import Model
 from kontrast.runs.run import judges
@@ -60,6 +61,7 @@ def ask(path):
         "checkpoint": Folder(path).newest_checkpoint,
         "score": lambda: run.score(path.parent / "x.csv", listener=Silence()),
         "judges": lambda: judges(run.experiment),
+        "before": lambda: before(Folder(path)),
         "experiment": lambda: run.experiment,
     }
 
@@ -68,8 +70,10 @@ def readers_of(pattern):
     return {
         "encoder/model.safetensors": ("model", "embed", "search"),
         "encoder/modalities.json": ("model", "embed"),
+        "encoder/targets.json": ("model", "embed"),
         "trained_on.safetensors": ("score",),
         "banks/*.parquet": ("bank", "report", "card"),
+        "banks/untrained-pairs.safetensors": ("before",),
         "checkpoints/*.safetensors": ("checkpoint",),
         "index/index.json": ("search",),
         "index/tables-*/*.faiss": ("search",),
@@ -86,7 +90,8 @@ def readers_of(pattern):
 @pytest.mark.parametrize(
     "pattern",
     [
-        *("encoder/model.safetensors", "encoder/modalities.json", "trained_on.safetensors", "banks/*.parquet"),
+        *("encoder/model.safetensors", "encoder/modalities.json", "encoder/targets.json"),
+        *("trained_on.safetensors", "banks/*.parquet", "banks/untrained-pairs.safetensors"),
         *("checkpoints/*.safetensors", "index/index.json", "index/tables-*/*.faiss", "index/tables-*/*.parquet"),
         *("experiment.json", "scores.json", "samples.json", "data.json", "environment.json"),
     ],
@@ -116,8 +121,9 @@ def test_every_file_of_a_run_is_covered_or_never_read_as_more_than_text(finished
         if f.is_file()
     }
     known = {
-        *("banks/.parquet", "checkpoints/.safetensors", "checkpoints/.sha256", "data.json", "encoder/modalities.json"),
-        *("encoder/model.safetensors", "environment.json", "experiment.json", "index/index.json", "moments.jsonl"),
+        *("banks/.parquet", "banks/untrained-pairs.safetensors", "checkpoints/.safetensors", "checkpoints/.sha256"),
+        *("data.json", "encoder/modalities.json", "encoder/model.safetensors", "encoder/targets.json"),
+        *("environment.json", "experiment.json", "index/index.json", "moments.jsonl"),
         *("index/tables-/space0.parquet", "index/tables-/space0-.faiss", "report.html", "samples.json", "scores.json"),
         *("trained_on.safetensors", ".lock"),  # the lock is empty, and never read
     }
