@@ -21,7 +21,8 @@ class Bank:
     z: field -> (N, D) float32, L2-normalised; a row that lacks the field is NaN throughout.
     shared: whether the fields lie in one space (CLIP), so that a row of one may be compared with a row of another.
     ids: (N,) strings. labels: (N,) strings, "" where unknown; None where the data has none. metadata: N rows of plain
-    columns, for filters and hover texts.
+    columns, for filters and hover texts. golds: (N,) float64, how alike the two fields of a row are by the word of
+    people, NaN where unknown; None where the data has none.
     """
 
     z: Mapping[str, np.ndarray]
@@ -29,6 +30,7 @@ class Bank:
     labels: np.ndarray | None = None
     metadata: pa.Table = field(default_factory=lambda: pa.table({}))
     shared: bool = False
+    golds: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -42,7 +44,8 @@ class Bank:
         index = np.flatnonzero(index) if index.dtype == bool else index
         labels = None if self.labels is None else self.labels[index]
         metadata = self.metadata.take(pa.array(index)) if self.metadata.num_columns else self.metadata
-        return Bank({n: z[index] for n, z in self.z.items()}, self.ids[index], labels, metadata, self.shared)
+        golds = None if self.golds is None else self.golds[index]
+        return Bank({n: z[index] for n, z in self.z.items()}, self.ids[index], labels, metadata, self.shared, golds)
 
     def whole(self) -> np.ndarray:
         """(N, D) one vector a row: of several fields the normalised mean in a shared space, the concatenation else (a
@@ -57,6 +60,8 @@ class Bank:
         table = {"id": pa.array(self.ids.astype(str))}
         if self.labels is not None:
             table["label"] = pa.array(self.labels.astype(str))
+        if self.golds is not None:
+            table["gold"] = pa.array(self.golds)
         for name, z in self.z.items():
             flat = pa.array(np.ascontiguousarray(z, np.float32).ravel())
             table[f"embedding {name}"] = pa.FixedSizeListArray.from_arrays(flat, z.shape[1])
@@ -93,7 +98,8 @@ class Bank:
             named = {n.removeprefix("meta "): table[n] for n in table.column_names if n.startswith("meta ")}
             labels = np.array(table["label"].to_pylist(), dtype=str) if "label" in table.column_names else None
             ids = np.array(table["id"].to_pylist(), dtype=str)
-            return Bank(z, ids, labels, pa.table(named), marks.get(b"shared") == b"True")
+            golds = table["gold"].to_numpy().astype(np.float64) if "gold" in table.column_names else None
+            return Bank(z, ids, labels, pa.table(named), marks.get(b"shared") == b"True", golds)
 
 
 def _block(column: pa.ChunkedArray, who: str) -> np.ndarray:

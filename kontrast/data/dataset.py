@@ -20,7 +20,7 @@ from kontrast.data.modality import Modality
 from kontrast.data.packing import Packing, Progress, packing, sample
 from kontrast.data.sides import Sides, divider, of_kind, pieces, settled, sides
 from kontrast.data.store import Store
-from kontrast.data.target import Target, class_name, marks, targets
+from kontrast.data.target import Target, class_name, marks, numbers, targets
 
 _TOLD = (
     "meta",
@@ -61,6 +61,8 @@ class Dataset:
         fingerprint: For data.json.
         missing: Field -> number of rows without it.
         duplicates: Number of rows that repeat an earlier one in every field.
+        golds: (N,) float64, the gold similarity of a row's two fields, NaN where unknown; None without such a column.
+            Of all rows: these judge.
         divided: What decided on the side of a row, in words.
         notes: What the user should know, in sentences.
         weights: (N,) float32, how often a row is drawn beside others; None if all are drawn alike.
@@ -84,6 +86,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     weights: np.ndarray | None = None
     divided: str = ""
+    golds: np.ndarray | None = None
     targets: Mapping[str, Target] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -167,6 +170,7 @@ def prepare(
         notes=tuple(notes),
         weights=_weights(frame, fields, kept) if fit else None,
         divided=divider(fields, rows),
+        golds=_golds(frame, fields, kept),
         targets=learned,
     )
 
@@ -257,6 +261,13 @@ def _labels(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray, notes: 
             f"the label column '{column}' holds {found}: fine for training, but no score can tell classes apart."
         )
     return labels
+
+
+def _golds(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray) -> np.ndarray | None:
+    column = of_kind(fields, "score")
+    if column is None:
+        return None
+    return numbers(frame.columns[column], f"{frame.name}, column '{column}'")[kept]
 
 
 def _metadata(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray, cache: Path) -> pa.Table:

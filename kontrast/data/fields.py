@@ -20,6 +20,7 @@ from kontrast.core.experiment import Kinds
 from kontrast.data import foreign, split, tree
 from kontrast.data.cells import innermost, is_list, is_number, read_cells, without_nan
 from kontrast.data.frame import Frame
+from kontrast.data.gold import gold
 
 MIX_SOURCE, MIX_ID, MIX_WEIGHT = "mix source", "mix id", "mix weight"  # the columns that mixing sources adds
 _SAMPLE = 1000  # cells that are looked at, spread evenly over the rows
@@ -112,10 +113,20 @@ def infer(
     if label:
         said[label] = Field("label", "as you said")
     _single(fields, said)
+    _score(fields, said, frame)
     # Of several labels the first judges: the one that `label` names, else the first that was said.
     first = [column for column, field in said.items() if field.kind == "label"]
     first = sorted(first, key=lambda column: column != label) if len(first) > 1 else []
     return {column: said.get(column) or fields[column] for column in dict.fromkeys([*first, *frame.columns])}
+
+
+def _score(fields: dict[str, Field], said: Mapping[str, Field], frame: Frame) -> None:
+    """Finds the gold score of two texts among what was inferred."""
+    kinds = {column: field.kind for column, field in {**fields, **said}.items()}
+    columns = ((name, frame.columns[name]) for name, field in fields.items() if field.kind == "meta")
+    numbers = [name for name, column in columns if not isinstance(column, np.ndarray) and is_number(column.type)]
+    if column := gold(kinds, numbers):
+        fields[column] = Field("score", "the number beside two texts: how alike they are")
 
 
 def deciding(frame: Frame, chosen: Mapping[str, str]) -> dict[str, Field]:

@@ -73,7 +73,8 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
     unknown = [name for name in asked.views if name not in views]
     if unknown:
         raise UserError(f"the experiment names a view '{unknown[0]}'{did_you_mean(unknown[0], views)}")
-    method, why = _method(views, asked, recipe)
+    gold = next((name for name, field in fields.items() if field.kind == "score"), None)
+    method, why = _method(views, asked, recipe, gold)
     find.check("methods", method.name, method.settings)
     method = find.whole("methods", method)  # all of it is named, so that all of it can be set
     made: type[Method] = find.load("methods", method.name)
@@ -103,13 +104,16 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
     return dataclasses.replace(asked, source=source, views=filled, encoders=used, method=method), why
 
 
-def _method(views: Mapping[str, Field], asked: Experiment, recipe: str | None) -> tuple[Choice, str]:
+def _method(views: Mapping[str, Field], asked: Experiment, recipe: str | None, gold: str | None) -> tuple[Choice, str]:
     if asked.method.name:
         return asked.method, "as asked"
     # Settings given for the method without naming it belong to whichever is chosen.
     if len(views) == 1:
         (field,) = views.values()
         return Choice("simclr", asked.method.settings), "as asked" if recipe else f"one {field.kind} field, no pairs"
+    if gold is not None and len(views) == 2 and not recipe:
+        one, two = views
+        return Choice("scored", asked.method.settings), f"'{gold}' says how alike {one} and {two} are"
     kinds = " · ".join(f"{name} ({f.kind})" for name, f in views.items())
     why = "as asked" if recipe else f"{len(views)} fields of a row belong together: {kinds}"
     return Choice("clip", asked.method.settings), why

@@ -186,9 +186,9 @@ def _blocks(
 def bank_of(z: Mapping[str, np.ndarray], data: Dataset, rows: np.ndarray, shared: bool) -> Bank:
     """Embeddings with what is known of their rows."""
     labels = None if data.labels is None else data.labels[rows]
-    return Bank(
-        z, data.ids[rows], labels, data.metadata.take(rows) if data.metadata.num_columns else data.metadata, shared
-    )
+    golds = None if data.golds is None else data.golds[rows]
+    metadata = data.metadata.take(rows) if data.metadata.num_columns else data.metadata
+    return Bank(z, data.ids[rows], labels, metadata, shared, golds)
 
 
 def modalities_of(experiment: Experiment) -> dict[str, Modality]:

@@ -266,4 +266,5 @@ def joined(one: Bank, two: Bank) -> Bank:
     labels = None if one.labels is None or two.labels is None else np.concatenate([one.labels, two.labels])
     z = {name: np.concatenate([one.z[name], two.z[name]]) for name in one.z}
     metadata = pa.concat_tables([one.metadata, two.metadata], promote_options="permissive")
-    return Bank(z, np.concatenate([one.ids, two.ids]), labels, metadata, one.shared)
+    golds = None if one.golds is None or two.golds is None else np.concatenate([one.golds, two.golds])
+    return Bank(z, np.concatenate([one.ids, two.ids]), labels, metadata, one.shared, golds)

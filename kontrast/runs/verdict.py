@@ -11,7 +11,7 @@ from kontrast.scoring.halves import FEWEST, Found, apart
 
 State = Literal["learning", "nothing added", "harm", "collapsed", "too short", "not judged"]
 Standing = Literal["better", "worse", "even"]
-PROBES = "linear", "knn"
+PROBES = "linear", "knn", "spearman"
 ALIKE = 0.002  # AUC: a smaller difference is none, however many rows make it certain
 OFFER = (
     "The last weights are kept. With --keep best-by-validation the best of eleven states is, the untrained start among "
@@ -109,7 +109,8 @@ def verdict(
     other, the larger difference does), else the AUC of positive against random pairs.
 
     Args:
-        scores: The table of scores; of it the linear and kNN accuracy of whole rows are used, if they are there.
+        scores: The table of scores; of it the linear and kNN accuracy of whole rows and the Spearman
+            correlation with gold scores are used, if they are there.
         pairs: The AUC of positive against random pairs, None if too few rows are held out.
         collapsed: Whether all rows embed alike.
         short: Why the run was too short to tell, in words that follow a colon; "" if it was long enough.

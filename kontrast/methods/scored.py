@@ -1,0 +1,113 @@
+"""Pairs of fields with a gold score of how alike they are: embeddings follow the order of the scores."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from kontrast.core.choice import Choice
+from kontrast.core.errors import UserError
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Keys, Mean, Rows
+from kontrast.layers.head import Head
+from kontrast.layers.towers import Towers
+from kontrast.losses.cosent import Cosent
+from kontrast.methods.method import Method
+from kontrast.methods.parts import LossChoice, alignment_loss, known
+
+PROJECTED = 256  # width of the shared space where the two encoders have none in common
+
+
+class Scored(Method):
+    """CoSENT, AnglE or another loss over two fields of a row and the number that says how alike they are.
+
+    Take it for data such as STS-B: two texts and a score. Without scores, `clip` learns from the pairs alone. The
+    gold scores of held-out and validation rows are never seen; they judge, as Spearman's correlation.
+
+    Args:
+        towers: The encoders of the two fields.
+        loss: Any loss over aligned pairs that reads the key "score": cosent or angle.
+        cosine: Weight of a CoSENT term beside another loss, as AnglE's authors add one; what is served is compared
+            by cosine.
+        width: Width of a linear map into the shared space; None for none where both fields have one encoder, else 256.
+
+    Reference: Su 2022 (CoSENT); Li and Li 2023, arXiv:2309.12871 (AnglE).
+    """
+
+    shared = True
+    fewest = 2
+    most = 2
+    needs = frozenset({"score"})
+    strength = "light"
+
+    def __init__(
+        self,
+        towers: Towers,
+        *,
+        loss: LossChoice = Choice("cosent"),
+        cosine: float = 0.0,
+        width: int | None = None,
+    ) -> None:
+        super().__init__()
+        fields = list(towers.tower_of)
+        if len(fields) != 2:
+            raise UserError(f"method 'scored' compares two fields of a row; found {', '.join(fields)}.")
+        if cosine < 0:
+            raise UserError(f"method 'scored': cosine={cosine:g}; expected a weight of 0 or more.")
+        self.towers, self.loss, self.cosine = towers, alignment_loss(loss), cosine
+        self.beside = Cosent()
+        used = set(towers.tower_of.values())
+        width = width or (PROJECTED if len(used) > 1 else None)
+        self.heads = nn.ModuleDict(
+            {
+                towers.tower_of[field]: Head(in_width=towers.width(field), hidden=None, width=width, layers=1)
+                for field in fields
+                if width
+            }
+        )
+        self.width = width or towers.width(fields[0])
+
+    def draws(self) -> dict[str, str]:
+        """Both fields, each drawn once."""
+        return {field: field for field in self.towers.tower_of}
+
+    def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
+        """Each field's rows where they are there, zeros elsewhere; only what is there meets an encoder."""
+        return {field: self._present(field, x, keys[f"has {field}"]) for field, x in views.items()}
+
+    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+        """The loss over the rows of all ranks that have both fields and a score."""
+        one, two = (known(side, self.needs) for side in self._both(rows))
+        everyone = ranks.gather({"one": one, "two": two}) if self.loss.whole else {"one": one, "two": two}
+        terms = {"scored": self.loss(everyone["one"], everyone["two"])}
+        if self.cosine:
+            terms["cosine"] = self.cosine * self.beside(everyone["one"], everyone["two"])
+        return terms
+
+    def embed(self, field: str, x: Tensor) -> Tensor:
+        """The point in the shared space."""
+        z = self.towers(field, x)
+        return self.heads[self.towers.tower_of[field]](z) if self.heads else z
+
+    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
+        """The pairs whose score is in the upper half of the batch; none where scores are unknown."""
+        one, two = (known(side, self.needs) for side in self._both(rows))
+        if not len(one):
+            return []
+        alike = one.keys["score"] >= one.keys["score"].median()
+        return [(one[alike], two[alike])]
+
+    def _both(self, rows: Mapping[str, Rows]) -> tuple[Rows, Rows]:
+        one, two = (rows[field] for field in self.towers.tower_of)
+        here = torch.stack([one.keys[f"has {field}"] for field in self.towers.tower_of]).all(0)
+        return (one, two) if bool(here.all()) else (one[here], two[here])
+
+    def _present(self, field: str, x: Tensor, here: Tensor) -> Tensor:
+        at = here.nonzero()[:, 0]
+        if len(at) == len(here):
+            return self.embed(field, x)
+        blank = torch.zeros(len(here), self.width, device=here.device)
+        if not len(at) and not self.together:
+            return blank
+        z = self.embed(field, x[at])
+        return blank.index_put((at,), z.to(blank.dtype))
