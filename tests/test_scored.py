@@ -19,17 +19,24 @@ from kontrast.losses.cosent import Cosent
 from kontrast.methods.scored import Scored
 from kontrast.scoring.spearman import Spearman, correlation
 
-TRADES = [["bread", "oven", "flour", "dough"], ["engine", "wheel", "brake", "road"], ["violin", "bow", "chord", "song"]]
+# Of each trade the words that a first sentence uses, and those that a second one does.
+TRADES = (
+    [["bread", "oven", "flour", "dough"], ["engine", "wheel", "brake", "road"], ["violin", "bow", "chord", "song"]],
+    [["brot", "ofen", "mehl", "teig"], ["motor", "rad", "bremse", "gasse"], ["geige", "bogen", "akkord", "lied"]],
+)
 
 
-def sts(n=240, gaps=False):
+def sts(n=400, gaps=False):
     """Pairs of sentences; a trade of their own each, the score says whether it is the same."""
     rng = np.random.default_rng(0)
     one, two = rng.integers(0, 3, (2, n))
-    say = lambda trade: [f"{' '.join(rng.choice(TRADES[t], 4))} {i}" for i, t in enumerate(trade)]  # noqa: E731
-    score = np.where(one == two, 4.0, 1.0) + rng.uniform(-0.9, 0.9, n).round(2)
+    said = [
+        [f"{' '.join(rng.choice(words[t], 4))} {i}" for i, t in enumerate(trade)]
+        for words, trade in zip(TRADES, (one, two), strict=True)
+    ]
+    score = np.where(one == two, 4.5, 1.5)
     values = [None if gaps and i % 7 == 0 else float(v) for i, v in enumerate(score)]
-    return {"sentence1": say(one), "sentence2": say(two), "score": values}
+    return {"sentence1": said[0], "sentence2": said[1], "score": values}
 
 
 def kinds(**columns):
@@ -110,7 +117,8 @@ def test_a_run_on_scored_pairs_learns_their_order_and_chooses_so_by_itself(tmp_p
     assert told["method"]["name"] == "scored"
     assert told["source"]["fields"]["score"] == "score"
     row = next(row for row in run.scores if row["name"] == "Spearman")
-    assert row["trained"]["value"] > 0.7 > row["untrained"]["value"]
+    # two values of the score: perfect knowledge of the trades gives .82
+    assert row["trained"]["value"] > max(0.5, row["untrained"]["value"] + 0.2)
     assert row["paired"]["untrained"]["low"] > 0
     assert "Spearman" in run.verdict["words"]
     assert run.verdict["state"] == "learning"
