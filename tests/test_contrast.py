@@ -18,6 +18,8 @@ from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.soft import Soft
 from kontrast.losses.relations.twins import Twins
 from kontrast.losses.relations.within import Within
+from kontrast.losses.sigmoid import Sigmoid
+from kontrast.losses.supcon_inside import SupconInside
 
 
 class Plain(Contrast):
@@ -175,3 +177,23 @@ def test_one_hot_soft_labels_are_hard_labels_and_labels_that_name_samples_are_nt
     torch.testing.assert_close(soft, contrast(rows, rows, Same("label"), loss=Infonce(), kernel=Cosine()).value())
     one = contrast(hot, hot, Same("label "), loss=Infonce(), kernel=Cosine()).value()
     torch.testing.assert_close(one, contrast(rows, rows, Same("id"), loss=Infonce(), kernel=Cosine()).value())
+
+
+@pytest.mark.parametrize("loss", [Infonce(), SupconInside(), SupconInside(mean=True)])
+@pytest.mark.parametrize("tile", [None, 40])
+def test_chance_is_the_loss_of_embeddings_that_know_nothing(loss, tile):
+    """Summed over anchors, whatever is weighed or dropped; by the engine's tiles and by its sweeps alike."""
+    z = torch.ones(12, 4)
+    keys = {"id": torch.arange(12), "view": torch.zeros(12, dtype=torch.long), "label": torch.arange(12) // 5 % 3}
+    weight = torch.linspace(0.5, 1.5, 12)
+    rows = Rows(z, keys)
+    found = contrast(rows, rows, Same("label"), loss=loss, kernel=Cosine(temperature=0.2), weight=weight, tile=tile)
+    assert float(found.chance) == pytest.approx(float(found.total), rel=1e-5)
+    two = Rows(z.clone(), {**keys, "view": keys["view"] + 1})
+    other = contrast(rows, two, Same("id"), loss=loss, kernel=Cosine(temperature=0.2), tile=tile)
+    assert float(other.chance / other.count) == pytest.approx(float(other.value()), rel=1e-5)
+
+
+def test_a_loss_that_depends_on_what_equal_similarities_are_has_no_chance():
+    rows = Rows(torch.ones(4, 2), {"id": torch.arange(4) // 2, "view": torch.arange(4)})
+    assert not math.isfinite(contrast(rows, rows, Same("id"), loss=Sigmoid(), kernel=Cosine()).chance)

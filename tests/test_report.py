@@ -292,6 +292,12 @@ def test_long_curves_are_thinned_without_losing_their_mean():
     assert np.mean([y for _, y in few]) == pytest.approx(np.mean([y for _, y in points]), rel=1e-3)
 
 
+def test_the_loss_curve_shows_what_knowing_nothing_loses_where_the_loss_says_it():
+    told = [{"step": s, "loss": 5 / s, "chance": 4.0} for s in range(1, 5)]
+    assert "knowing nothing 4.00" in page(story(moments=told))
+    assert "knowing nothing" not in page(story(moments=[{**m, "chance": None} for m in told]))
+
+
 def test_losses_that_are_not_finite_are_counted():
     moments = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": float("nan")}, {"step": 3, "loss": 1.0}]
     assert "1 of 3 values were not finite" in page(story(moments=moments))

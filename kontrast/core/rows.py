@@ -61,13 +61,15 @@ class Mean:
     """A sum and what it is to be divided by, once all ranks have added theirs.
 
     weight: its part in the objective. negatives: how many pairs repelled, for who wants to know how many that is an
-    anchor.
+    anchor. chance: the sum over anchors of what embeddings that know nothing would lose, for the loss curve; None of a
+    loss that has no such value.
     """
 
     total: Tensor
     count: Tensor
     weight: float = 1.0
     negatives: Tensor | float = 0.0
+    chance: Tensor | float | None = None
 
     def __rmul__(self, weight: float) -> "Mean":
         return replace(self, weight=weight * self.weight)

@@ -1,5 +1,6 @@
 """The contract of an assignment: one view says where among K outputs a sample belongs, the other is to predict it."""
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -28,4 +29,5 @@ class Assign(nn.Module, ABC):
         """
         wide = scores if scores.dtype == torch.float64 else scores.float()
         each = -(targets.detach() * (wide / self.temperature).log_softmax(-1)).sum(-1)
-        return Mean(collapse(each), collapse(torch.ones_like(each)))
+        level = each.numel() * math.log(scores.shape[-1])
+        return Mean(collapse(each), collapse(torch.ones_like(each)), chance=level)

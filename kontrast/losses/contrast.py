@@ -79,10 +79,10 @@ def _contrast(
         if apart():
             total, count = _Apart.apply(a, c, loss, walk, size, *learned)  # pyright: ignore[reportGeneralTypeIssues]
             return Mean(*((x * weights).view(anchors.z.shape[:-1]) for x in (total, count)))
-        total, count, negatives = _Tiled.apply(  # pyright: ignore[reportGeneralTypeIssues]
+        total, count, negatives, chance = _Tiled.apply(  # pyright: ignore[reportGeneralTypeIssues]
             a, c, tie, loss, walk, size, weights, *learned
         )
-    return Mean(total.to(wide(anchors.z).dtype), count, negatives=negatives)
+    return Mean(total.to(wide(anchors.z).dtype), count, negatives=negatives, chance=chance)
 
 
 def per_row(
@@ -160,13 +160,13 @@ class _Tiled(torch.autograd.Function):
         tile: int,
         weight: Tensor,
         *learned: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         a, c = a.detach(), c.detach()
         run = partial(_passed, a, c, loss, weight, learned, ctx.needs_input_grad)
         sums, slopes = fitting(run, walk, a, c, tile)
         ctx.save_for_backward(tie, *slopes)
         ctx.mark_non_differentiable(*sums[1:])
-        return sums[0].to(a.dtype), sums[1], sums[2]
+        return sums[0].to(a.dtype), sums[1], sums[2], sums[3]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -227,8 +227,9 @@ def _passed(
     needed: Sequence[bool],
     walked: Iterator[Tile],
 ) -> tuple[list[Tensor], list[Tensor | None]]:
-    """One walk over all tiles: total, count and negatives; d/da, d/dc and d/d each parameter of the loss, if needed."""
-    total, count, negatives = (exact(a.new_zeros(())) for _ in range(3))
+    """One walk over all tiles: total, count, negatives, chance (NaN of a loss that has none); d/da, d/dc and d/d each
+    parameter of the loss, if needed."""
+    total, count, negatives, chance = (exact(a.new_zeros(())) for _ in range(4))
     d_a, d_c = (torch.zeros_like(x) if wanted else None for x, wanted in zip((a, c), needed, strict=False))
     d_learned = [torch.zeros_like(p) for p in learned]
     held = a.new_empty(0)
@@ -241,6 +242,8 @@ def _passed(
         attract, among = t.seen(s)
         counts = loss.counted(attract, among).to(a.dtype) * weight[t.lead, t.rows]
         negatives += ((among.sum() - attract.count()) * (counts > 0)).sum()
+        level = loss.chance(attract, among)
+        chance += torch.nan if level is None else torch.where(counts > 0, level, 0).mul(counts).sum()
         if not any(needed):
             each = loss.per_anchor(s, attract, among)
         else:
@@ -258,4 +261,4 @@ def _passed(
                 sum_ += part
         total += torch.where(counts > 0, each, 0).mul(counts).sum()
         count += counts.sum()
-    return [total, count, negatives], [d_a, d_c, *d_learned]
+    return [total, count, negatives, chance], [d_a, d_c, *d_learned]

@@ -26,6 +26,10 @@ class Infonce(Contrast):
         """The equation above."""
         return log_sum(similarity, among) - mean(similarity, attract)
 
+    def chance(self, attract: Weights, among: Weights) -> Tensor:
+        """The logarithm of the candidates' weight."""
+        return among.sum().clamp_min(1e-12).log()
+
     def slope(self, similarity: Tensor, attract: Weights, among: Weights, weight: Tensor) -> tuple[Tensor, ...]:
         """dL_i/dS_ij = softmax_ij - P_ij / sum P_i, in one buffer."""
         share = 1 / attract.sum().clamp_min(1e-12)

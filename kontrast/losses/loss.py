@@ -45,6 +45,10 @@ class Contrast(nn.Module, ABC):
         """
         return attract.sum() > 0
 
+    def chance(self, attract: Weights, among: Weights) -> Tensor | None:
+        """(l, n): the loss of each anchor if all similarities are equal; None if it depends on what they equal."""
+        return None
+
     def slope(self, similarity: Tensor, attract: Weights, among: Weights, weight: Tensor) -> tuple[Tensor, ...]:
         """The losses, d(weight . losses)/dS as a matrix and a factor (l, n) of its rows, and d/d each parameter.
 

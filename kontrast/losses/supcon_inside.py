@@ -30,6 +30,11 @@ class SupconInside(Contrast):
         """Anchors with a positive and a candidate."""
         return (attract.sum() > 0) & (among.sum() > 0)
 
+    def chance(self, attract: Weights, among: Weights) -> Tensor:
+        """The logarithm of the candidates' weight over the positives'."""
+        among_all = among.sum().clamp_min(1e-12).log()
+        return among_all if self.mean else among_all - attract.sum().clamp_min(1e-12).log()
+
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
         """The equation above."""
         pulled = log_sum(similarity, attract)

@@ -71,10 +71,11 @@ class Side:
         """(N,): the weight of each anchor in the mean; 0 without a positive or without a candidate."""
         return ((self.pulled > 0) & (self.there > 0)).to(self.weight.dtype) * self.weight
 
-    def tally(self) -> tuple[Tensor, Tensor]:
-        """How many anchors count, and how many pairs repel them."""
+    def tally(self) -> tuple[Tensor, Tensor, Tensor]:
+        """How many anchors count, how many pairs repel them, and what they lose if all similarities are equal."""
         repels = self.there - self.sum((self.attract != 0).to(self.weight.dtype))
-        return exact(self.counts).sum(), exact(repels * (self.counts > 0)).sum()
+        level = self.there.clamp_min(1e-12).log() * self.counts
+        return exact(self.counts).sum(), exact(repels * (self.counts > 0)).sum(), exact(level).sum()
 
     def losses(self, s: Tensor, others: Tensor) -> Tensor:
         """The sum of log mass - mean attraction over the anchors, of the listed similarities and the sums of others."""
@@ -328,4 +329,5 @@ def swept(
     totals = _Sweeps.apply(u, v, scale, both, budget, keep)
     sides = [side for side in (both.forth, both.back) if side is not None]
     tallies = [side.tally() for side in sides]
-    return [Mean(total, n, negatives=many) for total, (n, many) in zip(totals, tallies, strict=False)]
+    told = zip(totals, tallies, strict=False)
+    return [Mean(total, n, negatives=many, chance=chance) for total, (n, many, chance) in told]

@@ -13,7 +13,8 @@ LEFT_OUT = ("step", "total", "terms", "health")
 
 def of_moment(moment: Moment) -> dict[str, float]:
     """`train/loss`, `train/rate`, `terms/contrast`, `health/spread`, ...; health where the moment has it."""
-    numbers = {f"train/{name}": float(value) for name, value in vars(moment).items() if name not in LEFT_OUT}
+    told = {name: value for name, value in vars(moment).items() if name not in LEFT_OUT and value is not None}
+    numbers = {f"train/{name}": float(value) for name, value in told.items()}
     numbers |= {f"terms/{name}": float(value) for name, value in moment.terms.items()}
     health = {} if moment.health is None else vars(moment.health)
     return numbers | {f"health/{name}": float(value) for name, value in health.items()}

@@ -32,6 +32,7 @@ class Moment:
 
     wait: share of the time spent waiting for data. negatives: candidates that repelled, an anchor. twins: duplicates
     that were masked, in this batch. gradient: its norm before clipping. health: now and then.
+    chance: the loss of embeddings that know nothing, None where a loss has no such value.
     """
 
     step: int
@@ -48,6 +49,7 @@ class Moment:
     negatives: float
     twins: int
     health: Health | None = None
+    chance: float | None = None
 
 
 class NotFinite(ArithmeticError):
@@ -283,4 +285,5 @@ def _moment(
         negatives=outcome.negatives / anchors,
         twins=twins_in(batch),
         health=examine(course.method.outline(outcome.rows)) if due else None,
+        chance=outcome.chance,
     )

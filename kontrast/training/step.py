@@ -1,6 +1,7 @@
 """The step: encode, compare, send back; whole or in passes, one rank or many."""
 
 import contextlib
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from kontrast.core import chance
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Rows, exact
+from kontrast.core.rows import Mean, Rows, exact
 from kontrast.core.shards import sharded
 from kontrast.data.batches import Batch
 from kontrast.methods.method import Method
@@ -18,13 +19,17 @@ from kontrast.methods.method import Method
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step found: the loss over all ranks, its terms, how much was compared, and the rows themselves."""
+    """What a step found: the loss over all ranks, its terms, how much was compared, and the rows themselves.
+
+    chance: the loss of embeddings that know nothing; None where a term has no such value.
+    """
 
     loss: float
     terms: Mapping[str, float]
     anchors: float
     negatives: float
     rows: Mapping[str, Rows]
+    chance: float | None = None
 
 
 def step(
@@ -73,9 +78,18 @@ def step(
     for p in own:  # what nobody used still decays and keeps its momentum, as it would on several ranks
         p.grad = torch.zeros_like(p) if p.grad is None else p.grad
     total = sum(means[name].weight * value for name, value in terms.items())
-    counts = torch.stack([torch.stack([exact(m.count), _number(m.negatives, m.count)]) for m in means.values()])
-    anchors, negatives = ranks.sum(counts.sum(0)).tolist()
-    return Outcome(total, terms, anchors, negatives, {name: r.detach() for name, r in rows.items()})
+    sums = ranks.sum(torch.stack([_counted(mean) for mean in means.values()])).tolist()
+    anchors, negatives = (sum(part) for part in zip(*(counted[:2] for counted in sums), strict=True))
+    level = sum(m.weight * c / n for m, (n, _, c) in zip(means.values(), sums, strict=True) if n)
+    kept = {name: r.detach() for name, r in rows.items()}
+    return Outcome(total, terms, anchors, negatives, kept, level if math.isfinite(level) else None)
+
+
+def _counted(mean: Mean) -> Tensor:
+    """(3,): anchors, pairs that repelled, and the sum of what embeddings that know nothing lose, NaN if unknown."""
+    level = torch.nan if mean.chance is None else mean.chance
+    parts = (exact(mean.count), _number(mean.negatives, mean.count), _number(level, mean.count))
+    return torch.stack([part.to(parts[0].dtype) for part in parts])
 
 
 def _cuts(batch: Batch, passes: int | None, ranks: Ranks) -> list[slice]:

@@ -17,7 +17,7 @@ def curves(moments: Sequence[Mapping[str, Any]], width: int | None = None) -> st
     health = [{"step": m.get("step"), **m["health"]} for m in moments if m.get("health")]
     of = f" of {width}" if width else ""
     made = [
-        _curve(moments, "loss", "Loss", "what training lowers"),
+        _curve(moments, "loss", "Loss", "what training lowers", level=_chance(moments)),
         _curve(health, "effective_rank", "Effective rank", f"directions in use{of}; 1 is collapse", floor=0.0),
         _curve(health, "spread", "Spread", "1 is evenly spread, 0 is all rows alike", floor=0.0),
         _curve(health, "alignment", "Alignment", "distance of two views of a row; lower is closer", floor=0.0),
@@ -53,6 +53,7 @@ def _curve(
     title: str,
     note: str,
     floor: float | None = None,
+    level: float | None = None,
     say: Callable[[float], str] = number,
 ) -> str:
     given = [(m["step"], m[key]) for m in moments if m.get("step") is not None and m.get(key) is not None]
@@ -64,7 +65,7 @@ def _curve(
     each = f"<span>each point a mean of {round(len(points) / MOST)}</span>" if len(points) >= 2 * MOST else ""
     points = binned(points)
     xs, ys = [x for x, _ in points], [y for _, y in points]
-    low, high = _range(ys, floor)
+    low, high = _range(ys if level is None else [*ys, level], floor)
     across = [(x - xs[0]) / ((xs[-1] - xs[0]) or 1) for x in xs]
     up = [(y - low) / (high - low) for y in ys]
     line = "M" + "L".join(f"{1000 * x:.1f} {1000 * (1 - y):.1f}" for x, y in zip(across, up, strict=True))
@@ -73,6 +74,10 @@ def _curve(
         f"<i style='top:{at:.1f}%'><span>{round_number(y) if say is number else say(y)}</span></i>" for y, at in steps
     )
     said = f"{title}: {say(ys[0])} at step {number(int(xs[0]))}, {say(ys[-1])} at step {number(int(xs[-1]))}"
+    dashes = ""
+    if level is not None:
+        above = 100 * (1 - (level - low) / (high - low))
+        dashes = f"<i class='chance' style='top:{above:.1f}%'><b>knowing nothing {say(level)}</b></i>"
     alone = f"<b class='dot' style='left:0;top:{100 * (1 - up[0]):.1f}%'></b>" if len(points) == 1 else ""
     data = json.dumps(
         [[int(x), round(a, 4), round(u, 4), say(y)] for x, a, u, y in zip(xs, across, up, ys, strict=True)]
@@ -80,12 +85,19 @@ def _curve(
     return (
         f"<figure class='chart' data-points='{esc(data)}'>"
         f"<figcaption><b>{title}</b><output>{say(ys[-1])}</output><small>{note}</small></figcaption>"
-        f"<div class='plot'>{grid}"
+        f"<div class='plot'>{grid}{dashes}"
         f"<svg viewBox='0 0 1000 1000' preserveAspectRatio='none' role='img' aria-label='{said}'>"
         f"<path d='{line}'/></svg>{alone}</div>"
         f"<div class='steps'><span>step {number(int(xs[0]))}</span>{each}<span>{number(int(xs[-1]))}</span></div>"
         f"{warning}</figure>"
     )
+
+
+def _chance(moments: Sequence[Mapping[str, Any]]) -> float | None:
+    """The mean loss of embeddings that know nothing; None if the loss has no such value, or steps lack it."""
+    levels = [m.get("chance") for m in moments]
+    known = [level for level in levels if level is not None and math.isfinite(level)]
+    return sum(known) / len(known) if known and len(known) == len(levels) else None
 
 
 def _range(ys: Sequence[float], floor: float | None) -> tuple[float, float]:
