@@ -21,7 +21,7 @@ from kontrast.losses.plan import _Alive, forecast
 from kontrast.losses.relation import Distinct, named
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.soft import Soft
-from kontrast.losses.sigmoid import Sigmoid
+from kontrast.losses.siglip import Siglip
 from kontrast.losses.triplet import Triplet
 from kontrast.losses.weights import TILE, tiles
 
@@ -152,7 +152,7 @@ HELD = [
     (Infonce(), "classes"),
     (Infonce(), "dense"),
     (Plain(), "classes"),
-    (Sigmoid(), "dense"),
+    (Siglip(), "dense"),
     (Triplet(), "listed"),
 ]
 
@@ -277,7 +277,7 @@ def test_a_loss_may_have_frozen_and_unused_parameters():
     assert not d_spare.any()
 
 
-@pytest.mark.parametrize("loss", [Infonce(), Plain(), Sigmoid(), Triplet()], ids=lambda loss: type(loss).__name__)
+@pytest.mark.parametrize("loss", [Infonce(), Plain(), Siglip(), Triplet()], ids=lambda loss: type(loss).__name__)
 @pytest.mark.parametrize("kernel", [Cosine(temperature=0.3, learnable=True), Bilinear(width=6, other=6)])
 @pytest.mark.parametrize("relation", ["id", "label"])
 def test_what_kernel_and_loss_learn_gets_the_gradient_of_the_whole_matrix(loss, kernel, relation):

@@ -25,7 +25,7 @@ from kontrast.losses.proxy_anchor import ProxyAnchor
 from kontrast.losses.regress import Regress
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.soft import Soft
-from kontrast.losses.sigmoid import Sigmoid
+from kontrast.losses.siglip import Siglip
 from kontrast.losses.spectral import Spectral
 from kontrast.losses.triplet import Triplet
 
@@ -120,8 +120,8 @@ def push(S, P, N):
 
 LABEL, SOFT = Same("label"), Soft("soft")
 CASES = {
-    "sigmoid": (Sigmoid(bias=-3), sigmoid, LABEL, "attracted"),
-    "sigmoid soft": (Sigmoid(bias=-3), sigmoid, SOFT, "attracted"),
+    "sigmoid": (Siglip(bias=-3), sigmoid, LABEL, "attracted"),
+    "sigmoid soft": (Siglip(bias=-3), sigmoid, SOFT, "attracted"),
     "jsd": (Jsd(), jsd, LABEL, "attracted"),
     "jsd soft": (Jsd(), jsd, SOFT, "attracted"),
     "spectral": (Spectral(), spectral, LABEL, "attracted"),
@@ -208,10 +208,10 @@ def test_a_slope_of_its_own_is_autograds(case):
 
 def test_a_fixed_bias_is_no_parameter_and_a_learned_one_has_the_slope_of_finite_differences():
     rows = rows_of()
-    assert not list(Sigmoid(learnable=False).parameters())
+    assert not list(Siglip(learnable=False).parameters())
 
     def value(bias):
-        loss = Sigmoid()
+        loss = Siglip()
         loss.bias.data = torch.tensor(bias, dtype=torch.float64)
         return contrast(rows, rows, LABEL, loss=loss, kernel=Dot()).value(), loss.bias
 

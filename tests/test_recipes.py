@@ -143,3 +143,12 @@ def test_a_config_that_cannot_be_is_refused_in_words(tmp_path):
         (tmp_path / name).write_text(words)
         with pytest.raises(UserError, match=message):
             kt.train(table("series"), config=tmp_path / name, out=tmp_path / f"run-{name}", steps=1)
+
+
+def test_the_loss_of_siglip_goes_by_that_name_and_brings_a_learned_temperature_and_bias(tmp_path):
+    run = train(tmp_path, "series", None, steps=2, settings={"method.loss": "SigLIP"})
+    method = json.loads((run.path / "experiment.json").read_text())["method"]
+    assert method["loss"]["name"] == "siglip"
+    assert method["kernel"]["learnable"] is True
+    with pytest.raises(UserError, match="one among the recipes"):
+        train(tmp_path / "b", "series", None, steps=1, settings={"method.loss": "supcon"})

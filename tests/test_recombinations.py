@@ -15,7 +15,7 @@ from kontrast.losses.relations.preferred import Preferred
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.soft import Soft
 from kontrast.losses.relations.weighed import Weighed
-from kontrast.losses.sigmoid import Sigmoid
+from kontrast.losses.siglip import Siglip
 from kontrast.losses.supcon_inside import SupconInside
 
 N, D, C, T = 9, 6, 3, 0.5
@@ -58,7 +58,7 @@ def test_dgi_asks_a_summary_which_nodes_are_real():
     n = torch.arange(M)
     rows = Rows(nodes, {"id": n, "view": n, "real": real})
     one = Rows(summary[None], {"id": -1 - n[:1], "view": n[:1]})
-    loss = Sigmoid(bias=0.0, learnable=False)
+    loss = Siglip(bias=0.0, learnable=False)
     close(contrast(one, rows, Weighed("real"), loss=loss, kernel=kernel).value() / M, wanted)
 
 

@@ -63,8 +63,10 @@ def locate(room: str, name: str) -> Kind:
     kind = None if path is None else _kind(path)
     if kind is None:
         known = list(kinds(room))
+        there = " and ".join(sorted({one.room for one in named(name)} - {"modules"}))
         raise UserError(
             f"no {_singular(room)} '{name}'{did_you_mean(name, known)} `kontrast list {room}` shows all {len(known)}."
+            + (f" There is one among the {there}." if there else "")
         )
     return kind
 

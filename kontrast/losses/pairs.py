@@ -41,7 +41,7 @@ from kontrast.losses.preference import Answers, Preference
 from kontrast.losses.proxy_anchor import ProxyAnchor
 from kontrast.losses.reduction import reduced
 from kontrast.losses.relations.same import Same
-from kontrast.losses.sigmoid import Sigmoid
+from kontrast.losses.siglip import Siglip
 from kontrast.losses.simpo import Simpo
 from kontrast.losses.spectral import Spectral
 from kontrast.losses.sphere import sphere
@@ -53,7 +53,7 @@ from kontrast.losses.wmse import Wmse
 
 
 def siglip(z1: Tensor, z2: Tensor, *, scale: Tensor | float = 10.0, bias: Tensor | float = -10.0) -> Tensor:
-    """Row k of z1 belongs to row k of z2: see `Sigmoid`. Make `scale` and `bias` parameters to learn them.
+    """Row k of z1 belongs to row k of z2: see `Siglip`. Make `scale` and `bias` parameters to learn them.
 
     The sum over pairs divided by the number of rows, as in the paper.
 
@@ -67,7 +67,7 @@ def siglip(z1: Tensor, z2: Tensor, *, scale: Tensor | float = 10.0, bias: Tensor
     x, y = sphere(z1), sphere(z2)
     one = torch.ones_like(x[:, :1])  # the bias rides along as a column
     x, y = torch.cat([x * scale, one * bias], 1), torch.cat([y, one], 1)
-    return _facing(x, y, Sigmoid(bias=0.0, learnable=False))
+    return _facing(x, y, Siglip(bias=0.0, learnable=False))
 
 
 def jsd(z1: Tensor, z2: Tensor) -> Tensor:

@@ -10,5 +10,5 @@ from kontrast.core.experiment import Experiment
 def experiment() -> Experiment:
     """The experiment before the data is seen."""
     return Experiment(
-        method=Choice("", {"loss": "sigmoid", "kernel": {"name": "cosine", "learnable": True}, "temperature": 0.1})
+        method=Choice("", {"loss": "siglip", "kernel": {"name": "cosine", "learnable": True}, "temperature": 0.1})
     )

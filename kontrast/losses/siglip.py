@@ -1,4 +1,4 @@
-"""Sigmoid: every pair is a yes-or-no question of its own, without a softmax over the batch."""
+"""SigLIP: every pair is a yes-or-no question of its own, without a softmax over the batch."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from kontrast.losses.repel import repel, repelled_
 from kontrast.losses.weights import Weights
 
 
-class Sigmoid(Contrast):
+class Siglip(Contrast):
     """L_i = sum_j P_ij softplus(-(S_ij + b)) + N_ij softplus(S_ij + b), N = Q (1 - P): SigLIP (arXiv:2303.15343).
 
     A sum over the candidates, then the mean over anchors, as in the paper's algorithm 1; a mean over pairs would be
