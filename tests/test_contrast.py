@@ -18,7 +18,7 @@ from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.soft import Soft
 from kontrast.losses.relations.twins import Twins
 from kontrast.losses.relations.within import Within
-from kontrast.losses.sigmoid import Sigmoid
+from kontrast.losses.siglip import Siglip
 from kontrast.losses.supcon_inside import SupconInside
 
 
@@ -196,4 +196,4 @@ def test_chance_is_the_loss_of_embeddings_that_know_nothing(loss, tile):
 
 def test_a_loss_that_depends_on_what_equal_similarities_are_has_no_chance():
     rows = Rows(torch.ones(4, 2), {"id": torch.arange(4) // 2, "view": torch.arange(4)})
-    assert not math.isfinite(contrast(rows, rows, Same("id"), loss=Sigmoid(), kernel=Cosine()).chance)
+    assert not math.isfinite(contrast(rows, rows, Same("id"), loss=Siglip(), kernel=Cosine()).chance)
