@@ -114,5 +114,5 @@ def test_banks_that_do_not_fit_are_refused_in_words():
 
 
 def test_the_folder_lists_the_judges():
-    assert set(find.rooms()["scoring"]) == {"knn", "linear", "retrieval", "clustering", "geometry"}
+    assert set(find.rooms()["scoring"]) == {"knn", "linear", "retrieval", "clustering", "geometry", "spearman"}
     assert isinstance(find.build("scoring", "retrieval", {"ks": [1, 3]}), Retrieval)
