@@ -95,7 +95,7 @@ def guided(rows, c, i, margin=0.0, relative=False):
     g = F.normalize(rows.keys["guide"], dim=1)
     g = (g @ g.mT).tolist()
     top = max((g[i][j] for j in P), default=math.inf)
-    limit = top * (1 - margin) if relative else top - margin
+    limit = top - margin * (abs(top) if relative else 1)
     return P, {j: 1.0 for j in N if not g[i][j] > limit}
 
 

@@ -16,8 +16,8 @@ class Guided(Miner):
     """Takes negatives n with G_in > G_ip - margin out of the candidates; G is the cosine of a guide's embeddings.
 
     GISTEmbed (Solatorio 2024, arXiv:2402.16829). The guide's embeddings (N, D) are the key `key` of both sides; p is
-    the anchor's positive, of several the one that the guide finds most alike. `how` "relative" compares with G_ip
-    (1 - margin) instead. The guide may be an earlier copy of the model, or a larger one.
+    the anchor's positive, of several the one that the guide finds most alike. `how` "relative" compares with
+    G_ip - margin |G_ip| instead. The guide may be an earlier copy of the model, or a larger one.
     """
 
     of: Relation
@@ -32,7 +32,7 @@ class Guided(Miner):
         )
         guide, P = torch.einsum("...c,...c->...", a, c).expand_as(seen.similarity), seen.attract
         nearest = guide.masked_fill(P <= 0, -torch.inf).amax(-1, keepdim=True)
-        limit = nearest - self.margin if self.how == "absolute" else nearest * (1 - self.margin)
+        limit = nearest - self.margin if self.how == "absolute" else nearest - self.margin * nearest.abs()
         return P, torch.where((P <= 0) & (nearest > -torch.inf) & (guide > limit), 0, seen.among)
 
     def reads(self) -> frozenset[str]:
