@@ -86,6 +86,16 @@ def test_several_labels_are_multi_hot_over_the_classes_of_training(tmp_path, col
     assert sum(facts["counts"]) == 5
 
 
+def test_columns_of_yes_and_no_are_one_multi_hot_target_and_keep_their_names(tmp_path):
+    smile, hat = [True, False, None, True, True, True], [0, 1, 0, 1, 1, 0]
+    kinds = {"smile": "labels", "hat": "labels"}
+    data, modality = rows(tmp_path, kinds, smile=smile, hat=hat)
+    assert list(data.targets) == ["labels"]
+    assert data.targets["labels"].facts() == {"classes": 2, "names": ["hat", "smile"], "counts": [2, 2]}
+    found = Reader(data, {"text": modality}).read(np.arange(6)).keys["labels"]
+    assert found.tolist() == [[0, 1], [1, 0], [0, 0], [1, 1], [0, 0], [0, 0]]
+
+
 def test_soft_labels_sum_to_one_and_are_nought_where_masked(tmp_path):
     votes = [[3, 1], [0.2, 0.8], None, [1, 1], [5, 5], [-1, 2]]
     found = keys(tmp_path, {"votes": "soft"}, votes=votes)["soft"]

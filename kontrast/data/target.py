@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as types
 from torch import Tensor
 
@@ -31,6 +32,9 @@ class Target(ABC):
 
     recipe: ClassVar[str] = ""
     """The usual recipe that learns from such a target; "" if there is none."""
+
+    flags: ClassVar[bool] = False
+    """Whether all columns of yes and no together are one target, in which each column is a class."""
 
     column: str
     """The column that it is made of."""
@@ -76,15 +80,38 @@ def targets(
     found: dict[str, Target] = {}
     rows = np.flatnonzero(training)
     for kind in find.kinds("targets"):
-        columns = [name for name, field in fields.items() if field.kind == kind]
-        for column in columns:
+        columns = {name: frame.columns[name] for name, field in fields.items() if field.kind == kind}
+        if columns and find.load("targets", kind).flags:
+            columns = _flags(columns, frame.name)
+        for column, cells in columns.items():
             facts = {"column": column, "who": f"{frame.name}, column '{column}'"}
             made: Target = find.build("targets", kind, {}, given=facts)
-            made.fit(_at(frame.columns[column], kept[rows]), rows, ids)
+            made.fit(_at(cells, kept[rows]), rows, ids)
             if len(columns) > 1:
                 found[f"{kind} {column}"] = made
             found.setdefault(kind, made)
     return found
+
+
+def _flags(columns: Mapping[str, Column], who: str) -> dict[str, Column]:
+    """The same columns, those of yes and no made into one of lists: the names of those that say yes in a row."""
+    there = {name: numbers(column, f"{who}, column '{name}'") for name, column in columns.items() if _is_flag(column)}
+    if not there:
+        return dict(columns)
+    lists = [
+        [name for name, values in there.items() if values[row] == 1] for row in range(len(next(iter(there.values()))))
+    ]
+    rest = {name: column for name, column in columns.items() if name not in there}
+    return {", ".join(there): pa.chunked_array([pa.array(lists, pa.list_(pa.string()))]), **rest}
+
+
+def _is_flag(column: Column) -> bool:
+    """Whether single cells hold 0 and 1, or true and false, and nothing else."""
+    if isinstance(column, np.ndarray):
+        return column.ndim == 1 and column.dtype.kind in "biuf" and bool(np.isin(column, (0, 1)).all())
+    if types.is_boolean(column.type):
+        return True
+    return is_number(column.type) and set(pc.call_function("unique", [column]).to_pylist()) <= {0, 1, None}
 
 
 def facts(found: Mapping[str, Target]) -> dict[str, dict[str, Any]]:

@@ -337,7 +337,7 @@ READERS: Mapping[str, Harness] = {
     "checkpoint": checkpoint,
     "bank": bank,
     "index": _of_run(("index/index.json",), _index),
-    "encoder": _of_run(("encoder/modalities.json",), _embed),
+    "encoder": _of_run(("encoder/modalities.json", "encoder/targets.json"), _embed),
     "weights": _of_run(("encoder/model.safetensors",), _embed),
     "report": _of_run(
         ("scores.json", "samples.json", "data.json", "environment.json", "moments.jsonl", "experiment.json"), _report

@@ -16,14 +16,15 @@ _BETWEEN = ("|", ";", ",")
 
 
 class Labels(Target):
-    """The labels of a row: a list of classes; a string of them with |, ; or , between them; or a list with 1 or 0 for
-    each class (multi-hot).
+    """The labels of a row: a list of classes; a string of them with |, ; or , between them; a list with 1 or 0 for each
+    class (multi-hot); or a column of yes and no per class.
 
     The key is (B, C) float32 of 0 and 1, one column per class of the training rows; zeros in a row without any, and in
     every row that is not trained on.
     """
 
     recipe = "several_labels"
+    flags = True
 
     def __init__(self, *, column: str, who: str) -> None:
         self.column, self._who = column, who
