@@ -80,13 +80,13 @@ def targets(
     found: dict[str, Target] = {}
     rows = np.flatnonzero(training)
     for kind in find.kinds("targets"):
-        columns = {name: frame.columns[name] for name, field in fields.items() if field.kind == kind}
+        columns = {n: _at(frame.columns[n], kept[rows]) for n, field in fields.items() if field.kind == kind}
         if columns and find.load("targets", kind).flags:
             columns = _flags(columns, frame.name)
         for column, cells in columns.items():
             facts = {"column": column, "who": f"{frame.name}, column '{column}'"}
             made: Target = find.build("targets", kind, {}, given=facts)
-            made.fit(_at(cells, kept[rows]), rows, ids)
+            made.fit(cells, rows, ids)
             if len(columns) > 1:
                 found[f"{kind} {column}"] = made
             found.setdefault(kind, made)
@@ -98,9 +98,8 @@ def _flags(columns: Mapping[str, Column], who: str) -> dict[str, Column]:
     there = {name: numbers(column, f"{who}, column '{name}'") for name, column in columns.items() if _is_flag(column)}
     if not there:
         return dict(columns)
-    lists = [
-        [name for name, values in there.items() if values[row] == 1] for row in range(len(next(iter(there.values()))))
-    ]
+    by_row = zip(*there.values(), strict=True)
+    lists = [[name for name, value in zip(there, row, strict=True) if value == 1] for row in by_row]
     rest = {name: column for name, column in columns.items() if name not in there}
     return {", ".join(there): pa.chunked_array([pa.array(lists, pa.list_(pa.string()))]), **rest}
 
