@@ -17,7 +17,7 @@ from kontrast.data.modality import Modality
 from kontrast.data.open import open_frame
 from kontrast.data.sides import training
 from kontrast.methods.method import Method
-from kontrast.methods.parts import usual_settings
+from kontrast.methods.parts import relation_of, targets_of, usual_settings
 
 VALIDATION = 0.1  # the share that is kept apart where a state is chosen by it and nobody named another
 
@@ -89,7 +89,7 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
     for name, field in views.items():
         kind = asked.views.get(name, Choice(field.kind))
         takes = [setting for setting, _, _ in find.settings_of(find.load("modalities", kind.name))]
-        strength = {"strength": made.strength} if "strength" in takes else {}
+        strength = {"strength": _strength(made, method)} if "strength" in takes else {}
         filled[name] = Choice(kind.name, {**strength, **kind.settings})
     encoders = dict(asked.encoders)
     for view in filled.values():
@@ -102,6 +102,16 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
     kinds = {name: f.kind for name, f in fields.items()}
     source = dataclasses.replace(asked.source, fields=kinds)
     return dataclasses.replace(asked, source=source, views=filled, encoders=used, method=method), why
+
+
+def _strength(made: type[Method], method: Choice) -> str:
+    """How strongly views are distorted: lightly where the positives come from the data, its labels among them.
+
+    CIFAR-10, 2,000 pictures, 160 steps of SupCon: kNN .426 and linear .480 lightly, .412 and .444 strongly.
+    """
+    relation = method.settings.get("relation")
+    learns_from = made.needs | (targets_of(relation_of(relation)) if relation is not None else frozenset())
+    return "light" if learns_from else made.strength
 
 
 def _method(views: Mapping[str, Field], asked: Experiment, recipe: str | None, gold: str | None) -> tuple[Choice, str]:
