@@ -111,7 +111,12 @@ def train(
                     )
                     folder.write_json("environment.json", environment(told, str(fleet.device), fleet.words))
                     folder.write("experiment.json", experiment.to_json())  # last: with it the run can be resumed
-                with stoppable(folder), hearing(listener, folder.path), repeatable(experiment.plan, fleet.device):
+                with (
+                    stoppable(folder),
+                    hearing(listener, folder.path),
+                    repeatable(experiment.plan, fleet.device),
+                    fleet.together(folder.go_on),
+                ):
                     return travel(frame, found, folder, words, listener, fleet, resume=False, began=began)
         except (UserError, OSError, KeyboardInterrupt):
             folder.discard_unless_begun()
@@ -128,14 +133,16 @@ def resume(
     devices: int | None = None,
     nodes: int = 1,
     strategy: Strategy = "ddp",
+    trust_code: bool = False,
     listener: Listener | None = None,
 ) -> Run:
     """Continue an interrupted run, bit for bit on one CPU; on another number of devices up to rounding.
 
-    A changed recipe or changed rows are refused, with the difference.
+    A changed recipe or changed rows are refused, with the difference. trust_code: whether code that experiment.json
+    names may be loaded.
     """
     began = time.perf_counter()
-    folder = Folder.existing(Path(path))
+    folder = Folder.existing(Path(path), trust_code)
     experiment = folder.experiment()
     changed = experiment.difference(override(experiment, settings or {}))
     if changed:
@@ -154,7 +161,12 @@ def resume(
                 holding.enter_context(folder.held("kontrast train --resume"))
                 frame = emptied(open_frame(source, cache=folder.cache), experiment.source.missing)
                 words, found = _begun(folder, frame, experiment)
-            with stoppable(folder), hearing(listener, folder.path), repeatable(experiment.plan, fleet.device):
+            with (
+                stoppable(folder),
+                hearing(listener, folder.path),
+                repeatable(experiment.plan, fleet.device),
+                fleet.together(folder.go_on),
+            ):
                 return travel(frame, found, folder, words, listener, fleet, resume=True, began=began)
 
 
@@ -164,6 +176,7 @@ def replay(
     data: object = None,
     out: str | Path | None = None,
     device: str = "auto",
+    trust_code: bool = False,
     listener: Listener | None = None,
 ) -> tuple[Run, Replay]:
     """Run a finished run once more from its folder (same rows, experiment, seed) into a new one, and compare the two.
@@ -171,20 +184,20 @@ def replay(
     data: where the rows are now, if not where they were. Equal to the last bit on the same machine, versions and number
     of threads; else the first difference is told. Refuses other rows.
     """
-    old = Run.load(path)
+    old = Run.load(path, trust_code=trust_code)
     source = _source(path, old.experiment, data, "replay")  # refused before there is a new folder
     begun = begin(old, None if out is None else Path(out))
     try:
-        new = resume(begun.path, data=source, device=device, listener=listener)
+        new = resume(begun.path, data=source, device=device, trust_code=trust_code, listener=listener)
     except UserError:
         begun.discard_unless_begun()
         raise
     return new, same(old, new)
 
 
-def load(path: str | Path) -> Run:
-    """The run in that folder."""
-    return Run.load(path)
+def load(path: str | Path, *, trust_code: bool = False) -> Run:
+    """The run in that folder. trust_code: whether code that its experiment.json names may be loaded."""
+    return Run.load(path, trust_code=trust_code)
 
 
 def _named(encoders: Mapping[str, str | Mapping[str, Any]] | None) -> dict[str, Choice]:
@@ -214,7 +227,7 @@ def _source(path: str | Path, experiment: Experiment, data: object, verb: str) -
 
 def _finished(folder: Folder, listener: Listener) -> Run:
     """A run that was judged; what is left to do where it was killed right after that."""
-    run = Run(folder.path)
+    run = Run(folder.path, folder.trusts)
     if not (folder.path / "report.html").is_file() or folder.cache.is_dir():
         with folder.held("kontrast train --resume"):
             run.report()
@@ -237,7 +250,7 @@ def _fresh(fleet: Fleet, out: Path | None, name: str) -> Folder:
     with fleet.in_turn():
         if fleet.first:
             made = str(Folder.fresh(out, name).path)
-    return Folder(Path(fleet.told(made)), writes=fleet.first)
+    return Folder(Path(fleet.told(made)), writes=fleet.first, trusts=True)
 
 
 def _device(name: str) -> torch.device:

@@ -1,6 +1,8 @@
 """Small real data, and the optional folder of published sets that may lie beside the project."""
 
+import contextlib
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,7 +11,31 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+_UNTRACKED = pytest.StashKey()
 FAST = {"plan.batch": 64, "plan.precision": "32", "plan.channels_last": "off", "plan.compile": "off"}
+
+
+def pytest_sessionstart(session):
+    session.config.stash[_UNTRACKED] = _untracked()
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """Tests leave nothing in the tree: what is new there fails the run."""
+    if hasattr(session.config, "workerinput"):  # pytest-xdist: the first process looks, after all others
+        return
+    left = sorted(_untracked() - session.config.stash[_UNTRACKED])
+    if left:
+        sys.stderr.write(f"\nleft in the tree: {', '.join(left)}\n")
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+def _untracked():
+    """Files of the tree that git neither knows nor ignores; none where there is no git."""
+    words = ["git", "ls-files", "--others", "--exclude-standard"]
+    with contextlib.suppress(OSError):
+        done = subprocess.run(words, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+        return set(done.stdout.splitlines())
+    return set()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import tarfile
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -44,12 +45,12 @@ def rows_of(path):
     from kontrast.data.dataset import prepare
     from kontrast.data.fields import infer
 
-    frame = open_frame(path, cache=Path("cache"))
+    frame = open_frame(path, cache=(aside := Path(tempfile.mkdtemp())) / "cache")
     fields = infer(frame, {}, None)
     kinds = {
         n: find.build("modalities", f.kind, {}) for n, f in fields.items() if f.kind in ("image", "text", "series")
     }
-    return prepare(frame, fields, kinds, source=Source(quarantine=1), seed=0, cache=Path("packed"), fit=True)
+    return prepare(frame, fields, kinds, source=Source(quarantine=1), seed=0, cache=aside / "packed", fit=True)
 
 
 def objects():

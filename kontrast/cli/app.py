@@ -30,6 +30,9 @@ Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder, CSV, TSV, J
 Outside = Annotated[
     bool, typer.Option("--outside", help="Read files outside of DATA's folder, too, that its cells name.")
 ]
+Trust = Annotated[
+    bool, typer.Option("--trust-code", help="Run code that RUN names (my_lab:Loss): yours, or what you have read.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
 
@@ -69,5 +72,5 @@ def value(words: str) -> Any:
     """JSON where it is JSON (0.1, true, [1, 2]), else the words themselves."""
     try:
         return json.loads(words)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # the former also of a number of more digits than Python converts
         return words

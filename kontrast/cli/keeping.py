@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kontrast.cli.app import AsJson, Quiet, RunFolder, app, listener, say
+from kontrast.cli.app import AsJson, Quiet, RunFolder, Trust, app, listener, say
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN RUN ...", help="Run folders; the first is the one to beat.")]
 Roots = Annotated[list[Path] | None, typer.Argument(metavar="[FOLDER] ...", help="Where runs lie [runs].")]
@@ -20,13 +20,19 @@ def compare(
     level: Annotated[float, typer.Option(help="Of each interval.")] = 0.95,
     html: Annotated[Path | None, typer.Option(help="Write a page with the table and all maps there.")] = None,
     brief: Annotated[bool, typer.Option("--brief", help="One line a pair.")] = False,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Say where runs stand on the held-out rows they share: BETTER, SAME or WORSE, with paired intervals."""
     from kontrast import api
+    from kontrast.core.whole import writable
     from kontrast.runs.compare import compare as compared
 
-    made = compared([api.load(run) for run in runs], every_pair=every_pair, level=level, scores=score or ())
+    if html is not None:
+        writable(html)
+    made = compared(
+        [api.load(run, trust_code=trust) for run in runs], every_pair=every_pair, level=level, scores=score or ()
+    )
     for line in [json.dumps(made.to_json(), ensure_ascii=False)] if as_json else made.words(every=not brief):
         say(line)
     if html is not None:
@@ -95,13 +101,16 @@ def replay(
     data: Annotated[str | None, typer.Option(help="Where the rows are now, if not where they were.")] = None,
     out: Annotated[Path | None, typer.Option(help="The new run folder [runs/NAME-2].")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    trust: Trust = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a run once more from its folder, and say whether the same came of it. Exit code 1 where it differs."""
     from kontrast import api
 
-    _, found = api.replay(run, data=data, out=out, device=device, listener=listener(quiet or as_json, False))
+    _, found = api.replay(
+        run, data=data, out=out, device=device, trust_code=trust, listener=listener(quiet or as_json, False)
+    )
     for line in [json.dumps(found.to_json())] if as_json else found.words():
         say(line)
     if not found.identical:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from kontrast.cli.app import AsJson, Outside, Quiet, app, command, listener, pairs, say, value
+from kontrast.cli.app import AsJson, Outside, Quiet, Trust, app, command, listener, pairs, say, value
 from kontrast.core.errors import UserError
 
 
@@ -81,6 +81,7 @@ def train(
         Literal["ddp", "fsdp"], typer.Option(help="ddp, or fsdp to split the encoders over the devices.")
     ] = "ddp",
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
+    trust: Trust = False,
     log: Annotated[
         list[str] | None, typer.Option("--log", help="Tell a tracker too: tensorboard, wandb (offline), mlflow.")
     ] = None,
@@ -118,6 +119,7 @@ def train(
             devices=devices,
             nodes=nodes,
             strategy=strategy,
+            trust_code=trust,
             listener=heard,
         )
         return
@@ -147,7 +149,8 @@ def train(
 
 @app.command()
 def demo(
-    minutes: Annotated[float, typer.Option(min=0, help="Minutes of training.")] = 3.0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of training [590].")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Minutes of training instead.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder [runs/emoji-1].")] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -155,7 +158,8 @@ def demo(
     from kontrast import api
     from kontrast.runs.showing import show_off
 
-    run = api.train(recipe="emoji", minutes=minutes, out=out, command=command(), listener=listener(quiet, False))
+    heard = listener(quiet, False)
+    run = api.train(recipe="emoji", steps=steps, minutes=minutes, out=out, command=command(), listener=heard)
     for line in show_off(run):
         say(line)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from kontrast.cli.app import AsJson, Data, Outside, Quiet, RunFolder, app, listener, pairs, say, value
+from kontrast.cli.app import AsJson, Data, Outside, Quiet, RunFolder, Trust, app, listener, pairs, say, value
 
 if TYPE_CHECKING:
     from kontrast.core.bank import Bank
@@ -29,28 +29,43 @@ def embed(
     ] = "float32",
     width: Annotated[int | None, typer.Option(min=1, help="Keep the first dimensions only (Matryoshka).")] = None,
     outside: Outside = False,
+    trust: Trust = False,
     quiet: Quiet = False,
 ) -> None:
     """Embed data with a run's encoder: ids, embeddings, labels and metadata in one Parquet file."""
     from kontrast import api
+    from kontrast.core.whole import writable
 
-    heard = listener(quiet, False)
-    bank = api.load(run).embed(data, batch=batch, precision=precision, outside=outside, listener=heard)
+    heard, out = listener(quiet, False), writable(out)
+    if width is not None:
+        from kontrast.exports.compressed import fitting_width
+
+        fitting_width(api.load(run, trust_code=trust).bank(), width)
+    bank = api.load(run, trust_code=trust).embed(
+        data, batch=batch, precision=precision, outside=outside, listener=heard
+    )
     if form == "float32" and width is None:
         bank.save(out)
     else:
-        _smaller(api.load(run), bank, form, width, out, heard)
+        _smaller(api.load(run, trust_code=trust), bank, form, width, out, heard)
     widths = ", ".join(f"{name} {z.shape[1]}" for name, z in bank.z.items())
     heard.fact("embedded", f"{len(bank):,} rows ({widths}) -> {out}")
 
 
 @app.command()
-def score(run: RunFolder, data: Data, outside: Outside = False, quiet: Quiet = False, as_json: AsJson = False) -> None:
+def score(
+    run: RunFolder,
+    data: Data,
+    outside: Outside = False,
+    trust: Trust = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
     """Judge a run on other data, beside raw features and the untrained encoder."""
     from kontrast import api
     from kontrast.runs import words
 
-    table = api.load(run).score(data, outside=outside, listener=listener(quiet or as_json, False))
+    table = api.load(run, trust_code=trust).score(data, outside=outside, listener=listener(quiet or as_json, False))
     say(json.dumps(table, ensure_ascii=False) if as_json else words.scores(table))
 
 
@@ -81,15 +96,17 @@ def index(
     table: Annotated[str | None, typer.Option(help="pgvector: what its tables' names begin with [kontrast].")] = None,
     add: Annotated[bool, typer.Option("--add", help="Add DATA to the index there is; same ids are replaced.")] = False,
     delete: Annotated[str | None, typer.Option(metavar="FILTER", help="Delete rows: \"label = 'animals'\".")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --delete: even if nothing is left.")] = False,
     outside: Outside = False,
+    trust: Trust = False,
     quiet: Quiet = False,
 ) -> None:
     """Build the search index of a run over data, or change it."""
     from kontrast import api
 
-    heard, opened = listener(quiet, False), api.load(run)
+    heard, opened = listener(quiet, False), api.load(run, trust_code=trust)
     if delete is not None:
-        heard.fact("index", f"{opened.unindex(delete):,} records deleted")
+        heard.fact("index", f"{opened.unindex(delete, everything=yes):,} records deleted")
         return
     settings = {name: chosen for name, chosen in (("uri", uri), ("table", table)) if chosen is not None}
     made = opened.index(data, engine=engine or "lancedb", settings=settings, add=add, outside=outside, listener=heard)
@@ -106,13 +123,14 @@ def search(
     field: Annotated[str | None, typer.Option(help="Which field of the run the query is one of.")] = None,
     among: Annotated[str | None, typer.Option(help="Which field to find.")] = None,
     where: Annotated[str | None, typer.Option(help="A filter in SQL: \"label = 'animals'\".")] = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Find the rows nearest to a text, a picture or a series."""
     from kontrast import api
     from kontrast.runs.showing import hit_lines
 
-    hits = api.load(run).search(query, like=like, k=k, field=field, among=among, where=where)
+    hits = api.load(run, trust_code=trust).search(query, like=like, k=k, field=field, among=among, where=where)
     if as_json:
         for hit in hits:
             say(json.dumps(vars(hit), ensure_ascii=False, default=str))
@@ -123,12 +141,14 @@ def search(
 
 @app.command()
 def report(
-    run: RunFolder, open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False
+    run: RunFolder,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    trust: Trust = False,
 ) -> None:
     """Write report.html anew: one self-contained file with verdict, scores, map, neighbours and views."""
     from kontrast import api
 
-    path = api.load(run).report()
+    path = api.load(run, trust_code=trust).report()
     say(str(path))
     if open_:
         typer.launch(str(path.resolve()))
@@ -143,6 +163,7 @@ def export(
     field: Annotated[str | None, typer.Option(help="One field only (onnx, sentence-transformers).")] = None,
     push: Annotated[str | None, typer.Option(metavar="NAME", help="hub: send the folder to me/my-model.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting of the target: opset=18")] = None,
+    trust: Trust = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a run for other libraries: ONNX, sentence-transformers, the Hugging Face hub, plain weights."""
@@ -151,7 +172,7 @@ def export(
 
     given = {"field": field, "push": push, **pairs(set_, "--set", value)}
     settings = {name: chosen for name, chosen in given.items() if chosen is not None}
-    made, heard = write(api.load(run), to, out, settings=settings, data=data), listener(quiet, False)
+    made, heard = write(api.load(run, trust_code=trust), to, out, settings=settings, data=data), listener(quiet, False)
     for name, words in made.facts.items():
         heard.fact(name, str(words))
     heard.fact("exported", str(made.folder))

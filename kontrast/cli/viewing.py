@@ -96,7 +96,9 @@ def check_loss(
         str, typer.Argument(metavar="LOSS", help="my_lab.ideas:MyLoss, or a name of `kontrast list losses`.")
     ],
     set_: Annotated[list[str] | None, typer.Option("--set", help="A setting of it: temperature=0.1")] = None,
-    ranks: Annotated[list[int] | None, typer.Option(min=2, help="Numbers of processes to try [2 and 3].")] = None,
+    ranks: Annotated[
+        list[int] | None, typer.Option(min=2, max=64, help="Numbers of processes to try [2 and 3].")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove a loss: exact, in any tiling, in any order, safe in half precision, the same on one process as on several.

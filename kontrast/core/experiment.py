@@ -2,7 +2,6 @@
 JSON files."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from kontrast.core import find, reading
 from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
 
+# A checkpoint's name has nine digits for its step; epochs are counted in steps; ten years of minutes.
+LONGEST = {"steps": 999_999_999, "epochs": 999_999_999, "minutes": 5_256_000}
 Kinds = Literal[
     "image", "text", "series", "label", "labels", "soft", "number", "score", "sensitive", "group", "time", "weight",
     "id", "split", "meta", "ignore",
@@ -23,8 +24,8 @@ def _within(part: str, values: object, least: Mapping[str, float], most: float =
     for name, low in least.items():
         value = vars(values)[name]
         if value is not None and not low <= value <= most:
-            wanted = f"{low:g} or more" if most == math.inf else f"{low:g} to {most:g}"
-            raise UserError(f"{part}.{name}={value!r}; expected {wanted}.")
+            wanted = f"{low:g} or more" if most >= find.WHOLE else f"{low:g} to {most:g}"
+            raise UserError(f"{part}.{name}={str(value)[:40]}; expected {wanted}{', and finite' * (value > most)}.")
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,16 @@ class Plan:
     keep_going: bool = False
 
     def __post_init__(self) -> None:
-        _within("plan", self, {"batch": 2, "passes": 1, "learning_rate": 0, "weight_decay": 0})
-        _within("plan", self, {"warmup": 0, "clip": 0, "checkpoint": 0})
+        _within("plan", self, {"batch": 2, "passes": 1}, most=find.WHOLE)
+        _within("plan", self, {"learning_rate": 0, "weight_decay": 0}, most=1000)
+        _within("plan", self, {"clip": 0, "checkpoint": 0}, most=find.LARGE)
+        _within("plan", self, {"warmup": 0}, most=1)
         ends = {name: vars(self)[name] for name in ("steps", "epochs", "minutes") if vars(self)[name] is not None}
         for name, length in ends.items():
             if not 0 < length < math.inf:
                 raise UserError(f"plan.{name}={length:g}; expected more than 0.")
+            if length > LONGEST[name]:
+                raise UserError(f"plan.{name}={str(length)[:40]}; expected at most {LONGEST[name]:,}.")
         if len(ends) > 1:
             raise UserError(f"a run ends by one of --steps, --epochs, --minutes; found {' and '.join(ends)}.")
 
@@ -117,7 +122,7 @@ class Experiment:
 
     def to_json(self) -> str:
         """Indented JSON, keys in the order of the signature."""
-        return json.dumps(_plain(self), indent=2, ensure_ascii=False) + "\n"
+        return reading.written(plain(self), 2) + "\n"
 
     @staticmethod
     def from_json(text: str, where: str = "experiment") -> "Experiment":
@@ -126,7 +131,7 @@ class Experiment:
 
     def difference(self, other: "Experiment") -> list[str]:
         """One line a setting that differs: `plan.batch: 256 -> 512`."""
-        one, two = dict(leaves(_plain(self))), dict(leaves(_plain(other)))
+        one, two = dict(leaves(plain(self))), dict(leaves(plain(other)))
         return [
             f"{k}: {one.get(k, 'absent')} -> {two.get(k, 'absent')}"
             for k in sorted({*one, *two})
@@ -134,14 +139,15 @@ class Experiment:
         ]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of an experiment as JSON has it: a choice is an object with its name and settings."""
     if isinstance(value, Choice):
-        return {"name": value.name, **{k: _plain(v) for k, v in value.settings.items()}}
+        return {"name": value.name, **{k: plain(v) for k, v in value.settings.items()}}
     if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
+        return {k: plain(v) for k, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, tuple | list) else value
 
 
 def _frozen(made: type, tree: Any, where: str) -> Any:

@@ -12,7 +12,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -20,7 +20,21 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
 
+# What Python and PyTorch raise for values that cannot be, such as a layer of -1 numbers or of more than memory holds.
+_REFUSALS = (ValueError, RuntimeError, TypeError, OverflowError, ZeroDivisionError, AssertionError, MemoryError)
 HOUSE = Path(__file__).resolve().parent.parent
+
+
+# What a number of a setting may be where its signature does not say: whole ones as C counts, others as float32 holds.
+WHOLE, LARGE = (1 << 31) - 1, 3e38
+
+
+@dataclass(frozen=True)
+class Within:
+    """The range of a number in a signature, both ends allowed: `depth: Annotated[int, Within(1, 100)]`."""
+
+    least: float
+    most: float = LARGE
 
 
 @dataclass(frozen=True)
@@ -83,9 +97,9 @@ def load(room: str, name: str) -> Any:
             raise UserError(
                 f"cannot load {_singular(room)} '{name}': {error}. Expected package.module:Name, importable from here."
             ) from error
-        if room != "recipes" and not _contracted(made):
+        if wanted := _refused(room, made):
             raise UserError(
-                f"{_singular(room)} '{name}' is no class that derives from a contract of kontrast, so it is not used. "
+                f"{_singular(room)} '{name}' is no {wanted}, so it is not used. "
                 f"`kontrast list {room}` shows those there are; their files show what they derive from."
             )
         return made
@@ -103,20 +117,28 @@ def build(room: str, name: str, settings: Mapping[str, Any], given: Mapping[str,
     for key, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and key not in settings and key not in facts:
             raise UserError(f"{_singular(room)} '{name}' needs '{key}', which neither its settings nor the data give.")
+    hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
+    settings = {key: _as_float(value, hints.get(key)) for key, value in settings.items()}
     named = {k: choice(v, k) if k in rooms else v for k, v in settings.items()}
     try:
         return made(**facts, **named)
     except UserError:
         raise
-    except ValueError as refused:  # a constructor's word for a value that it cannot take
-        raise UserError(f"{_singular(room)} '{name}': {refused}") from refused
+    except _REFUSALS as refused:  # a constructor's word for a value that it cannot take
+        if not settings and not isinstance(refused, ValueError):
+            raise
+        words = (str(refused).splitlines() or [type(refused).__name__])[0][:200]
+        chosen = ", ".join(f"{key}={value!r}" for key, value in settings.items())
+        said = f" with {chosen}" if chosen and not isinstance(refused, ValueError) else ""
+        raise UserError(f"{_singular(room)} '{name}'{said}: {words}") from refused
 
 
 def check(room: str, name: str, settings: Mapping[str, Any], made: Any = None) -> None:
     """Refuse a setting that the signature does not know, or a value of the wrong type, before anything is built."""
     made = made or load(room, name)
     parameters, rooms = _parameters(made), parts_of(made)
-    hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
+    constructor = made.__init__ if inspect.isclass(made) else made
+    hints, ranged = (typing.get_type_hints(constructor, include_extras=extras) for extras in (False, True))
     for key, value in settings.items():
         if key not in parameters:
             raise UserError(f"{_singular(room)} '{name}' has no setting '{key}'{did_you_mean(key, parameters)}")
@@ -125,6 +147,8 @@ def check(room: str, name: str, settings: Mapping[str, Any], made: Any = None) -
             check(rooms[key], part.name, part.settings)
         elif key in hints and not fits(value, hints[key]):
             raise UserError(f"{_singular(room)} '{name}': {key}={value!r} is not {_words(hints[key])}.")
+        if key in hints and (wanted := beyond(value, ranged[key])):
+            raise UserError(f"{_singular(room)} '{name}': {key}={_short(value)}; expected {wanted}.")
 
 
 def parts_of(made: Any) -> dict[str, str]:
@@ -177,6 +201,47 @@ def fits(value: Any, hint: Any) -> bool:
     return isinstance(value, hint) if hint in (str, bool, dict, type(None)) else True
 
 
+def beyond(value: Any, hint: Any) -> str:
+    """What a number, or each number of a list, ought to be where it is out of the annotation's range; else empty."""
+    if isinstance(value, list | tuple):
+        parts = [part for part in get_args(hint) if get_origin(part) or isinstance(part, type)]
+        return next((words for one in value if (words := beyond(one, parts[0] if parts else hint))), "")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    said = next(_ranges(hint), None)
+    whole = isinstance(value, int) and not _takes(hint, float)
+    low, high = (said.least, said.most) if said else (0, WHOLE) if whole else (-LARGE, LARGE)
+    high = min(high, WHOLE) if whole else high
+    if low <= value <= high:
+        return ""
+    if high >= LARGE:
+        return "a finite number" if low <= -LARGE else f"{low:g} or more, and finite"
+    return f"{low:,} to {high:,}"
+
+
+def _ranges(hint: Any) -> Iterator[Within]:
+    """Those that an annotation, or a part of it, bears."""
+    for part in get_args(hint):
+        if isinstance(part, Within):
+            yield part
+        else:
+            yield from _ranges(part)
+
+
+def _takes(hint: Any, kind: type) -> bool:
+    return hint is kind or any(_takes(part, kind) for part in get_args(hint) if not isinstance(part, Within))
+
+
+def _as_float(value: Any, hint: Any) -> Any:
+    """A whole number too large for C's counts, where any number is asked for: PyTorch takes such as a float only."""
+    return float(value) if isinstance(value, int) and abs(value) > WHOLE and _takes(hint, float) else value
+
+
+def _short(value: Any) -> str:
+    words = repr(value)
+    return words if len(words) <= 60 else f"{words[:40]}... ({len(words)} characters)"
+
+
 def settings_of(made: Any) -> list[tuple[str, str, Any]]:
     """(name, type, default) of every setting of a class or function, in order; the default is inspect's `empty` where
     there is none."""
@@ -223,11 +288,35 @@ def _abstract(node: ast.ClassDef) -> bool:
     return not names or "ABC" in names or "Protocol" in names
 
 
-def _contracted(made: Any) -> bool:
-    """Names come from files that strangers may have written: `os:system` with a setting `command` must not be called,
-    and so nothing but a class that was written for kontrast is.
+def _refused(room: str, made: Any) -> str:
+    """What a stranger's thing ought to be to be used in that room, where it is not that; nothing of it is called.
+
+    Names come from files that strangers may have written: `os:system` with a setting `command` must not be called, and
+    so nothing but what was written for this room is: a class that derives from its contract, or a recipe's function.
     """
-    return inspect.isclass(made) and any(base.__module__.split(".")[0] == "kontrast" for base in made.__mro__[1:])
+    if room == "recipes":
+        wanted = "function `experiment() -> Experiment` that needs no argument"
+        if not inspect.isfunction(made):
+            return wanted
+        needed = [p for p in _parameters(made).values() if p.default is inspect.Parameter.empty]
+        told = made.__annotations__.get("return")
+        named = told if isinstance(told, str) else getattr(told, "__name__", "")
+        return wanted if needed or named.split(".")[-1].strip("'\"") != "Experiment" else ""
+    known = {base for path in HOUSE.rglob(f"{room}/*.py") for base in _bases(path)}
+    bases = made.__mro__[1:] if inspect.isclass(made) else ()
+    if any(base.__name__ in known and base.__module__.split(".")[0] == "kontrast" for base in bases):
+        return ""
+    return f"class that derives from a contract of kontrast ({' or '.join(sorted(known))})"
+
+
+def _bases(path: Path) -> list[str]:
+    """What the kind in that file derives from."""
+    kind = _kind(path)
+    if kind is None:
+        return []
+    tree = ast.parse(path.read_text(encoding="utf8"))
+    node = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == kind.attribute)
+    return [base.id for base in node.bases if isinstance(base, ast.Name)]
 
 
 def _singular(room: str) -> str:

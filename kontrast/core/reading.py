@@ -1,6 +1,8 @@
 """Small files of text and JSON that anyone may have written: read in bounded memory, or refused in words."""
 
 import json
+import re
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,13 +11,17 @@ from typing import Any
 from kontrast.core.errors import UserError
 
 LARGEST = 256_000_000  # bytes; what a run keeps in JSON is far smaller (thumbnails of 5,000 rows take some 20 MB)
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def text(file: Path) -> str:
     """A file of UTF-8 text; a byte order mark is passed over."""
     try:
-        if (size := file.stat().st_size) > LARGEST:
-            raise UserError(f"{file} takes {size:,} bytes; expected at most {LARGEST:,}.")
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode):  # reading a pipe waits for ever
+            raise UserError(f"{file} is no regular file; expected one of text.")
+        if found.st_size > LARGEST:
+            raise UserError(f"{file} takes {found.st_size:,} bytes; expected at most {LARGEST:,}.")
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is damaged: it is not UTF-8 text ({error}).") from error
@@ -33,6 +39,12 @@ def tree(words: str | bytes, who: str) -> Any:
         raise UserError(f"{who} is not JSON that can be read: it is nested too deeply.") from error
     except ValueError as error:  # not UTF-8, or a number of more digits than Python converts
         raise UserError(f"{who} is not JSON that can be read: {error}.") from error
+
+
+def written(value: Any, indent: int | None = None) -> str:
+    """JSON that is UTF-8 whatever stands in it: halves of surrogate pairs, as names of files hold them that are not
+    UTF-8, are written as escapes, from which `tree` brings them back."""
+    return _HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(value, indent=indent, ensure_ascii=False))
 
 
 def shaped(value: Any, wanted: Any, who: str) -> Any:

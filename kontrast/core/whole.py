@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +14,13 @@ from kontrast.core.errors import UserError
 def whole(target: Path) -> Iterator[Path]:
     """A path beside `target` to write a file to; it takes the place of `target` when the block ends well, else it goes.
 
-    Raises UserError where the machine refuses (a full disk, no right to write, a folder in the way); what stood at
-    `target` before is still there then.
+    Raises UserError where the machine refuses (a full disk, no right to write), and where anything but a regular file
+    stands at `target`; what stood there before is still there then.
     """
+    writable(target)
     aside = target.with_name(target.name + ".part")
+    writable(aside)
     try:
-        if target.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
         target.parent.mkdir(parents=True, exist_ok=True)
         yield aside
         with aside.open("rb+") as file:
@@ -33,6 +34,50 @@ def whole(target: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             aside.unlink()
+
+
+def writable(target: Path) -> Path:
+    """Refuses a path at which no file can be put: without a name, or with something there that is no regular file.
+
+    Args:
+        target: Where a file is to be written; it need not be there yet.
+
+    Returns:
+        The same path, so that the check can be made where a path is taken up, before any work.
+
+    Raises:
+        UserError: A path without a name (empty, `.`, `..`), a folder, a device, a pipe, a socket, or a link, since
+            replacing one of those takes away what is not a file of the user's making.
+    """
+    if named(target).is_dir() and not target.is_symlink():
+        raise UserError(f"cannot write {target}: it is a folder. Name a file.")
+    try:
+        mode = target.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return target
+    except OSError as error:
+        raise UserError(f"cannot write {target}: {error.strerror or error}. Name another place.") from error
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        found = kinds.get(stat.S_IFMT(mode), "a device")
+        raise UserError(f"cannot write {target}: it is {found}, and only a regular file is replaced. Name another.")
+    return target
+
+
+def named(target: Path) -> Path:
+    """The same path; UserError where it has no name of its own, as `` and `.` have none, or none in UTF-8."""
+    if target.name in ("", ".."):
+        raise UserError(f"'{target}' names no place to write to; expected the name of a new one, such as runs/mine.")
+    return spelled(target)
+
+
+def spelled(path: Path) -> Path:
+    """The same path; UserError where its name is no UTF-8 text, which half of what reads and writes there refuses."""
+    try:
+        str(path).encode("utf8")
+    except UnicodeEncodeError as error:
+        raise UserError(f"the name {path} is not UTF-8 text; name another, or make a link to it with ln -s.") from error
+    return path
 
 
 def settle(folder: Path) -> None:

@@ -304,7 +304,7 @@ def _of_strings(name: str, seen: _Seen, cells: list[str], folder: Path) -> Field
     if not cells:
         return Field("ignore", "empty strings")
     if _mostly(lambda cell: bool(_PICTURES.search(cell)) and not _is_url(cell), cells):
-        there = sum(tree.there(folder / cell) for cell in cells)
+        there = sum(tree.there(tree.found(folder, cell)) for cell in cells)
         if there:
             gone = f", {1 - there / len(cells):.0%} of which are not there" if there < len(cells) else ""
             return Field("image", f"strings that name image files{gone}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kontrast.core.errors import Unreadable
+from kontrast.data import tree
 from kontrast.data.frame import ANYWHERE, Frame
 
 
@@ -22,7 +23,7 @@ def gate(frame: Frame) -> Callable[[Any], None]:
         name = cell.get("path") if isinstance(cell, dict) and cell.get("bytes") is None else cell
         if not isinstance(name, str | Path) or "\0" in str(name):
             return
-        path = Path(os.path.realpath(frame.folder / name))
+        path = Path(os.path.realpath(tree.found(frame.folder, name)))
         if not any(path.is_relative_to(root) for root in roots):
             raise Unreadable(f"{path} lies outside of {roots[0]}: add --outside to read files from anywhere.")
 

@@ -14,6 +14,7 @@ from PIL import Image as Pil
 from PIL import ImageOps
 
 from kontrast.core.errors import Unreadable
+from kontrast.data import tree
 
 LARGEST = 512_000_000  # bytes of a file; so many pixels take less, in any format
 _SCHEME = re.compile(r"(file|https?|ftp|s3|gs|hf|data):", re.IGNORECASE)
@@ -50,7 +51,7 @@ def _load(folder: Path, name: str | Path) -> bytes:
         if scheme[1].lower() == "file":
             raise Unreadable("an address, not a path: write it without file://.")
         raise Unreadable("a web address, not a file: download the pictures first.")
-    path = folder / name
+    path = tree.found(folder, name)
     try:
         state = path.stat()
         if not stat.S_ISREG(state.st_mode) and not stat.S_ISDIR(state.st_mode):  # a pipe would be waited for forever

@@ -1,6 +1,7 @@
 """Files in folders, one a row: what lies there, and what the folders say of split and class."""
 
 import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -29,6 +30,21 @@ def walked(folder: Path, suffixes: Collection[str] | None) -> Iterator[str]:
                 yield (base / file).as_posix()
 
 
+def spelled(path: str) -> str:
+    """A path as text that any file can hold: bytes of a name that are no UTF-8 become \\xe9 and the like."""
+    return path if path.isascii() else path.encode("utf8", "surrogateescape").decode("utf8", "backslashreplace")
+
+
+def found(folder: Path, name: str | Path) -> Path:
+    """The path that a cell names: as it stands, or where no such file is, as `spelled` wrote it."""
+    path = folder / name
+    if "\\x" not in str(name) or there(path):
+        return path
+    parts = re.split(r"\\x([89a-f][0-9a-f])", str(name))  # never a byte of ASCII: no / and no . comes of it
+    raw = b"".join(bytes.fromhex(part) if n % 2 else os.fsencode(part) for n, part in enumerate(parts))
+    return folder / os.fsdecode(raw)
+
+
 def there(path: Path) -> bool:
     """Whether that is a file; whatever a cell holds, for most strings are no file's name."""
     try:
@@ -47,7 +63,7 @@ def said(paths: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     subfolder, where files lie in two or more of them and none beside them.
     """
     columns: dict[str, list[str]] = {}
-    inner = [path.split("/") for path in paths]
+    inner = [spelled(path).split("/") for path in paths]
     splits = [split.part(parts[0]) if len(parts) > 1 else None for parts in inner]
     if all(splits):
         columns["split"] = [str(s) for s in splits]

@@ -1,16 +1,15 @@
 """examine: any data, read as a run would read it, under every examination of this folder."""
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from kontrast.core import find
+from kontrast.core import find, reading
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
-from kontrast.core.whole import whole
+from kontrast.core.whole import named, whole, writable
 from kontrast.data.dataset import prepare
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import LEVELS, Examination, Finding
@@ -45,7 +44,9 @@ def examine(
     data = asked.source.data if data is None else data
     if isinstance(data, str) and data == "memory":
         raise UserError("nothing to examine: name a path, or hand over a table or arrays.")
-    folder = None if out is None else Path(out)
+    folder = None if out is None else named(Path(out))
+    if folder is not None:
+        writable(folder / FILE)
     with tempfile.TemporaryDirectory(prefix="kontrast-") as cache:
         frame, found, experiment, told = settle(
             data, asked, recipe=recipe, label=label, fields=fields, settings=settings, cache=Path(cache)
@@ -80,7 +81,7 @@ def write(findings: Sequence[Finding], folder: Path) -> Path:
     """doctor.json: what the report of a run in that folder shows."""
     path = folder / FILE
     with whole(path) as aside:
-        aside.write_text(json.dumps(to_json(findings), indent=2, ensure_ascii=False) + "\n", encoding="utf8")
+        aside.write_text(reading.written(to_json(findings), 2) + "\n", encoding="utf8")
     return path
 
 

@@ -44,6 +44,8 @@ class Tcn(Encoder):
         for name, value in (("hidden", hidden), ("out", out), ("depth", depth), ("stride", stride)):
             if value is not None and value < 1:
                 raise UserError(f"tcn: {name}={value}; expected at least 1.")
+        if stride is not None and stride > max(length, 1):
+            raise UserError(f"tcn: stride={stride}; expected at most {length}, the length of the series.")
         self.stride = stride or math.ceil(length / 128)
         # A block of dilation d sees 2 d further on either side, all of them together 2 (2 ** depth - 1).
         depth = depth or max(3, math.ceil(math.log2(math.ceil(length / self.stride) / 4 + 1)))

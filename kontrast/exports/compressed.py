@@ -142,9 +142,8 @@ def compress(bank: Bank, form: Form = "int8", width: int | None = None) -> Compr
     """A bank in fewer bytes; see `Compressed` for the forms. width: dimensions kept, of fields that have more."""
     if form not in get_args(Form):
         raise UserError(f"compress: form={form!r}; expected one of {', '.join(get_args(Form))}.")
-    most = max(z.shape[1] for z in bank.z.values())
-    if width is not None and not 1 <= width <= most:
-        raise UserError(f"compress: width={width}; expected 1 to {most}, what the embeddings have.")
+    if width is not None:
+        fitting_width(bank, width)
     codes, has, scales, centres, widths = {}, {}, {}, {}, {}
     for name, z in bank.z.items():
         has[name] = bank.has(name)
@@ -164,6 +163,13 @@ def compress(bank: Bank, form: Form = "int8", width: int | None = None) -> Compr
     return Compressed(
         form, width, codes, has, scales, centres, widths, bank.ids, bank.labels, bank.metadata, bank.shared
     )
+
+
+def fitting_width(bank: Bank, width: int) -> None:
+    """Refuses a number of dimensions that no field of the bank has."""
+    most = max(z.shape[1] for z in bank.z.values())
+    if not 1 <= width <= most:
+        raise UserError(f"compress: width={width}; expected 1 to {most}, what the embeddings have.")
 
 
 def losses(bank: Bank, ways: Iterable[tuple[Form, int | None]]) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ class Hub(Export):
 
     def write(self, subject: Subject, folder: Path) -> Mapping[str, Any]:
         """The folder; what pushes is `sent`."""
-        run, model = Folder(subject.run.path), subject.model
+        run, model = subject.run.folder, subject.model
         copy = Folder(folder)
         experiment = _without_paths(model.experiment)
         copy.write("experiment.json", experiment.to_json())

@@ -6,9 +6,9 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import shlex
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,14 +20,16 @@ from safetensors.torch import load_file, save_file
 
 from kontrast.core import reading
 from kontrast.core.errors import UserError
-from kontrast.core.experiment import Experiment
-from kontrast.core.whole import whole
+from kontrast.core.experiment import Experiment, plain
+from kontrast.core.whole import named, spelled, whole
 from kontrast.runs.holding import HOLDER, LOCK, held, in_use
 
+_CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # package.module:Name
 QUARANTINE = "quarantine.csv"
 TRAINED_ON = "trained_on.safetensors"  # hashes of the rows trained on: eight bytes a row and field
 TARGETS = "encoder/targets.json"  # what is known of the training rows and of what they could be learnt from
 TOTALS = "totals.json"
+THREADS = "threads.json"
 Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors and plain numbers
 _STEP = "[0-9]" * 9 + ".safetensors"  # its name is its step
 # Of each step, what the report and a resumed run rely on.
@@ -43,16 +45,18 @@ class Folder:
 
     Files are written under another name, flushed to disk and renamed: whoever opens the folder, even after a crash,
     finds whole files only. writes: False where another process of the same run does the writing; reading is the same.
+    trusts: whether code that experiment.json names, `my_lab.ideas:MyLoss`, may be loaded; else it is refused.
     """
 
     path: Path
     writes: bool = True
+    trusts: bool = False
 
     @staticmethod
     def fresh(where: Path | None, name: str) -> "Folder":
         """A new folder: `where`, or runs/NAME-1, runs/NAME-2, ... whichever is free."""
         try:
-            return Folder(_numbered(name) if where is None else _emptied(where))
+            return Folder(_numbered(name) if where is None else _emptied(named(where)), trusts=True)
         except OSError as error:
             raise UserError(
                 f"cannot make the run folder {error.filename}: {error.strerror}. Name another with --out."
@@ -64,8 +68,9 @@ class Folder:
         return f"continue with: kontrast train --resume {shlex.quote(str(self.path))}"
 
     @staticmethod
-    def existing(where: Path) -> "Folder":
+    def existing(where: Path, trusts: bool = False) -> "Folder":
         """A folder that holds a run, finished or not."""
+        spelled(where)
         if (where / LOCK).is_file() and not (where / "experiment.json").is_file():
             if using := in_use(where):
                 raise UserError(f"{where} is in use: {using}.")
@@ -77,7 +82,7 @@ class Folder:
             raise UserError(
                 f"{where} is no run: there is no experiment.json in it. Runs lie under runs/ unless named otherwise."
             )
-        return Folder(where)
+        return Folder(where, trusts=trusts)
 
     @property
     def cache(self) -> Path:
@@ -129,21 +134,18 @@ class Folder:
         found = Experiment.from_json(text, str(file))
         if '"validation"' not in text:  # begun before there were validation rows, which were trained on
             found = replace(found, source=replace(found.source, validation=0))
-        self._refuse_own_code(found)
+        if not self.trusts:
+            self._refuse_code(found)
         return found
 
-    def _refuse_own_code(self, experiment: Experiment) -> None:
-        """A class that experiment.json names is looked for where the user keeps his code, never in the folder itself,
-        which may come from a stranger.
-        """
-        named = [experiment.method, experiment.plan.optimiser, *experiment.scores]
-        named += [*experiment.views.values(), *experiment.encoders.values()]
-        strange = [one.name for one in named if ":" in one.name]
-        here = self.path.resolve()
-        if strange and any(Path(place or ".").resolve().is_relative_to(here) for place in ("", *sys.path)):
+    def _refuse_code(self, experiment: Experiment) -> None:
+        """A folder may come from a stranger, and so may the code that its experiment.json names."""
+        parts = [experiment.method, experiment.plan, experiment.scores, experiment.views, experiment.encoders]
+        strange = [word for part in parts for word in _strings(plain(part)) if _CODE.fullmatch(word)]
+        if strange:
             raise UserError(
-                f"{self.path / 'experiment.json'} names code, '{strange[0]}', and code is never loaded from inside of "
-                "a run folder. Go to a folder of your own, where that code is yours."
+                f"{self.path / 'experiment.json'} names code, '{strange[0]}', which runs as soon as it is loaded; "
+                "add --trust-code (in Python: trust_code=True) if that code is your own, or you have read it."
             )
 
     def write(self, name: str, content: str | bytes) -> Path:
@@ -151,7 +153,7 @@ class Folder:
         target = self.path / name
         if self.writes:
             with whole(target) as aside:
-                aside.write_bytes(content.encode() if isinstance(content, str) else content)
+                aside.write_bytes(content.encode("utf8", "backslashreplace") if isinstance(content, str) else content)
         return target
 
     def append(self, name: str, line: str) -> None:
@@ -169,7 +171,7 @@ class Folder:
 
     def write_json(self, name: str, value: Any) -> Path:
         """Indented JSON."""
-        return self.write(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        return self.write(name, reading.written(value, 2) + "\n")
 
     def read_json(self, name: str) -> Any:
         """What `write_json` wrote."""
@@ -192,6 +194,10 @@ class Folder:
     def totals(self) -> dict[int, int]:
         """Of the replay of a run of some minutes: how many steps it was to have, as planned anew after these steps."""
         return dict(self.read_json(TOTALS)) if (self.path / TOTALS).is_file() else {}
+
+    def threads(self) -> dict[int, int] | None:
+        """Of a replay: after which steps the run that it repeats went on with how many threads; None for any other."""
+        return dict(self.read_json(THREADS)) if (self.path / THREADS).is_file() else None
 
     def settle(self, name: str) -> None:
         """What was appended to that file is on disk when this returns."""
@@ -247,6 +253,15 @@ def _save(tensors: dict[str, torch.Tensor], file: Path, metadata: dict[str, str]
         save_file(held, file, metadata=metadata)
     except SafetensorError as error:  # its word for a full disk too
         raise OSError(errno.EIO, str(error)) from error
+
+
+def _strings(tree: Any) -> Iterator[str]:
+    """All that stand anywhere in nested values."""
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, dict | list):
+        for part in tree.values() if isinstance(tree, dict) else tree:
+            yield from _strings(part)
 
 
 def _hash(file: Path) -> str:

@@ -26,6 +26,7 @@ from kontrast.runs.model import Model, describe, facts_of, method_of, modalities
 from kontrast.runs.resolved import resolved
 from kontrast.runs.run import BANKS, Run, judges
 from kontrast.runs.train import train
+from kontrast.runs.trial import try_out
 from kontrast.runs.verdict import pair_measure, verdict
 from kontrast.scoring.judge import judge
 from kontrast.training.budget import Budget
@@ -66,6 +67,7 @@ def travel(
     listener.fact("encoder", describe(model.method))
     if seen := words.views(modalities):
         listener.fact("views", seen)
+    try_out(model, data, fleet)
     rows = _judged(data, experiment.seed)
     looked = _held_out(data, experiment.seed)
     if fleet.first and not (resume and (folder.path / "banks" / "untrained-test.parquet").is_file()):
@@ -76,7 +78,7 @@ def travel(
         budget.after = time.perf_counter() - start  # the trained ones take as long
     model, ended = train(model, data, folder, listener, fleet, resume=resume, budget=budget)
     _bank(folder, "trained", lambda part: model.embed(data, part, progress=listener.progress), rows)
-    run = Run(folder.path)
+    run = Run(folder.path, folder.trusts)
     banks = {which: (run.bank(f"{which}-train"), run.bank(f"{which}-test")) for which in BANKS}
     scores = judge(judges(experiment), banks, experiment.seed)
     pairs = pair_measure(measured(model, data, looked), before(folder))
@@ -200,7 +202,7 @@ def _held_out(data: Dataset, seed: int) -> np.ndarray:
 
 
 def _shuffled(chosen: np.ndarray, data: Dataset, seed: int) -> np.ndarray:
-    order = np.argsort(chance.mix(torch.from_numpy(data.keys) + seed).numpy())
+    order = np.argsort(chance.mix(torch.from_numpy(data.keys) + chance.folded(seed)).numpy())
     return order[chosen[order]]
 
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kontrast.core import find
+from kontrast.core import chance, find
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError, did_you_mean
-from kontrast.core.experiment import Choice, Experiment
+from kontrast.core.experiment import Choice, Experiment, plain
 from kontrast.data import target
 from kontrast.data.dataset import Dataset
 from kontrast.data.modality import Modality
@@ -25,6 +25,8 @@ from kontrast.layers.towers import Towers
 from kontrast.methods.method import Method
 from kontrast.runs import kept
 from kontrast.runs.folder import TARGETS, Folder, load_tensors, save_tensors
+from kontrast.training.memory import capacity
+from kontrast.training.weighing import refuse_beyond
 
 CHUNK = 256  # rows embedded at once, unless asked otherwise
 
@@ -239,9 +241,16 @@ def method_of(
             the label, else of several labels or soft ones) and of training rows; `class_counts` are the rows of each.
 
     Raises:
-        UserError: The method learns from a target that no column gives.
+        UserError: The method learns from a target that no column gives, or no memory holds it while it is trained.
     """
-    torch.manual_seed(experiment.seed)
+    parts = {"method": experiment.method, "encoders": experiment.encoders, "views": experiment.views}
+    settings = {name: plain(part) for name, part in parts.items()}
+    refuse_beyond(lambda: _built(experiment, modalities, facts), settings, capacity())
+    return _built(experiment, modalities, facts)
+
+
+def _built(experiment: Experiment, modalities: Mapping[str, Modality], facts: Mapping[str, Any] | None) -> Method:
+    torch.manual_seed(chance.folded(experiment.seed))
     towers = {field: tower_of(experiment, field) for field in experiment.views}
     encoders: dict[str, Encoder] = {}
     for field, tower in towers.items():

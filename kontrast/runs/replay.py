@@ -1,5 +1,6 @@
 """Replay: a run once more from its own folder, and whether the same came of it: losses, weights, scores."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 
 from kontrast.core.errors import UserError
-from kontrast.runs.folder import TOTALS, Folder, load_tensors
+from kontrast.runs.folder import THREADS, TOTALS, Folder, load_tensors
 from kontrast.runs.run import Run
 
 
@@ -60,7 +61,7 @@ def begin(old: Run, out: Path | None) -> Folder:
     A run that was to last some minutes is asked for the steps that it took, and follows its learning rate: the totals
     that it reckoned with on its way. Other rows than the old run's are refused when they are read.
     """
-    folder = Folder(old.path)
+    folder = old.folder
     if not (old.path / "scores.json").is_file():
         raise UserError(f"{old.path} was never finished; {folder.go_on}. What is not finished cannot be repeated.")
     experiment = folder.experiment()
@@ -79,6 +80,9 @@ def begin(old: Run, out: Path | None) -> Folder:
     fresh.write_json("data.json", folder.read_json("data.json"))
     if totals:
         fresh.write_json(TOTALS, list(totals.items()))
+    used = [(moment["step"], moment.get("threads", 0)) for moment in folder.moments()]
+    turns = [(step, after) for (step, before), (_, after) in itertools.pairwise(used) if after != before]
+    fresh.write_json(THREADS, turns)
     told = folder.read_json("environment.json")
     fresh.write_json("environment.json", {**told, "command": f"kontrast replay {old.path}"})
     return fresh

@@ -58,7 +58,7 @@ def write_report(story: Story, path: Path) -> Path:
     """The page, written beside and renamed, so that no half page is ever seen. Seconds, most of them for the map."""
     path = Path(path)
     with whole(path) as aside:
-        aside.write_text(page(story), encoding="utf8")
+        aside.write_text(page(story), encoding="utf8", errors="backslashreplace")
     return path
 
 

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow as pa
 
-from kontrast.core import find
+from kontrast.core import chance, find
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
@@ -46,26 +46,37 @@ class Run:
     """A run in its folder. Everything is read when asked for, so a Run costs nothing to hold."""
 
     path: Path
+    trust_code: bool = False
 
     @staticmethod
-    def load(path: str | Path) -> "Run":
-        """The run in that folder."""
-        return Run(Folder.existing(Path(path)).path)
+    def load(path: str | Path, *, trust_code: bool = False) -> "Run":
+        """The run in that folder.
+
+        Args:
+            path: The run folder.
+            trust_code: Whether classes of your own that its experiment.json names may be loaded, which runs their code.
+        """
+        return Run(Folder.existing(Path(path)).path, trust_code)
+
+    @property
+    def folder(self) -> Folder:
+        """Where it lies."""
+        return Folder(self.path, trusts=self.trust_code)
 
     @property
     def experiment(self) -> Experiment:
         """What was run, everything resolved."""
-        return Folder(self.path).experiment()
+        return self.folder.experiment()
 
     @property
     def scores(self) -> list[dict[str, Any]]:
         """The table of scores: each number with its interval, beside raw features and the untrained encoder."""
-        return kept.scores(Folder(self.path))["scores"]
+        return kept.scores(self.folder)["scores"]
 
     @property
     def verdict(self) -> dict[str, Any]:
         """Whether it learned: state, words and likely causes."""
-        return kept.scores(Folder(self.path))["verdict"]
+        return kept.scores(self.folder)["verdict"]
 
     def bank(self, name: str = "trained-test") -> Bank:
         """One of the banks judged at the end: {trained, untrained, raw}-{train, test}."""
@@ -90,7 +101,7 @@ class Run:
         if precision not in get_args(Precision):
             raise UserError(f"embed: precision={precision!r}; expected '32' or 'bf16'.")
         listener = listener or Silence()
-        model = Model.load(Folder(self.path))
+        model = Model.load(self.folder)
         model = model.halved() if precision == "bf16" else model
         with self._opened(model, data, outside, listener) as dataset:
             return model.embed(dataset, batch=batch, progress=listener.progress)
@@ -104,7 +115,7 @@ class Run:
         """
         warn = partial(listener.fact, "WARNING") if listener else partial(warnings.warn, stacklevel=3)
         heard, listener = listener is not None, listener or Silence()
-        model = Model.load(Folder(self.path))
+        model = Model.load(self.folder)
         untrained = replace(model, method=method_of(model.experiment, model.modalities, model.facts))
         with self._opened(model, data, outside, listener) as dataset:
             rows = np.arange(len(dataset.ids))
@@ -124,7 +135,9 @@ class Run:
         for name, test in tests.items():
             train = self.bank(f"{name}-train")
             banks[name] = (replace(train, z={f: train.z[f] for f in test.z}), test)
-        return [{**row, **facts} for row in judge(judges(model.experiment), banks, model.experiment.seed)]
+        return [
+            {**row, **facts} for row in judge(judges(model.experiment), banks, chance.folded(model.experiment.seed))
+        ]
 
     def _trained_on(self, dataset: Dataset) -> int:
         """How many of these rows the run was trained on; by what they hold, whatever they are called."""
@@ -151,7 +164,7 @@ class Run:
             raise UserError("index: nothing to add; name the data.")
         with held(self.path, "kontrast index"):
             if add:
-                index = Index.open(self.path / "index")
+                index = Index.open(self.path / "index", trust_code=self.trust_code)
                 index.add(self.embed(data, outside=outside, listener=listener))
                 return index
             bank = (
@@ -162,10 +175,20 @@ class Run:
             label = next((name for name, kind in self.experiment.source.fields.items() if kind == "label"), None)
             return indexing.build(bank, self.path / "index", engine=engine, settings=settings, label=label)
 
-    def unindex(self, where: str) -> int:
-        """Take the rows that a filter describes out of the index; returns how many records they were."""
+    def unindex(self, where: str, *, everything: bool = False) -> int:
+        """Take the rows that a filter describes out of the index; returns how many records they were.
+
+        Args:
+            where: The filter.
+            everything: Whether the filter may describe all there are.
+
+        Raises:
+            UserError: An empty filter, or one that would leave nothing.
+        """
         with held(self.path, "kontrast index --delete"):
-            return Index.open(self.path / "index").delete(where=where)
+            return Index.open(self.path / "index", trust_code=self.trust_code).delete(
+                where=where, everything=everything
+            )
 
     def search(
         self,
@@ -188,23 +211,23 @@ class Run:
             )
         if k < 1:
             raise UserError(f"search: k={k}; expected 1 or more.")
-        model = Model.load(Folder(self.path))
+        model = Model.load(self.folder)
         cell = like if query is None else query
         name, cell = ask(model, cell, field, text=query is not None)
         if among is not None and not model.method.shared and among != name:
             raise UserError(f"the fields of this run do not share a space: '{name}' finds '{name}' only.")
         vector = model.embed_cells(name, [cell])[0]
         target = among or (None if model.method.shared else name)
-        return Index.open(self.path / "index").search(vector, k, field=target, where=where)
+        return Index.open(self.path / "index", trust_code=self.trust_code).search(vector, k, field=target, where=where)
 
     def report(self) -> Path:
         """(Re)write report.html, one self-contained file."""
         with fitting(str(self.path)):
-            return write_report(gather(Folder(self.path)), self.path / "report.html")
+            return write_report(gather(self.folder), self.path / "report.html")
 
     def module(self, field: str | None = None) -> Embedder:
         """The encoder of a field (named where there are several) as a torch module, for a loop of your own."""
-        model = Model.load(Folder(self.path))
+        model = Model.load(self.folder)
         if field is None and len(model.fields) > 1:
             raise UserError(f"this run has several fields; name one: {', '.join(model.fields)}.")
         name = field or model.fields[0]
@@ -215,11 +238,11 @@ class Run:
         """A drawing for a notebook: "map", or a curve of the moments or their health: "loss", "rate", "spread", ..."""
         if what == "map":
             return map_drawing(self.bank())
-        return curve_drawing(Folder(self.path).moments(), what)
+        return curve_drawing(self.folder.moments(), what)
 
     def _repr_html_(self) -> str:
         with fitting(str(self.path)):
-            return card(Folder(self.path))
+            return card(self.folder)
 
     @contextmanager
     def _opened(self, model: Model, data: object, outside: bool, listener: Listener) -> Iterator[Dataset]:

@@ -28,6 +28,7 @@ from kontrast.runs.folder import Checkpoint, Folder
 from kontrast.runs.keeper import Keeper
 from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model
+from kontrast.runs.watching import watching
 from kontrast.runs.words import compared, length
 from kontrast.training import pacing
 from kontrast.training.budget import Budget
@@ -99,9 +100,9 @@ def train(
     if keeper and not keeper.looks:
         keeper.look(course)
     needed = forecast(model.method, first, plan.passes, fleet.ranks.world).words
-    with kept_pages(), _signals() as stop:
+    with kept_pages(), _signals() as stop, watching(folder, plan, fleet, listener, saved) as threads:
         try:
-            for moment in pretrain(course, reader, order):
+            for moment in pretrain(course, reader, order, threads=threads):
                 if needed:
                     listener.fact("contrast", f"{compared(moment)} · {needed}")
                     needed = ""

@@ -1,8 +1,11 @@
 """Clustering: do k-means clusters of the test rows fall together with the labels?"""
 
+from typing import Annotated
+
 import numpy as np
 
 from kontrast.core.bank import Bank
+from kontrast.core.find import Within
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score
 from kontrast.scoring.spaces import spaces, ungroupable
@@ -19,7 +22,9 @@ class Clustering(Score):
 
     place = 50
 
-    def __init__(self, *, starts: int = 5, rows: int = 10_000) -> None:
+    def __init__(
+        self, *, starts: Annotated[int, Within(1, 1000)] = 5, rows: Annotated[int, Within(2)] = 10_000
+    ) -> None:
         self.starts, self.rows = starts, rows
 
     def why_not(self, train: Bank, test: Bank) -> str | None:

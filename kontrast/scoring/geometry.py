@@ -1,9 +1,12 @@
 """Geometry: how the test rows lie on the sphere: pairs near, the rest spread, no direction unused. N rows, width D."""
 
+from typing import Annotated
+
 import numpy as np
 import torch
 
 from kontrast.core.bank import Bank
+from kontrast.core.find import Within
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.retrieval import pairs
 from kontrast.scoring.score import Score
@@ -23,7 +26,7 @@ class Geometry(Score):
 
     place = 60
 
-    def __init__(self, *, t: float = 2.0, rows: int = 2000) -> None:
+    def __init__(self, *, t: Annotated[float, Within(0, 100)] = 2.0, rows: Annotated[int, Within(2)] = 2000) -> None:
         self.t, self.rows = t, rows
 
     def why_not(self, train: Bank, test: Bank) -> str | None:

@@ -1,11 +1,13 @@
 """Knn: the accuracy of the nearest train rows' vote on each test row. N test rows, M train rows, C classes."""
 
 import math
+from typing import Annotated
 
 import numpy as np
 import torch
 
 from kontrast.core.bank import Bank
+from kontrast.core.find import Within
 from kontrast.scoring.accuracy import accuracy, labelled
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score
@@ -27,7 +29,7 @@ class Knn(Score):
 
     place = 20
 
-    def __init__(self, *, k: int = 20, temperature: float = 0.07) -> None:
+    def __init__(self, *, k: Annotated[int, Within(1)] = 20, temperature: Annotated[float, Within(0)] = 0.07) -> None:
         self.k, self.temperature = k, temperature
 
     def why_not(self, train: Bank, test: Bank) -> str | None:

@@ -1,11 +1,14 @@
 """Linear: the accuracy of a linear probe, fitted on train rows, on the test rows."""
 
+from typing import Annotated
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kontrast.core.bank import Bank
+from kontrast.core.find import Within
 from kontrast.scoring.accuracy import accuracy, labelled
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score
@@ -25,7 +28,12 @@ class Linear(Score):
 
     place = 30
 
-    def __init__(self, *, strengths: tuple[float, ...] = (1e-3, 1e-2, 0.1, 1.0), iterations: int = 100) -> None:
+    def __init__(
+        self,
+        *,
+        strengths: tuple[Annotated[float, Within(1e-9, 1e9)], ...] = (1e-3, 1e-2, 0.1, 1.0),
+        iterations: Annotated[int, Within(1, 100_000)] = 100,
+    ) -> None:
         self.strengths, self.iterations = tuple(sorted(strengths)), iterations
 
     def why_not(self, train: Bank, test: Bank) -> str | None:

@@ -1,11 +1,13 @@
 """Retrieval: does a row of one field find itself in another, or others of its label? N rows ask M candidates."""
 
 from itertools import permutations
+from typing import Annotated
 
 import numpy as np
 import torch
 
 from kontrast.core.bank import Bank
+from kontrast.core.find import Within
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score
 from kontrast.scoring.spaces import Space, spaces, ungroupable, unit
@@ -30,7 +32,9 @@ class Retrieval(Score):
 
     place = 40
 
-    def __init__(self, *, ks: tuple[int, ...] = (1, 10), queries: int = 2000) -> None:
+    def __init__(
+        self, *, ks: tuple[Annotated[int, Within(1)], ...] = (1, 10), queries: Annotated[int, Within(1)] = 2000
+    ) -> None:
         self.ks, self.queries = tuple(ks), queries
 
     def why_not(self, train: Bank, test: Bank) -> str | None:

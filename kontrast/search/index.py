@@ -6,7 +6,6 @@ new tables beside the old, then replaces index.json in one step, then removes th
 
 import base64
 import contextlib
-import json
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -64,8 +63,13 @@ class Index:
         self.folder, self.facts, self._engine = folder, facts, engine
 
     @staticmethod
-    def open(folder: Path) -> "Index":
-        """The index in that folder, in a new process or the same."""
+    def open(folder: Path, *, trust_code: bool = False) -> "Index":
+        """The index in that folder, in a new process or the same.
+
+        Args:
+            folder: It holds index.json.
+            trust_code: Whether an engine of your own that index.json names may be loaded, which runs its code.
+        """
         try:
             facts = _facts(folder)
         except UserError as error:
@@ -73,6 +77,11 @@ class Index:
             raise UserError(f"{str(error).rstrip('.')}; {again}.") from error
         if facts is None:
             raise UserError(f"{folder} holds no index; make one with `kontrast index RUN DATA`.")
+        if ":" in (code := facts["engine"]["name"]) and not trust_code:
+            raise UserError(
+                f"{folder / 'index.json'} names code, '{code}', which runs as soon as it is loaded; add --trust-code "
+                "(in Python: trust_code=True) if that code is your own, or you have read it."
+            )
         engine = _engine(facts["engine"]["name"], facts["engine"]["settings"], folder)
         if not all(engine.holds(facts["tables"], space["table"]) for space in facts["spaces"]):
             raise UserError(f"the index in {folder} has lost its tables; make it again with `kontrast index RUN DATA`.")
@@ -157,12 +166,31 @@ class Index:
             self._engine.change(self.facts["tables"], space["table"], gone, new)
         return len(self)
 
-    def delete(self, ids: Iterable[str] = (), *, where: str | None = None) -> int:
-        """Rows of those ids, and those a filter describes, leave with all their fields; returns how many records."""
+    def delete(self, ids: Iterable[str] = (), *, where: str | None = None, everything: bool = False) -> int:
+        """Rows of those ids, and those a filter describes, leave with all their fields; returns how many records.
+
+        Args:
+            ids: Of rows to delete.
+            where: A filter for more of them.
+            everything: Whether a filter may describe all rows.
+
+        Raises:
+            UserError: An empty filter, or one that describes all rows although not everything is to go.
+        """
+        if where is not None and not where.strip():
+            raise UserError("delete got an empty filter; expected what to delete, such as label = 'animals'.")
         before, gone = len(self), {str(one) for one in ids}
         tables = [(self.facts["tables"], space["table"]) for space in self.facts["spaces"]]
         if term := self._term(where):
-            gone.update(i for table in tables for i in self._engine.matching(*table, term))
+            matching = {i for table in tables for i in self._engine.matching(*table, term)}
+            others = negated(among("id", sorted(matching)))
+            left = any(self._engine.matching(*table, others) for table in tables)
+            if not left and matching and not everything:
+                raise UserError(
+                    f"the filter {where!r} describes all {before:,} records of the index; add --yes (in Python: "
+                    "everything=True) to delete them all."
+                )
+            gone |= matching
         for table in tables if gone else []:
             self._engine.change(*table, among("id", sorted(gone)), None)
         return before - len(self)
@@ -247,7 +275,7 @@ def build(
         facts |= {"shared": bank.shared, "spaces": spaces, "columns": columns}
         old = _replaced(folder)
         with whole(folder / "index.json") as aside:
-            aside.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf8")
+            aside.write_text(reading.written(facts, 2), encoding="utf8")
     except BaseException:
         with contextlib.suppress(UserError):  # of a server that does not answer, for one
             made.forget(tables)

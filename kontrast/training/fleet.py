@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -13,11 +15,13 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import nn
 
-from kontrast.core.errors import UserError
+from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.ranks import Ranks
 from kontrast.core.shards import sharded
+from kontrast.data.disk import size
 from kontrast.layers.rank_norm import over_ranks
 from kontrast.methods.method import Method
+from kontrast.training.memory import capacity
 from kontrast.training.precision import Casting, Mode
 
 if TYPE_CHECKING:
@@ -30,6 +34,10 @@ Strategy = Literal["ddp", "fsdp"]
 # The others wait while the first process reads the data, which may take hours; one that died is noticed at once.
 PATIENCE = timedelta(hours=24)
 GRACE = 5.0  # seconds
+PROCESS = 300_000_000  # bytes that PyTorch alone takes
+NODES = 65_536
+# What the messages of torch.distributed hold where another process is gone; it has no type of error for that.
+_LOST = ("Connection closed", "Connection reset", "Broken pipe", "gloo/transport", "NCCL", "TCPStore")
 
 
 class Elsewhere(SystemExit):
@@ -89,6 +97,38 @@ class Fleet:
                 process.wait(GRACE)
             except TimeoutExpired:
                 process.terminate()
+
+    @contextmanager
+    def together(self, go_on: str) -> Iterator[None]:
+        """A process that dies ends the run in one sentence; without this the others show how they missed it.
+
+        Args:
+            go_on: What to type to continue the run.
+
+        Raises:
+            Interrupted: In the first process, where another was lost.
+            Elsewhere: In the others.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            words = str(error)
+            if self.ranks.world == 1 or not any(sign in words for sign in _LOST):
+                raise
+            if not self.first:
+                raise Elsewhere(2) from error
+            raise Interrupted(f"{self._lost()} was lost, and the run with it; {go_on}", signal.SIGKILL) from error
+
+    def _lost(self) -> str:
+        """Which process ended, as far as this one can know: those that it started."""
+        started = _started_here(self.fabric)
+        end = time.monotonic() + GRACE
+        while started and time.monotonic() < end and all(process.poll() is None for process in started):
+            time.sleep(0.05)
+        for number, process in enumerate(started, 1):
+            if (code := process.poll()) is not None and code < 0:
+                return f"process {number} of {self.ranks.world} was killed by signal {-code}: it"
+        return f"one of the {self.ranks.world} processes"
 
     def any(self, *wishes: bool) -> list[bool]:
         """For each wish, whether any process has it; every process must ask."""
@@ -152,6 +192,13 @@ def launch(device: torch.device, devices: int | None, nodes: int, strategy: Stra
         raise UserError(f"{devices} devices on {nodes} nodes; expected 1 or more of each.")
     if devices * nodes == 1:
         return alone(device)
+    if device.type == "cpu" and devices * PROCESS > capacity():
+        raise UserError(
+            f"--devices {devices}: each process takes {size(PROCESS)} of memory at least, and there are "
+            f"{size(capacity())}; use fewer."
+        )
+    if nodes > NODES:
+        raise UserError(f"--nodes {nodes}; expected at most {NODES:,}.")
     if device.index is not None:
         raise UserError(f"--device {device} names one device; with several, name the kind: --device {device.type}.")
     if device.type == "cuda" and devices > torch.cuda.device_count():

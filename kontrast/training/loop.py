@@ -21,8 +21,10 @@ from kontrast.data.sampler import Sampler
 from kontrast.methods.method import Method
 from kontrast.training.fleet import Fleet
 from kontrast.training.health import Health, examine
+from kontrast.training.pauses import watched
 from kontrast.training.precision import Mode
 from kontrast.training.step import Outcome, step
+from kontrast.training.threads import Threads
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Moment:
     """What is known after a step. total: steps of the whole run as planned now. rate: rows a second, over the last
     steps.
 
+    threads: that this step was computed with; 0 in runs of before that was noted.
     wait: share of the time spent waiting for data. negatives: candidates that repelled, an anchor. twins: duplicates
     that were masked, in this batch. gradient: its norm before clipping. health: now and then.
     chance: the loss of embeddings that know nothing, None where a loss has no such value.
@@ -48,6 +51,7 @@ class Moment:
     anchors: float
     negatives: float
     twins: int
+    threads: int = 0
     health: Health | None = None
     chance: float | None = None
 
@@ -67,7 +71,8 @@ class Course:
     encode: the method as the fleet wrapped it; no_sync: a context in which gradients stay on their rank. spare: where
     parameters are split over ranks, a copy of the method that can hold them whole. allowed: seconds of training, where
     minutes end the run. totals: step -> total as planned
-    anew then, where this repeats a run whose total followed the clock.
+    anew then, where this repeats a run whose total followed the clock. turned: the number of threads, under
+    "threads", where it is not the usual one.
     """
 
     method: Method
@@ -84,6 +89,7 @@ class Course:
     step: int = 0
     seconds: float = 0.0
     totals: Mapping[int, int] = field(default_factory=dict)
+    turned: dict[str, int] = field(default_factory=dict)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors (for safetensors) and plain numbers (for JSON). All ranks must ask: what is split is gathered."""
@@ -91,7 +97,13 @@ class Course:
         for name, p in self.method.named_parameters():
             slots = self.optimiser.state.get(p, {})
             tensors |= {f"optimiser.{name}.{k}": whole(torch.as_tensor(v)) for k, v in slots.items()}
-        numbers = {"step": self.step, "total": self.total, "seconds": self.seconds, "allowed": self.allowed}
+        numbers = {
+            "step": self.step,
+            "total": self.total,
+            "seconds": self.seconds,
+            "allowed": self.allowed,
+            **self.turned,
+        }
         return tensors, numbers
 
     def trained(self) -> Method:
@@ -125,7 +137,9 @@ class Course:
         self.allowed = numbers.get("allowed", 60 * (self.plan.minutes or 0.0))
 
 
-def pretrain(course: Course, reader: Reader, order: Sampler, *, every: int = 20) -> Iterator[Moment]:
+def pretrain(
+    course: Course, reader: Reader, order: Sampler, *, every: int = 20, threads: Threads | None = None
+) -> Iterator[Moment]:
     """Train until `course.total` steps are done, yielding after each; health every `every` steps and at the last.
 
     With `plan.minutes` the total follows the measured speed: it is set anew after 2, 4, 8 ... steps, for the first ones
@@ -134,7 +148,9 @@ def pretrain(course: Course, reader: Reader, order: Sampler, *, every: int = 20)
     method, plan, fleet, ranks = course.method, course.plan, course.fleet, course.fleet.ranks
     usual = [group["lr"] for group in course.optimiser.param_groups]
     batches = _drawn(course, reader, order)
-    clock, started, earlier = _Clock(), time.perf_counter(), course.seconds
+    ends = contextlib.ExitStack()
+    time_ = ends.enter_context(watched())
+    clock, started, earlier = _Clock(time_.now), time_.now(), course.seconds
     method.train()
     try:
         while course.step < course.total:
@@ -159,7 +175,7 @@ def pretrain(course: Course, reader: Reader, order: Sampler, *, every: int = 20)
             course.optimiser.step()
             method.after_update(outcome.rows, ranks)
             course.step += 1
-            course.seconds = earlier + time.perf_counter() - started
+            course.seconds = earlier + time_.now() - started
             clock.tick(len(batch) * ranks.world, waited)
             course.total = course.totals.get(course.step, course.total)
             if plan.minutes and _replanned(course.step, course.total):
@@ -169,11 +185,16 @@ def pretrain(course: Course, reader: Reader, order: Sampler, *, every: int = 20)
                 )
             due = course.step % every == 0 or course.step >= course.total or course.step <= 1
             epoch = order.epoch(course.step - 1)
-            yield _moment(course, outcome, batch, clock, epoch, gradient, usual[0] * factor, due)
+            moment = _moment(course, outcome, batch, clock, epoch, gradient, usual[0] * factor, due)
+            if threads:
+                threads.after(course.step)
+                course.turned = {} if threads.number == threads.most else {"threads": threads.number}
+            yield moment
     finally:
         for group, rate in zip(course.optimiser.param_groups, usual, strict=True):
             group["lr"] = rate
         batches.close()
+        ends.close()
 
 
 def _replanned(step: int, total: int) -> bool:
@@ -231,12 +252,12 @@ def twins_in(batch: Batch) -> int:
 class _Clock:
     """Speed and waiting over the last steps."""
 
-    def __init__(self) -> None:
-        self.last = time.perf_counter()
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now, self.last = now, now()
         self.steps: list[tuple[float, int, float]] = []
 
     def tick(self, rows: int, waited: float) -> None:
-        now = time.perf_counter()
+        now = self.now()
         # a coarse clock may stand still for a step
         self.steps = [*self.steps[-49:], (max(now - self.last, 1e-9), rows, waited)]
         self.last = now
@@ -271,6 +292,7 @@ def _moment(
 ) -> Moment:
     anchors = max(outcome.anchors, 1.0)
     return Moment(
+        threads=torch.get_num_threads(),
         step=course.step,
         total=course.total,
         epoch=epoch,

@@ -36,12 +36,13 @@ class Forecast:
         return f"{words}; {self.tiles}" if self.tiles else words
 
 
-def forecast(method: Method, batch: Batch, passes: int | None, world: int = 1) -> Forecast:
+def forecast(method: Method, batch: Batch, passes: int | None, world: int = 1, *, whole: int | None = None) -> Forecast:
     """Measures what autograd saves in one pass over (a part of) the batch and scales it to what is held at once.
 
+    whole: rows of the real batch, of which `batch` is a few; None: it is that itself.
     The loss is reckoned for all of this rank's embeddings as anchors and all ranks' as candidates, the most there is.
     """
-    rows = min(len(batch), 16)
+    rows, whole = min(len(batch), 16), whole or len(batch)
     kept: dict[int, int] = {}
 
     def note(t: Tensor) -> Tensor:
@@ -53,15 +54,13 @@ def forecast(method: Method, batch: Batch, passes: int | None, world: int = 1) -
     with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t), torch.random.fork_rng(devices=[]):
         held = method.eval()(batch[slice(0, rows)].views, batch[slice(0, rows)].keys)  # eval: running statistics stay
     method.train(training)
-    anchors = len(batch) * len(held)
+    anchors = whole * len(held)
     loss, tiles = _loss(anchors, anchors * world, max(z.shape[1] for z in held.values()))
     del held
-    activations = (
-        sum(n for at, n in kept.items() if at not in own) * min(len(batch), passes or len(batch)) // max(rows, 1)
-    )
+    activations = sum(n for at, n in kept.items() if at not in own) * min(whole, passes or whole) // max(rows, 1)
     learned = sum(p.numel() * p.element_size() for p in method.parameters() if p.requires_grad)
     fixed = sum(p.numel() * p.element_size() for p in method.parameters() if not p.requires_grad)
-    return Forecast(4 * learned + fixed, activations, loss, _capacity(batch.keys["id"].device), tiles)
+    return Forecast(4 * learned + fixed, activations, loss, capacity(batch.keys["id"].device), tiles)
 
 
 def _loss(anchors: int, candidates: int, width: int) -> tuple[int, str]:
@@ -72,8 +71,9 @@ def _loss(anchors: int, candidates: int, width: int) -> tuple[int, str]:
     return plan.tiled, plan.words
 
 
-def _capacity(device: torch.device) -> int:
-    if device.type == "cuda":
+def capacity(device: torch.device | None = None) -> int:
+    """Bytes that a device has in all; of this machine's memory where none is named."""
+    if device is not None and device.type == "cuda":
         return torch.cuda.mem_get_info(device)[1]
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 

@@ -8,7 +8,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kontrast.core import chance
 from kontrast.core.errors import UserError
+from kontrast.core.find import Within
 from kontrast.data import mirroring
 from kontrast.data.distort.image import LIGHT, LUMA, STRONG, distorted
 from kontrast.data.modality import Modality
@@ -48,8 +49,8 @@ class Image(Modality):
     def __init__(
         self,
         *,
-        size: int | None = None,
-        channels: int | None = None,
+        size: Annotated[int, Within(8, 4096)] | None = None,
+        channels: Annotated[int, Within(1, 4096)] | None = None,
         strength: Literal["strong", "light", "none"] = "strong",
         flip: bool | None = None,
         mean: list[float] | None = None,

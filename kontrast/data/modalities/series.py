@@ -6,7 +6,7 @@ Axis letters: B rows, C channels of the field, T time, K what the encoder sees o
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kontrast.core import chance
 from kontrast.core.errors import Unreadable, UserError
+from kontrast.core.find import Within
 from kontrast.data.modality import Modality
 
 _LONGEST = 512  # samples kept of a series where the user names no length
@@ -43,7 +44,7 @@ class Series(Modality):
     def __init__(
         self,
         *,
-        length: int | None = None,
+        length: Annotated[int, Within(1, 1_000_000)] | None = None,
         normalise: Literal["both", "series", "dataset", "none"] = "both",
         crop: float = 0.5,
         stretch: float = 0.05,

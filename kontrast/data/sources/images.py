@@ -30,5 +30,5 @@ class Images(SourceReader):
         """The paths of the pictures, sorted; the files stay closed."""
         assert isinstance(data, Path)
         paths = sorted(tree.walked(data, SUFFIXES))
-        image = pa.chunked_array([pa.array(paths, pa.string())])
+        image = pa.chunked_array([pa.array([tree.spelled(path) for path in paths], pa.string())])
         return Frame({"image": image, **tree.said(paths)}, data.name or str(data), data)

@@ -56,7 +56,8 @@ class Texts(SourceReader):
 def _batches(folder: Path, paths: list[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for start in range(0, len(paths), _FILES):
         some = paths[start : start + _FILES]
-        yield pa.record_batch([[_text(folder / path) for path in some], some], schema=schema)
+        names = [tree.spelled(path) for path in some]
+        yield pa.record_batch([[_text(folder / path) for path in some], names], schema=schema)
 
 
 def _text(path: Path) -> str:

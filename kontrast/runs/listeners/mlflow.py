@@ -6,9 +6,10 @@ import time
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from kontrast.core.errors import UserError
+from kontrast.core.find import Within
 from kontrast.core.whole import whole
 from kontrast.runs.listener import Listener
 from kontrast.runs.told import of_experiment, of_moment, of_scores
@@ -30,7 +31,9 @@ class Mlflow(Listener):
     versions that you have agree with it.
     """
 
-    def __init__(self, *, uri: str | None = None, experiment: str = "kontrast", every: int = 10) -> None:
+    def __init__(
+        self, *, uri: str | None = None, experiment: str = "kontrast", every: Annotated[int, Within(1)] = 10
+    ) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import: a run is nobody else's business
         self.uri, self.experiment, self.every = uri or os.environ.get("MLFLOW_TRACKING_URI"), experiment, max(every, 1)
         in_file = self.uri is None or self.uri.startswith("sqlite:")

@@ -3,9 +3,10 @@
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from kontrast.core.errors import needs
+from kontrast.core.find import Within
 from kontrast.core.whole import whole
 from kontrast.runs.listener import Listener
 from kontrast.runs.told import of_experiment, of_moment, of_scores
@@ -19,7 +20,7 @@ class Wandb(Listener):
     statistics are recorded. A resumed run bears the same id, so that both parts become one when synced.
     """
 
-    def __init__(self, *, project: str = "kontrast", every: int = 10) -> None:
+    def __init__(self, *, project: str = "kontrast", every: Annotated[int, Within(1)] = 10) -> None:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read at import; its reports would go over the network
         self.wandb: Any = needs("wandb", "track")
         self.project, self.every = project, max(every, 1)

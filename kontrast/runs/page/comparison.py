@@ -16,7 +16,7 @@ TONES = {"BETTER": "good", "WORSE": "bad"}
 def write_comparison(made: Comparison, path: Path) -> Path:
     """One self-contained HTML file, whole or not at all. Seconds, most of them for the maps."""
     with whole(Path(path)) as aside:
-        aside.write_text(page(made), encoding="utf8")
+        aside.write_text(page(made), encoding="utf8", errors="backslashreplace")
     return Path(path)
 
 

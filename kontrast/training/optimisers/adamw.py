@@ -1,7 +1,10 @@
 """AdamW, the default."""
 
+from typing import Annotated
+
 import torch
 
+from kontrast.core.find import Within
 from kontrast.training.optimiser import Optimiser
 
 
@@ -12,7 +15,9 @@ class Adamw(Optimiser):
     learning_rate = 2e-3
     weight_decay = 0.05
 
-    def __init__(self, *, beta1: float = 0.9, beta2: float = 0.99) -> None:
+    def __init__(
+        self, *, beta1: Annotated[float, Within(0, 0.99999)] = 0.9, beta2: Annotated[float, Within(0, 0.9999999)] = 0.99
+    ) -> None:
         self.betas = (beta1, beta2)
 
     def build(self, groups: list[dict[str, object]], learning_rate: float) -> torch.optim.Optimizer:

@@ -1,9 +1,11 @@
 """LARS: momentum SGD whose step is scaled, a tensor at a time, to the size of the weights."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 
+from kontrast.core.find import Within
 from kontrast.training.optimiser import Optimiser
 
 
@@ -17,7 +19,9 @@ class Lars(Optimiser):
     learning_rate = 0.3
     weight_decay = 1e-6
 
-    def __init__(self, *, momentum: float = 0.9, trust: float = 0.001) -> None:
+    def __init__(
+        self, *, momentum: Annotated[float, Within(0, 1)] = 0.9, trust: Annotated[float, Within(0, 1)] = 0.001
+    ) -> None:
         self.momentum, self.trust = momentum, trust
 
     def build(self, groups: list[dict[str, object]], learning_rate: float) -> torch.optim.Optimizer:

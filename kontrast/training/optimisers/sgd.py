@@ -1,7 +1,10 @@
 """Stochastic gradient descent with Nesterov momentum."""
 
+from typing import Annotated
+
 import torch
 
+from kontrast.core.find import Within
 from kontrast.training.optimiser import Optimiser
 
 
@@ -11,7 +14,7 @@ class Sgd(Optimiser):
     learning_rate = 0.06
     weight_decay = 5e-4
 
-    def __init__(self, *, momentum: float = 0.9) -> None:
+    def __init__(self, *, momentum: Annotated[float, Within(0, 1)] = 0.9) -> None:
         self.momentum = momentum
 
     def build(self, groups: list[dict[str, object]], learning_rate: float) -> torch.optim.Optimizer:

@@ -1,0 +1,51 @@
+"""A first look at what a run asks for: one pass over a few rows, and the memory of a whole step, before work begins."""
+
+from dataclasses import replace
+
+import torch
+
+from kontrast.core.errors import UserError
+from kontrast.data.batches import Reader
+from kontrast.data.dataset import Dataset
+from kontrast.data.disk import size
+from kontrast.runs.model import Model
+from kontrast.runs.train import first_views, order_of
+from kontrast.training.fleet import Fleet
+from kontrast.training.memory import forecast
+
+_FEW = 16
+_AHEAD = 4  # batches of views that lie ready beside the one in work
+
+
+def try_out(model: Model, data: Dataset, fleet: Fleet) -> None:
+    """Refuses a run whose encoders cannot take its rows, or whose step no memory holds.
+
+    Raises:
+        UserError: What the encoders said of the first rows, or what a step needs beside what there is.
+    """
+    plan, ranks = model.experiment.plan, fleet.ranks
+    order, reader = order_of(model, data), Reader(data, model.modalities)
+    index = order.at(0, ranks.rank, ranks.world)
+    settings = {**{f"encoders.{k}": v for k, v in model.experiment.encoders.items()}, "method": model.experiment.method}
+    try:
+        few = first_views(model, reader, index[:_FEW], fleet.device)
+        with torch.random.fork_rng(devices=[]):
+            needed = forecast(model.method, few, plan.passes, ranks.world, whole=len(index))
+    except UserError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError, ArithmeticError, MemoryError) as error:
+        given = ", ".join(f"{k}.{name}={v!r}" for k, c in settings.items() for name, v in c.settings.items())
+        if not given:
+            raise
+        words = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise UserError(
+            f"the encoders cannot take these rows ({words}); leave out or change what you set: {given}."
+        ) from error
+    views = sum(x.numel() * x.element_size() for x in few.views.values()) * len(index) // max(1, len(few))
+    here = ranks.world if fleet.device.type == "cpu" else 1  # processes that share this memory
+    needed = replace(needed, activations=needed.activations + _AHEAD * views)
+    if needed.needed * here > needed.device:
+        raise UserError(
+            f"a step of {plan.batch:,} rows needs about {size(needed.needed * here)} of memory, and there are "
+            f"{size(needed.device)}; lower --batch, or set plan.passes to fewer rows at a time."
+        )
