@@ -113,7 +113,7 @@ def _deviation(entries: np.ndarray | None, swings: np.ndarray | None, level: flo
 
     Never less than if the entries stood alone: where hardly any row misses, halves with half the candidates show none.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit  # scipy.stats takes 10 times as long to import
 
     n = 0 if entries is None else len(entries)
     known = np.zeros(0) if swings is None else swings[np.isfinite(swings)]
@@ -121,7 +121,7 @@ def _deviation(entries: np.ndarray | None, swings: np.ndarray | None, level: flo
         return np.nan, np.nan
     ways = []
     if entries is not None and n > 1:
-        ways.append((float(entries.std(ddof=1) / np.sqrt(n)), float(t.ppf((1 + level) / 2, n - 1))))
+        ways.append((float(entries.std(ddof=1) / np.sqrt(n)), float(stdtrit(n - 1, (1 + level) / 2))))
     if len(known):
-        ways.append((float(np.sqrt(np.mean(known**2))), float(t.ppf((1 + level) / 2, len(known)))))
+        ways.append((float(np.sqrt(np.mean(known**2))), float(stdtrit(len(known), (1 + level) / 2))))
     return max(ways, key=lambda way: way[0] * way[1], default=(np.nan, np.nan))
