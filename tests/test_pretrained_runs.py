@@ -10,7 +10,6 @@ from conftest import FAST
 import kontrast as kt
 
 pytest.importorskip("transformers")
-pytest.importorskip("peft")
 
 TOPICS = {"pets": "my {} sleeps on the sofa", "food": "we cooked {} for dinner", "sky": "the {} is bright tonight"}
 WORDS = {"pets": ["cat", "dog", "hamster"], "food": ["rice", "soup", "pasta"], "sky": ["moon", "venus", "comet"]}

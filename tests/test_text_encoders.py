@@ -118,7 +118,6 @@ def test_a_frozen_transformer_is_automodel_with_masked_mean_and_ranks_a_paraphra
 
 
 def test_lora_begins_as_the_model_and_learns_few_weights(folder, x, tmp_path):
-    pytest.importorskip("peft")
     frozen, encoder = transformer(folder, train="frozen", pooling="cls"), transformer(folder, pooling="cls").eval()
     assert torch.allclose(encoder(x), frozen(x), atol=1e-5)
     learned = {name: p for name, p in encoder.named_parameters() if p.requires_grad}
@@ -135,6 +134,23 @@ def test_lora_begins_as_the_model_and_learns_few_weights(folder, x, tmp_path):
     again.load_state_dict(load_file(tmp_path / "encoder.safetensors"))
     assert not torch.allclose(z, frozen(x), atol=1e-3)
     assert torch.allclose(again(x), z, atol=1e-6)
+
+
+def test_texts_of_any_lengths_in_one_batch_are_embedded_and_learn_as_each_would_alone(folder, x, monkeypatch):
+    from kontrast.encoders import transformer as module
+
+    encoder, mixed = transformer(folder, train="lora").eval(), torch.cat([x, padded(x[:, :4], 5), x[:1]])
+
+    def learned(piece):
+        monkeypatch.setattr(module, "PIECE", piece)
+        encoder.zero_grad()
+        z = encoder(mixed)
+        z.square().mean().backward()
+        return z.detach(), [p.grad.clone() for p in encoder.parameters() if p.grad is not None]
+
+    whole, few = learned(10**9), learned(8)
+    assert torch.allclose(whole[0], few[0], atol=1e-5)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(whole[1], few[1], strict=True))
 
 
 def test_full_training_reaches_every_weight_that_asks_for_it_and_drops_out(folder, x):

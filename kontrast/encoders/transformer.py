@@ -15,6 +15,7 @@ from kontrast.core import reading
 from kontrast.core.errors import UserError, needs
 from kontrast.data.pretrained import folder_of
 from kontrast.encoders.encoder import Encoder
+from kontrast.layers.lora import Adapted
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 # Tokens computed at once on a CPU: what lies between two layers then stays in its cache.
@@ -55,17 +56,24 @@ class Transformer(Encoder):
         self.pooling = pooling or _pooling(folder)
         self.width: int = loaded.config.hidden_size
         self.pad: int = loaded.config.pad_token_id or 0
-        self.model: nn.Module = _with_lora(loaded, rank) if train == "lora" else loaded
+        # The pooler of BERT and its kin is not on the way to our features.
+        self.model: nn.Module = Adapted(loaded, rank, without="pooler") if train == "lora" else loaded
         for name, part in self.model.named_parameters():
-            if self.frozen or "pooler" in name:  # the pooler of BERT and its kin is not on the way to our features
+            if self.frozen or "pooler" in name:
                 part.requires_grad_(False)
         self.train()
 
     def forward(self, x: Tensor) -> Tensor:
-        """The last hidden layer, pooled over the tokens that are there."""
-        if self.training or torch.is_grad_enabled() or x.device.type != "cpu":
+        """The last hidden layer, pooled over the tokens that are there.
+
+        On a CPU rows of about one length are computed together, a few at a time: nothing is computed for the padding,
+        which is half of a batch of short texts, and what lies between two layers stays in the cache.
+        """
+        if x.device.type != "cpu":
             return self._pooled(x)
-        return torch.cat([self._pooled(piece) for piece in _pieces(x)])
+        lengths, order = (x >= 0).sum(1).sort(descending=True, stable=True)
+        pieces = [self._pooled(piece) for piece in _pieces(x[order], lengths.tolist())]
+        return torch.cat(pieces)[order.argsort()]
 
     def traced(self, x: Tensor) -> Tensor:
         """All rows in one piece."""
@@ -107,15 +115,14 @@ class Transformer(Encoder):
         return asked
 
 
-def _pieces(x: Tensor) -> Iterator[Tensor]:
-    """Its rows in turn, about PIECE tokens at a time, padded no further than to the longest of them."""
-    start, longest = 0, 1
-    for row, length in enumerate((x >= 0).sum(1).tolist()):
-        if row > start and (row - start + 1) * max(longest, length) > PIECE:
-            yield x[start:row, :longest]
-            start, longest = row, 1
-        longest = max(longest, length)
-    yield x[start:, :longest]
+def _pieces(x: Tensor, lengths: list[int]) -> Iterator[Tensor]:
+    """Its rows in turn, long ones first, about PIECE tokens at a time, padded no further than the longest of them."""
+    start = 0
+    for row in range(1, len(lengths)):
+        if (row - start + 1) * lengths[start] > PIECE:
+            yield x[start:row, : lengths[start]]
+            start = row
+    yield x[start:, : max(1, lengths[start])]
 
 
 def _load(folder: Path) -> Any:
@@ -149,19 +156,6 @@ def _shaped(folder: Path) -> Any:
             f"running code that comes with it. Found: {(str(error).splitlines() or [type(error).__name__])[0]}"
         ) from error
     return loaded.get_encoder() if loaded.config.is_encoder_decoder else loaded
-
-
-def _with_lora(loaded: Any, rank: int) -> nn.Module:
-    peft = needs("peft", "text")
-    config = peft.LoraConfig(
-        r=rank,
-        lora_alpha=2 * rank,
-        target_modules="all-linear",
-        exclude_modules=r".*pooler.*",
-        task_type="FEATURE_EXTRACTION",
-    )
-    with _quiet():
-        return peft.get_peft_model(loaded, config)
 
 
 def _pooling(folder: Path) -> Literal["mean", "cls"]:

@@ -11,6 +11,7 @@ from kontrast.core.errors import needs
 from kontrast.data.modality import Modality
 from kontrast.encoders.timm import Timm
 from kontrast.encoders.transformer import Transformer
+from kontrast.layers.lora import Adapted
 from kontrast.runs.folder import save_tensors
 
 
@@ -30,8 +31,8 @@ def write_transformer(encoder: Transformer, modality: Modality, folder: Path) ->
     transformers = needs("transformers", "text")
     net: Any = copy.deepcopy(encoder.model).cpu()
     config = json.loads(encoder.shape)
-    if isinstance(net, needs("peft", "text").PeftModel):
-        net = net.merge_and_unload()
+    if isinstance(net, Adapted):
+        net = net.merged()
     save_tensors(net.state_dict(), folder / "model.safetensors", {"format": "pt"})
     config["architectures"] = [type(net).__name__]
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
