@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from kontrast.core.errors import UserError
-from kontrast.layers.lora import SCALE, Adapted, Lora, _Product
+from kontrast.encoders.adapters.lora import SCALE, Adapted, Lora, _Product
 
 
 class Net(nn.Module):

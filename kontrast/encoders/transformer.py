@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from kontrast.core import reading
 from kontrast.core.errors import UserError, needs
 from kontrast.data.pretrained import folder_of
+from kontrast.encoders.adapters.lora import Adapted
 from kontrast.encoders.encoder import Encoder
-from kontrast.layers.lora import Adapted
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 # Tokens computed at once on a CPU: what lies between two layers then stays in its cache.

@@ -9,9 +9,9 @@ from tokenizers import Tokenizer
 
 from kontrast.core.errors import needs
 from kontrast.data.modality import Modality
+from kontrast.encoders.adapters.lora import Adapted
 from kontrast.encoders.timm import Timm
 from kontrast.encoders.transformer import Transformer
-from kontrast.layers.lora import Adapted
 from kontrast.runs.folder import save_tensors
 
 

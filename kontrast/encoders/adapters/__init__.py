@@ -1,0 +1,1 @@
+"""What learns beside the frozen layers of a pretrained encoder."""
