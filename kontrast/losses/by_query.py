@@ -10,13 +10,12 @@ from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
 from kontrast.losses import door
 from kontrast.losses.contrast import contrast
-from kontrast.losses.folded import Folded
 from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.loss import Contrast
 from kontrast.losses.negative_cosine import NegativeCosine
 from kontrast.losses.pair_margin import PairMargin
-from kontrast.losses.plain import gathered, rows, settle, sphere, views
+from kontrast.losses.plain import Folded, gathered, rows, settle, sphere, views
 from kontrast.losses.relation import Counting, Relation
 from kontrast.losses.relations.distance_weighted import DistanceWeighted
 from kontrast.losses.relations.easy_positive import EasyPositive

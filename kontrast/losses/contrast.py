@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -104,7 +105,7 @@ def per_row(
         def each(walked: Iterator[Tile]) -> Tensor:
             found = a.new_full(a.shape[:2], torch.nan)
             for t in walked:
-                s = a[t.lead, t.rows] @ c[t.lead].mT
+                s = t.similarity(a[t.lead, t.rows], c[t.lead])
                 weights = t.seen(s)
                 counts = loss.counted(*weights) > 0
                 found[t.lead, t.rows] = torch.where(counts, loss.per_anchor(s, *weights), torch.nan)
@@ -125,13 +126,19 @@ def _problem(
     if a.ndim == 2:
         a, c = a[None], c[None]
         left, right = {k: v[None] for k, v in left.items()}, {k: v[None] for k, v in right.items()}
-    bound = float(longest(a) * longest(c))  # by Cauchy and Schwarz
+    bound = float(longest(a) * longest(c)) if kernel.bilinear else math.inf  # by Cauchy and Schwarz
     bare, miners = unwrapped(relation)
-    walk = partial(tiles, bare & Distinct(), left, right, (*a.shape[:2], c.shape[1]), a.dtype, bound=bound)
-    if not miners:
-        return a, c, walk
-    unit, width = float(kernel.unit()), anchors.z.shape[-1]
-    return a, c, lambda budget: picked(walk(budget), miners, left, right, unit, width)
+    bare = partial(tiles, bare & Distinct(), left, right, (*a.shape[:2], c.shape[1]), a.dtype, bound=bound)
+    if kernel.bilinear and not miners:
+        return a, c, bare
+    unit, width, held = float(kernel.unit()), anchors.z.shape[-1], kernel.held(a, c)
+
+    def walk(budget: int) -> Iterator[Tile]:
+        walked = bare(max(1, budget // held))
+        walked = picked(walked, miners, left, right, unit, width) if miners else walked
+        return walked if kernel.bilinear else (replace(tile, compare=kernel.compare) for tile in walked)
+
+    return a, c, walk
 
 
 @contextmanager
@@ -192,7 +199,7 @@ class _Apart(torch.autograd.Function):
         def each(walked: Iterator[Tile]) -> Tensor:
             found = torch.zeros_like(counts)
             for t in walked:
-                s = a[t.lead, t.rows] @ c[t.lead].mT
+                s = t.similarity(a[t.lead, t.rows], c[t.lead])
                 weights = t.seen(s)
                 n = loss.counted(*weights).to(a.dtype).expand(s.shape[:2])
                 counts[t.lead, t.rows] = n
@@ -218,6 +225,33 @@ class _Apart(torch.autograd.Function):
         return d_a, d_c, None, None, None, *d_learned
 
 
+def _graph(compare: Callable[[Tensor, Tensor], Tensor], a: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The similarities with their graph, and both sides as its leaves."""
+    with torch.enable_grad():
+        a, c = a.detach().requires_grad_(), c.detach().requires_grad_()
+        return compare(a, c), a, c
+
+
+def _add_slopes(d_a: Tensor | None, d_c: Tensor | None, graph: tuple[Tensor, Tensor, Tensor], d_s: Tensor) -> None:
+    """The slopes of a tile whose similarities are no inner product, by autograd, added in place."""
+    s, a, c = graph
+    for into, found in zip((d_a, d_c), torch.autograd.grad(s, (a, c), d_s.view_as(s)), strict=True):
+        if into is not None:
+            into += found
+
+
+def _add_products(d_a: Tensor | None, d_c: Tensor | None, a: Tensor, c: Tensor, d_s: Tensor, scale: Tensor) -> None:
+    """The slopes of a tile of inner products, in place: d_a is filled, to d_c is added."""
+    if d_a is not None:
+        if d_a.ndim == 2:
+            torch.mm(d_s, c, out=d_a).mul_(scale)
+        else:
+            d_a.copy_((d_s @ c).mul_(scale))
+    if d_c is not None:
+        add = d_c.addmm_ if d_c.ndim == 2 else d_c.baddbmm_
+        add(d_s.mT, a * scale)
+
+
 def _passed(
     a: Tensor,
     c: Tensor,
@@ -238,7 +272,14 @@ def _passed(
         a_t, c_t = a[at, t.rows], c[at]
         if held.numel() < (size := math.prod(t.attract.shape)):
             held = a.new_empty(size)  # for all tiles: fresh pages for each would cost a tenth of the time
-        s = torch.matmul(a_t, c_t.mT, out=held[:size].view(*a_t.shape[:-1], -1)).view(t.attract.shape)
+        s = held[:size].view(*a_t.shape[:-1], -1)
+        graph = None
+        if t.compare is None:
+            torch.matmul(a_t, c_t.mT, out=s)
+        else:
+            graph = _graph(t.compare, a_t, c_t)
+            s.copy_(graph[0].detach())
+        s = s.view(t.attract.shape)
         attract, among = t.seen(s)
         counts = loss.counted(attract, among).to(a.dtype) * weight[t.lead, t.rows]
         negatives += ((among.sum() - attract.count()) * (counts > 0)).sum()
@@ -249,14 +290,11 @@ def _passed(
         else:
             each, d_s, scale, *d_rest = loss.slope(s, attract, among, counts)
             d_s, scale = d_s.view(*a_t.shape[:-1], -1), scale.reshape(*a_t.shape[:-1], 1)
-            if d_a is not None:
-                if len(c) == 1:
-                    torch.mm(d_s, c_t, out=d_a[0, t.rows]).mul_(scale)
-                else:
-                    d_a[at, t.rows] = (d_s @ c_t).mul_(scale)
-            if d_c is not None:
-                add = d_c[at].addmm_ if len(c) == 1 else d_c[at].baddbmm_
-                add(d_s.mT, a_t * scale)
+            into = d_a if d_a is None else d_a[at, t.rows], d_c if d_c is None else d_c[at]
+            if graph is None:
+                _add_products(*into, a_t, c_t, d_s, scale)
+            else:
+                _add_slopes(*into, graph, d_s * scale)
             for sum_, part in zip(d_learned, d_rest, strict=True):
                 sum_ += part
         total += torch.where(counts > 0, each, 0).mul(counts).sum()

@@ -12,9 +12,20 @@ class Kernel(nn.Module, ABC):
     -1] and [c, 1, |c|^2].
     """
 
+    bilinear: bool = True
+    """Whether similarity is the inner product of both sides; else `compare` says it, and autograd its slope."""
+
     @abstractmethod
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """(..., N, D), (..., M, D) -> (..., N, E), (..., M, E)."""
+
+    def compare(self, a: Tensor, c: Tensor) -> Tensor:
+        """(..., n, E), (..., M, E) -> (..., n, M): the similarities of prepared sides."""
+        return a @ c.mT
+
+    def held(self, a: Tensor, c: Tensor) -> int:
+        """How many numbers it holds for one pair of rows."""
+        return 1
 
     def unit(self) -> float:
         """The similarity where what the kernel measures (a cosine, an inner product, a negative squared distance) is 1:

@@ -79,6 +79,22 @@ class Tempered(Kernel):
         return unit(z), torch.as_tensor(1 / self.temperature, dtype=z.dtype, device=z.device)
 
 
+class Folded(Kernel):
+    """The inner product of rows that carry the temperature already; it tells miners what a cosine of 1 is."""
+
+    def __init__(self, one: float) -> None:
+        super().__init__()
+        self.one = one
+
+    def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Both sides as they are."""
+        return a, c
+
+    def unit(self) -> float:
+        """As given."""
+        return self.one
+
+
 def sphere(z: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
     """Unit vectors over a temperature, which may be learned."""
     return unit(wide(z)) / temperature

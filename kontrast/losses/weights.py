@@ -95,7 +95,8 @@ def _exp_(x: Tensor) -> Tensor:
 class Tile:
     """Some problems of a stack (`lead`) and some of their anchors (`rows`), with their weights towards candidates.
 
-    pick: what a miner makes of the weights once similarities are known; None where no miner is.
+    pick: what a miner makes of the weights once similarities are known; None where no miner is. compare: the
+    similarities of a kernel that is no inner product.
     """
 
     lead: slice
@@ -103,6 +104,11 @@ class Tile:
     attract: Weights
     among: Weights
     pick: Callable[[Tensor], tuple[Weights, Weights]] | None = None
+    compare: Callable[[Tensor, Tensor], Tensor] | None = None
+
+    def similarity(self, a: Tensor, c: Tensor) -> Tensor:
+        """(..., n, M) of anchors and candidates of this tile."""
+        return a @ c.mT if self.compare is None else self.compare(a, c)
 
     def seen(self, similarity: Tensor) -> tuple[Weights, Weights]:
         """Both weights at these similarities (l, n, M)."""
