@@ -20,13 +20,13 @@ def anchors(xy_N2: np.ndarray, code_N: np.ndarray) -> list[int]:
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     n = len(xy_N2)
     k = min(NEAR, n - 1)
     if k < 1 or code_N.max(initial=-1) < 0:
         return []
-    near_Nk = cKDTree(xy_N2).query(xy_N2, k + 1)[1].reshape(n, k + 1)[:, 1:]
+    near_Nk = KDTree(xy_N2).query(xy_N2, k + 1)[1].reshape(n, k + 1)[:, 1:]
     same_Nk = code_N[near_Nk] == code_N[:, None]
     counts = np.bincount(np.maximum(code_N, 0), minlength=int(code_N.max()) + 1)
     share_N = counts[np.maximum(code_N, 0)] / n
