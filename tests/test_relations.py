@@ -215,6 +215,31 @@ def test_relations_of_few_pairs_list_them(case):
     assert len(attract[0]) < N * N / 10
 
 
+class Watched(dict):
+    """Keys that note which of them are looked at."""
+
+    def __init__(self, keys, seen):
+        super().__init__(keys)
+        self.seen = seen
+
+    def __getitem__(self, name):
+        self.seen.add(name)
+        return super().__getitem__(name)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_relation_looks_at_no_key_that_it_does_not_name(case):
+    seen, keys = set(), named(rows_of())
+    relation = CASES[case][0]
+    relation.weights(
+        Watched({name: key[:, None] for name, key in keys.items()}, seen),
+        Watched({name: key[None] for name, key in keys.items()}, seen),
+    )
+    relation.few(Watched(keys, seen), Watched(keys, seen))
+    assert seen - {"id", "view", "row"} <= relation.reads()
+    assert relation.reads() <= {*keys, "guide"}
+
+
 def test_a_list_of_no_neighbours_at_all_attracts_nobody():
     rows = rows_of()
     rows = Rows(rows.z, {**rows.keys, "friends": torch.full((N, 2), -1)})
