@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from kontrast.core.errors import UserError
+from kontrast.core.ranks import on_ranks
 from kontrast.core.rows import Rows
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
@@ -230,19 +231,34 @@ def test_sides_of_other_shapes_never_broadcast(name):
         refused(name, side, randn(*((*shape[:1], 2, *shape[1:]) if side == "bags" else shape)))
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_an_empty_batch_gives_one_and_the_same_error(name):
-    none = {}
+def emptied(name):
+    """The arguments of a loss for a batch without rows."""
+    none = {"z1": randn(0, D), "z2": randn(0, D)} if name == "ntxent" else {}
     for argument, value in good(name).items():
         what = role(name, argument)
         if what in ("embeddings", "labels", "table", "answers", "lengths", "amounts", "bags"):
             none[argument] = value[:0]
         elif what == "outputs":
             none[argument] = [x[:0] for x in value]
-    if name == "ntxent":
-        none = {"z1": randn(0, D), "z2": randn(0, D)}
+    return none
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_empty_batch_gives_one_and_the_same_error(name):
     with pytest.raises(UserError, match=r"^an empty batch: no rows to compare; expected at least one"):
-        call(name, **none)
+        call(name, **emptied(name))
+
+
+def _uneven(ranks):
+    return {name: call(name, **(emptied(name) if ranks.rank else {})).detach().item() for name in LOSSES}
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.filterwarnings("ignore")
+def test_a_rank_may_have_no_rows_where_another_has_some():
+    one, two = on_ranks(_uneven, 2)
+    for name in LOSSES:
+        assert (one[name] + two[name]) / 2 == pytest.approx(call(name).detach().item(), rel=1e-6, abs=1e-9), name
 
 
 @pytest.mark.parametrize("name", [n for n in LOSSES if role(n, "labels") == "labels" and "labels" in good(n)])
