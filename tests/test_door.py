@@ -39,15 +39,17 @@ def randn(*shape, seed=0):
 
 # What each argument is, by its name; a new name has to be given a role here.
 ROLES = {
-    **dict.fromkeys(("z", "z1", "z2", "q", "k", "f", "g", "p", "t", "v1", "v2", "g1", "g2"), "embeddings"),
+    **dict.fromkeys(
+        ("z", "z1", "z2", "query", "key", "q", "k", "f", "g", "p", "t", "v1", "v2", "g1", "g2"), "embeddings"
+    ),
     **dict.fromkeys(("labels", "groups", "ids"), "labels"),
     **dict.fromkeys(("temperature", "teacher_temperature", "centre_temperature"), "above 0"),
     **dict.fromkeys(("sigma", "scale", "beta", "power", "pull", "push", "alpha", "epsilon", "strength"), "above 0"),
     **dict.fromkeys(("l2", "hardness", "off", "invariance", "variance", "covariance", "weight"), "not negative"),
-    **dict.fromkeys(("proximal", "margin"), "not negative"),
+    **dict.fromkeys(("proximal", "margin", "near"), "not negative"),
     **dict.fromkeys(("prior", "shrink", "discount"), "share"),
-    **dict.fromkeys(("bias", "centre", "slack"), "number"),
-    **dict.fromkeys(("both", "mean", "even", "soft"), "flag"),
+    **dict.fromkeys(("bias", "centre", "slack", "false_negatives", "guide_margin"), "number"),
+    **dict.fromkeys(("both", "mean", "even", "soft", "in_batch"), "flag"),
     **dict.fromkeys(("points", "centres", "proxies", "queue"), "centres"),
     **dict.fromkeys(("k", "seed", "assigned", "iterations", "size"), "whole"),
     **dict.fromkeys(("chosen", "rejected", "chosen_reference", "rejected_reference", "wanted", "unwanted"), "answers"),
@@ -58,6 +60,8 @@ ROLES = {
     "memory": "object",
     "estimates": "object",
     "bags": "bags",
+    "negatives": "negatives",
+    "guide": "guide",
     "noise": "slots",
     "features": "embeddings",
 }
@@ -153,6 +157,8 @@ BAD = {
         [randn(N, D), randn(N)], [randn(N, D), None], [torch.zeros(N, D).long()] * 2,
     ],
     "bags": [None, "abc", randn(N, D), randn(N - 1, 2, D), randn(N, 2, D + 1), randn(N, 0, D), torch.ones(N, 2, D) > 0],
+    "negatives": [3, "abc", [], randn(0, D), randn(C, D + 1), randn(D), randn(N - 1, 2, D), torch.zeros(C, D).long()],
+    "guide": [3, randn(N, D), [], [randn(N, D)], [randn(N - 1, D), randn(N, D)], [randn(N, D), None]],
     "slots": ["abc", torch.tensor([]), [], torch.tensor([20]), torch.tensor([-1]), torch.tensor([0.5]), [[1]], 3],
     "prior": [3, "abc", torch.ones(C + 1), -torch.ones(C), torch.zeros(C), torch.full((C,), math.nan), [["a"]]],
     "object": [None, 3, torch.zeros(20, D), torch.nn.Linear(2, 2)],
@@ -162,7 +168,7 @@ BAD = {
     "number": [*NOT_NUMBERS],
     "flag": ["yes", 1, 0, None, torch.tensor(True), 0.5],
     "whole": [-1, 1.5, "2", True, torch.ones(2), [1], math.nan],
-    "name": ["semi-hard", "easy", "", 3, None, True, ["hard"]],
+    "name": ["semi-hard", "hardest", "", 3, None, True, ["hard"]],
 }  # fmt: skip
 FURTHER = {  # a range of its own
     ("arcface", "margin"): [28.6, math.pi, -0.1],
@@ -189,7 +195,7 @@ FURTHER = {  # a range of its own
     ("tsc", "labels"): [Y + 1, Y - 2, list("aabbccab")],
     ("bcl", "labels"): [Y + 1, Y - 2],
 }
-SIDES = {"z2", "q", "f", "p", "v1", "bags"}
+SIDES = {"z2", "key", "q", "f", "p", "v1", "bags"}
 SEVERAL = ["ntxent", *(name for name in LOSSES if SIDES & {*inspect.signature(LOSSES[name]).parameters})]
 
 
@@ -224,7 +230,7 @@ def test_every_class_of_mistake_is_refused_in_one_sentence_for_every_argument(na
 
 @pytest.mark.parametrize("name", SEVERAL)
 def test_sides_of_other_shapes_never_broadcast(name):
-    side = next(a for a in ("z2", "k", "g", "t", "v2", "z") if a in inspect.signature(LOSSES[name]).parameters)
+    side = next(a for a in ("z2", "k", "g", "t", "v2", "key", "z") if a in inspect.signature(LOSSES[name]).parameters)
     side = "z2" if name == "ntxent" else "bags" if name == "mil_nce" else side
     shapes = [(N - 1, D), (N, D + 1), (N, 1), (1, D), (1, 1)]
     for shape in shapes:

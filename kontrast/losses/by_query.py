@@ -15,7 +15,7 @@ from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.loss import Contrast
 from kontrast.losses.negative_cosine import NegativeCosine
 from kontrast.losses.pair_margin import PairMargin
-from kontrast.losses.plain import Folded, gathered, rows, settle, sphere, views
+from kontrast.losses.plain import Folded, gathered, rows, settle, sphere
 from kontrast.losses.relation import Counting, Relation
 from kontrast.losses.relations.distance_weighted import DistanceWeighted
 from kontrast.losses.relations.easy_positive import EasyPositive
@@ -74,7 +74,12 @@ def infonce(
         >>> round(infonce(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(e + 1) - 1
         0.3133
     """
-    views(query, key)  # refuses unequal shapes
+    door.aligned(query=query, key=key)
+    both, in_batch = door.flag(both, "both"), door.flag(in_batch, "in_batch")
+    hardness = door.number(hardness, "hardness", least=0)
+    guide_margin = door.number(guide_margin, "guide_margin")
+    if false_negatives is not None:
+        false_negatives = door.number(false_negatives, "false_negatives", hint=", or None")
     if negatives is None and not in_batch:
         raise UserError("in_batch=False and no negatives; expected negatives, (M, D) or (N, K, D), to compare with.")
     temperature = door.temperature(temperature)
@@ -149,7 +154,7 @@ def simsiam(p: Tensor, t: Tensor) -> Tensor:
         >>> simsiam(torch.eye(2), torch.eye(2))
         tensor(-1.)
     """
-    views(p, t)  # refuses unequal shapes
+    door.aligned(p=p, t=t)
     return settle(loss=NegativeCosine()(rows(p), rows(t, view=1)))
 
 
@@ -167,6 +172,9 @@ def _guides(
     """A guide's embeddings of queries, keys and negatives (flattened)."""
     if guide is None:
         return None
+    listed = isinstance(guide, Sequence) and not isinstance(guide, Tensor)
+    if not listed or not all(isinstance(g, Tensor) and g.ndim > 1 and len(g) for g in guide):
+        raise UserError("guide is no pair of tensors; expected a second model's embeddings of (query, key).")
     wanted = 2 if negatives is None else 3
     if len(guide) != wanted or len(guide[0]) != len(query) or len(guide[1]) != len(key):
         shapes = ", ".join(str(tuple(g.shape)) for g in guide)
@@ -185,6 +193,8 @@ def _candidates(
     ours = rows(key, {} if guides is None else {"guide": guides[1]}, view=1)
     if negatives is None:
         return gathered(ours), Same("id")
+    if not isinstance(negatives, Tensor) or not negatives.is_floating_point() or not negatives.numel():
+        raise UserError("negatives hold no floating-point numbers; expected a tensor (M, width) or (rows, K, width).")
     own = negatives.ndim == 3
     if negatives.ndim not in (2, 3) or negatives.shape[-1] != key.shape[-1] or (own and len(negatives) != len(key)):
         raise UserError(

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from kontrast.losses import door
 from kontrast.losses.loss import Contrast, mean
 from kontrast.losses.repel import repel
 from kontrast.losses.weights import Weights
@@ -23,11 +24,10 @@ class PairMargin(Contrast):
 
     def __init__(self, *, margin: float = 1.0, near: float = 0.0, power: float = 2.0, sphere: bool = True) -> None:
         super().__init__()
-        if not 0 <= near < margin or power < 1:
-            raise ValueError(
-                f"near={near}, margin={margin}, power={power}; expected 0 <= near < margin and a power of 1 or more."
-            )
-        self.margin, self.near, self.power, self.sphere = margin, near, power, sphere
+        self.margin = margin = door.number(margin, "pair_margin: margin", above=0)
+        self.near = door.number(near, "pair_margin: near", least=0, below=margin, hint=", the margin")
+        self.power = door.number(power, "pair_margin: power", least=1)
+        self.sphere = door.flag(sphere, "pair_margin: sphere")
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
         """The equation above."""

@@ -1,8 +1,7 @@
 """Losses on plain tensors that are no softmax over the batch, one function each; see `functional`, which has them all.
 
-Embeddings are normalised here unless said otherwise, logits are float32 or better. Nothing is clipped: where rows are
-taken as they are and thousands long, the slope may be more than float16 holds and is inf there, with the value finite;
-a gradient scaler skips such a step. Shapes: N rows, D width, C classes.
+Embeddings are normalised here unless said otherwise, logits are float32 or better. Where rows are taken as they are and
+thousands long, the slope may be inf in float16, with the value finite. Shapes: N rows, D width, C classes.
 """
 
 from collections.abc import Sequence
@@ -103,6 +102,10 @@ def triplet(
     >>> triplet(torch.eye(4), torch.tensor([0, 0, 1, 1]))
     tensor(0.2000)
     """
+    seed, _ = (
+        door.whole(seed, "seed"),
+        door.choice(triplets, "triplets", ("all", "semihard", "hard", "easy", "distance")),
+    )
     if triplets == "easy" or triplets == "distance":
         return mined_triplet(z, labels, Triplet(margin=margin, soft=soft), triplets, seed)
     return _labelled(z, labels, Triplet(margin=margin, triplets=triplets, soft=soft), scale=2.0)
@@ -125,9 +128,7 @@ def multi_similarity(
     >>> multi_similarity(torch.eye(4), torch.tensor([0, 0, 1, 1]))
     tensor(0.6566)
     """
-    return _labelled(
-        sphere(door.embeddings(z)), labels, MultiSimilarity(pull=pull, push=push, centre=centre, slack=slack)
-    )
+    return _labelled(z, labels, MultiSimilarity(pull=pull, push=push, centre=centre, slack=slack))
 
 
 def arcface(z: Tensor, labels: Any, proxies: Tensor, *, margin: float = 0.5, scale: float = 64.0) -> Tensor:
