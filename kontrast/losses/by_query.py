@@ -26,6 +26,9 @@ from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.weighed import Weighed
 from kontrast.losses.relations.within import Within
 
+# How triplets are picked: all there are, or one of these rules.
+MINING = ("all", "semihard", "hard", "easy", "distance")
+
 
 def infonce(
     query: Tensor,

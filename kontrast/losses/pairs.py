@@ -22,7 +22,7 @@ from kontrast.losses.arcface import Arcface
 from kontrast.losses.assign import Assign
 from kontrast.losses.barlow import Barlow
 from kontrast.losses.bradley_terry import BradleyTerry
-from kontrast.losses.by_query import mined_triplet
+from kontrast.losses.by_query import MINING, mined_triplet
 from kontrast.losses.circle import Circle
 from kontrast.losses.click import Click
 from kontrast.losses.contrast import contrast
@@ -102,10 +102,8 @@ def triplet(
     >>> triplet(torch.eye(4), torch.tensor([0, 0, 1, 1]))
     tensor(0.2000)
     """
-    seed, _ = (
-        door.whole(seed, "seed"),
-        door.choice(triplets, "triplets", ("all", "semihard", "hard", "easy", "distance")),
-    )
+    door.choice(triplets, "triplets", MINING)
+    seed = door.whole(seed, "seed")
     if triplets == "easy" or triplets == "distance":
         return mined_triplet(z, labels, Triplet(margin=margin, soft=soft), triplets, seed)
     return _labelled(z, labels, Triplet(margin=margin, triplets=triplets, soft=soft), scale=2.0)
