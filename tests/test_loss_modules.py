@@ -183,6 +183,12 @@ def test_all_are_found_by_tab_and_every_function_has_its_module():
     assert all(callable(getattr(F, name)) for name in F.__all__)
 
 
+def test_editors_and_type_checkers_are_told_of_all():
+    source = inspect.getsource(kt.losses)
+    told = set(re.findall(r"^    from kontrast\.losses\S* import (\w+) as \w+$", source, re.MULTILINE))
+    assert told == set(dir(kt.losses))
+
+
 def test_a_name_that_is_wrong_is_answered_with_the_right_one():
     with pytest.raises(AttributeError, match="did you mean 'NTXent'"):
         kt.losses.NtXent
