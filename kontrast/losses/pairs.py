@@ -102,8 +102,7 @@ def triplet(
     >>> triplet(torch.eye(4), torch.tensor([0, 0, 1, 1]))
     tensor(0.2000)
     """
-    door.choice(triplets, "triplets", MINING)
-    seed = door.whole(seed, "seed")
+    seed, _ = door.whole(seed, "seed"), door.choice(triplets, "triplets", MINING)
     if triplets == "easy" or triplets == "distance":
         return mined_triplet(z, labels, Triplet(margin=margin, soft=soft), triplets, seed)
     return _labelled(z, labels, Triplet(margin=margin, triplets=triplets, soft=soft), scale=2.0)
