@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from torch import nn
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import on_ranks
 from kontrast.layers.rank_norm import over_ranks
+from kontrast.runs.folder import Folder
 from kontrast.runs.holding import held
 from kontrast.training.fleet import launch
 
@@ -152,6 +154,30 @@ def test_a_run_of_pictures_in_channels_last_goes_on_bit_for_bit(tmp_path, more):
     assert done.returncode == 0, done.stderr
     files = [run / "encoder" / "model.safetensors" for run in (whole, cut)]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")
+def test_a_killed_worker_ends_the_run_in_one_sentence_and_it_can_be_resumed(mixed, tmp_path):
+    out = tmp_path / "run"
+    words = ["train", mixed, "--batch", 11, "--steps", 4000, "--out", out, *SAME, "--devices", 2]
+    words += ["--field", "wave=series", "--field", "words=text", "--set", "plan.checkpoint=0"]
+    process = subprocess.Popen(
+        [*KONTRAST, *map(str, words)], env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True
+    )
+    end = time.monotonic() + 200
+    while not list(out.glob("checkpoints/*.safetensors")) and time.monotonic() < end:
+        time.sleep(0.05)
+    (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(worker), signal.SIGKILL)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGKILL
+    assert told == (
+        f"kontrast: process 2 of 2 was killed by signal 9, and the run ended with it; continue with: kontrast train "
+        f"--resume {out}\n"
+    )
+    assert Folder(out).newest_checkpoint() is not None
+    with held(out, "a test"):  # nobody holds it any more
+        pass
 
 
 def test_what_the_first_process_finds_wrong_ends_all_with_one_message(tmp_path):

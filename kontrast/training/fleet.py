@@ -117,7 +117,7 @@ class Fleet:
                 raise
             if not self.first:
                 raise Elsewhere(2) from error
-            raise Interrupted(f"{self._lost()} was lost, and the run with it; {go_on}", signal.SIGKILL) from error
+            raise Interrupted(f"{self._lost()}, and the run ended with it; {go_on}", signal.SIGKILL) from error
 
     def _lost(self) -> str:
         """Which process ended, as far as this one can know: those that it started."""
@@ -127,8 +127,8 @@ class Fleet:
             time.sleep(0.05)
         for number, process in enumerate(started, 1):
             if (code := process.poll()) is not None and code < 0:
-                return f"process {number} of {self.ranks.world} was killed by signal {-code}: it"
-        return f"one of the {self.ranks.world} processes"
+                return f"process {number + 1} of {self.ranks.world} was killed by signal {-code}"
+        return f"one of the {self.ranks.world} processes was lost"
 
     def any(self, *wishes: bool) -> list[bool]:
         """For each wish, whether any process has it; every process must ask."""
