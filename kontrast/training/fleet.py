@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -214,7 +215,17 @@ def launch(device: torch.device, devices: int | None, nodes: int, strategy: Stra
         fabric.launch()
     except ValueError as refused:  # torchrun or SLURM started other numbers than were asked for
         raise UserError(f"--devices {devices} --nodes {nodes}: {str(refused).splitlines()[0]}") from refused
+    if device.type == "cpu":
+        _unwatched()
     return Fleet(fabric, strategy)
+
+
+def _unwatched() -> None:
+    """Lightning kills this process, without a word, within seconds of another's death; gloo notices that by itself, and
+    then there is something to say (`together`). A collective of NCCL hangs instead, so on devices that stays."""
+    for thread in threading.enumerate():
+        if thread.name == "child-process-observer":
+            vars(thread)["_child_processes"] = []
 
 
 def _ddp() -> "Plan":
