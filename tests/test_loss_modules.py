@@ -9,6 +9,7 @@ import warnings
 
 import pytest
 import torch
+from conftest import call
 from safetensors.torch import load, save
 from torch import nn
 from torch.nn import functional as TF
@@ -181,6 +182,20 @@ def test_all_are_found_by_tab_and_every_function_has_its_module():
     called = set(re.findall(r"\bF\.(\w+)\(", source))
     assert called == set(F.__all__)
     assert all(callable(getattr(F, name)) for name in F.__all__)
+
+
+def test_the_command_line_lists_them_with_signature_equation_and_paper(capsys):
+    assert call("list", "losses") == 0
+    said = capsys.readouterr().out
+    assert "ArcFace(num_classes, dim, margin=0.5, scale=64.0, reduction='mean', gather=True)(z, labels)" in said
+    assert all(re.search(rf"^  {name} ", said, re.MULTILINE) for name in CASES)
+    assert said.count("arXiv:") > 40
+    for name in ("NTXent", "nt-xent", "ntxent"):
+        assert call("show", name) == 0
+        said = capsys.readouterr().out
+        assert "NTXent(temperature=0.1, learnable=False, reduction='mean', gather=True)(*views)" in said
+        assert "Equation:" in said
+        assert "arXiv:2002.05709" in said
 
 
 def test_editors_and_type_checkers_are_told_of_all():
@@ -511,9 +526,9 @@ def test_two_processes_of_unequal_batches_under_ddp_learn_what_one_learns(two):
     one, many = trained(One, SHARED, ()), [trained_ for trained_, _ in two]
     for name in SHARED:
         values, grads, buffers = one[name]
-        for call in range(2):
-            mean = sum(rank[name][0][call] for rank in many) / 2
-            torch.testing.assert_close(mean, values[call], rtol=1e-6, atol=1e-8, msg=name)
+        for turn in range(2):
+            mean = sum(rank[name][0][turn] for rank in many) / 2
+            torch.testing.assert_close(mean, values[turn], rtol=1e-6, atol=1e-8, msg=name)
         for rank in many:
             torch.testing.assert_close(rank[name][1], grads, rtol=1e-5, atol=1e-8, msg=name)
             torch.testing.assert_close(rank[name][2], buffers, rtol=1e-6, atol=1e-8, msg=name)
