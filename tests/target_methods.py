@@ -58,6 +58,6 @@ class FromTargets(Method):
         return [(rows["one"], rows["two"])]
 
 
-def experiment():
+def experiment() -> Experiment:
     """The method alone; everything else as usual."""
     return Experiment(method=Choice("target_methods:FromTargets"))

@@ -78,7 +78,7 @@ def test_other_labels_numbers_and_contents_of_rows_that_do_not_train_change_no_b
     assert sum(facts["targets"]["label"]["counts"]) == facts["samples"]
     everything = infer(open_frame(columns(sides, others=True), cache=None), {}, None)
     assert everything["shape"].kind != "label"  # as all rows together would have it
-    model = Model.load(Folder(one.path))  # with as many centres and samples as in training
+    model = Model.load(Folder(one.path, trusts=True))  # with as many centres and samples as in training
     assert model.method.proxies.centres.shape[0] == 3
     assert len(model.method.seen) == facts["samples"]
 
