@@ -3,11 +3,16 @@
 import json
 import time
 
+import numpy as np
 import pytest
 from conftest import waves
 
 import kontrast as kt
+from kontrast.core.errors import UserError
 from kontrast.core.experiment import Plan
+from kontrast.data.buckets import bucketed
+from kontrast.data.sampler import Sampled
+from kontrast.data.samplers.shuffled import Shuffled
 from kontrast.runs.folder import Folder
 from kontrast.runs.listener import Listener
 from kontrast.training import pacing
@@ -95,3 +100,30 @@ def test_minutes_hold_all_of_a_run_and_are_kept_where_it_goes_on(tmp_path, monke
     assert numbers["allowed"] <= numbers["seconds"] + 1
     assert run.experiment.plan.batch in (16, 32)
     assert numbers["step"] > 5
+
+
+def test_bucketed_batches_hold_the_same_rows_of_about_one_length_and_follow_from_seed_and_epoch():
+    lengths = np.random.default_rng(0).integers(1, 100, 70)
+    order = np.random.default_rng(1).permutation(70)
+    found = bucketed(order, lengths, 8, 4, 0, 0)
+    assert sorted(found) == sorted(order)
+    assert sorted(found[:32]) == sorted(order[:32])  # within their group
+    spread = [np.ptp(lengths[found[k : k + 8]]) for k in range(0, 64, 8)]
+    assert max(spread) < 60 < max(np.ptp(lengths[order[k : k + 8]]) for k in range(0, 64, 8))
+    assert (found == bucketed(order, lengths, 8, 4, 0, 0)).all()
+    assert (found != bucketed(order, lengths, 8, 4, 0, 1)).any()
+    means = [lengths[found[k : k + 8]].mean() for k in range(0, 32, 8)]
+    assert means != sorted(means) or means[::-1] != sorted(means)
+    plain, sampler = (Shuffled(Sampled(order, 8, 3, None, None, lengths, n)) for n in (1, 4))
+    rows = {row for step in range(plain.per_epoch) for row in plain.at(step)}
+    assert rows == {row for step in range(sampler.per_epoch) for row in sampler.at(step)} or len(rows) == 64
+    assert np.mean([np.ptp(lengths[sampler.sampled.rows.argsort()[sampler.at(s)]]) for s in range(8)]) < 40
+
+
+def test_a_run_in_buckets_trains_and_is_refused_beside_a_balanced_sampler(tmp_path):
+    texts = [" ".join(["red", "green", "blue"] * (n % 9 + 1)) + f" {n}" for n in range(80)]
+    given = {"plan.buckets": 4, "plan.batch": 8, "scores": [], "plan.precision": "32"}
+    run = kt.train({"text": texts}, steps=3, settings=given, out=tmp_path / "run")
+    assert run.experiment.plan.buckets == 4
+    with pytest.raises(UserError, match="Leave out one of the two"):
+        kt.train({"text": texts}, steps=3, settings={**given, "plan.sampler": "balanced"}, out=tmp_path / "no")

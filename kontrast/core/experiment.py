@@ -61,7 +61,8 @@ class Plan:
     200 epochs do, whichever is less.
 
     sampler: which rows each step sees. batch: rows per step over all ranks; None chooses it when the run begins: 256,
-    or fewer where rows are few or the run is short, for some hundreds of steps come before wide ones. passes: rows per
+    or fewer where rows are few or the run is short, for some hundreds of steps come before wide ones. buckets: so many
+    batches are sorted by length together, so that each holds rows of about one length; 1 for none. passes: rows per
     pass of the encoder (gradient caching), None for one pass.
     deterministic: the same command twice gives the same weights; "on" refuses what has no such form, "auto" goes on.
     precision, channels_last, compile: "auto" decides by what the machine has and the encoder does; where deterministic
@@ -72,6 +73,7 @@ class Plan:
 
     sampler: Choice = Choice("shuffled")
     batch: int | None = None
+    buckets: int = 1
     steps: int | None = None
     epochs: float | None = None
     minutes: float | None = None
@@ -90,7 +92,7 @@ class Plan:
     keep_going: bool = False
 
     def __post_init__(self) -> None:
-        _within("plan", self, {"batch": 2, "passes": 1}, most=find.WHOLE)
+        _within("plan", self, {"batch": 2, "buckets": 1, "passes": 1}, most=find.WHOLE)
         _within("plan", self, {"learning_rate": 0, "weight_decay": 0}, most=1000)
         _within("plan", self, {"clip": 0, "checkpoint": 0}, most=find.LARGE)
         _within("plan", self, {"warmup": 0}, most=1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kontrast.core.errors import UserError
+from kontrast.data.buckets import bucketed
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +20,8 @@ class Sampled:
         seed: Of the run.
         weights: (n,) how often each row is drawn beside the others; None if all are drawn alike.
         labels: (n,) class of each row, negative where unknown; None if the data has no labels.
+        lengths: (n,) how long each row is; None if they are not asked for.
+        buckets: Batches whose rows are sorted by length together.
     """
 
     rows: np.ndarray
@@ -26,6 +29,8 @@ class Sampled:
     seed: int
     weights: np.ndarray | None = None
     labels: np.ndarray | None = None
+    lengths: np.ndarray | None = None
+    buckets: int = 1
 
 
 class Sampler(ABC):
@@ -56,7 +61,10 @@ class Sampler(ABC):
 
 @functools.lru_cache(maxsize=2)  # each step asks for its epoch's; sorting a million rows again takes a while
 def _kept(sampler: Sampler, epoch: int) -> np.ndarray:
-    return sampler.drawn(epoch)
+    order, sampled = sampler.drawn(epoch), sampler.sampled
+    if sampled.lengths is None or sampled.buckets == 1:
+        return order
+    return bucketed(order, sampled.lengths, sampled.batch, sampled.buckets, sampled.seed, epoch)
 
 
 def labelled(sampled: Sampled, who: str) -> np.ndarray:

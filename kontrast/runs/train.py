@@ -20,6 +20,7 @@ from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.experiment import Plan
 from kontrast.core.ranks import Ranks
 from kontrast.data.batches import Batch, Reader, draw
+from kontrast.data.buckets import lengths_of
 from kontrast.data.dataset import Dataset
 from kontrast.data.sampler import Sampled, Sampler
 from kontrast.layers.rank_norm import RankNorm
@@ -173,7 +174,8 @@ def order_of(model: Model, data: Dataset) -> Sampler:
     weights = None if data.weights is None else data.weights[rows]
     labels = data.targets["label"].keys(rows).numpy() if "label" in data.targets else None
     batch = min(pacing.named(plan, len(rows)), len(rows))
-    sampled = Sampled(rows, batch, model.experiment.seed, weights, labels)
+    lengths = lengths_of({name: data.stores[name] for name in model.fields}, rows) if plan.buckets > 1 else None
+    sampled = Sampled(rows, batch, model.experiment.seed, weights, labels, lengths, plan.buckets)
     # Runs of before samplers could be chosen name none, and weighted their rows where the data has weights.
     name = "weighted" if plan.sampler.name == "shuffled" and weights is not None else plan.sampler.name
     return find.build("samplers", name, plan.sampler.settings, given={"sampled": sampled})

@@ -23,6 +23,11 @@ class Balanced(Sampler):
     def __init__(self, sampled: Sampled, *, per_class: int = 4) -> None:
         if per_class < 1:
             raise UserError(f"sampler 'balanced': per_class={per_class}; expected 1 or more.")
+        if sampled.buckets > 1:
+            raise UserError(
+                f"plan.buckets={sampled.buckets} sorts rows by length, but sampler 'balanced' says which classes meet "
+                "in a batch. Leave out one of the two."
+            )
         labels = labelled(sampled, "sampler 'balanced'")
         order = np.argsort(labels, kind="stable")
         order = order[np.searchsorted(labels[order], 0) :]  # those without a label are negative
