@@ -160,7 +160,7 @@ def _arguments() -> argparse.Namespace:
     asked.add_argument("--sets", nargs="*", choices=list(SETS), default=[])
     asked.add_argument("--recipes", nargs="*", default=[])
     asked.add_argument("--steps", type=int, default=300)
-    asked.add_argument("--batch", type=int, default=0)
+    asked.add_argument("--batch", type=int, default=256)
     asked.add_argument("--seed", type=int, default=0)
     return asked.parse_args()
 

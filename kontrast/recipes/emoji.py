@@ -21,6 +21,6 @@ def experiment() -> Experiment:
     return Experiment(
         source=Source(data=str(data), fields=fields),
         method=Choice("clip", {"own": True}),
-        plan=Plan(steps=STEPS),
+        plan=Plan(batch=256, steps=STEPS),
         seed=1,
     )
