@@ -75,13 +75,13 @@ class Spoiling(Views):
         return {"apart": Mean(-pulled.total, pulled.count)}
 
 
-def supervised():
+def supervised() -> Experiment:
     return Experiment(method=Choice("verdict_methods:Supervised"))
 
 
-def without_negatives():
+def without_negatives() -> Experiment:
     return Experiment(method=Choice("verdict_methods:WithoutNegatives"))
 
 
-def spoiling():
+def spoiling() -> Experiment:
     return Experiment(method=Choice("verdict_methods:Spoiling"))
