@@ -40,7 +40,7 @@ def quick():
         patch.setattr(train, "steps_named", lambda plan, order: min(STEPS, named(plan, order) or STEPS))
         for module in (train, forecast):
             patch.setattr(module, "choose", lambda method, batch, plan, steps: (Mode(), 0.1))
-        patch.setattr(Linear, "_strength", lambda self, x, y: 0.1)
+        patch.setattr(Linear, "_strength", lambda self, x, y, classes: (0.1, None))
         patch.setattr(halves, "SPLITS", 2)
         yield
 
