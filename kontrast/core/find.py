@@ -21,7 +21,7 @@ from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
 
 # What Python and PyTorch raise for values that cannot be, such as a layer of -1 numbers or of more than memory holds.
-_REFUSALS = (ValueError, RuntimeError, TypeError, OverflowError, ZeroDivisionError, AssertionError, MemoryError)
+_REFUSALS = (ValueError, RuntimeError, TypeError, LookupError, ArithmeticError, AssertionError, MemoryError)
 HOUSE = Path(__file__).resolve().parent.parent
 
 
