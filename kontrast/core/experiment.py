@@ -63,7 +63,8 @@ class Plan:
     sampler: which rows each step sees. batch: rows per step over all ranks; None chooses it when the run begins: 256,
     or fewer where rows are few or the run is short, for some hundreds of steps come before wide ones. buckets: so many
     batches are sorted by length together, so that each holds rows of about one length; 1 for none. passes: rows per
-    pass of the encoder (gradient caching), None for one pass.
+    pass of the encoder (gradient caching), None for one pass. recompute: "on" keeps what enters the encoder's blocks
+    alone and computes their insides again for the gradient (activation checkpointing): less memory, more time.
     deterministic: the same command twice gives the same weights; "on" refuses what has no such form, "auto" goes on.
     precision, channels_last, compile: "auto" decides by what the machine has and the encoder does; where deterministic
     is "off", by the stopwatch in the first steps.
@@ -83,6 +84,7 @@ class Plan:
     warmup: float = 0.05
     clip: float = 1.0
     passes: int | None = None
+    recompute: Literal["off", "on"] = "off"
     deterministic: Literal["auto", "on", "off"] = "auto"
     precision: Literal["auto", "32", "bf16"] = "auto"
     channels_last: Literal["auto", "on", "off"] = "auto"

@@ -22,9 +22,21 @@ class Encoder(nn.Module, ABC):
     pace: ClassVar[float] = 1.0
     """The share of the plan's learning rate that suits it: pretrained weights, say, are moved with care."""
 
+    recomputes: bool = False
+    """Whether the insides of its blocks are computed again for the gradient, instead of being kept (`recompute`)."""
+
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """(B, ...) -> (B, width)."""
+
+    def recompute(self) -> bool:
+        """From now on keep for the gradient only what enters its blocks; the rest is computed again when it is needed.
+
+        Returns:
+            Whether it does: not where nothing learns, and not where a block holds a batch norm, which would count every
+            batch twice.
+        """
+        return False
 
     def traced(self, x: Tensor) -> Tensor:
         """`forward` for one who records it as a graph (ONNX): the same numbers, by operations whose shapes follow from

@@ -8,6 +8,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from kontrast.core.errors import UserError
 from kontrast.encoders.encoder import Encoder
@@ -65,10 +66,16 @@ class Tcn(Encoder):
         h = self.stem(F.pad(torch.cat((x.nan_to_num(0.0), known.to(x.dtype)), 1), (0, short)))
         h = h[..., : live.shape[-1]] * inside
         for block in self.blocks:
-            h = block(h, inside)
+            again = self.recomputes and torch.is_grad_enabled()
+            h = checkpoint(block, h, inside, use_reentrant=False) if again else block(h, inside)
         highest = h.masked_fill(live == 0, -math.inf).amax(-1)
         mean = (h * live).sum(-1) / live.sum(-1).clamp_min(1)
         return torch.cat((highest.masked_fill(live.amax(-1) == 0, 0.0), mean), 1)
+
+    def recompute(self) -> bool:
+        """As of any encoder: what lies between two of its residual blocks is kept."""
+        self.recomputes = True
+        return True
 
 
 class _Block(nn.Module):

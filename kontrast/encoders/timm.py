@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from kontrast.core.errors import UserError
 from kontrast.encoders.encoder import Encoder
@@ -57,6 +58,17 @@ class Timm(Encoder):
     def forward(self, x: Tensor) -> Tensor:
         """The model's features before its classifier, pooled."""
         return self.net(x)
+
+    def recompute(self) -> bool:
+        """As of any encoder: timm's own checkpoints around its blocks, where it has them for this model."""
+        if self.frozen or any(isinstance(part, _BatchNorm) for part in self.net.modules()):
+            return False
+        try:
+            self.net.set_grad_checkpointing(True)  # pyright: ignore[reportCallIssue]
+        except (AttributeError, AssertionError):  # of a model that timm wrote none for
+            return False
+        self.recomputes = True
+        return True
 
     def train(self, mode: bool = True) -> "Timm":
         """As of any module, but a frozen model stays in eval mode, so that its batch statistics stay too."""

@@ -91,6 +91,15 @@ class Transformer(Encoder):
         """As of any module, but a frozen model stays in eval mode."""
         return super().train(mode and not self.frozen)
 
+    def recompute(self) -> bool:
+        """As of any encoder: the library's own checkpoints around its layers, which it sets in training mode alone."""
+        net: Any = self.model.net if isinstance(self.model, Adapted) else self.model
+        self.recomputes = not self.frozen and net.supports_gradient_checkpointing
+        if self.recomputes:
+            with _quiet():  # versions from 5.24 on also call it activation_checkpointing_enable, and say so
+                net.gradient_checkpointing_enable({"use_reentrant": False})
+        return self.recomputes
+
     def keep(self, folder: Path) -> None:
         """The shape and the pooling; the weights are among the run's."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,15 @@ class Towers(nn.Module):
         """The encoder that reads a field."""
         return cast(Encoder, self.encoders[self.tower_of[field]])
 
+    def recompute(self) -> list[str]:
+        """Turn `Encoder.recompute` on; the towers whose encoders do."""
+        return [tower for tower, encoder in self.encoders.items() if cast(Encoder, encoder).recompute()]
+
+    def training_where_recomputed(self) -> None:
+        """Training mode for the encoders that recompute: some of them do so in that mode alone."""
+        for encoder in self.encoders.values():
+            encoder.train(encoder.training or cast(Encoder, encoder).recomputes)
+
     def width(self, field: str) -> int:
         """The width of a field's features."""
         return self.encoder(field).width

@@ -261,7 +261,14 @@ def _built(experiment: Experiment, modalities: Mapping[str, Modality], facts: Ma
     name, known = experiment.method.name, facts or {}
     made: type[Method] = find.load("methods", name)
     _require(name, made.needs, known)
-    given = {"towers": Towers(encoders, towers), **_given(known)}
+    built = Towers(encoders, towers)
+    if experiment.plan.recompute == "on" and not built.recompute():
+        used = ", ".join(sorted({experiment.encoders[tower].name for tower in encoders}))
+        raise UserError(
+            f"plan.recompute=on: no encoder of this run ({used}) can compute its blocks again; expected one that "
+            "learns and holds no batch norms, such as transformer or tcn. Leave it out; plan.passes saves memory too."
+        )
+    given = {"towers": built, **_given(known)}
     method: Method = find.build("methods", name, experiment.method.settings, given=given)
     _require(name, method.needs, known)  # of the relation that was chosen for it
     return method

@@ -52,7 +52,8 @@ def forecast(method: Method, batch: Batch, passes: int | None, world: int = 1, *
     own = {p.data_ptr() for p in method.parameters()}
     training = method.training
     with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t), torch.random.fork_rng(devices=[]):
-        held = method.eval()(batch[slice(0, rows)].views, batch[slice(0, rows)].keys)  # eval: running statistics stay
+        method.eval().towers.training_where_recomputed()  # eval: running statistics stay
+        held = method(batch[slice(0, rows)].views, batch[slice(0, rows)].keys)
     method.train(training)
     anchors = whole * len(held)
     loss, tiles = _loss(anchors, anchors * world, max(z.shape[1] for z in held.values()))
