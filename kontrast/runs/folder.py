@@ -217,11 +217,7 @@ class Folder:
         with whole(target) as aside:
             _save(tensors, aside, {"numbers": json.dumps(numbers)})
             self.write(f"checkpoints/{target.stem}.sha256", _hash(aside) + "\n")
-        # Later steps than this one were passed over when the run was resumed: they are damaged.
-        good = [f for f in sorted(folder.glob(_STEP)) if f <= target and f.with_suffix(".sha256").is_file()]
-        for old in folder.glob(f"{_STEP.split('.')[0]}.*"):
-            if old.with_suffix(".safetensors") not in good[-KEPT:]:
-                old.unlink()
+        _thin(target)
         return target
 
     def newest_checkpoint(self) -> Checkpoint | None:
@@ -229,6 +225,8 @@ class Folder:
         files = sorted((self.path / "checkpoints").glob(_STEP), reverse=True)
         for file in files:
             if _intact(file):
+                if self.writes:  # a process that was killed may have saved it and not come to remove the older ones
+                    _thin(file)
                 tensors = load_tensors(file)
                 return tensors, reading.shaped(reading.tree(_numbers(file), str(file)), {"step": int}, str(file))
             if self.writes:  # without its hash it no longer counts as one of those to keep
@@ -239,6 +237,15 @@ class Folder:
                 "resume from the first step, or train anew."
             )
         return None
+
+
+def _thin(newest: Path) -> None:
+    """What is neither this checkpoint nor the ones to keep before it goes."""
+    # Later steps than this one were passed over when the run was resumed: they are damaged.
+    good = [f for f in sorted(newest.parent.glob(_STEP)) if f <= newest and f.with_suffix(".sha256").is_file()]
+    for old in newest.parent.glob(f"{_STEP.split('.')[0]}.*"):
+        if old.with_suffix(".safetensors") not in good[-KEPT:]:
+            old.unlink()
 
 
 def save_tensors(tensors: dict[str, torch.Tensor], target: Path, metadata: dict[str, str] | None = None) -> None:
