@@ -51,8 +51,8 @@ class Moment:
     anchors: float
     negatives: float
     twins: int
-    threads: int = 0
     health: Health | None = None
+    threads: int = 0
     chance: float | None = None
 
 
