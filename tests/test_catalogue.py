@@ -28,6 +28,11 @@ def trained(tmp_path_factory):
     ).path
 
 
+def named(scores, name):
+    (found,) = [score for score in scores if score["name"] == name]
+    return found
+
+
 @pytest.fixture
 def home(trained, tmp_path):
     """runs/ with a good run, a poorer one, a stopped one, a damaged one and a folder that is none."""
@@ -36,7 +41,7 @@ def home(trained, tmp_path):
         shutil.copytree(trained, runs / name)
         file = runs / name / "scores.json"
         judged = json.loads(file.read_text())
-        judged["scores"][0]["trained"]["value"] = value
+        named(judged["scores"], "kNN accuracy")["trained"]["value"] = value
         file.write_text(json.dumps(judged))
     shutil.copytree(trained, runs / "stopped")
     (runs / "stopped" / "scores.json").unlink()
@@ -175,7 +180,7 @@ def test_a_moved_run_embeds_scores_searches_and_reports(trained, tmp_path, monke
     monkeypatch.chdir(away)
     run = Run.load(moved)
     np.testing.assert_array_equal(run.embed(other).z["x"], expected)
-    assert run.score(other)[0]["trained"]["value"] is not None
+    assert named(run.score(other), "kNN accuracy")["trained"]["value"] is not None
     run.index()
     again = shutil.move(moved, tmp_path / "and once more")  # the index, too, lies where the run lies
     hits = Run.load(again).search(like=x[0].astype(np.float32), k=3)

@@ -98,16 +98,19 @@ def test_a_transformer_in_pieces_is_the_transformer_in_one(bert, monkeypatch):
     x = torch.full((9, 12), -1)
     for row, size in enumerate([12, 1, 5, 5, 0, 12, 3, 2, 2]):
         x[row, :size] = torch.arange(2, 2 + size)
-    whole = encoder(x)  # gradients are wanted, so nothing is cut
+    whole = encoder.traced(x)
+    wanted = torch.autograd.grad(whole.square().sum(), (weight := next(encoder.model.parameters())))
     monkeypatch.setattr(transformer, "PIECE", 12)
     shapes = []
     encoder.model.register_forward_pre_hook(
         lambda _, __, views: shapes.append(tuple(views["input_ids"].shape)), with_kwargs=True
     )
+    pieces = encoder(x)
+    assert shapes == [(1, 12), (1, 12), (2, 5), (4, 3), (1, 1)]  # long rows first
+    torch.testing.assert_close(pieces, whole, atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.autograd.grad(pieces.square().sum(), weight), wanted, atol=1e-4, rtol=1e-4)
     with torch.no_grad():
-        pieces = encoder(x)
-    assert shapes == [(1, 12), (2, 5), (2, 5), (1, 12), (3, 3)]
-    torch.testing.assert_close(pieces, whole.detach(), atol=1e-5, rtol=0)
+        torch.testing.assert_close(encoder(x), whole, atol=1e-5, rtol=0)
 
 
 def pictures(n=24):
