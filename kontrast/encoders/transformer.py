@@ -18,8 +18,9 @@ from kontrast.encoders.adapters.lora import Adapted
 from kontrast.encoders.encoder import Encoder
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-# Tokens computed at once on a CPU: what lies between two layers then stays in its cache.
-PIECE = 1024
+# Tokens computed at once on a CPU: what lies between two layers then stays in its cache. At 1,024 a batch of 32 short
+# texts is nearly one piece, padded to its longest; below 512 the gradients of the weights are added up too often.
+PIECE = 512
 # What damaged or foreign files of a model make the libraries raise.
 _REFUSED = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, SafetensorError)
 
