@@ -83,7 +83,8 @@ class Threads:
                 self.set(number)
                 self._rest = REST
             else:
-                self._told(f"{self.number} threads instead of {number}: {rate / then:.1f} times as many steps a second")
+                threads = f"{self.number} thread{'s' * (self.number > 1)} instead of {number}"
+                self._told(f"{threads}: {rate / then:.1f} times as many steps a second")
             return
         if self._rest:
             self._rest -= 1
