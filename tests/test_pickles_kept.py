@@ -48,11 +48,11 @@ def finished(tmp_path_factory):
     return run.path
 
 
-def ask(path):
+def ask(path, trust=False):
     """Everything that reads files of a run."""
-    run = kontrast.load(path)
+    run = kontrast.load(path, trust_code=trust)
     return {
-        "model": lambda: Model.load(Folder(path)),
+        "model": lambda: Model.load(Folder(path, trusts=trust)),
         "embed": lambda: run.embed(path.parent / "x.csv"),
         "bank": run.bank,
         "search": lambda: run.search("red"),
@@ -241,8 +241,11 @@ def test_a_stranger_s_experiment_calls_nothing_but_what_was_written_for_kontrast
     (tmp_path / "evil.pt").write_bytes(torch_saved())
     sent = named(finished, tmp_path, change)
     shutil.copy(finished.parent / "x.csv", tmp_path / "x.csv")
+    reader = "judges" if where == "scores" else "model"
+    with pytest.raises(UserError, match=r"--trust-code|cannot load"):
+        ask(sent)[reader]()
     with pytest.raises(UserError, match=r"contract of kontrast|cannot load|no setting"):
-        ask(sent)["judges" if where == "scores" else "model"]()
+        ask(sent, trust=True)[reader]()  # trusted, it still has to be what it is used for
 
 
 def test_an_index_that_was_sent_names_no_code_and_no_place(finished, tmp_path):
@@ -273,12 +276,12 @@ def test_code_inside_of_a_run_folder_is_never_imported(finished, tmp_path, monke
     (sent / "encoder" / "inner.py").write_text(source)
     for place in (sent, sent / "encoder"):
         monkeypatch.chdir(place)
-        with pytest.raises(UserError, match="inside of a run folder"):
+        with pytest.raises(UserError, match="--trust-code"):
             Model.load(Folder.existing(Path("." if place == sent else "..")))
     assert not (tmp_path / MARK).exists()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="cannot load method 'inner:Method'"):  # from elsewhere it is not found
-        Model.load(Folder(sent))
+        Model.load(Folder(sent, trusts=True))
 
 
 def test_nothing_of_kontrast_unpickles():

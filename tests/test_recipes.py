@@ -45,13 +45,14 @@ KINDS = {"image": pictures, "series": series, "text": texts}
 BROUGHT = ("emoji",)  # brings data of its own
 PAIRS = ("clip", "cosent", "angle")  # of several fields: tested where these are
 RECIPES = [name for name in find.kinds("recipes") if name not in (*BROUGHT, *PAIRS)]
+TAGS = [[*["x", "y"][: 1 + n % 2], f"class {c}"] for n, c in enumerate(LABEL)]
 TARGETS = {"age": LABEL * 10.0 + RNG.uniform(0, 5, N), "site": np.array(["a", "b"])[RNG.integers(0, 2, N)]}
-FIELDS = {"age": "number", "site": "sensitive", "soft": "soft", "label": "label"}
+FIELDS = {"tags": "labels", "age": "number", "site": "sensitive", "soft": "soft", "label": "label"}
 
 
 @functools.cache
 def table(kind):
-    return {kind: KINDS[kind](), "label": LABEL, "soft": SOFT.tolist(), **TARGETS}
+    return {kind: KINDS[kind](), "label": LABEL, "soft": SOFT.tolist(), "tags": TAGS, **TARGETS}
 
 
 def train(tmp_path, kind, recipe, **more):

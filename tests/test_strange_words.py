@@ -287,7 +287,7 @@ def test_weights_that_are_no_numbers_are_refused(strange, tmp_path):
 
 
 def test_labels_that_are_nan_are_unknown():
-    from kontrast.data.dataset import _label
+    from kontrast.data.target import class_name
 
     frame = open_frame({"text": ["a", "b", "c"], "label": [1.0, float("nan"), None]}, cache=None)
-    assert [_label(cell) for cell in frame.cells("label", range(3))] == ["1", "", ""]
+    assert [class_name(cell) for cell in frame.cells("label", range(3))] == ["1", "", ""]
