@@ -68,6 +68,7 @@ def train(
     devices: int | None = None,
     nodes: int = 1,
     strategy: Strategy = "ddp",
+    trust_code: bool = False,
     command: str | None = None,
     listener: Listener | None = None,
 ) -> Run:
@@ -76,10 +77,10 @@ def train(
     data: a path (folder of pictures, CSV, TSV, JSONL, Parquet, .npz, .npy, .ts), a pandas or Arrow table, numpy or
     torch arrays, a dict of columns, a `datasets.Dataset`; None: what the recipe or the config brings. config: a file
     (YAML, JSON, TOML) or nested dicts with the keys of experiment.json, whole or in part, such as that of an earlier
-    run; what is named beside it counts more. fields: column -> kind, where
-    inference is wrong. encoders: tower -> name or {"name": ..., settings}. settings: dotted names of the experiment,
-    such as {"method.temperature": 0.1}. batch, learning_rate: short for plan.batch (rows per step over all devices) and
-    plan.learning_rate. devices, nodes, strategy: on how many devices of how many machines, and whether
+    run; what is named beside it counts more; a file that names code of its own needs trust_code. fields: column ->
+    kind, where inference is wrong. encoders: tower -> name or {"name": ..., settings}. settings: dotted names of the
+    experiment, such as {"method.temperature": 0.1}. batch, learning_rate: short for plan.batch (rows per step over all
+    devices) and plan.learning_rate. devices, nodes, strategy: on how many devices of how many machines, and whether
     each holds all of the encoders ("ddp") or a part ("fsdp"); this script then runs once a device, and only the first
     comes back from here. Raises UserError for all that the caller can mend.
     """
@@ -87,7 +88,7 @@ def train(
     settings = {**{name: value for name, value in short.items() if value is not None}, **(settings or {})}
     began = time.perf_counter()
     asked: Experiment = find.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
-    asked = asked if config is None else configured(asked, config)
+    asked = asked if config is None else configured(asked, config, trust_code=trust_code)
     name = (called(data) if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
     data = asked.source.data if data is None else data
     if isinstance(data, str) and data == "memory":

@@ -129,6 +129,7 @@ def train(
         data,
         recipe=recipe,
         config=config,
+        trust_code=trust,
         label=label,
         fields=pairs(field, "--field"),
         encoders=_encoders(encoder),

@@ -3,7 +3,8 @@ JSON files."""
 
 import dataclasses
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,6 +14,8 @@ from kontrast.core.errors import UserError, did_you_mean
 
 # A checkpoint's name has nine digits for its step; epochs are counted in steps; ten years of minutes.
 LONGEST = {"steps": 999_999_999, "epochs": 999_999_999, "minutes": 5_256_000}
+_CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # package.module:Name
+
 Kinds = Literal[
     "image", "text", "series", "label", "labels", "soft", "number", "score", "sensitive", "group", "time", "weight",
     "id", "split", "meta", "ignore",
@@ -193,3 +196,27 @@ def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
     if isinstance(tree, dict) and tree:
         return [leaf for k, v in tree.items() for leaf in leaves(v, f"{path}.{k}" if path else k)]
     return [(path, tree)]
+
+
+def refuse_code(experiment: Experiment, who: str) -> None:
+    """Refuses an experiment that names code of its own, `package.module:Name`, which runs as soon as it is loaded.
+
+    Raises:
+        UserError: it does; `who` begins the message.
+    """
+    parts = [experiment.method, experiment.plan, experiment.scores, experiment.views, experiment.encoders]
+    strange = [word for part in parts for word in _strings(plain(part)) if _CODE.fullmatch(word)]
+    if strange:
+        raise UserError(
+            f"{who} names code, '{strange[0]}', which runs as soon as it is loaded; add --trust-code (in Python: "
+            "trust_code=True) if that code is your own, or you have read it."
+        )
+
+
+def _strings(tree: Any) -> Iterator[str]:
+    """All that stand anywhere in nested values."""
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, dict | list):
+        for part in tree.values() if isinstance(tree, dict) else tree:
+            yield from _strings(part)

@@ -8,18 +8,19 @@ from typing import Any
 
 from kontrast.core import reading
 from kontrast.core.errors import UserError
-from kontrast.core.experiment import Experiment
+from kontrast.core.experiment import Experiment, refuse_code
 
 Config = str | Path | Mapping[str, Any]
 
 
-def configured(base: Experiment, config: Config) -> Experiment:
+def configured(base: Experiment, config: Config, *, trust_code: bool = False) -> Experiment:
     """An experiment with what a config names put over it.
 
     Args:
         base: What holds where the config is silent: a recipe's experiment, or one without a method.
         config: A file .yaml, .yml, .json or .toml, or its content as nested dicts, with the keys of `experiment.json`.
             That of a finished run does that run again.
+        trust_code: Whether a file may name code of its own.
 
     Returns:
         The experiment; a choice by another name (`method`, an encoder) replaces the whole choice, with its settings.
@@ -35,7 +36,10 @@ def configured(base: Experiment, config: Config) -> Experiment:
         words = json.dumps(_over(json.loads(base.to_json()), tree))
     except TypeError as error:
         raise UserError(f"{where}: {error}; expected text, numbers, true or false, lists and tables.") from error
-    return Experiment.from_json(words, where)
+    found = Experiment.from_json(words, where)
+    if not (trust_code or isinstance(config, Mapping)):
+        refuse_code(found, where)
+    return found
 
 
 def _tree(path: str | Path) -> Any:

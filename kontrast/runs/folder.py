@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import json
 import os
-import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -20,11 +19,10 @@ from safetensors.torch import load_file, save_file
 
 from kontrast.core import reading
 from kontrast.core.errors import UserError
-from kontrast.core.experiment import Experiment, plain
+from kontrast.core.experiment import Experiment, refuse_code
 from kontrast.core.whole import named, spelled, whole
 from kontrast.runs.holding import HOLDER, LOCK, held, in_use
 
-_CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # package.module:Name
 QUARANTINE = "quarantine.csv"
 TRAINED_ON = "trained_on.safetensors"  # hashes of the rows trained on: eight bytes a row and field
 TARGETS = "encoder/targets.json"  # what is known of the training rows and of what they could be learnt from
@@ -134,19 +132,9 @@ class Folder:
         found = Experiment.from_json(text, str(file))
         if '"validation"' not in text:  # begun before there were validation rows, which were trained on
             found = replace(found, source=replace(found.source, validation=0))
-        if not self.trusts:
-            self._refuse_code(found)
+        if not self.trusts:  # a folder may come from a stranger, and so may the code that it names
+            refuse_code(found, str(file))
         return found
-
-    def _refuse_code(self, experiment: Experiment) -> None:
-        """A folder may come from a stranger, and so may the code that its experiment.json names."""
-        parts = [experiment.method, experiment.plan, experiment.scores, experiment.views, experiment.encoders]
-        strange = [word for part in parts for word in _strings(plain(part)) if _CODE.fullmatch(word)]
-        if strange:
-            raise UserError(
-                f"{self.path / 'experiment.json'} names code, '{strange[0]}', which runs as soon as it is loaded; "
-                "add --trust-code (in Python: trust_code=True) if that code is your own, or you have read it."
-            )
 
     def write(self, name: str, content: str | bytes) -> Path:
         """A whole file, or none."""
@@ -260,15 +248,6 @@ def _save(tensors: dict[str, torch.Tensor], file: Path, metadata: dict[str, str]
         save_file(held, file, metadata=metadata)
     except SafetensorError as error:  # its word for a full disk too
         raise OSError(errno.EIO, str(error)) from error
-
-
-def _strings(tree: Any) -> Iterator[str]:
-    """All that stand anywhere in nested values."""
-    if isinstance(tree, str):
-        yield tree
-    elif isinstance(tree, dict | list):
-        for part in tree.values() if isinstance(tree, dict) else tree:
-            yield from _strings(part)
 
 
 def _hash(file: Path) -> str:
