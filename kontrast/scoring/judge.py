@@ -37,8 +37,11 @@ def judge(scores: Sequence[Score], banks: Mapping[str, tuple[Bank, Bank]], seed:
     # faster.
     with threadpool_limits(1):
         rows = [row for score in scores for row in _rows(score, banks, seed)]
-    # what one field finds in another comes first: it is what rows of several fields are trained for
-    return sorted(rows, key=lambda row: not (">" in (row["field"] or "") and row["higher_is_better"]))
+    # what one field finds in another comes first: it is what rows of several fields are trained for; what does not
+    # apply to the data comes last
+    return sorted(
+        rows, key=lambda row: (row["trained"] is None, not (">" in (row["field"] or "") and row["higher_is_better"]))
+    )
 
 
 def _rows(score: Score, banks: Mapping[str, tuple[Bank, Bank]], seed: int) -> list[dict[str, Any]]:
