@@ -14,6 +14,7 @@ from kontrast.core.rows import Mean, Rows
 from kontrast.data.batches import Batch
 from kontrast.data.sampler import Sampled
 from kontrast.data.samplers.shuffled import Shuffled
+from kontrast.layers.towers import Towers
 from kontrast.losses.contrast import contrast
 from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.cosine import Cosine
@@ -33,6 +34,7 @@ class Small(Method):
 
     def __init__(self, dropout=0.3):
         super().__init__()
+        self.towers = Towers({}, {})  # it encodes by itself
         self.net = nn.Sequential(nn.Linear(8, 32), nn.GELU(), nn.Dropout(dropout), nn.Linear(32, 16))
         self.kernel = Cosine(temperature=0.2, learnable=True)
         self.loss = Infonce()
