@@ -15,7 +15,7 @@ from kontrast.core.errors import UserError
 from kontrast.core.rows import Keys
 from kontrast.data.dataset import Dataset
 from kontrast.data.modality import Modality
-from kontrast.data.target import Target
+from kontrast.data.target import Target, asked_for
 
 SAMPLE = "sample"  # the key of a row's number among all that train
 
@@ -78,10 +78,9 @@ class Reader:
 def _target(dataset: Dataset, name: str) -> Target:
     if name in dataset.targets:
         return dataset.targets[name]
-    kind, _, column = name.partition(" ")
-    say = f"--label {column or 'COLUMN'}" if kind == "label" else f"--field {column or 'COLUMN'}={kind}"
     raise UserError(
-        f"{dataset.name}: training asks for the key '{name}' of its rows, and no column gives it. Say which does: {say}"
+        f"{dataset.name}: training asks for the key '{name}' of its rows, and no column gives it. Say which does: "
+        f"{asked_for(name)}"
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as types
+import torch
 from torch import Tensor
 
 from kontrast.core import find
@@ -39,6 +40,9 @@ class Target(ABC):
     column: str
     """The column that it is made of."""
 
+    def __init__(self, *, column: str, who: str) -> None:
+        self.column, self._who = column, who
+
     @abstractmethod
     def fit(self, cells: Column, rows: np.ndarray, ids: np.ndarray) -> None:
         """Learns classes and scale, and keeps the values.
@@ -59,6 +63,75 @@ class Target(ABC):
     @abstractmethod
     def keys(self, index: np.ndarray) -> Tensor:
         """(B,) or (B, C): the keys of these rows of the data set."""
+
+
+class Codes(Target, ABC):
+    """A class per row. The key is int64: the place of its class among the classes of the training rows, from 0.
+
+    A row without one, and each row that does not train, has a negative number of its own.
+    """
+
+    def fit(self, cells: Column, rows: np.ndarray, ids: np.ndarray) -> None:
+        """The classes of the training rows, in order, and how many rows each has."""
+        self._names, codes = classes(cells, self._who)
+        self._counts = np.bincount(codes[codes >= 0], minlength=len(self._names)).tolist()
+        self._values = unknown(ids)
+        self._values[rows] = np.where(codes >= 0, codes, self._values[rows])
+
+    def keys(self, index: np.ndarray) -> Tensor:
+        """(B,) int64."""
+        return torch.from_numpy(self._values[index])
+
+
+class Numbers(Target, ABC):
+    """A number per row. The key is float64, NaN in a row without one and in each row that does not train."""
+
+    def keep(self, values: np.ndarray, rows: np.ndarray, ids: np.ndarray) -> None:
+        """Keeps (T,) numbers of the training rows, and their scale.
+
+        Args:
+            values: NaN or infinite where there is none.
+            rows: (T,) ints, the numbers of these rows in the data set.
+            ids: (N,) one entry per row of the data set.
+        """
+        self._scale = scale(values)
+        self._values = np.full(len(ids), np.nan)
+        self._values[rows] = np.where(np.isfinite(values), values, np.nan)
+
+    def fit(self, cells: Column, rows: np.ndarray, ids: np.ndarray) -> None:
+        """The values of the training rows and their scale."""
+        self.keep(numbers(cells, self._who), rows, ids)
+
+    def facts(self) -> Mapping[str, Any]:
+        """How many training rows have one (`known`); their `mean`, `std`, `low` and `high`."""
+        return self._scale
+
+    def keys(self, index: np.ndarray) -> Tensor:
+        """(B,) float64."""
+        return torch.from_numpy(self._values[index])
+
+
+class Vectors(Target, ABC):
+    """A number for each class per row. The key is (B, C) float32, zeros in each row that does not train."""
+
+    def keep(self, values: np.ndarray, rows: np.ndarray, ids: np.ndarray) -> None:
+        """Keeps (T, C) values of the training rows.
+
+        Args:
+            values: Zeros in a row without any.
+            rows: (T,) ints, the numbers of these rows in the data set.
+            ids: (N,) one entry per row of the data set.
+        """
+        self._values = values
+        self._place = np.full(len(ids), -1)
+        self._place[rows] = np.arange(len(rows))
+
+    def keys(self, index: np.ndarray) -> Tensor:
+        """(B, C) float32."""
+        place = self._place[index]
+        found = np.zeros((len(place), self._values.shape[1]), np.float32)
+        found[place >= 0] = self._values[place[place >= 0]]
+        return torch.from_numpy(found)
 
 
 def targets(
@@ -116,6 +189,12 @@ def _is_flag(column: Column) -> bool:
 def facts(found: Mapping[str, Target]) -> dict[str, dict[str, Any]]:
     """Key name -> kind, column and facts of its target: what a run keeps of them, as plain JSON values."""
     return {name: {"kind": _kind(made), "column": made.column, **made.facts()} for name, made in found.items()}
+
+
+def asked_for(key: str) -> str:
+    """The option that names the column of a key: `--label COLUMN`, `--field COLUMN=number`."""
+    kind, _, column = key.partition(" ")
+    return f"--label {column or 'COLUMN'}" if kind == "label" else f"--field {column or 'COLUMN'}={kind}"
 
 
 def marks(found: Mapping[str, Target], rows: int) -> dict[str, str]:

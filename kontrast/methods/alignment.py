@@ -2,8 +2,8 @@
 
 import itertools
 from collections.abc import Mapping
+from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from kontrast.core.choice import Choice
@@ -13,7 +13,7 @@ from kontrast.core.rows import Keys, Mean, Rows
 from kontrast.layers.head import Head
 from kontrast.layers.towers import Towers
 from kontrast.methods.method import Method
-from kontrast.methods.parts import LossChoice, alignment_loss
+from kontrast.methods.parts import LossChoice, alignment_loss, having_both, where_present
 
 
 class Alignment(Method):
@@ -57,7 +57,11 @@ class Alignment(Method):
 
     def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
         """Each view's rows where they are there, zeros elsewhere; only what is there meets an encoder."""
-        return {name: self._view(self.draws()[name], x, keys) for name, x in views.items()}
+        fields, out = self.draws(), {}
+        for name, x in views.items():
+            project, here = partial(self._project, fields[name]), keys[f"has {fields[name]}"]
+            out[name] = where_present(project, x, here, self.width, together=self.together)
+        return out
 
     def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
         """Every pair of views, over the rows that have both."""
@@ -83,16 +87,7 @@ class Alignment(Method):
 
     def _both(self, rows: Mapping[str, Rows], a: str, b: str) -> tuple[Rows, Rows]:
         fields = self.draws()
-        both = rows[a].keys[f"has {fields[a]}"] & rows[b].keys[f"has {fields[b]}"]
-        return (rows[a], rows[b]) if both.all() else (rows[a][both], rows[b][both])
+        return having_both(rows[a], rows[b], (fields[a], fields[b]))
 
-    def _view(self, field: str, x: Tensor, keys: Keys) -> Tensor:
-        here = keys[f"has {field}"]
-        head, at = self.heads[self.towers.tower_of[field]], here.nonzero()[:, 0]
-        if len(at) == len(here):
-            return head(self.towers(field, x))
-        blank = torch.zeros(len(here), self.width, device=here.device)
-        if not len(at) and not self.together:
-            return blank
-        z = head(self.towers(field, x[at]))
-        return blank.index_put((at,), z.to(blank.dtype))
+    def _project(self, field: str, x: Tensor) -> Tensor:
+        return self.heads[self.towers.tower_of[field]](self.towers(field, x))

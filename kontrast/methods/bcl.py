@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import torch
-
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
 from kontrast.layers.proxies import Proxies
@@ -12,7 +10,6 @@ from kontrast.losses.contrast import contrast
 from kontrast.losses.counts import counts
 from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.plain import fixed
 from kontrast.losses.relations.balanced import Balanced
 from kontrast.losses.relations.same import Same
 from kontrast.methods.one_field import OneField
@@ -48,10 +45,6 @@ class Bcl(OneField):
         stacked = Rows.stack(*rows.values())
         ours = Rows(stacked.z, {name: stacked.keys[name] for name in ("id", "view", "label")})
         everyone = ranks.gather({"": ours})[""]
-        centres = fixed(
-            self.centres.centres.to(ours.z.dtype),
-            {"label": torch.arange(len(self.centres.centres), device=ours.z.device)},
-        )
-        candidates = Rows.stack(everyone, centres)
+        candidates = Rows.stack(everyone, self.centres())
         candidates = Rows(candidates.z, {**candidates.keys, "count": counts(candidates.keys["label"])})
         return {"contrast": contrast(ours, candidates, self.relation, loss=self.loss, kernel=self.kernel)}

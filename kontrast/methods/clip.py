@@ -2,9 +2,9 @@
 
 import itertools
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from kontrast.core.choice import Choice
@@ -25,10 +25,12 @@ from kontrast.methods.parts import (
     LossChoice,
     RelationChoice,
     contrast_loss,
+    having_both,
     kernel_of,
     known,
     relation_of,
     targets_of,
+    where_present,
 )
 
 
@@ -90,14 +92,8 @@ class Clip(Method):
         """Each field's rows where they are there, zeros elsewhere; only what is there meets an encoder."""
         out = {}
         for field, x in views.items():
-            here = keys[f"has {field}"]
-            rows = here.nonzero()[:, 0]
-            there = len(rows) > 0 or self.together
-            z = self.embed(field, x if len(rows) == len(here) else x[rows]) if there else None
-            if z is None or len(rows) < len(here):
-                blank = torch.zeros(len(here), self.width, device=here.device)
-                z = blank if z is None else blank.index_put((rows,), z.to(blank.dtype))
-            out[field] = z
+            embed, here = partial(self.embed, field), keys[f"has {field}"]
+            out[field] = where_present(embed, x, here, self.width, together=self.together)
         return out
 
     def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
@@ -124,11 +120,7 @@ class Clip(Method):
 
     def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
         """Both fields of the rows that have them, for every pair."""
-        out = []
-        for a, b in self.pairs:
-            both = rows[a].keys[f"has {a}"] & rows[a].keys[f"has {b}"]
-            out.append((rows[a][both], rows[b][both]))
-        return out
+        return [having_both(rows[a], rows[b], (a, b)) for a, b in self.pairs]
 
 
 def _present(rows: Rows, field: str) -> Rows:

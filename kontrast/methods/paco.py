@@ -14,7 +14,6 @@ from kontrast.layers.unit import unit
 from kontrast.losses.contrast import contrast
 from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.plain import fixed
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.weighed import Weighed
 from kontrast.methods.one_field import OneField
@@ -73,9 +72,8 @@ class Paco(OneField):
         everyone = ranks.gather({"": ours})[""]
         one = torch.ones_like(everyone.z[:, 0])
         samples = Rows(everyone.z / self.temperature, {**everyone.keys, "pull": self.alpha * one, "count": one})
-        centres = self.centres.centres.to(one.dtype) / self.centre_temperature
-        full = torch.ones_like(centres[:, 0])
-        label = torch.arange(len(centres), device=centres.device)
-        parts = fixed(centres, {"label": label, "pull": full, "count": self.prior.to(one.dtype)})
+        centres = self.centres()
+        full = torch.ones_like(centres.z[:, 0])
+        parts = Rows(centres.z / self.centre_temperature, {**centres.keys, "pull": full, "count": self.prior})
         mean = contrast(ours, Rows.stack(samples, parts), self.relation, loss=self.loss, kernel=self.kernel)
         return {"contrast": mean}

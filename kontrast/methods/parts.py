@@ -1,9 +1,10 @@
 """The parts that a method is put together from by name: its loss, its kernel, its relation."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any
 
 import torch
+from torch import Tensor
 
 from kontrast.core import find
 from kontrast.core.choice import Choice
@@ -73,6 +74,32 @@ def known(rows: Rows, needs: Collection[str]) -> Rows:
     numbers = [key for name in needs if (key := rows.keys[name]).is_floating_point() and key.ndim == 1]
     here = torch.stack([~key.isnan() for key in numbers]).all(0) if numbers else None
     return rows if here is None or bool(here.all()) else rows[here]
+
+
+def where_present(embed: Callable[[Tensor], Tensor], x: Tensor, here: Tensor, width: int, *, together: bool) -> Tensor:
+    """The embeddings of the rows that have a field, zeros for the others, which no encoder sees.
+
+    Args:
+        embed: What turns rows of the field into embeddings, (n, ...) -> (n, width).
+        x: (B, ...) all rows.
+        here: (B,) bool, which of them have the field.
+        width: Of the embeddings.
+        together: Whether other ranks call the same encoder in step, so that it is called for no row too.
+    """
+    at = here.nonzero()[:, 0]
+    if len(at) == len(here):
+        return embed(x)
+    blank = torch.zeros(len(here), width, device=here.device)
+    if not len(at) and not together:
+        return blank
+    z = embed(x[at])
+    return blank.index_put((at,), z.to(blank.dtype))
+
+
+def having_both(one: Rows, two: Rows, fields: Collection[str]) -> tuple[Rows, Rows]:
+    """The aligned rows of two views that have all of these fields."""
+    here = torch.stack([one.keys[f"has {field}"] for field in fields]).all(0)
+    return (one, two) if bool(here.all()) else (one[here], two[here])
 
 
 def usual_settings(name: str) -> Mapping[str, Any]:

@@ -2,20 +2,17 @@
 
 from collections.abc import Mapping
 
-from torch import Tensor
-
 from kontrast.core.choice import Choice
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
-from kontrast.layers.proxies import Proxies as Centres
 from kontrast.layers.towers import Towers
 from kontrast.losses.contrast import contrast
 from kontrast.losses.relations.same import Same
-from kontrast.methods.one_field import OneField
+from kontrast.methods.centred import Centred, with_class
 from kontrast.methods.parts import KernelChoice, LossChoice, contrast_loss, kernel_of
 
 
-class Proxies(OneField):
+class Proxies(Centred):
     """ArcFace, CosFace, Proxy-NCA: metric learning against one learned centre per class.
 
     Needs labels. Unlike a contrast between samples it needs no two rows of a class in a batch. The embedding that is
@@ -33,8 +30,6 @@ class Proxies(OneField):
         views: Views of each sample.
     """
 
-    needs = frozenset({"label"})
-
     def __init__(
         self,
         towers: Towers,
@@ -47,25 +42,12 @@ class Proxies(OneField):
         hidden: int = 0,
         views: int = 1,
     ) -> None:
-        super().__init__(towers, views=views, hidden=hidden, width=width)
-        self.centres = Centres(classes=classes, width=width)
+        super().__init__(towers, classes=classes, views=views, hidden=hidden, width=width)
         self.kernel = kernel_of(kernel, temperature=temperature, width=width)
         self.loss = contrast_loss(loss, temperature=temperature)
         self.relation = Same("label")
 
     def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
         """Samples with a label against all centres."""
-        ours = Rows.stack(*rows.values())
-        ours = ours[ours.keys["label"] >= 0]
+        ours = with_class(Rows.stack(*rows.values()))
         return {"centres": contrast(ours, self.centres(), self.relation, loss=self.loss, kernel=self.kernel)}
-
-    def embed(self, field: str, x: Tensor) -> Tensor:
-        """The embedding that is compared with the centres."""
-        return self.head(self.towers(field, x))
-
-    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
-        """Each sample and its centre."""
-        ours = next(iter(rows.values()))
-        ours = ours[ours.keys["label"] >= 0]
-        centres = self.centres().detach()
-        return [(ours, centres[ours.keys["label"]])]

@@ -2,20 +2,17 @@
 
 from collections.abc import Mapping
 
-from torch import Tensor
-
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
-from kontrast.layers.proxies import Proxies
 from kontrast.layers.towers import Towers
 from kontrast.losses import proxy_anchor
 from kontrast.losses.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same import Same
-from kontrast.methods.one_field import OneField
+from kontrast.methods.centred import Centred, with_class
 
 
-class ProxyAnchor(OneField):
+class ProxyAnchor(Centred):
     """Each centre pulls the samples of its class and pushes all others, the hard ones most (Kim et al. 2020).
 
     Needs labels. Converges faster than losses between samples. The embedding that is compared with the centres is what
@@ -30,8 +27,6 @@ class ProxyAnchor(OneField):
         views: Views of each sample.
     """
 
-    needs = frozenset({"label"})
-
     def __init__(
         self,
         towers: Towers,
@@ -42,29 +37,17 @@ class ProxyAnchor(OneField):
         width: int = 128,
         views: int = 1,
     ) -> None:
-        super().__init__(towers, views=views, hidden=0, width=width)
-        self.centres = Proxies(classes=classes, width=width)
+        super().__init__(towers, classes=classes, views=views, hidden=0, width=width)
         self.kernel, self.relation = Cosine(temperature=1.0), Same("label")
         self.pull = proxy_anchor.ProxyAnchor(side="pull", margin=margin, scale=scale)
         self.push = proxy_anchor.ProxyAnchor(side="push", margin=margin, scale=scale)
 
     def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
         """The mean over centres with a sample of the pull, the mean over all centres of the push."""
-        ours = Rows.stack(*rows.values())
-        everyone = ranks.gather({"": ours[ours.keys["label"] >= 0]})[""]
+        everyone = ranks.gather({"": with_class(Rows.stack(*rows.values()))})[""]
         # Every rank holds all centres: each takes its share of them as anchors.
         mine = self.centres()[slice(ranks.rank, None, ranks.world)]
         return {
             name: contrast(mine, everyone, self.relation, loss=loss, kernel=self.kernel)
             for name, loss in (("pull", self.pull), ("push", self.push))
         }
-
-    def embed(self, field: str, x: Tensor) -> Tensor:
-        """The embedding that is compared with the centres."""
-        return self.head(self.towers(field, x))
-
-    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
-        """Each sample and its centre."""
-        ours = next(iter(rows.values()))
-        ours = ours[ours.keys["label"] >= 0]
-        return [(ours, self.centres().detach()[ours.keys["label"]])]

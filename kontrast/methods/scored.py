@@ -1,8 +1,8 @@
 """Pairs of fields with a gold score of how alike they are: embeddings follow the order of the scores."""
 
 from collections.abc import Mapping
+from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from kontrast.core.choice import Choice
@@ -13,7 +13,7 @@ from kontrast.layers.head import Head
 from kontrast.layers.towers import Towers
 from kontrast.losses.cosent import Cosent
 from kontrast.methods.method import Method
-from kontrast.methods.parts import LossChoice, alignment_loss, known
+from kontrast.methods.parts import LossChoice, alignment_loss, having_both, known, where_present
 
 PROJECTED = 256  # width of the shared space where the two encoders have none in common
 
@@ -73,7 +73,11 @@ class Scored(Method):
 
     def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
         """Each field's rows where they are there, zeros elsewhere; only what is there meets an encoder."""
-        return {field: self._present(field, x, keys[f"has {field}"]) for field, x in views.items()}
+        out = {}
+        for field, x in views.items():
+            embed, here = partial(self.embed, field), keys[f"has {field}"]
+            out[field] = where_present(embed, x, here, self.width, together=self.together)
+        return out
 
     def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
         """The loss over the rows of all ranks that have both fields and a score."""
@@ -99,15 +103,4 @@ class Scored(Method):
 
     def _both(self, rows: Mapping[str, Rows]) -> tuple[Rows, Rows]:
         one, two = (rows[field] for field in self.towers.tower_of)
-        here = torch.stack([one.keys[f"has {field}"] for field in self.towers.tower_of]).all(0)
-        return (one, two) if bool(here.all()) else (one[here], two[here])
-
-    def _present(self, field: str, x: Tensor, here: Tensor) -> Tensor:
-        at = here.nonzero()[:, 0]
-        if len(at) == len(here):
-            return self.embed(field, x)
-        blank = torch.zeros(len(here), self.width, device=here.device)
-        if not len(at) and not self.together:
-            return blank
-        z = self.embed(field, x[at])
-        return blank.index_put((at,), z.to(blank.dtype))
+        return having_both(one, two, self.towers.tower_of)

@@ -9,7 +9,7 @@ from typing import Any
 from kontrast.core import find
 from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
-from kontrast.core.experiment import Experiment, Source
+from kontrast.core.experiment import Experiment, Source, plain
 from kontrast.data.blanks import emptied
 from kontrast.data.fields import Field, infer
 from kontrast.data.frame import Frame
@@ -132,7 +132,7 @@ def _method(views: Mapping[str, Field], asked: Experiment, recipe: str | None, g
 def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
     """The experiment with dotted settings replaced: {"method.temperature": 0.1, "plan.batch": 128}; all of it is
     checked. A loss brings the kernel and temperature that go with it, where these are not set too."""
-    tree = json.loads(experiment.to_json())
+    tree = plain(experiment)
     for path, value in settings.items():
         _put(tree, path, value)
     new = settings.get("method.loss", settings.get("method.loss.name"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from kontrast.core import reading
 from kontrast.core.errors import UserError
-from kontrast.core.experiment import Experiment, refuse_code
+from kontrast.core.experiment import Experiment, plain, refuse_code
 
 Config = str | Path | Mapping[str, Any]
 
@@ -33,7 +33,7 @@ def configured(base: Experiment, config: Config, *, trust_code: bool = False) ->
     if not isinstance(tree, Mapping):
         raise UserError(f"{where} holds {type(tree).__name__}; expected the keys of an experiment: method, plan, ...")
     try:
-        words = json.dumps(_over(json.loads(base.to_json()), tree))
+        words = json.dumps(_over(plain(base), tree))
     except TypeError as error:
         raise UserError(f"{where}: {error}; expected text, numbers, true or false, lists and tables.") from error
     found = Experiment.from_json(words, where)

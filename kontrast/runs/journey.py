@@ -68,8 +68,9 @@ def travel(
     if seen := words.views(modalities):
         listener.fact("views", seen)
     try_out(model, data, fleet)
-    rows = _judged(data, experiment.seed)
-    looked = _held_out(data, experiment.seed)
+    taught, looked = _shuffled(data, experiment.seed)
+    # All are judged, or as many as matter.
+    rows = np.sort(taught[:TRAIN_JUDGED]), np.sort(looked[:TEST_JUDGED])
     if fleet.first and not (resume and (folder.path / "banks" / "untrained-test.parquet").is_file()):
         keep_before(folder, measured(model, data, looked))
         _bank(folder, "raw", lambda part: raw_bank(modalities, data, part), rows)
@@ -190,20 +191,10 @@ def _quarantine(folder: Folder, rows: Sequence[Quarantined]) -> Path:
     return folder.write(QUARANTINE, out.getvalue())
 
 
-def _judged(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(train, test) rows that are embedded and judged: all, or as many as matter, chosen by their ids."""
-    train, test = _shuffled(data.training, data, seed)[:TRAIN_JUDGED], _held_out(data, seed)[:TEST_JUDGED]
-    return np.sort(train), np.sort(test)
-
-
-def _held_out(data: Dataset, seed: int) -> np.ndarray:
-    """The held-out rows, in an order that follows from their ids."""
-    return _shuffled(data.held_out, data, seed)
-
-
-def _shuffled(chosen: np.ndarray, data: Dataset, seed: int) -> np.ndarray:
+def _shuffled(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The (training, held-out) rows, in an order that follows from their ids."""
     order = np.argsort(chance.mix(torch.from_numpy(data.keys) + chance.folded(seed)).numpy())
-    return order[chosen[order]]
+    return order[data.training[order]], order[data.held_out[order]]
 
 
 def _bank(folder: Folder, name: str, embed: Callable[[np.ndarray], Bank], rows: tuple[np.ndarray, np.ndarray]) -> None:

@@ -278,11 +278,9 @@ def _require(name: str, needs: frozenset[str], facts: Mapping[str, Any]) -> None
     """A message where no column gives a target that the method learns from."""
     lacking = sorted(needs - set(facts.get("targets", {})))
     if lacking:
-        kind, _, column = lacking[0].partition(" ")
-        say = f"--label {column or 'COLUMN'}" if kind == "label" else f"--field {column or 'COLUMN'}={kind}"
         raise UserError(
-            f"method '{name}' learns from a {kind} of each row as it was asked for, and no column gives one. Say which "
-            f"does: {say}."
+            f"method '{name}' learns from a {lacking[0].partition(' ')[0]} of each row as it was asked for, and no "
+            f"column gives one. Say which does: {target.asked_for(lacking[0])}."
         )
 
 

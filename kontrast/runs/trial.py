@@ -24,7 +24,7 @@ def try_out(model: Model, data: Dataset, fleet: Fleet) -> None:
         UserError: What the encoders said of the first rows, or what a step needs beside what there is.
     """
     plan, ranks = model.experiment.plan, fleet.ranks
-    order, reader = order_of(model, data), Reader(data, model.modalities)
+    order, reader = order_of(model, data), Reader(data, model.modalities, model.method.needs)
     index = order.at(0, ranks.rank, ranks.world)
     settings = {**{f"encoders.{k}": v for k, v in model.experiment.encoders.items()}, "method": model.experiment.method}
     try:

@@ -126,9 +126,8 @@ class Course:
                 name, slot = path.removeprefix("optimiser.").rsplit(".", 1)
                 p = learned[name]
                 part = split_as(value, p) if value.shape == p.shape else value
-                if (
-                    part.shape == p.shape
-                ):  # as the parameter lies in memory: sums over a slot else add up in another order
+                # As the parameter lies in memory: sums over a slot else add up in another order.
+                if part.shape == p.shape:
                     part = torch.empty_like(p, dtype=part.dtype).copy_(part)
                 slots.setdefault(order.index(id(p)), {})[slot] = part
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})

@@ -4,18 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from kontrast.data.cells import read_cells
 from kontrast.data.frame import Column
 from kontrast.data.packing import missing
-from kontrast.data.target import Target, class_name
+from kontrast.data.target import Vectors, class_name
 
 _BETWEEN = ("|", ";", ",")
 
 
-class Labels(Target):
+class Labels(Vectors):
     """The labels of a row: a list of classes; a string of them with |, ; or , between them; a list with 1 or 0 for each
     class (multi-hot); or a column of yes and no per class.
 
@@ -26,15 +24,11 @@ class Labels(Target):
     recipe = "several_labels"
     flags = True
 
-    def __init__(self, *, column: str, who: str) -> None:
-        self.column, self._who = column, who
-
     def fit(self, cells: Column, rows: np.ndarray, ids: np.ndarray) -> None:
         """The classes of the training rows, in order, and how many rows each has."""
         held = [[] if missing(cell) else cell for cell in read_cells(cells, np.arange(len(cells)))]
-        self._names, self._values = _multi_hot(held) or self._listed(held)
-        self._place = np.full(len(ids), -1)
-        self._place[rows] = np.arange(len(rows))
+        self._names, values = _multi_hot(held) or self._listed(held)
+        self.keep(values, rows, ids)
 
     def _listed(self, held: list[Any]) -> tuple[list[str], np.ndarray]:
         between = next((b for b in _BETWEEN if any(isinstance(cell, str) and b in cell for cell in held)), None)
@@ -53,13 +47,6 @@ class Labels(Target):
     def facts(self) -> Mapping[str, Any]:
         """`classes` (their number), `names` and `counts` (rows of each, in training)."""
         return {"classes": len(self._names), "names": self._names, "counts": self._values.sum(0, np.int64).tolist()}
-
-    def keys(self, index: np.ndarray) -> Tensor:
-        """(B, C) float32."""
-        place = self._place[index]
-        found = np.zeros((len(place), len(self._names)), np.float32)
-        found[place >= 0] = self._values[place[place >= 0]]
-        return torch.from_numpy(found)
 
 
 def _multi_hot(held: list[Any]) -> tuple[list[str], np.ndarray] | None:

@@ -5,36 +5,26 @@ from typing import Any
 
 import numpy as np
 import pyarrow.types as types
-import torch
-from torch import Tensor
 
 from kontrast.data import split
 from kontrast.data.frame import Column
-from kontrast.data.target import Target, scale
+from kontrast.data.target import Numbers
 
 
-class Time(Target):
+class Time(Numbers):
     """The time of a row.
 
     The key is float64: seconds since 1970 for dates and moments (of a day, for times of a day), numbers as the column
     has them. NaN in a row without one, and in every row that is not trained on.
     """
 
-    def __init__(self, *, column: str, who: str) -> None:
-        self.column, self._who = column, who
-
     def fit(self, cells: Column, rows: np.ndarray, ids: np.ndarray) -> None:
         """The times of the training rows."""
         values = split.seconds(cells, self._who)
         number = not isinstance(cells, np.ndarray) and (types.is_integer(cells.type) or types.is_floating(cells.type))
-        self._facts = {"unit": "as in the column" if number else "seconds", **scale(values)}
-        self._values = np.full(len(ids), np.nan)
-        self._values[rows] = np.where(np.isfinite(values), values, np.nan)
+        self._unit = "as in the column" if number else "seconds"
+        self.keep(values, rows, ids)
 
     def facts(self) -> Mapping[str, Any]:
         """The `unit`; how many training rows have a time (`known`); their `mean`, `std`, `low` and `high`."""
-        return self._facts
-
-    def keys(self, index: np.ndarray) -> Tensor:
-        """(B,) float64."""
-        return torch.from_numpy(self._values[index])
+        return {"unit": self._unit, **super().facts()}

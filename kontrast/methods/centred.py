@@ -1,0 +1,45 @@
+"""What methods of learned class centres share: the centres, the samples with a class, and what is served."""
+
+from abc import ABC
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from kontrast.core.rows import Rows
+from kontrast.layers.proxies import Proxies
+from kontrast.layers.towers import Towers
+from kontrast.methods.one_field import OneField
+
+
+class Centred(OneField, ABC):
+    """Embeddings that are compared with one learned centre per class; a method adds `compare`.
+
+    The embedding itself is served: for this it was learned.
+
+    Args:
+        towers: The encoder of the one field.
+        classes: Number of classes.
+        views: Views of each sample.
+        hidden: Width of the head's hidden layer; 0 for a linear head.
+        width: Width of the embeddings and centres.
+    """
+
+    needs = frozenset({"label"})
+
+    def __init__(self, towers: Towers, *, classes: int, views: int, hidden: int, width: int) -> None:
+        super().__init__(towers, views=views, hidden=hidden, width=width)
+        self.centres = Proxies(classes=classes, width=width)
+
+    def embed(self, field: str, x: Tensor) -> Tensor:
+        """The embedding that is compared with the centres."""
+        return self.head(self.towers(field, x))
+
+    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
+        """Each sample with a class, and its centre."""
+        ours = with_class(next(iter(rows.values())))
+        return [(ours, self.centres().detach()[ours.keys["label"]])]
+
+
+def with_class(rows: Rows) -> Rows:
+    """The rows whose class is known."""
+    return rows[rows.keys["label"] >= 0]
