@@ -40,7 +40,7 @@ def writable(target: Path) -> Path:
     """Refuses a path at which no file can be put: without a name, or with something there that is no regular file.
 
     Args:
-        target: Where a file is to be written; it need not be there yet.
+        target: Where a file will be written; it need not be there yet.
 
     Returns:
         The same path, so that the check can be made where a path is taken up, before any work.

@@ -192,7 +192,7 @@ def _guides(
 def _candidates(
     key: Tensor, negatives: Tensor | None, in_batch: bool, guides: tuple[Tensor, Tensor, Tensor | None] | None
 ) -> tuple[Rows, Relation]:
-    """Keys and negatives of all ranks, and who of them counts for whom."""
+    """Keys and negatives of all ranks, and which of them count for each anchor."""
     ours = rows(key, {} if guides is None else {"guide": guides[1]}, view=1)
     if negatives is None:
         return gathered(ours), Same("id")

@@ -1,6 +1,6 @@
 """Losses of small batches on plain matrices: whose pairs are known needs no list of them, no tiles, and fewer steps.
 
-The engine (`contrast`) takes a fixed 2 to 3 ms to name rows and to list who attracts whom; at 128 pairs that is more
+The engine (`contrast`) takes a fixed 2 to 3 ms to name rows and to list the positive pairs; at 128 pairs that is more
 than the loss itself. These give its values and gradients to rounding, from few operations, on one process. Where an
 anchor's positive holds nearly all of the mass they are as exact as it: log(1 + others / own) instead of a difference.
 """

@@ -27,9 +27,9 @@ from kontrast.methods.one_field import OneField
 class Kcl(OneField):
     """K-positive contrast (Kang et al., ICLR 2021); with `strength` above 0 targeted contrast (TSC, arXiv:2111.13998).
 
-    Needs labels. Positives are the sample's other views and k others of its class, drawn by lot in each step. TSC adds
-    one point per class, spread evenly over the sphere, that the rows of the class are drawn to; which class goes to
-    which point is decided anew every `every` steps from running means of the embeddings.
+    Needs labels. Positives are the sample's other views and k others of its class, drawn at random in each step.
+    TSC adds one point per class, spread evenly over the sphere, that the rows of the class are drawn to; which
+    class goes to which point is decided anew every `every` steps from running means of the embeddings.
 
     Args:
         towers: The encoders.

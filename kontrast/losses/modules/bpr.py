@@ -1,4 +1,4 @@
-"""BPR, Bradley-Terry: the chosen one's score is to beat the rejected one's."""
+"""BPR, Bradley-Terry: the chosen one's score must beat the rejected one's."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from kontrast.losses.reduction import Reduction
 
 
 class BPR(LossModule):
-    """BPR, Bradley-Terry: the chosen one's score is to beat the rejected one's.
+    """BPR, Bradley-Terry: the chosen one's score must beat the rejected one's.
 
     For recommenders and reward models.
 

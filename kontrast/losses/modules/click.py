@@ -1,4 +1,4 @@
-"""CLICK: a text of an unwanted kind is to be less likely than a wanted one, by a margin in log-probability."""
+"""CLICK: a text of an unwanted kind must be less likely than a wanted one, by a margin in log-probability."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from kontrast.losses.reduction import Reduction
 
 
 class CLICK(LossModule):
-    """CLICK: a text of an unwanted kind is to be less likely than a wanted one, by a margin in log-probability.
+    """CLICK: a text of an unwanted kind must be less likely than a wanted one, by a margin in log-probability.
 
     Beside a language model's own loss, weighed 0.5.
 

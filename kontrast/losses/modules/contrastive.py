@@ -26,7 +26,7 @@ class Contrastive(LossModule):
     Args:
         loss: How hard: a loss, or its name ("infonce", "triplet", "circle" ...) with its defaults.
         kernel: How similar: a kernel, or its name.
-        relation: Who is positive for whom, among whom; None for rows with an equal `id`.
+        relation: Positives and candidates of each row; None for rows with an equal `id`.
         reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
         gather: Compare with the rows of all processes, where torch.distributed runs.
 

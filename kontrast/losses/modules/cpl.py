@@ -1,4 +1,4 @@
-"""CPL: of two segments of behaviour the preferred one is to be likelier under the policy; no reward, no critic."""
+"""CPL: of two segments of behaviour the preferred one must be likelier under the policy; no reward, no critic."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from kontrast.losses.reduction import Reduction
 
 
 class CPL(LossModule):
-    """CPL: of two segments of behaviour the preferred one is to be likelier under the policy; no reward, no critic.
+    """CPL: of two segments of behaviour the preferred one must be likelier under the policy; no reward, no critic.
 
     Preference learning for control.
 

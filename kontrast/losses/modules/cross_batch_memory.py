@@ -31,7 +31,7 @@ class CrossBatchMemory(LossModule):
         queue: Number of rows remembered; up to the size of the data.
         loss: How hard: a loss, or its name ("pair_margin" as in the paper, "triplet", "infonce" ...) with its defaults.
         kernel: How similar: a kernel, or its name.
-        relation: Who is positive for whom; it reads the key `label`. None for rows of one label. Miners go here.
+        relation: Positives of each row; it reads the key `label`. None for rows of one label. Miners go here.
         reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
         gather: Compare with and remember the rows of all processes, where torch.distributed runs.
 

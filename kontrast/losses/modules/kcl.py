@@ -14,7 +14,7 @@ from kontrast.losses.reduction import Reduction
 class KCL(LossModule):
     """K-positive contrast: SupCon with the sample's other views and k others of its class, so all classes pull alike.
 
-    For long tails. Which k is drawn by lot: other ones each call in training, the same in evaluation.
+    For long tails. The k are random: others in each call in training, the same in evaluation.
 
     Args:
         k: Positives of the class; 6 in the paper.

@@ -1,4 +1,4 @@
-"""SimPO: the chosen answer is to be likelier per token than the rejected one, by a margin; no reference model."""
+"""SimPO: the chosen answer must be likelier per token than the rejected one, by a margin; no reference model."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from kontrast.losses.reduction import Reduction
 
 
 class SimPO(LossModule):
-    """SimPO: the chosen answer is to be likelier per token than the rejected one, by a margin; no reference model.
+    """SimPO: the chosen answer must be likelier per token than the rejected one, by a margin; no reference model.
 
     Cheaper than `DPO`, and not longer-winded.
 

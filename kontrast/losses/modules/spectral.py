@@ -10,8 +10,8 @@ from kontrast.losses.reduction import Reduction
 class Spectral(LossModule):
     """Spectral contrastive: inner products of pairs are to be large, squares of all others small.
 
-    Its minimum is known: it factorises the graph of who is a view of whom. Lengths matter, they are not normalised
-    away.
+    Its minimum is known: it factorises the graph of which rows are views of one sample. Lengths matter, they are
+    not normalised away.
 
     Args:
         reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).

@@ -1,4 +1,4 @@
-"""Triplet: a row is to be nearer to its own label than to others, by a margin."""
+"""Triplet: a row must be nearer to its own label than to others, by a margin."""
 
 from typing import ClassVar, Literal
 
@@ -13,7 +13,7 @@ Mining = Literal["all", "semihard", "hard", "easy", "distance"]
 
 
 class Triplet(LossModule):
-    """Triplet: a row is to be nearer to its own label than to others, by a margin.
+    """Triplet: a row must be nearer to its own label than to others, by a margin.
 
     `mining` says which triplets count. Softmax losses (`SupCon`) usually learn faster; this one needs few settings.
 
