@@ -302,21 +302,33 @@ def _refused(room: str, made: Any) -> str:
         told = made.__annotations__.get("return")
         named = told if isinstance(told, str) else getattr(told, "__name__", "")
         return wanted if needed or named.split(".")[-1].strip("'\"") != "Experiment" else ""
-    known = {base for path in HOUSE.rglob(f"{room}/*.py") for base in _bases(path)}
+    found = [kind for kind in map(_kind, HOUSE.rglob(f"{room}/*.py")) if kind]
+    known = dict(base for kind in found for base in _bases(kind.module, kind.attribute))
     bases = made.__mro__[1:] if inspect.isclass(made) else ()
     if any(base.__name__ in known and base.__module__.split(".")[0] == "kontrast" for base in bases):
         return ""
-    return f"class that derives from a contract of kontrast ({' or '.join(sorted(known))})"
+    first = sorted(name for name, derives in known.items() if not derives)
+    return f"class that derives from a contract of kontrast ({' or '.join(first)})"
 
 
-def _bases(path: Path) -> list[str]:
-    """What the kind in that file derives from."""
-    kind = _kind(path)
-    if kind is None:
-        return []
+def _bases(module: str, name: str) -> Iterator[tuple[str, bool]]:
+    """The classes of kontrast that a class derives from, near and far, and whether each derives from one itself."""
+    path = HOUSE.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    if not path.is_file():
+        return
     tree = ast.parse(path.read_text(encoding="utf8"))
-    node = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == kind.attribute)
-    return [base.id for base in node.bases if isinstance(base, ast.Name)]
+    homes = {node.name: module for node in tree.body if isinstance(node, ast.ClassDef)} | {
+        alias.name: node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("kontrast.")
+        for alias in node.names
+    }
+    for node in tree.body:
+        for base in node.bases if isinstance(node, ast.ClassDef) and node.name == name else ():
+            if isinstance(base, ast.Name) and base.id in homes:
+                further = list(_bases(homes[base.id], base.id))
+                yield base.id, bool(further)
+                yield from further
 
 
 def _singular(room: str) -> str:
