@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import kontrast as kt
-from kontrast.core import find
+from kontrast.core import registry
 from kontrast.core.errors import UserError
 
 Table = dict[str, Any]
@@ -116,7 +116,7 @@ SETS = {
 def main() -> None:
     """Train, judge, print a table in markdown."""
     told = _arguments()
-    recipes = told.recipes or [name for name in find.kinds("recipes") if name not in ELSEWHERE]
+    recipes = told.recipes or [name for name in registry.kinds("recipes") if name not in ELSEWHERE]
     print("| set | recipe | kNN | untrained | raw | linear | untrained | raw | seconds |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name in told.sets or SETS:

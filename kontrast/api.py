@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from kontrast.core import find
+from kontrast.core import registry
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment, choice
 from kontrast.core.spelling import spelled
@@ -87,7 +87,7 @@ def train(
     short = {"plan.batch": batch, "plan.learning_rate": learning_rate}
     settings = {**{name: value for name, value in short.items() if value is not None}, **(settings or {})}
     began = time.perf_counter()
-    asked: Experiment = find.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
+    asked: Experiment = registry.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
     asked = asked if config is None else configured(asked, config, trust_code=trust_code)
     name = (called(data) if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
     data = asked.source.data if data is None else data

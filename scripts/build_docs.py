@@ -34,7 +34,7 @@ from typer.models import OptionInfo
 
 from kontrast import cli
 from kontrast.cli import app
-from kontrast.core import find
+from kontrast.core import registry
 from kontrast.core.experiment import Choice, Experiment
 from kontrast.data.fields import infer
 from kontrast.data.open import open_frame
@@ -114,14 +114,14 @@ def _takes(kind: Any, metavar: str | None) -> str:
 
 def kinds(room: str) -> str:
     """What a room holds."""
-    return _table(("name", "what it is"), [(f"`{k.name}`", k.summary) for k in find.kinds(room).values()])
+    return _table(("name", "what it is"), [(f"`{k.name}`", k.summary) for k in registry.kinds(room).values()])
 
 
 def losses() -> str:
     """Every loss with its contract, equation and paper."""
     rows = []
-    for kind in find.kinds("losses").values():
-        made = find.load("losses", kind.name)
+    for kind in registry.kinds("losses").values():
+        made = registry.load("losses", kind.name)
         told = inspect.getdoc(made) or ""
         said = [_CITED.sub("", part).replace("\n", " ").rstrip(" ,:(.;") for part in told.split("\n\n")]
         equation = next((part for part in said if re.search(r"[=(^]", part)), said[0])
@@ -133,8 +133,8 @@ def losses() -> str:
 def functions() -> str:
     """Every loss as a module: how it is called, the function of the same, and its first sentence."""
     rows = []
-    for kind in find.kinds("modules").values():
-        made = find.load("modules", kind.name)
+    for kind in registry.kinds("modules").values():
+        made = registry.load("modules", kind.name)
         inputs = ", ".join(str(p).split(":")[0] for p in list(inspect.signature(made.forward).parameters.values())[1:])
         called = re.findall(r"\bF\.(\w+)\(", inspect.getsource(made))
         summary = html.escape(kind.summary, quote=False)

@@ -16,7 +16,7 @@ import pytest
 from conftest import call, waves
 from PIL import Image
 
-from kontrast.core import find
+from kontrast.core import registry
 from kontrast.core.errors import UserError
 from kontrast.core.whole import whole, writable
 from kontrast.data import tree
@@ -208,14 +208,14 @@ def lab(tmp_path, monkeypatch):
 )
 def test_what_is_named_meets_the_contract_before_anything_of_it_is_called(lab, room, name, words):
     with pytest.raises(UserError, match=words):
-        find.load(room, name)
+        registry.load(room, name)
     assert not (lab / "ran").exists()
 
 
 def test_own_code_that_meets_the_contract_is_used(lab):
-    assert find.load("recipes", "attack_lab:experiment")().method.name == "simclr"
-    assert find.load("losses", "attack_lab:Loss").__name__ == "Loss"
-    assert find.load("methods", "attack_lab:Mine").__name__ == "Mine"
+    assert registry.load("recipes", "attack_lab:experiment")().method.name == "simclr"
+    assert registry.load("losses", "attack_lab:Loss").__name__ == "Loss"
+    assert registry.load("methods", "attack_lab:Mine").__name__ == "Mine"
 
 
 def test_code_named_by_a_run_folder_is_run_only_if_trusted(world, lab, capsys):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from kontrast.core import chance, find
+from kontrast.core import chance, factory, registry
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.ranks import Ranks
 from kontrast.data.batches import Batch, draw
@@ -13,7 +13,7 @@ from kontrast.encoders.encoder import Encoder
 from kontrast.layers.towers import Towers
 from kontrast.training.step import step
 
-ROOMS = find.rooms()
+ROOMS = registry.rooms()
 
 
 def cells_of(kind, n=12):
@@ -27,7 +27,7 @@ def cells_of(kind, n=12):
 
 
 def fitted(kind):
-    modality = find.build("modalities", kind, {})
+    modality = factory.build("modalities", kind, {})
     cells = cells_of(kind)
     items = [modality.read(cell, None) for cell in cells]
     modality.fit(items)
@@ -52,11 +52,11 @@ def test_a_modality_keeps_its_contract(kind):
     assert torch.isfinite(raw).all()
     assert modality.show(packed[0])
     assert modality.look(views[0])
-    twin = find.build("modalities", kind, {})
+    twin = factory.build("modalities", kind, {})
     twin.restore(modality.state())
     torch.testing.assert_close(twin.plain(batch.clone()), modality.plain(batch.clone()), equal_nan=True)
     assert twin.facts() == modality.facts()
-    find.load("encoders", modality.encoder)
+    registry.load("encoders", modality.encoder)
     with pytest.raises(Unreadable):
         modality.read(object(), None)
 
@@ -66,10 +66,10 @@ def built(name):
     settings = {"timm": {"model": "test_resnet"}, "transformer": None}.get(name, {})
     if settings is None:
         pytest.skip("needs pretrained weights; tests/test_text_encoders.py has the real ones")
-    kind = next((k for k in ROOMS["modalities"] if find.load("modalities", k).encoder == name), "image")
+    kind = next((k for k in ROOMS["modalities"] if registry.load("modalities", k).encoder == name), "image")
     modality, packed = fitted(kind)
     torch.manual_seed(0)
-    encoder = find.build("encoders", name, settings, given=modality.facts())
+    encoder = factory.build("encoders", name, settings, given=modality.facts())
     return encoder, modality, modality.collate(packed)
 
 
@@ -106,11 +106,11 @@ def test_views_that_are_drawn_together_are_those_drawn_one_by_one(kind):
 
 @pytest.mark.parametrize("name", ROOMS["methods"])
 def test_a_method_takes_a_step_and_every_encoder_gets_a_gradient(name):
-    kinds = ["image", "text", "series"][: find.load("methods", name).most]
+    kinds = ["image", "text", "series"][: registry.load("methods", name).most]
     made = {kind: fitted(kind) for kind in kinds}
-    encoders = {kind: find.build("encoders", m.encoder, {}, given=m.facts()) for kind, (m, _) in made.items()}
+    encoders = {kind: factory.build("encoders", m.encoder, {}, given=m.facts()) for kind, (m, _) in made.items()}
     facts = {"classes": 3, "class_counts": [4, 4, 4], "towers": Towers(encoders, {k: k for k in kinds})}
-    method = find.build("methods", name, {}, given=facts)
+    method = factory.build("methods", name, {}, given=facts)
     n = 12
     keys = {"id": torch.arange(n), "label": torch.arange(n) % 3, "score": torch.arange(n).double() % 5}
     for number, kind in enumerate(kinds):
@@ -138,15 +138,15 @@ def test_a_method_takes_a_step_and_every_encoder_gets_a_gradient(name):
 def test_every_kind_refuses_a_setting_it_does_not_know(room):
     for name in ROOMS[room]:
         with pytest.raises(UserError, match="has no setting 'wobble'"):
-            find.build(room, name, {"wobble": 1})
+            factory.build(room, name, {"wobble": 1})
 
 
 def test_a_star_compares_everything_to_its_centre_only():
     kinds = ["image", "text", "series"]
     made = {kind: fitted(kind) for kind in kinds}
-    encoders = {kind: find.build("encoders", m.encoder, {}, given=m.facts()) for kind, (m, _) in made.items()}
+    encoders = {kind: factory.build("encoders", m.encoder, {}, given=m.facts()) for kind, (m, _) in made.items()}
     towers = Towers(encoders, {k: k for k in kinds})
-    star = find.build("methods", "clip", {"around": "text"}, given={"towers": towers})
+    star = factory.build("methods", "clip", {"around": "text"}, given={"towers": towers})
     assert star.pairs == [("image", "text"), ("text", "series")]
     with pytest.raises(UserError, match="did you mean 'text'"):
-        find.build("methods", "clip", {"around": "txet"}, given={"towers": towers})
+        factory.build("methods", "clip", {"around": "txet"}, given={"towers": towers})

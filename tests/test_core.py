@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from kontrast.core import chance, find
+from kontrast.core import chance, factory, registry
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError, did_you_mean, needs
 from kontrast.core.experiment import Choice, Experiment, Plan, Source
@@ -54,7 +54,7 @@ def test_an_order_is_a_permutation_and_another_one_each_epoch():
 
 
 def test_every_kind_in_every_room_loads_and_says_what_it_is():
-    rooms = find.rooms()
+    rooms = registry.rooms()
     assert {
         "losses",
         "kernels",
@@ -68,7 +68,7 @@ def test_every_kind_in_every_room_loads_and_says_what_it_is():
     } <= set(rooms)
     for room, kinds in rooms.items():
         for name, kind in kinds.items():
-            made = find.load(room, name)
+            made = registry.load(room, name)
             assert kind.summary.endswith((".", ":")) or len(kind.summary) > 20, kind
             assert made.__doc__
             own = vars(made).get("__init__")
@@ -82,9 +82,9 @@ def test_a_strangers_class_is_named_by_module_and_name(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    assert find.load("losses", "lab_of_this_test:Mine").__name__ == "Mine"
+    assert registry.load("losses", "lab_of_this_test:Mine").__name__ == "Mine"
     with pytest.raises(UserError, match="cannot load loss 'lab_of_this_test:Other'"):
-        find.load("losses", "lab_of_this_test:Other")
+        registry.load("losses", "lab_of_this_test:Other")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_strangers_class_is_named_by_module_and_name(tmp_path, monkeypatch):
 )
 def test_what_does_not_exist_is_refused_with_the_nearest_name(room, name, settings, words):
     with pytest.raises(UserError) as error:
-        find.build(room, name, settings)
+        factory.build(room, name, settings)
     assert words in str(error.value)
 
 
@@ -170,3 +170,22 @@ def test_every_help_answers_in_half_a_second(verb):
     assert done.returncode == 0
     # processor time, not the clock on the wall: another process may have the core
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+
+
+def test_a_kind_belongs_to_the_room_of_the_contract_it_derives_from(tmp_path, monkeypatch):
+    """A kernel in a folder named losses is a kernel; folders may nest; a base two files away is found."""
+    house = tmp_path / "kontrast"
+    (house / "losses" / "deep" / "deeper").mkdir(parents=True)
+    (house / "core").mkdir()
+    (house / "core" / "contract.py").write_text('class Kernel(ABC):\n    """Any."""\n\n    ROOM = "kernels"\n')
+    middle = "from kontrast.core.contract import Kernel\n\n\nclass Middle(Kernel, ABC):\n    pass\n"
+    (house / "losses" / "middle.py").write_text(middle)
+    near = '"""Says so."""\nfrom kontrast.losses.middle import Middle\n\n\nclass LogRatio(Middle):\n    pass\n'
+    (house / "losses" / "deep" / "deeper" / "log_ratio.py").write_text(near)
+    (house / "losses" / "helper.py").write_text("class Helper:\n    pass\n")
+    monkeypatch.setattr(registry, "PACKAGE", house)
+    kind = registry.Kind("kernels", "log_ratio", "kontrast.losses.deep.deeper.log_ratio", "LogRatio", "Says so.")
+    assert registry.rooms() == {"kernels": {"log_ratio": kind}}
+    assert registry.locate("kernels", "Log-Ratio") == kind
+    with pytest.raises(UserError, match="no loss 'log_ratio'.* There is one among the kernels"):
+        registry.locate("losses", "log_ratio")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from kontrast.core import find
+from kontrast.core import registry
 from kontrast.core.errors import UserError
 from kontrast.doctor import spelling
 from kontrast.doctor.copies import Pairs
@@ -28,13 +28,13 @@ WORDS = np.array(
 )
 
 
-ROOMS = find.rooms()
+ROOMS = registry.rooms()
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """One thread, and the folders walked once: a walk takes longer than most examinations here."""
-    monkeypatch.setattr(find, "rooms", lambda: ROOMS)
+    monkeypatch.setattr(registry, "rooms", lambda: ROOMS)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -73,7 +73,7 @@ def one(findings, name):
 
 def test_the_doctor_has_its_examinations_and_each_says_what_it_is():
     made = examinations()
-    assert {type(one).__name__.lower() for one in made} == set(find.rooms()["doctor"])
+    assert {type(one).__name__.lower() for one in made} == set(registry.rooms()["doctor"])
     assert all(isinstance(one, Examination) for one in made)
     assert len(made) >= 15
 

@@ -8,7 +8,7 @@ import torch
 from conftest import FAST, waves
 
 import kontrast as kt
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
 from kontrast.data.dataset import prepare
@@ -94,7 +94,7 @@ def test_a_store_knows_how_long_its_rows_are(tmp_path):
 
 
 def test_a_transformer_in_pieces_is_the_transformer_in_one(bert, monkeypatch):
-    encoder = find.build("encoders", "transformer", {"model": bert, "train": "full"}).eval()
+    encoder = factory.build("encoders", "transformer", {"model": bert, "train": "full"}).eval()
     x = torch.full((9, 12), -1)
     for row, size in enumerate([12, 1, 5, 5, 0, 12, 3, 2, 2]):
         x[row, :size] = torch.arange(2, 2 + size)

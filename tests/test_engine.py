@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from kontrast.core import find
+from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
 from kontrast.losses.contrast import contrast, per_row
@@ -25,7 +25,7 @@ from kontrast.losses.siglip import Siglip
 from kontrast.losses.triplet import Triplet
 from kontrast.losses.weights import TILE, tiles
 
-LOSSES = [name for name in find.rooms()["losses"] if issubclass(find.load("losses", name), Contrast)]
+LOSSES = [name for name in registry.rooms()["losses"] if issubclass(registry.load("losses", name), Contrast)]
 
 
 class Plain(Contrast):
@@ -298,7 +298,7 @@ def test_what_kernel_and_loss_learn_gets_the_gradient_of_the_whole_matrix(loss, 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("relation", [Same("id"), Same("label", apart=True), Soft("soft")], ids=["id", "label", "soft"])
 def test_a_stack_is_each_problem_alone_in_any_tile(name, relation):
-    loss, kernel = find.build("losses", name, {}).double(), Cosine(temperature=0.5).double()
+    loss, kernel = factory.build("losses", name, {}).double(), Cosine(temperature=0.5).double()
     stack = rows_of(n=6, stack=3)
     alone = [Rows(z, {k: v[0] for k, v in stack.keys.items()}) for z in stack.z.detach().requires_grad_()]
     parts = [contrast(one, one, relation, loss=loss, kernel=kernel) for one in alone]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image as Pil
 
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.data.modalities.image import Image
 
@@ -296,4 +296,4 @@ def test_nothing_to_fit_is_said():
 
 
 def test_it_is_found_by_its_name():
-    assert isinstance(find.build("modalities", "image", {"size": 16}), Image)
+    assert isinstance(factory.build("modalities", "image", {"size": 16}), Image)

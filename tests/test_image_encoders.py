@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.errors import UserError
 from kontrast.encoders.resnet import Resnet
 from kontrast.encoders.timm import Timm
@@ -41,7 +41,7 @@ def test_in_eval_mode_a_row_does_not_depend_on_its_batch(make):
 
 
 def test_resnet_is_built_by_name_from_the_facts_of_the_images():
-    net = find.build("encoders", "resnet", {"base": 8}, given={"channels": 1, "size": 32})
+    net = factory.build("encoders", "resnet", {"base": 8}, given={"channels": 1, "size": 32})
     assert net(torch.zeros(2, 1, 32, 32)).shape == (2, net.width)
 
 

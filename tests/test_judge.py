@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from banks import bank, several
 
-from kontrast.core import find
+from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
 from kontrast.scoring.clustering import Clustering
 from kontrast.scoring.geometry import Geometry
@@ -114,5 +114,5 @@ def test_banks_that_do_not_fit_are_refused_in_words():
 
 
 def test_the_folder_lists_the_judges():
-    assert set(find.rooms()["scoring"]) == {"knn", "linear", "retrieval", "clustering", "geometry", "spearman"}
-    assert isinstance(find.build("scoring", "retrieval", {"ks": [1, 3]}), Retrieval)
+    assert set(registry.rooms()["scoring"]) == {"knn", "linear", "retrieval", "clustering", "geometry", "spearman"}
+    assert isinstance(factory.build("scoring", "retrieval", {"ks": [1, 3]}), Retrieval)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from kontrast.core import find
+from kontrast.core import factory, registry
 from kontrast.core.rows import Rows
 from kontrast.losses.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
@@ -12,7 +12,7 @@ from kontrast.losses.relations.same import Same
 from kontrast.proofs.check import CONTRACTS, contract_of
 from kontrast.proofs.finding import judge, near
 
-ROOMS = find.rooms()
+ROOMS = registry.rooms()
 LOSSES = [name for name in ROOMS["losses"] if contract_of(name) is Contrast]
 PROPERTIES = [(name, title) for name in ROOMS["losses"] for title in CONTRACTS[contract_of(name)]]
 # Its weights pace the gradient and carry none themselves, by the paper's own definition.
@@ -26,7 +26,7 @@ def test_there_are_losses_of_every_contract():
 
 @pytest.mark.parametrize(("name", "title"), PROPERTIES)
 def test_a_loss_has_the_properties_of_its_contract(name, title):
-    found = judge(title, CONTRACTS[contract_of(name)][title], lambda: find.build("losses", name, {}))
+    found = judge(title, CONTRACTS[contract_of(name)][title], lambda: factory.build("losses", name, {}))
     assert found.verdict == ("warning" if (name, title) == STOPS_A_GRADIENT else "ok"), found.detail
 
 
@@ -34,7 +34,7 @@ def test_a_loss_has_the_properties_of_its_contract(name, title):
 def test_nobody_to_attract_is_an_error_in_words_unless_the_loss_counts_rows_without_positives(name):
     ids = torch.arange(5)
     rows = Rows(torch.randn(5, 3), {"id": ids, "view": 0 * ids})
-    mean = contrast(rows, rows, Same("id"), loss=find.build("losses", name, {}), kernel=Cosine())
+    mean = contrast(rows, rows, Same("id"), loss=factory.build("losses", name, {}), kernel=Cosine())
     if mean.count:
         assert mean.count == 5
         assert torch.isfinite(mean.value())
@@ -47,7 +47,7 @@ def test_nobody_to_attract_is_an_error_in_words_unless_the_loss_counts_rows_with
 def test_a_kernel_is_an_inner_product_of_two_prepared_sides(name):
     """Each pair's similarity depends on that pair alone, and the gradient reaches both sides and what is learned."""
     width = 2 if name == "log_ratio" else 6
-    kernel = find.build("kernels", name, {}, given={"width": width}).double()
+    kernel = factory.build("kernels", name, {}, given={"width": width}).double()
     g = torch.Generator().manual_seed(0)
     a, c = (torch.randn(n, width, generator=g, dtype=torch.float64, requires_grad=True) for n in (4, 5))
     left, right = kernel(a, c)

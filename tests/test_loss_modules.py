@@ -16,7 +16,7 @@ from torch.nn import functional as TF
 from torch.nn.parallel import DistributedDataParallel
 
 import kontrast as kt
-from kontrast.core import find
+from kontrast.core import registry
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import on_ranks
 from kontrast.core.rows import Rows
@@ -175,7 +175,7 @@ def grads(value, module, *inputs):
 
 
 def test_all_are_found_by_tab_and_every_function_has_its_module():
-    names = {kind.attribute for kind in find.kinds("modules").values()}
+    names = {kind.attribute for kind in registry.kinds("modules").values()}
     assert names == set(CASES) == set(dir(kt.losses)) - {"functional"}
     assert "losses" in dir(kt)
     source = "".join(inspect.getsource(getattr(kt.losses, name)) for name in CASES)

@@ -19,12 +19,12 @@ UNREACHED = ("(from versions: none)", "Connection", "Could not fetch URL", "Temp
 WRITE = """
 import sys
 from pathlib import Path
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.runs.folder import Folder
 from test_listeners import told
 folder = Folder(Path(sys.argv[1]))
-told(find.build("listeners", "mlflow", {"every": 5}), folder, range(1, 9), finish=False)
-told(find.build("listeners", "mlflow", {"every": 5}), folder, range(6, 13))
+told(factory.build("listeners", "mlflow", {"every": 5}), folder, range(1, 9), finish=False)
+told(factory.build("listeners", "mlflow", {"every": 5}), folder, range(6, 13))
 """
 
 READ = """

@@ -15,7 +15,7 @@ from typer.main import get_command
 
 import kontrast.runs.journey
 from kontrast.cli.app import app, value
-from kontrast.core import chance, find
+from kontrast.core import chance, factory, registry
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Plan, Source
 from kontrast.recipes.choosing import override
@@ -57,8 +57,10 @@ def world(tmp_path_factory):
 def begun(world, monkeypatch):
     """Where a run would begin its work, it stops."""
     monkeypatch.chdir(world)
-    monkeypatch.setattr(find, "locate", functools.cache(find.locate))  # the folders of the house stay as they are
-    monkeypatch.setattr(find, "kinds", functools.cache(find.kinds))
+    monkeypatch.setattr(
+        registry, "locate", functools.cache(registry.locate)
+    )  # the folders of the house stay as they are
+    monkeypatch.setattr(registry, "kinds", functools.cache(registry.kinds))
 
     def stop(*asked):
         try_out(*asked)
@@ -134,7 +136,7 @@ def settings():
 
 
 def numbers(room, name):
-    hints = typing.get_type_hints(find.load(room, name).__init__)
+    hints = typing.get_type_hints(registry.load(room, name).__init__)
     return [setting for setting, hint in hints.items() if setting != "return" and numeric(hint)]
 
 
@@ -180,13 +182,13 @@ def test_every_numeric_setting(world, asked, begun, capsys, kind, setting):
     "room", ["scoring", "optimisers", "listeners", "exports", "methods", "losses", "kernels", "relations"]
 )
 def test_every_setting_of_what_is_chosen_by_name_refuses_what_is_no_number(room):
-    for name in find.kinds(room):
-        made = find.load(room, name)
-        for setting, words, _ in find.settings_of(made):
+    for name in registry.kinds(room):
+        made = registry.load(room, name)
+        for setting, words, _ in factory.settings_of(made):
             if words.split(" ")[0] in ("int", "float"):
                 for value in (math.nan, math.inf, 2**63, -(2**63)) if words.startswith("int") else (math.nan, math.inf):
                     with pytest.raises(UserError, match=rf"{setting}="):
-                        find.check(room, name, {setting: value}, made)
+                        factory.check(room, name, {setting: value}, made)
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**31, 10**12])
@@ -198,14 +200,14 @@ def test_numbers_of_judges_are_carried_out_or_refused(world, number):
     run = Run(world / "run")
     banks = {w: (run.bank(f"{w}-train"), run.bank(f"{w}-test")) for w in ("trained", "untrained", "raw")}
     for name in ("knn", "linear", "retrieval", "clustering", "geometry"):
-        for setting, words, default in find.settings_of(find.load("scoring", name)):
+        for setting, words, default in factory.settings_of(registry.load("scoring", name)):
             asked = [number] if isinstance(default, tuple) else number
             if "int" in words or "float" in words:
                 try:
-                    find.check("scoring", name, {setting: asked})
+                    factory.check("scoring", name, {setting: asked})
                 except UserError:
                     continue
-                assert judge([find.build("scoring", name, {setting: asked})], banks, 0), (name, setting, number)
+                assert judge([factory.build("scoring", name, {setting: asked})], banks, 0), (name, setting, number)
 
 
 def test_a_model_that_no_memory_holds_is_never_built():
@@ -250,11 +252,11 @@ def test_a_run_with_a_large_seed_is_carried_out_to_its_end(world, capsys, monkey
 
 
 def test_ranges_in_signatures_reach_into_lists_and_alternatives():
-    hint = typing.Annotated[int, find.Within(2, 9)]
-    assert [find.beyond(n, hint | None) for n in (1, 2, 9, 10)] == ["2 to 9", "", "", "2 to 9"]
-    assert find.beyond([3, 1], tuple[hint, ...]) == "2 to 9"
-    assert find.beyond(-1, int) == "0 to 2,147,483,647"
-    assert find.beyond(10**30, float) == ""
-    assert find.beyond(math.inf, float | None) == "a finite number"
-    assert find.beyond(True, int) == ""
+    hint = typing.Annotated[int, factory.Within(2, 9)]
+    assert [factory.beyond(n, hint | None) for n in (1, 2, 9, 10)] == ["2 to 9", "", "", "2 to 9"]
+    assert factory.beyond([3, 1], tuple[hint, ...]) == "2 to 9"
+    assert factory.beyond(-1, int) == "0 to 2,147,483,647"
+    assert factory.beyond(10**30, float) == ""
+    assert factory.beyond(math.inf, float | None) == "a finite number"
+    assert factory.beyond(True, int) == ""
     assert Choice("x", {"n": 1}).settings == {"n": 1}

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from planting import MARK, Evil, pickled, torch_saved, unmarked
 
-from kontrast.core import find
+from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
 from kontrast.data.open import open_frame
 
@@ -48,7 +48,7 @@ def rows_of(path):
     frame = open_frame(path, cache=(aside := Path(tempfile.mkdtemp())) / "cache")
     fields = infer(frame, {}, None)
     kinds = {
-        n: find.build("modalities", f.kind, {}) for n, f in fields.items() if f.kind in ("image", "text", "series")
+        n: factory.build("modalities", f.kind, {}) for n, f in fields.items() if f.kind in ("image", "text", "series")
     }
     return prepare(frame, fields, kinds, source=Source(quarantine=1), seed=0, cache=aside / "packed", fit=True)
 
@@ -157,7 +157,7 @@ NO_FILES = {"arrow_table", "data_frame", "numpy_array", "polars_frame", "python_
 
 
 def test_every_source_is_covered():
-    assert set(find.kinds("sources")) == set(PLANTED) | NO_FILES
+    assert set(registry.kinds("sources")) == set(PLANTED) | NO_FILES
 
 
 @pytest.mark.parametrize(("source", "at"), [(name, at) for name, ways in PLANTED.items() for at in range(len(ways))])

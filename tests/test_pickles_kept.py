@@ -13,7 +13,7 @@ from conftest import FAST
 from planting import MARK, pickled, torch_saved, unmarked
 
 import kontrast
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError
 from kontrast.data.open import open_frame
@@ -179,7 +179,7 @@ def test_no_code_of_a_model_s_folder_is_run(tmp_path):
     for made in (lambda: Transformer(model=str(folder)), lambda: Transformer(model=str(folder), weights=False)):
         with pytest.raises(UserError):
             made()
-    text = find.build("modalities", "text", {"tokenizer": str(folder)})
+    text = factory.build("modalities", "text", {"tokenizer": str(folder)})
     with pytest.raises(UserError):
         text.fit([np.array(["a b"], dtype=object)])
 
@@ -188,7 +188,7 @@ def test_no_code_of_a_model_s_folder_is_run(tmp_path):
 def test_a_pickled_tokenizer_is_refused(tmp_path, name):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     (tmp_path / name).write_bytes(pickled())
-    text = find.build("modalities", "text", {"tokenizer": str(tmp_path)})
+    text = factory.build("modalities", "text", {"tokenizer": str(tmp_path)})
     with pytest.raises(UserError):
         text.fit([np.array(["a b"], dtype=object)])
 

@@ -12,7 +12,7 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW
 
-from kontrast.core import find
+from kontrast.core import registry
 from kontrast.core.ranks import RankFailed, Ranks, on_ranks
 from kontrast.core.rows import Rows
 from kontrast.data.batches import Batch
@@ -29,7 +29,7 @@ from kontrast.methods.simclr import Simclr
 from kontrast.proofs.finding import Broken
 from kontrast.proofs.processes import BATCHES, Trial, batch_of, doubles, same, trace, trace_losses
 
-LOSSES = {name: {} for name in find.rooms()["losses"]}
+LOSSES = {name: {} for name in registry.rooms()["losses"]}
 WORLDS = (2, 3)
 
 

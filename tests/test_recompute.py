@@ -10,7 +10,7 @@ from conftest import FAST
 from safetensors.numpy import load_file
 
 import kontrast as kt
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.experiment import Choice, Experiment, Plan
 from kontrast.data.batches import Batch
@@ -61,17 +61,17 @@ def encoders(which: str) -> tuple[Encoder, torch.Tensor]:
     if which == "tcn":
         x = torch.randn(8, 2, 60)
         x[0, :, 40:] = torch.nan
-        return find.build(
+        return factory.build(
             "encoders", "tcn", {"hidden": 16, "out": 16, "dropout": 0.2}, {"channels": 2, "length": 60}
         ), x
     if which == "timm":
         pytest.importorskip("timm")
-        return find.build("encoders", "timm", {"model": "test_vit"}, {"channels": 3, "size": 160}), torch.randn(
+        return factory.build("encoders", "timm", {"model": "test_vit"}, {"channels": 3, "size": 160}), torch.randn(
             4, 3, 160, 160
         )
     tokens = torch.randint(1000, 20000, (6, 12))
     tokens[0, 4:] = -1
-    return find.build("encoders", "transformer", {"model": minilm(), "train": which}), tokens
+    return factory.build("encoders", "transformer", {"model": minilm(), "train": which}), tokens
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_loss_and_every_gradient_are_the_same_and_less_is_kept(which, bf16):
 def test_an_encoder_with_batch_norms_or_nothing_to_compute_again_says_so(name, settings, given):
     if name == "timm":
         pytest.importorskip("timm")
-    encoder = find.build("encoders", name, settings, given)
+    encoder = factory.build("encoders", name, settings, given)
     assert not encoder.recompute()
     assert not encoder.recomputes
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from kontrast.core import find
+from kontrast.core import registry
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
 from kontrast.losses.census import chosen, pull
@@ -270,7 +270,7 @@ def test_json_names_every_relation_of_the_folder_as_find_does():
         "two": {"relation": "twins", "key": "content"},
     }
     written = json.dumps([relation_to_json(case[0]) for case in CASES.values()])
-    everything = {*find.rooms()["relations"], "both", "either", "mixed", "times", "pulling", "counting"}
+    everything = {*registry.rooms()["relations"], "both", "either", "mixed", "times", "pulling", "counting"}
     assert {name for name in everything if f'"relation": "{name}"' in written} == everything
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kontrast.core import find
+from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
 from kontrast.data.sampler import Sampled
 
@@ -13,10 +13,10 @@ LABELS = np.r_[np.repeat(np.arange(12), 10), np.repeat(12, 3), np.full(9, -1)]
 def sampler(name, batch=32, seed=5, **settings):
     rows = np.arange(1000, 1000 + len(LABELS))
     weights = np.linspace(0.5, 2, len(rows))
-    return find.build("samplers", name, settings, given={"sampled": Sampled(rows, batch, seed, weights, LABELS)})
+    return factory.build("samplers", name, settings, given={"sampled": Sampled(rows, batch, seed, weights, LABELS)})
 
 
-@pytest.mark.parametrize("name", sorted(find.kinds("samplers")))
+@pytest.mark.parametrize("name", sorted(registry.kinds("samplers")))
 def test_a_step_is_a_function_of_seed_and_step_split_over_the_ranks(name):
     one, two = sampler(name), sampler(name)
     later = one.at(37)
@@ -49,8 +49,8 @@ def test_balanced_goes_through_all_rows_of_a_class_before_it_begins_again():
 def test_what_a_sampler_needs_and_lacks_is_said():
     bare = Sampled(np.arange(9), 4, 0)
     with pytest.raises(UserError, match="--label"):
-        find.build("samplers", "balanced", {}, given={"sampled": bare})
+        factory.build("samplers", "balanced", {}, given={"sampled": bare})
     with pytest.raises(UserError, match="weight"):
-        find.build("samplers", "weighted", {}, given={"sampled": bare})
+        factory.build("samplers", "weighted", {}, given={"sampled": bare})
     with pytest.raises(UserError, match="per_class=0"):
         sampler("balanced", per_class=0)

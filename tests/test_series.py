@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from kontrast.core import chance, find
+from kontrast.core import chance, factory
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.data.modalities.series import Series
 
@@ -272,9 +272,9 @@ def test_no_readable_row_is_said_so():
 
 
 def test_it_is_found_by_name_and_its_settings_are_checked():
-    assert isinstance(find.build("modalities", "series", {"length": 30, "normalise": "series"}), Series)
+    assert isinstance(factory.build("modalities", "series", {"length": 30, "normalise": "series"}), Series)
     with pytest.raises(UserError, match="normalise"):
-        find.build("modalities", "series", {"normalise": "rows"})
+        factory.build("modalities", "series", {"normalise": "rows"})
 
 
 @pytest.mark.skipif(not (DATA / "ucr").is_dir(), reason="needs the data folder")

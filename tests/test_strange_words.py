@@ -155,12 +155,12 @@ def test_a_snippet_that_was_sent_is_made_harmless(snippet):
 
 
 def test_the_house_s_own_snippets_stay_as_they_are(series, digits):
-    from kontrast.core import find
+    from kontrast.core import factory
 
     x = np.sin(np.arange(50, dtype=np.float32))[:, None]
-    line = find.build("modalities", "series", {})
+    line = factory.build("modalities", "series", {})
     line.fit([x[:, 0]])
-    picture = find.build("modalities", "image", {"size": 8})
+    picture = factory.build("modalities", "image", {"size": 8})
     picture.fit([np.zeros((3, 8, 8), np.uint8)])
     for made in (line.show(x), picture.show(np.zeros((3, 8, 8), np.uint8)), "a &lt;b&gt; word<br>and more"):
         assert harmless(made).replace("</path>", "").replace("'", '"') == made.replace("/>", ">").replace(

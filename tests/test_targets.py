@@ -11,7 +11,7 @@ import torch
 from conftest import FAST, waves
 
 import kontrast as kt
-from kontrast.core import find
+from kontrast.core import registry
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Source
 from kontrast.data import target
@@ -154,10 +154,10 @@ def test_the_first_screen_says_what_training_learns_from_and_how_it_could(tmp_pa
 
 def test_the_recipe_named_for_each_kind_of_target_reads_it():
     named = {}
-    for kind in find.kinds("targets"):
-        made = find.load("targets", kind)
+    for kind in registry.kinds("targets"):
+        made = registry.load("targets", kind)
         if made.recipe:
-            settings = find.load("recipes", made.recipe)().method.settings
+            settings = registry.load("recipes", made.recipe)().method.settings
             named[kind] = targets_of(relation_of(settings["relation"]))
     assert set(named) == {"label", "labels", "number", "sensitive", "soft"}
     assert all(kind in read for kind, read in named.items())

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.errors import UserError
 from kontrast.encoders.tcn import Tcn
 
@@ -92,7 +92,7 @@ def test_long_rows_are_strided_to_at_most_128_instants():
 
 
 def test_facts_of_a_series_fill_the_signature():
-    built = find.build("encoders", "tcn", {"hidden": 8}, {"channels": 3, "length": 40, "vocabulary": 7})
+    built = factory.build("encoders", "tcn", {"hidden": 8}, {"channels": 3, "length": 40, "vocabulary": 7})
     assert built.stem.weight.shape == (8, 6, 3)
 
 

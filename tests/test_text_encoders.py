@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.errors import UserError
 from kontrast.data.modalities.text import Text
 from kontrast.encoders.tokens import Tokens
@@ -34,7 +34,7 @@ X = torch.tensor([[3, 4, 5, -1], [7, -1, -1, -1], [1, 2, 3, 4]])
 
 
 def test_tokens_is_found_by_name_and_gives_its_width():
-    encoder = find.build("encoders", "tokens", {"width": 32}, {"vocabulary": 50, "spellings": ("a",) * 50})
+    encoder = factory.build("encoders", "tokens", {"width": 32}, {"vocabulary": 50, "spellings": ("a",) * 50})
     assert encoder.eval()(X).shape == (3, encoder.width) == (3, 32)
 
 
@@ -94,7 +94,7 @@ def x(folder) -> torch.Tensor:
 
 
 def transformer(folder, **settings):
-    return find.build("encoders", "transformer", {"model": folder, **settings})
+    return factory.build("encoders", "transformer", {"model": folder, **settings})
 
 
 def test_a_frozen_transformer_is_automodel_with_masked_mean_and_ranks_a_paraphrase_first(folder, x):

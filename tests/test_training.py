@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import kontrast as kt
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.experiment import Choice, Experiment, Plan
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
@@ -118,7 +118,7 @@ def test_dropout_falls_alike_in_both_passes_of_gradient_caching():
 def test_lars_takes_the_papers_step():
     torch.manual_seed(0)
     net = nn.Linear(4, 3)
-    made = find.build("optimisers", "lars", {"momentum": 0.5, "trust": 0.01})
+    made = factory.build("optimisers", "lars", {"momentum": 0.5, "trust": 0.01})
     optimiser = made.build(groups_of(net, 0.2, 0.1), 0.2)
     w, b, velocity, slide = net.weight.detach().clone(), net.bias.detach().clone(), 0, 0
     for _ in range(3):
@@ -138,7 +138,7 @@ def test_lars_takes_the_papers_step():
 def test_every_optimiser_lowers_the_loss_and_spares_vectors_the_decay(name):
     torch.manual_seed(0)
     method = Small(dropout=0.0)
-    made = find.build("optimisers", name, {})
+    made = factory.build("optimisers", name, {})
     groups = groups_of(method, made.learning_rate, made.weight_decay)
     assert all((p.ndim > 1) == (g["weight_decay"] > 0) for g in groups for p in g["params"])
     optimiser = made.build(groups, made.learning_rate)
@@ -247,7 +247,7 @@ def test_trying_modes_leaves_the_method_as_it_was_and_pinned_modes_are_kept():
 
 def test_an_experiment_builds_its_method_from_names_alone():
     experiment = Experiment(method=Choice("simclr", {"temperature": 0.3}))
-    assert find.build(
+    assert factory.build(
         "kernels", "cosine", {"temperature": experiment.method.settings["temperature"]}
     ).log_scale.exp() == pytest.approx(1 / 0.3)
 

@@ -39,12 +39,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, fo
 
 def listener(quiet: bool, as_json: bool, log: Sequence[str] | None = None) -> "Listener":
     """Who hears a command: the screen, lines of JSON, or nobody; and trackers, by name."""
-    from kontrast.core import find
+    from kontrast.core import factory
     from kontrast.runs.listener import Several, Silence
     from kontrast.runs.terminal import Json, Screen
 
     screen = Silence() if quiet else Json() if as_json else Screen()
-    return Several([screen, *(find.build("listeners", name, {}) for name in log)]) if log else screen
+    return Several([screen, *(factory.build("listeners", name, {}) for name in log)]) if log else screen
 
 
 def say(line: str) -> None:

@@ -9,7 +9,7 @@ from kontrast.cli.app import AsJson, app, pairs, say, value
 from kontrast.core.errors import UserError
 
 if TYPE_CHECKING:
-    from kontrast.core.find import Kind
+    from kontrast.core.registry import Kind
 
 
 @app.command(name="list")
@@ -17,14 +17,14 @@ def list_(
     room: Annotated[str | None, typer.Argument(metavar="[ROOM]", help="recipes, methods, losses, encoders ...")] = None,
 ) -> None:
     """List what there is: methods, losses, encoders, modalities, judges, recipes."""
-    from kontrast.core import find
+    from kontrast.core import registry
     from kontrast.core.errors import did_you_mean
 
-    rooms = find.rooms() if room is None else {room: find.kinds(room)}
+    rooms = registry.rooms() if room is None else {room: registry.kinds(room)}
     if room is not None and not rooms[room]:
-        raise UserError(f"no room '{room}'{did_you_mean(room, find.rooms())}")
+        raise UserError(f"no room '{room}'{did_you_mean(room, registry.rooms())}")
     wide = max(17, *(len(kind) for kinds in rooms.values() for kind in kinds))
-    modules = rooms.pop("modules", {}) if room is None else find.kinds("modules") if room == "losses" else {}
+    modules = rooms.pop("modules", {}) if room is None else registry.kinds("modules") if room == "losses" else {}
     for name, kinds in rooms.items():
         if name == "losses":
             say("losses  (torch modules: kontrast.losses.NAME(...); as functions: kontrast.losses.functional)")
@@ -46,9 +46,9 @@ def in_short(kind: "Kind") -> list[str]:
     import re
     from pathlib import Path
 
-    from kontrast.core import find
+    from kontrast.core import registry
 
-    path = Path(find.HOUSE, *kind.module.split(".")[1:]).with_suffix(".py")
+    path = Path(registry.PACKAGE, *kind.module.split(".")[1:]).with_suffix(".py")
     tree = ast.parse(path.read_text(encoding="utf8"))
     made = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == kind.attribute)
     takes = {node.name: node.args for node in made.body if isinstance(node, ast.FunctionDef)}
@@ -70,21 +70,21 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `
     """Show what something is and its settings with their defaults."""
     import inspect
 
-    from kontrast.core import find
+    from kontrast.core import factory, registry
     from kontrast.core.errors import did_you_mean
 
-    found = find.named(name)
+    found = registry.named(name)
     if not found:
-        known = [each for kinds in find.rooms().values() for each in kinds]
+        known = [each for kinds in registry.rooms().values() for each in kinds]
         raise UserError(f"nothing is called '{name}'{did_you_mean(name, known)}")
     for kind in found:
-        made = find.load(kind.room, kind.name)
+        made = registry.load(kind.room, kind.name)
         if kind.room == "modules":
             say(f"{kind.attribute}  (losses, kontrast.losses.{kind.attribute})\n\n{in_short(kind)[0]}\n")
         else:
             say(f"{kind.name}  ({kind.room}, {kind.module})\n")
         say((inspect.getdoc(inspect.getmodule(made)) if kind.room == "recipes" else inspect.getdoc(made)) or "")
-        for setting, hint, default in find.settings_of(made):
+        for setting, hint, default in factory.settings_of(made):
             given = "(from the data)" if default is inspect.Parameter.empty else repr(default)
             say(f"  {setting:<16}{hint:<32}{given}")
         say("")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kontrast.core import find, reading
+from kontrast.core import factory, reading
 from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
 
@@ -27,7 +27,7 @@ def _within(part: str, values: object, least: Mapping[str, float], most: float =
     for name, low in least.items():
         value = vars(values)[name]
         if value is not None and not low <= value <= most:
-            wanted = f"{low:g} or more" if most >= find.WHOLE else f"{low:g} to {most:g}"
+            wanted = f"{low:g} or more" if most >= factory.WHOLE else f"{low:g} to {most:g}"
             raise UserError(f"{part}.{name}={str(value)[:40]}; expected {wanted}{', and finite' * (value > most)}.")
 
 
@@ -97,9 +97,9 @@ class Plan:
     keep_going: bool = False
 
     def __post_init__(self) -> None:
-        _within("plan", self, {"batch": 2, "buckets": 1, "passes": 1}, most=find.WHOLE)
+        _within("plan", self, {"batch": 2, "buckets": 1, "passes": 1}, most=factory.WHOLE)
         _within("plan", self, {"learning_rate": 0, "weight_decay": 0}, most=1000)
-        _within("plan", self, {"clip": 0, "checkpoint": 0}, most=find.LARGE)
+        _within("plan", self, {"clip": 0, "checkpoint": 0}, most=factory.LARGE)
         _within("plan", self, {"warmup": 0}, most=1)
         ends = {name: vars(self)[name] for name in ("steps", "epochs", "minutes") if vars(self)[name] is not None}
         for name, length in ends.items():
@@ -184,9 +184,9 @@ def _part(made: type, key: str, value: Any, where: str) -> Any:
         return tuple(choice(v, where) for v in value)
     if key in {"method", "optimiser", "sampler"}:
         return choice(value, where)
-    words = {name: hint for name, hint, _ in find.settings_of(made)}
+    words = {name: hint for name, hint, _ in factory.settings_of(made)}
     kind = next(f.type for f in dataclasses.fields(made) if f.name == key)
-    if not find.fits(value, kind):
+    if not factory.fits(value, kind):
         raise UserError(f"{where}={value!r} is not {words[key]}.")
     return tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
 

@@ -20,6 +20,8 @@ class Modality(ABC):
     series (B, C, T) float32 with NaN for gaps and after the end. So any batch can be sliced by row.
     """
 
+    ROOM = "modalities"
+
     encoder: str
     """The encoder that is taken where none is named."""
     files: ClassVar[bool] = False

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kontrast.core import find
+from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
 from kontrast.data import address, foreign
 from kontrast.data.frame import Frame
@@ -54,7 +54,7 @@ def _meant(data: object) -> object:
 
 def readers() -> list[SourceReader]:
     """One of each source of the folder, in the order in which they are asked."""
-    made: list[SourceReader] = [find.build("sources", name, {}) for name in find.kinds("sources")]
+    made: list[SourceReader] = [factory.build("sources", name, {}) for name in registry.kinds("sources")]
     return sorted(made, key=lambda reader: reader.order)
 
 

@@ -36,6 +36,8 @@ class Sampled:
 class Sampler(ABC):
     """Rows of each step as a function of (seed, step) alone, so that all ranks and a resumed run agree."""
 
+    ROOM = "samplers"
+
     sampled: Sampled
 
     @property

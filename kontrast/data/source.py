@@ -15,6 +15,8 @@ class SourceReader(ABC):
     reads, for the message that nothing does.
     """
 
+    ROOM = "sources"
+
     order: ClassVar[int] = 50
     reads: ClassVar[str]
 

@@ -12,7 +12,7 @@ import pyarrow.types as types
 import torch
 from torch import Tensor
 
-from kontrast.core import find
+from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
 from kontrast.data import fingerprint
 from kontrast.data.cells import coded, is_number, plain, read_cells
@@ -30,6 +30,8 @@ class Target(ABC):
     It is fitted to training rows, and holds their values alone: those of validation and held-out rows are never read,
     and their keys are those of an unknown value. So no label, number or group outside of training can change it.
     """
+
+    ROOM = "targets"
 
     recipe: ClassVar[str] = ""
     """The usual recipe that learns from such a target; "" if there is none."""
@@ -152,13 +154,13 @@ def targets(
     """
     found: dict[str, Target] = {}
     rows = np.flatnonzero(training)
-    for kind in find.kinds("targets"):
+    for kind in registry.kinds("targets"):
         columns = {n: _at(frame.columns[n], kept[rows]) for n, field in fields.items() if field.kind == kind}
-        if columns and find.load("targets", kind).flags:
+        if columns and registry.load("targets", kind).flags:
             columns = _flags(columns, frame.name)
         for column, cells in columns.items():
             facts = {"column": column, "who": f"{frame.name}, column '{column}'"}
-            made: Target = find.build("targets", kind, {}, given=facts)
+            made: Target = factory.build("targets", kind, {}, given=facts)
             made.fit(cells, rows, ids)
             if len(columns) > 1:
                 found[f"{kind} {column}"] = made

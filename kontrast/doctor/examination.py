@@ -36,6 +36,8 @@ class Finding:
 class Examination(ABC):
     """Looks at one thing in a case. Deterministic; bounded in time, and what it samples it says."""
 
+    ROOM = "doctor"
+
     place: ClassVar[int] = 50
     """Where it stands among others of the same level, the smallest first."""
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from kontrast.core import find, reading
+from kontrast.core import factory, reading, registry
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
 from kontrast.core.whole import named, whole, writable
@@ -39,7 +39,7 @@ def examine(
     or nothing can be learned from.
     """
     listener = listener or Silence()
-    asked: Experiment = find.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
+    asked: Experiment = registry.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
     asked = asked if seed is None else replace(asked, seed=seed)
     data = asked.source.data if data is None else data
     if isinstance(data, str) and data == "memory":
@@ -73,7 +73,7 @@ def examine(
 
 def examinations() -> list[Examination]:
     """One of each of this folder, in their order."""
-    made: list[Examination] = [find.build("doctor", name, {}) for name in find.kinds("doctor")]
+    made: list[Examination] = [factory.build("doctor", name, {}) for name in registry.kinds("doctor")]
     return sorted(made, key=lambda one: one.place)
 
 

@@ -16,6 +16,8 @@ class Encoder(nn.Module, ABC):
     the data fills.
     """
 
+    ROOM = "encoders"
+
     width: int
     """Of its features."""
 

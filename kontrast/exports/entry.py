@@ -13,6 +13,8 @@ from torch import Tensor, nn
 class Entry(nn.Module, ABC):
     """Built with the fitted `modality`; the file bears its name. Everything in `forward` goes into the graph."""
 
+    ROOM = "entries"
+
     axes: Mapping[str, tuple[str | int, ...]]
     """input -> its axes: a number, or the name of one whose size is free. The first is the batch."""
 

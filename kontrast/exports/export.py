@@ -56,6 +56,8 @@ class Subject:
 class Export(ABC):
     """Constructor parameters are settings. What a target cannot hold is refused with a UserError that says why."""
 
+    ROOM = "exports"
+
     @abstractmethod
     def write(self, subject: Subject, folder: Path) -> Mapping[str, Any]:
         """Write everything into an empty folder; returns what to know of it, a few words each."""

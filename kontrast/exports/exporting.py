@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.errors import UserError
 from kontrast.core.whole import named
 from kontrast.exports.export import Export, Subject
@@ -38,7 +38,7 @@ def export(
     name = to if ":" in to else to.replace("-", "_")
     if out is not None:
         named(out)
-    target: Export = find.build("exports", name, dict(settings or {}))
+    target: Export = factory.build("exports", name, dict(settings or {}))
     folder = run.path / "exports" / to.replace(":", "-") if out is None else out
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists and is not empty; name a new folder.")

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.errors import UserError, needs
 from kontrast.data.modality import Modality
 from kontrast.encoders.encoder import Encoder
@@ -55,7 +55,7 @@ class Onnx(Export):
 
     def _field(self, subject: Subject, field: str, folder: Path) -> dict[str, Any]:
         view = subject.model.experiment.views[field].name
-        entry: Entry = find.build("entries", view, {}, given={"modality": subject.model.modalities[field]})
+        entry: Entry = factory.build("entries", view, {}, given={"modality": subject.model.modalities[field]})
         target = folder / "model.onnx"
         opset = _recorded(subject.model, field, entry, self.opset, target)
         packed = subject.rows(field, CHECKED)

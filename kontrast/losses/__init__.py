@@ -85,9 +85,9 @@ def __dir__() -> list[str]:
 
 
 def _classes() -> list[str]:
-    from kontrast.core import find
+    from kontrast.core import registry
 
-    return sorted(kind.attribute for kind in find.kinds("modules").values())
+    return sorted(kind.attribute for kind in registry.kinds("modules").values())
 
 
 def _unknown(name: str) -> str:

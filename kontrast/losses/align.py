@@ -18,6 +18,8 @@ class Align(nn.Module, ABC):
     one process.
     """
 
+    ROOM = "losses"
+
     whole: bool = False
 
     @abstractmethod

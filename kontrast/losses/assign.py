@@ -17,6 +17,8 @@ class Assign(nn.Module, ABC):
     Scores are (B, K), K fixed by a layer (prototypes, a head), not by the batch.
     """
 
+    ROOM = "losses"
+
     temperature: float
 
     @abstractmethod

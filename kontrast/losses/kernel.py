@@ -12,6 +12,8 @@ class Kernel(nn.Module, ABC):
     -1] and [c, 1, |c|^2].
     """
 
+    ROOM = "kernels"
+
     bilinear: bool = True
     """Whether similarity is the inner product of both sides; else `compare` says it, and autograd its slope."""
 

@@ -23,6 +23,8 @@ class Contrast(nn.Module, ABC):
     precise: that similarities and weights are to be float64, because order or cancellation decides.
     """
 
+    ROOM = "losses"
+
     softmax = False
     usual: ClassVar[Mapping[str, Any]] = {}
     precise = False

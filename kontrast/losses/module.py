@@ -30,6 +30,8 @@ class LossModule(nn.Module, ABC):
         compared: How many of the inputs, from the first on, are embeddings; None for all.
     """
 
+    ROOM = "modules"
+
     compared: ClassVar[int | None] = None
 
     def __init__(self, *, reduction: Reduction = "mean", gather: bool = True) -> None:

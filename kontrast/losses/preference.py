@@ -27,6 +27,8 @@ class Preference(nn.Module, ABC):
     gathered.
     """
 
+    ROOM = "losses"
+
     @abstractmethod
     def per_pair(self, chosen: Answers, rejected: Answers) -> Tensor:
         """(N,): the loss of each pair."""

@@ -22,6 +22,8 @@ class Relation(ABC):
     fields: they go to JSON and back.
     """
 
+    ROOM = "relations"
+
     @abstractmethod
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
         """(attract, among) of anchors with keys `a` towards candidates with keys `c`, elementwise."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, cast
 
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.losses.relation import Both, Counting, Either, Mixed, Pulling, Relation, Times
 
@@ -37,7 +37,7 @@ def relation_from_json(value: Mapping[str, Any] | str) -> Relation:
         if key != said[0]
     }
     if name not in ALGEBRA:
-        return find.build("relations", name, settings)
+        return factory.build("relations", name, settings)
     known = [field.name for field in fields(ALGEBRA[name])]
     for key in settings:
         if key not in known:

@@ -18,6 +18,8 @@ class Method(nn.Module, ABC):
     others', and returns sums with their counts. `after_update` is the one home of what lives between steps.
     """
 
+    ROOM = "methods"
+
     towers: Towers
     """The encoders, by field."""
 

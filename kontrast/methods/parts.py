@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from kontrast.core import find
+from kontrast.core import factory, registry
 from kontrast.core.choice import Choice
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
@@ -32,7 +32,7 @@ def contrast_loss(chosen: Choice, *, temperature: float) -> Contrast:
     Raises:
         UserError: the loss is of another contract, and which recipes take it.
     """
-    made = find.build("losses", chosen.name, chosen.settings, given={"temperature": temperature})
+    made = factory.build("losses", chosen.name, chosen.settings, given={"temperature": temperature})
     if not isinstance(made, Contrast):
         takes = "; the method 'alignment' takes it: --recipe vicreg, say" if isinstance(made, Align) else ""
         raise UserError(f"loss '{chosen.name}' does not compare an anchor with candidates{takes}.")
@@ -45,7 +45,7 @@ def alignment_loss(chosen: Choice) -> Align:
     Raises:
         UserError: the loss is of another contract.
     """
-    made = find.build("losses", chosen.name, chosen.settings)
+    made = factory.build("losses", chosen.name, chosen.settings)
     if not isinstance(made, Align):
         raise UserError(
             f"loss '{chosen.name}' does not align two views alone; the methods 'simclr' and 'clip' may take it."
@@ -56,7 +56,7 @@ def alignment_loss(chosen: Choice) -> Align:
 def kernel_of(chosen: Choice, *, temperature: float, width: int) -> Kernel:
     """A kernel; it is given the temperature and the width of the embeddings if it asks for them."""
     given = {"temperature": temperature, "width": width}
-    return find.build("kernels", chosen.name, chosen.settings, given=given)
+    return factory.build("kernels", chosen.name, chosen.settings, given=given)
 
 
 def relation_of(written: RelationChoice) -> Relation:
@@ -104,5 +104,5 @@ def having_both(one: Rows, two: Rows, fields: Collection[str]) -> tuple[Rows, Ro
 
 def usual_settings(name: str) -> Mapping[str, Any]:
     """Kernel and temperature that go with a loss where nobody names them; none for a loss of another contract."""
-    made = find.load("losses", name)
+    made = registry.load("losses", name)
     return made.usual if issubclass(made, Contrast) else {}

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from kontrast.core import find
+from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
 from kontrast.losses.align import Align
 from kontrast.losses.assign import Assign
@@ -45,12 +45,12 @@ def check_loss(
     """
     chosen = dict(settings or {})
     contract = contract_of(name)
-    find.build("losses", name, chosen)  # what cannot be built is the user's to mend, before anything is tried
+    factory.build("losses", name, chosen)  # what cannot be built is the user's to mend, before anything is tried
 
     def make() -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return find.build("losses", name, chosen)
+            return factory.build("losses", name, chosen)
 
     def contracted(_: Make) -> str:
         return f"{contract.__name__}, {contract.__module__}"
@@ -69,7 +69,7 @@ def check_loss(
 
 def contract_of(name: str) -> type:
     """Which of the four contracts a loss derives from."""
-    made = find.load("losses", name)
+    made = registry.load("losses", name)
     for contract in CONTRACTS:
         if inspect.isclass(made) and issubclass(made, contract):
             return contract
@@ -86,17 +86,17 @@ def settings_travel(name: str, make: Make) -> str:
         except Exception as error:  # whatever stops it is what the user has to know
             raise Broken(f"cannot be {what}: {type(error).__name__}: {error}") from error
         near(f"when {what}, its state", twin.state_dict().values(), loss.state_dict().values(), relative=0, absolute=0)
-    made = find.load("losses", name)
+    made = registry.load("losses", name)
     parameters = list(inspect.signature(made).parameters.values())
     placed = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     if placed:
         raise Doubt(f"{', '.join(placed)} may be given by position; write `*` before the settings")
-    for key, _, default in find.settings_of(made):
+    for key, _, default in factory.settings_of(made):
         try:
             json.dumps(None if default is inspect.Parameter.empty else default)
         except TypeError as error:
             raise Doubt(f"the default of {key} does not go to experiment.json: {error}") from error
-    return ", ".join(key for key, _, _ in find.settings_of(made)) or "none"
+    return ", ".join(key for key, _, _ in factory.settings_of(made)) or "none"
 
 
 def _on_processes(name: str, settings: Mapping[str, Any], world: int, make: Make) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, Optimizer
 
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.ranks import RankFailed, Ranks, on_ranks
 from kontrast.core.rows import Keys, Mean, Rows
 from kontrast.data.batches import Batch
@@ -147,7 +147,7 @@ def trace_losses(ranks: Ranks, losses: Mapping[str, Mapping[str, Any]]) -> dict[
     found = {}
     for name, settings in losses.items():
         with doubles():
-            trial = Trial(find.build("losses", name, settings).double())
+            trial = Trial(factory.build("losses", name, settings).double())
             found[name] = trace(ranks, trial, [batch_of(n, seed) for seed, n in enumerate(BATCHES)])
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kontrast.core import find
+from kontrast.core import factory, registry
 from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Experiment, Source, plain
@@ -53,9 +53,9 @@ def _split(asked: Experiment, settings: Mapping[str, Any]) -> tuple[Source, int]
     keep = settings.get("plan.keep", asked.plan.keep)
     if keep == "best-by-validation" and told["validation"] is None:
         told["validation"] = VALIDATION
-    sound = {name: value for name, value in told.items() if find.fits(value, float) and 0 <= value <= 1}
+    sound = {name: value for name, value in told.items() if factory.fits(value, float) and 0 <= value <= 1}
     seed = settings.get("seed", asked.seed)
-    return dataclasses.replace(asked.source, **sound), seed if find.fits(seed, int) else asked.seed
+    return dataclasses.replace(asked.source, **sound), seed if factory.fits(seed, int) else asked.seed
 
 
 def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -> tuple[Experiment, str]:
@@ -63,7 +63,7 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
 
     `asked` holds what the user named; what is named there stays.
     """
-    modalities = find.kinds("modalities")
+    modalities = registry.kinds("modalities")
     views = {name: f for name, f in fields.items() if f.kind in modalities}
     if not views:
         seen = "; ".join(f"{name} is {f.kind}: {f.why}" for name, f in fields.items())
@@ -75,9 +75,9 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
         raise UserError(f"the experiment names a view '{unknown[0]}'{did_you_mean(unknown[0], views)}")
     gold = next((name for name, field in fields.items() if field.kind == "score"), None)
     method, why = _method(views, asked, recipe, gold)
-    find.check("methods", method.name, method.settings)
-    method = find.whole("methods", method)  # all of it is named, so that all of it can be set
-    made: type[Method] = find.load("methods", method.name)
+    factory.check("methods", method.name, method.settings)
+    method = factory.whole("methods", method)  # all of it is named, so that all of it can be set
+    made: type[Method] = registry.load("methods", method.name)
     if not made.fewest <= len(views) <= (made.most or len(views)):
         wanted = f"at least {made.fewest} fields" if len(views) < made.fewest else f"at most {made.most} field"
         raise UserError(
@@ -88,12 +88,12 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
     filled = {}
     for name, field in views.items():
         kind = asked.views.get(name, Choice(field.kind))
-        takes = [setting for setting, _, _ in find.settings_of(find.load("modalities", kind.name))]
+        takes = [setting for setting, _, _ in factory.settings_of(registry.load("modalities", kind.name))]
         strength = {"strength": _strength(made, method)} if "strength" in takes else {}
         filled[name] = Choice(kind.name, {**strength, **kind.settings})
     encoders = dict(asked.encoders)
     for view in filled.values():
-        modality: type[Modality] = find.load("modalities", view.name)
+        modality: type[Modality] = registry.load("modalities", view.name)
         encoders.setdefault(view.name, Choice(modality.encoder))
     used = {t: c for t, c in encoders.items() if t in filled or t in {v.name for v in filled.values()}}
     for tower in encoders:
@@ -150,7 +150,7 @@ def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
         ("scoring", changed.scores),
     ):
         for one in chosen:
-            find.check(room, one.name, one.settings)
+            factory.check(room, one.name, one.settings)
     return changed
 
 

@@ -11,6 +11,8 @@ from kontrast.training.loop import Moment
 class Listener(ABC):  # noqa: B024 - all of it is optional
     """Hears what happens; does nothing unless a listener says otherwise."""
 
+    ROOM = "listeners"
+
     def begun(self, folder: Path) -> None:
         """The run folder is there, with experiment.json; a resumed run begins again."""
         return

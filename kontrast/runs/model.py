@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kontrast.core import chance, find
+from kontrast.core import chance, factory, registry
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Choice, Experiment, plain
@@ -139,7 +139,7 @@ def _kept(folder: Folder, experiment: Experiment) -> dict[str, Choice]:
     """The encoders, built from what the run keeps instead of from where they first came."""
     found = {}
     for tower, chosen in experiment.encoders.items():
-        encoder: type[Encoder] = find.load("encoders", chosen.name)
+        encoder: type[Encoder] = registry.load("encoders", chosen.name)
         here = encoder.kept(folder.path / "encoder" / tower)
         found[tower] = Choice(chosen.name, {**chosen.settings, **here})
     return found
@@ -205,10 +205,10 @@ def modalities_of(experiment: Experiment) -> dict[str, Modality]:
         twin = next((m for t, v, m in shared if (t, v) == (tower, view)), None)
         if twin is None:
             chosen = experiment.encoders[tower]
-            find.check("encoders", chosen.name, chosen.settings)
-            encoder: type[Encoder] = find.load("encoders", chosen.name)
-            find.check("modalities", view.name, view.settings)
-            twin = find.build("modalities", view.name, {**encoder.wants(chosen.settings), **view.settings})
+            factory.check("encoders", chosen.name, chosen.settings)
+            encoder: type[Encoder] = registry.load("encoders", chosen.name)
+            factory.check("modalities", view.name, view.settings)
+            twin = factory.build("modalities", view.name, {**encoder.wants(chosen.settings), **view.settings})
             shared.append((tower, view, twin))
         made[field] = twin
     return made
@@ -257,9 +257,9 @@ def _built(experiment: Experiment, modalities: Mapping[str, Modality], facts: Ma
         if tower not in encoders:
             chosen: Choice = experiment.encoders[tower]
             built_for = dict(modalities[field].facts())
-            encoders[tower] = find.build("encoders", chosen.name, chosen.settings, given=built_for)
+            encoders[tower] = factory.build("encoders", chosen.name, chosen.settings, given=built_for)
     name, known = experiment.method.name, facts or {}
-    made: type[Method] = find.load("methods", name)
+    made: type[Method] = registry.load("methods", name)
     _require(name, made.needs, known)
     built = Towers(encoders, towers)
     if experiment.plan.recompute == "on" and not built.recompute():
@@ -269,7 +269,7 @@ def _built(experiment: Experiment, modalities: Mapping[str, Modality], facts: Ma
             "learns and holds no batch norms, such as transformer or tcn. Leave it out; plan.passes saves memory too."
         )
     given = {"towers": built, **_given(known)}
-    method: Method = find.build("methods", name, experiment.method.settings, given=given)
+    method: Method = factory.build("methods", name, experiment.method.settings, given=given)
     _require(name, method.needs, known)  # of the relation that was chosen for it
     return method
 

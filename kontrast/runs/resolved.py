@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from kontrast.core import find
+from kontrast.core import factory, registry
 from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment, Plan
 from kontrast.data.modality import Modality
@@ -24,18 +24,18 @@ def resolved(experiment: Experiment, modalities: Mapping[str, Modality]) -> Expe
     for field, view in experiment.views.items():
         tower = tower_of(experiment, field)
         chosen = experiment.encoders[tower]
-        encoder: type[Encoder] = find.load("encoders", chosen.name)
+        encoder: type[Encoder] = registry.load("encoders", chosen.name)
         asked: dict[str, Any] = {**encoder.wants(chosen.settings), **view.settings}
-        views[field] = find.whole("modalities", Choice(view.name, asked))
-        encoders[tower] = find.whole("encoders", chosen, modalities[field].facts())
-    scores = experiment.scores or [Choice(name) for name in find.kinds("scoring")]
+        views[field] = factory.whole("modalities", Choice(view.name, asked))
+        encoders[tower] = factory.whole("encoders", chosen, modalities[field].facts())
+    scores = experiment.scores or [Choice(name) for name in registry.kinds("scoring")]
     return replace(
         experiment,
         views=views,
         encoders=encoders,
-        method=find.whole("methods", experiment.method),
+        method=factory.whole("methods", experiment.method),
         plan=_plan(experiment.plan),
-        scores=tuple(find.whole("scoring", score) for score in scores),
+        scores=tuple(factory.whole("scoring", score) for score in scores),
     )
 
 
@@ -43,8 +43,8 @@ def _plan(plan: Plan) -> Plan:
     _, rate, decay = optimiser_of(plan)
     return replace(
         plan,
-        optimiser=find.whole("optimisers", plan.optimiser),
-        sampler=find.whole("samplers", plan.sampler),
+        optimiser=factory.whole("optimisers", plan.optimiser),
+        sampler=factory.whole("samplers", plan.sampler),
         learning_rate=rate,
         weight_decay=decay,
     )

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow as pa
 
-from kontrast.core import chance, find
+from kontrast.core import chance, factory, registry
 from kontrast.core.bank import Bank
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
@@ -279,8 +279,8 @@ class Run:
 
 def judges(experiment: Experiment) -> list[Score]:
     """The judges an experiment names; all there are where it names none."""
-    named = experiment.scores or tuple(Choice(name) for name in find.kinds("scoring"))
-    made: list[Score] = [find.build("scoring", score.name, score.settings) for score in named]
+    named = experiment.scores or tuple(Choice(name) for name in registry.kinds("scoring"))
+    made: list[Score] = [factory.build("scoring", score.name, score.settings) for score in named]
     return sorted(made, key=lambda judge: judge.place)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.experiment import Plan
 from kontrast.core.ranks import Ranks
@@ -178,7 +178,7 @@ def order_of(model: Model, data: Dataset) -> Sampler:
     sampled = Sampled(rows, batch, model.experiment.seed, weights, labels, lengths, plan.buckets)
     # Runs of before samplers could be chosen name none, and weighted their rows where the data has weights.
     name = "weighted" if plan.sampler.name == "shuffled" and weights is not None else plan.sampler.name
-    return find.build("samplers", name, plan.sampler.settings, given={"sampled": sampled})
+    return factory.build("samplers", name, plan.sampler.settings, given={"sampled": sampled})
 
 
 def first_views(model: Model, reader: Reader, index: np.ndarray, device: torch.device) -> Batch:
@@ -248,7 +248,7 @@ def _unrepeatable(method: Method, first: Batch, fleet: Fleet, plan: Plan) -> str
 
 def optimiser_of(plan: Plan) -> tuple[Optimiser, float, float]:
     """The optimiser with its learning rate and weight decay: the plan's, else its own."""
-    made: Optimiser = find.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
+    made: Optimiser = factory.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
     rate = made.learning_rate if plan.learning_rate is None else plan.learning_rate
     return made, rate, made.weight_decay if plan.weight_decay is None else plan.weight_decay
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 
 from kontrast.core.bank import Bank
-from kontrast.core.find import Within
+from kontrast.core.factory import Within
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score
 from kontrast.scoring.spaces import spaces, ungroupable

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from kontrast.core.bank import Bank
-from kontrast.core.find import Within
+from kontrast.core.factory import Within
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.retrieval import pairs
 from kontrast.scoring.score import Score

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kontrast.core.bank import Bank
-from kontrast.core.find import Within
+from kontrast.core.factory import Within
 from kontrast.scoring.accuracy import accuracy, labelled
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from kontrast.core.bank import Bank
-from kontrast.core.find import Within
+from kontrast.core.factory import Within
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score
 from kontrast.scoring.spaces import Space, spaces, ungroupable, unit

@@ -14,6 +14,8 @@ class Score(ABC):
     accuracy"); those of one field, or of a pair, begin with it ("image kNN accuracy", "image>text R@1").
     """
 
+    ROOM = "scoring"
+
     place: ClassVar[int] = 50
     """Where it stands among others, the smallest first: what users ask for before what experts read."""
 

@@ -32,6 +32,8 @@ class Engine(ABC):
     writes a new set beside the old; `space` is one of them. Filters come as checked trees (`where.py`).
     """
 
+    ROOM = "engines"
+
     @abstractmethod
     def create(self, tables: str, space: str, records: pa.Table, approximate: bool) -> Sequence[int]:
         """A new table. Approximate: with an index that need not find all; the reaches to try, the cheapest first.

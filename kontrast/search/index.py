@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kontrast.core import find, reading
+from kontrast.core import factory, reading
 from kontrast.core.bank import Bank, refuse_unsound
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.reading import fitting
@@ -286,7 +286,7 @@ def build(
 
 
 def _engine(name: str, settings: Mapping[str, Any], folder: Path) -> Engine:
-    return find.build("engines", name, settings, given={"folder": folder})
+    return factory.build("engines", name, settings, given={"folder": folder})
 
 
 def _replaced(folder: Path) -> tuple[Engine, str] | None:

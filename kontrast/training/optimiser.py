@@ -12,6 +12,8 @@ from kontrast.encoders.encoder import Encoder
 class Optimiser(ABC):
     """Settings that make a torch optimiser once the parameters are known, with the defaults that suit it."""
 
+    ROOM = "optimisers"
+
     learning_rate: float
     weight_decay: float
 

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.bank import Bank
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.experiment import Experiment, Source
@@ -74,7 +74,7 @@ def used(frame: Frame, cache: Path) -> None:
     source = Source(quarantine=1, held_out=0)
     fields = infer(frame, {}, None)
     kinds = {"image": {"size": 8}, "text": {"length": 8}, "series": {}}
-    modalities = {n: find.build("modalities", f.kind, kinds[f.kind]) for n, f in fields.items() if f.kind in kinds}
+    modalities = {n: factory.build("modalities", f.kind, kinds[f.kind]) for n, f in fields.items() if f.kind in kinds}
     data = prepare(frame, fields, modalities, source=source, seed=0, cache=cache, fit=True)
     for name, modality in modalities.items():
         rows = np.flatnonzero(data.stores[name].has)[:4]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kontrast.core import chance
 from kontrast.core.errors import UserError
-from kontrast.core.find import Within
+from kontrast.core.factory import Within
 from kontrast.data import mirroring
 from kontrast.data.distort.image import LIGHT, LUMA, STRONG, distorted
 from kontrast.data.modality import Modality

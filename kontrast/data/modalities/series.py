@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kontrast.core import chance
 from kontrast.core.errors import Unreadable, UserError
-from kontrast.core.find import Within
+from kontrast.core.factory import Within
 from kontrast.data.modality import Modality
 
 _LONGEST = 512  # samples kept of a series where the user names no length

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from kontrast.core import chance
 from kontrast.core.errors import Unreadable, UserError, needs
-from kontrast.core.find import Within
+from kontrast.core.factory import Within
 from kontrast.data.modality import Modality
 from kontrast.data.pretrained import folder_of
 

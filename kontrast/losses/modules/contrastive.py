@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Rows
 from kontrast.losses.contrast import contrast
@@ -60,8 +60,8 @@ class Contrastive(LossModule):
         gather: bool = True,
     ) -> None:
         super().__init__(reduction=reduction, gather=gather)
-        self.loss: Contrast = find.build("losses", loss, {}) if isinstance(loss, str) else loss
-        self.kernel: Kernel = find.build("kernels", kernel, {}) if isinstance(kernel, str) else kernel
+        self.loss: Contrast = factory.build("losses", loss, {}) if isinstance(loss, str) else loss
+        self.kernel: Kernel = factory.build("kernels", kernel, {}) if isinstance(kernel, str) else kernel
         self.relation = Same("id") if relation is None else relation
 
     def forward(

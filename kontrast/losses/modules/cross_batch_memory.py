@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kontrast.core import find
+from kontrast.core import factory
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Rows
@@ -73,9 +73,9 @@ class CrossBatchMemory(LossModule):
         super().__init__(reduction=reduction, gather=gather)
         if dim < 1 or queue < 1:
             raise UserError(f"CrossBatchMemory: dim={dim}, queue={queue}; expected 1 or more of both.")
-        self.loss: Contrast = find.build("losses", loss, {}) if isinstance(loss, str) else loss
-        cosine = find.build("kernels", "cosine", {"temperature": 1.0}) if kernel is None else kernel
-        self.kernel: Kernel = find.build("kernels", cosine, {}) if isinstance(cosine, str) else cosine
+        self.loss: Contrast = factory.build("losses", loss, {}) if isinstance(loss, str) else loss
+        cosine = factory.build("kernels", "cosine", {"temperature": 1.0}) if kernel is None else kernel
+        self.kernel: Kernel = factory.build("kernels", cosine, {}) if isinstance(cosine, str) else cosine
         self.relation = Same("label") if relation is None else relation
         self.register_buffer("z_of", torch.zeros(queue, dim))
         self.register_buffer("label_of", torch.full((queue,), -1))

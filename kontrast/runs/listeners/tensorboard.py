@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from kontrast.core.errors import needs
-from kontrast.core.find import Within
+from kontrast.core.factory import Within
 from kontrast.runs.listener import Listener
 from kontrast.runs.told import of_experiment, of_moment, of_scores
 from kontrast.training.loop import Moment

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from kontrast.core.errors import needs
-from kontrast.core.find import Within
+from kontrast.core.factory import Within
 from kontrast.core.whole import whole
 from kontrast.runs.listener import Listener
 from kontrast.runs.told import of_experiment, of_moment, of_scores

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import torch
 
-from kontrast.core.find import Within
+from kontrast.core.factory import Within
 from kontrast.training.optimiser import Optimiser
 
 
