@@ -187,5 +187,5 @@ def test_a_kind_belongs_to_the_room_of_the_contract_it_derives_from(tmp_path, mo
     kind = registry.Kind("kernels", "log_ratio", "kontrast.losses.deep.deeper.log_ratio", "LogRatio", "Says so.")
     assert registry.rooms() == {"kernels": {"log_ratio": kind}}
     assert registry.locate("kernels", "Log-Ratio") == kind
-    with pytest.raises(UserError, match="no loss 'log_ratio'.* There is one among the kernels"):
+    with pytest.raises(UserError, match=r"no loss 'log_ratio'.* There is one among the kernels"):
         registry.locate("losses", "log_ratio")
