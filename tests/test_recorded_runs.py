@@ -1,0 +1,142 @@
+"""Run folders of an earlier version load, embed, score, search, resume and export as they did when they were recorded.
+
+The records lie in fixtures/runs, made once by scripts/record_runs.py; no later version writes into them. Numbers are
+compared with a tolerance, for processors round differently.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import call
+from safetensors.numpy import load_file
+
+import kontrast as kt
+
+ROOT = Path(__file__).parent.parent
+RECORDS = ROOT / "tests" / "fixtures" / "runs"
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import record_runs  # noqa: E402
+
+EXPECTED = json.loads((RECORDS / "expected.json").read_text(encoding="utf8"))
+TRIALS = list(EXPECTED["experiments"])
+# Embeddings may differ by rounding, losses and scores, which add many of them up, by a little more.
+NEAR, ABOUT = {"rtol": 0, "atol": 1e-4}, {"rtol": 1e-3, "atol": 1e-4}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("recorded")
+
+
+@pytest.fixture
+def at(place, request):
+    """The name of a run; the test is where its data lies."""
+    name = getattr(request, "param", "series")
+    pytest.importorskip("lancedb" if name not in ("series", "mixed") else "faiss")
+    with record_runs.unpacked(RECORDS, place, name):
+        yield name
+
+
+every_run = pytest.mark.parametrize("at", list(EXPECTED["runs"]), indirect=True)
+
+
+def same(answer, recorded):
+    """The same rows with about the same numbers."""
+    assert answer["ids"] == recorded["ids"]
+    assert answer["labels"] == recorded["labels"]
+    assert list(answer["embeddings"]) == list(recorded["embeddings"])
+    for field, z in recorded["embeddings"].items():
+        np.testing.assert_allclose(answer["embeddings"][field], z, **NEAR)
+    np.testing.assert_allclose(answer["scores"], recorded["scores"], **ABOUT)
+    same_rows(answer["found"], recorded["found"])
+
+
+def same_rows(found, recorded):
+    assert [row for row, _ in found] == [row for row, _ in recorded]
+    np.testing.assert_allclose([near for _, near in found], [near for _, near in recorded], **NEAR)
+
+
+@every_run
+def test_a_finished_run_answers_as_it_did(at):
+    recorded, run = EXPECTED["runs"][at], kt.load(f"{at}/finished")
+    assert run.verdict["state"] == recorded["verdict"]
+    np.testing.assert_allclose(record_runs.numbers(run.scores), recorded["kept scores"], rtol=1e-6)
+    same(record_runs.measured(at, run.path), recorded)
+
+
+@every_run
+def test_a_stopped_run_goes_on_to_the_end_it_would_have_had(at):
+    recorded, path = EXPECTED["runs"][at], Path(at, "stopped")
+    np.testing.assert_allclose(record_runs.losses(path), recorded["stopped"], rtol=1e-6)
+    assert call("train", "--resume", path, "--quiet") == 0
+    np.testing.assert_allclose(record_runs.losses(path), recorded["losses"], **ABOUT)
+    run = kt.load(path)
+    np.testing.assert_allclose(record_runs.numbers(run.scores), recorded["kept scores"], **ABOUT)
+    run.index()  # anew, by the engine that is usual
+    same(record_runs.measured(at, path), recorded)
+
+
+@every_run
+def test_the_weights_that_are_exported_are_those_that_were(at):
+    before = [load_file(file) for file in sorted(Path(at, "finished", "exports", "state-dict").glob("*.safetensors"))]
+    assert before
+    assert call("export", f"{at}/finished", "--to", "state-dict", "--out", f"{at}/weights", "--quiet") == 0
+    after = [load_file(file) for file in sorted(Path(at, "weights").glob("*.safetensors"))]
+    for one, two in zip(before, after, strict=True):  # by whatever names, in whatever order
+        assert sorted(one[name].tobytes() for name in one) == sorted(two[name].tobytes() for name in two)
+
+
+@pytest.mark.parametrize("name", TRIALS)
+def test_what_an_experiment_names_still_is_what_it_was(place, name):
+    with record_runs.unpacked(RECORDS, place):
+        out = Path("trials", name)
+        run = kt.train(config=RECORDS / "experiments" / f"{name}.json", out=out)
+    assert run.path == out
+    np.testing.assert_allclose(record_runs.losses(place / out), EXPECTED["experiments"][name], **ABOUT)
+
+
+@pytest.mark.parametrize("at", ["texts"], indirect=True)
+def test_the_commands_take_a_recorded_run(at, capsys):
+    data, _, query = record_runs.RUNS[at]
+    run, recorded = f"{at}/finished", EXPECTED["runs"][at]
+    assert call("embed", run, data, "--out", "bank.parquet", "--quiet") == 0
+    bank = kt.Bank.load(Path("bank.parquet"))
+    np.testing.assert_allclose(bank.z["text"][: record_runs.SHOWN], recorded["embeddings"]["text"], **NEAR)
+    capsys.readouterr()
+    assert call("search", run, query, "--json") == 0
+    hits = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    same_rows([(hit["id"], hit["similarity"]) for hit in hits], recorded["found"])
+    assert call("score", run, data, "--json") == 0
+    np.testing.assert_allclose(record_runs.numbers(json.loads(capsys.readouterr().out)), recorded["scores"], **ABOUT)
+    assert call("report", run) == 0
+    assert recorded["verdict"] in Path(run, "report.html").read_text(encoding="utf8").lower()
+
+
+@pytest.mark.parametrize("at", ["images"], indirect=True)
+def test_a_recorded_run_is_listed_with_its_tag_and_compared(at, capsys):
+    assert call("tag", f"{at}/finished") == 0
+    assert "kept" in capsys.readouterr().out
+    assert call("runs", at) == 0
+    assert "finished" in capsys.readouterr().out
+    shutil.copytree(f"{at}/finished", f"{at}/copy")
+    assert call("compare", f"{at}/finished", f"{at}/copy") == 0
+    assert "SAME" in capsys.readouterr().out
+
+
+def test_a_recorded_run_is_replayed_from_its_folder(at):
+    assert call("replay", f"{at}/finished", "--out", f"{at}/again", "--quiet") in (0, 1)  # 1: another processor
+    np.testing.assert_allclose(record_runs.losses(Path(at, "again")), EXPECTED["runs"][at]["losses"], **ABOUT)
