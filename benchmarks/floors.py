@@ -127,7 +127,7 @@ def main() -> None:
 
 
 def _row(name: str, recipe: str, table: Table, fields: dict[str, str], told: argparse.Namespace) -> None:
-    settings = {"plan.batch": told.batch} if told.batch else {}
+    settings = {"plan.evaluation_rows": 5000, **({"plan.batch": told.batch} if told.batch else {})}
     with tempfile.TemporaryDirectory() as folder:
         out, began = Path(folder) / "run", time.process_time()
         try:

@@ -72,6 +72,8 @@ class Plan:
     precision, channels_last, compile: "auto" decides by what the machine has and the encoder does; where deterministic
     is "off", by the stopwatch in the first steps.
     keep: the last state, or the best of eleven on the way (the start is one) by rows that are not judged.
+    evaluation_rows: held-out rows that the run's own scores rest on at most, with twice as many training rows to teach
+    kNN and probe; None chooses when the run begins: 1,500, or fewer where the minutes are short.
     warmup: share of the steps. clip: largest norm of the gradient, 0 for none. checkpoint: seconds between checkpoints.
     """
 
@@ -95,9 +97,10 @@ class Plan:
     checkpoint: float = 60.0
     keep: Literal["last", "best-by-validation"] = "last"
     keep_going: bool = False
+    evaluation_rows: int | None = None
 
     def __post_init__(self) -> None:
-        _within("plan", self, {"batch": 2, "buckets": 1, "passes": 1}, most=factory.WHOLE)
+        _within("plan", self, {"batch": 2, "buckets": 1, "passes": 1, "evaluation_rows": 2}, most=factory.WHOLE)
         _within("plan", self, {"learning_rate": 0, "weight_decay": 0}, most=1000)
         _within("plan", self, {"clip": 0, "checkpoint": 0}, most=factory.LARGE)
         _within("plan", self, {"warmup": 0}, most=1)

@@ -15,8 +15,9 @@ from kontrast.doctor.steps import first_batch, without_compiling
 from kontrast.losses.plan import forecast as loss_plan
 from kontrast.methods.method import Method
 from kontrast.runs.page.digits import clock
-from kontrast.runs.train import steps_in, steps_named
-from kontrast.training import memory
+from kontrast.runs.train import steps_named
+from kontrast.training import memory, pacing
+from kontrast.training.budget import Budget
 from kontrast.training.precision import Mode, choose, pinned
 from kontrast.training.step import step
 
@@ -38,7 +39,10 @@ class Forecast(Examination):
         where = batch.keys["id"].device
         method = copy.deepcopy(case.model.method).to(where)
         mode, seconds, how = _timed(method, batch, experiment.plan)
-        steps = steps_named(experiment.plan, order) or steps_in(experiment.plan, seconds)
+        training = Budget(experiment.plan.minutes).foreseen()
+        rows, seconds = pacing.paced(experiment.plan, len(batch), len(order.sampled.rows), seconds, training)
+        batch = batch[slice(0, rows)]
+        steps = steps_named(experiment.plan, order) or max(1, int(training / max(seconds, 1e-6)))
         needed = memory.forecast(method, batch, experiment.plan.passes)
         loss, how_loss = (needed.loss, "") if needed.tiles else _small_loss(method, batch)
         place = f"{torch.get_num_threads()} of {os.cpu_count()} cores" if where.type == "cpu" else str(where)

@@ -16,7 +16,7 @@ BEFORE = "banks/untrained-pairs.safetensors"
 _SEED = 0x5EE4  # keeps the views drawn here apart from those of training
 
 
-def measured(model: Model, data: Dataset, rows: np.ndarray) -> Evidence | None:
+def measured(model: Model, data: Dataset, rows: np.ndarray, most: int = MOST) -> Evidence | None:
     """The AUC of the method's own positive pairs on these rows.
 
     The views are drawn from the seed and the rows' ids alone, so that all weights meet the same views.
@@ -24,13 +24,14 @@ def measured(model: Model, data: Dataset, rows: np.ndarray) -> Evidence | None:
     Args:
         model: The model; its method says which views are drawn and which of them belong together.
         data: The dataset that holds the rows.
-        rows: Places of the rows in the dataset; the first `MOST` that have enough fields are looked at.
+        rows: Places of the rows in the dataset.
+        most: How many of those that have enough fields are looked at, the first ones; never more than `MOST`.
 
     Returns:
         The AUC with one entry per row, or None if fewer than two rows have a pair.
     """
     has = np.stack([data.stores[name].has[rows] for name in model.fields])
-    rows = rows[has.sum(0) >= min(2, len(model.fields))][:MOST]
+    rows = rows[has.sum(0) >= min(2, len(model.fields))][: min(most, MOST)]
     if len(rows) < 2:
         return None
     pairs = _pairs(model, data, np.sort(rows))

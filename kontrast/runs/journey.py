@@ -4,6 +4,7 @@ import csv
 import io
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from kontrast.data import fingerprint
 from kontrast.data.dataset import Dataset, Quarantined, TooManyUnreadable, prepare
 from kontrast.data.fields import Field
 from kontrast.data.frame import Frame
-from kontrast.runs import words
+from kontrast.runs import evaluation_rows, words
 from kontrast.runs.folder import QUARANTINE, TRAINED_ON, Folder
 from kontrast.runs.held_pairs import before, keep_before, measured
 from kontrast.runs.listener import Listener
@@ -28,12 +29,11 @@ from kontrast.runs.run import BANKS, Run, judges
 from kontrast.runs.train import train
 from kontrast.runs.trial import try_out
 from kontrast.runs.verdict import pair_measure, verdict
+from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.judge import judge
 from kontrast.training.budget import Budget
 from kontrast.training.fleet import Fleet
 
-# Rows judged at most: more would narrow the intervals beyond need and take longer than the training.
-TRAIN_JUDGED, TEST_JUDGED = 10_000, 5_000
 VIEWS_SHOWN = 6
 
 
@@ -68,13 +68,12 @@ def travel(
     if seen := words.views(modalities):
         listener.fact("views", seen)
     try_out(model, data, fleet)
-    taught, looked = _shuffled(data, experiment.seed)
-    # All are judged, or as many as matter.
-    rows = np.sort(taught[:TRAIN_JUDGED]), np.sort(looked[:TEST_JUDGED])
-    if fleet.first and not (resume and (folder.path / "banks" / "untrained-test.parquet").is_file()):
-        keep_before(folder, measured(model, data, looked))
+    done = resume and (folder.path / "banks" / "untrained-test.parquet").is_file()
+    model, rows, pairs_of, sizes = _rows(model, data, folder, listener, fleet, budget, done=done)
+    if fleet.first and not done:
         _bank(folder, "raw", lambda part: raw_bank(modalities, data, part), rows)
         start = time.perf_counter()
+        keep_before(folder, pairs_of(model))
         _bank(folder, "untrained", lambda part: model.embed(data, part, progress=listener.progress), rows)
         budget.after = time.perf_counter() - start  # the trained ones take as long
     model, ended = train(model, data, folder, listener, fleet, resume=resume, budget=budget)
@@ -82,7 +81,7 @@ def travel(
     run = Run(folder.path, folder.trusts)
     banks = {which: (run.bank(f"{which}-train"), run.bank(f"{which}-test")) for which in BANKS}
     scores = judge(judges(experiment), banks, experiment.seed)
-    pairs = pair_measure(measured(model, data, looked), before(folder))
+    pairs = pair_measure(pairs_of(model), before(folder))
     told = verdict(
         scores,
         pairs=pairs,
@@ -98,6 +97,7 @@ def travel(
             "verdict": told.to_json(),
             "steps": ended.steps,
             "seconds": ended.seconds,
+            "rows": {part: {"evaluated": n, "of": of} for part, (n, of) in sizes.items()},
             "data": {part: _word(data, index) for part, index in zip(("train", "test"), rows, strict=True)},
             "scores": scores,
         },
@@ -106,7 +106,8 @@ def travel(
     listener.fact("scores", words.scores(scores))
     run.report()
     listener.fact("run", f"{folder.path}    report.html · encoder/ · banks/ · experiment.json")
-    listener.fact("next", words.next_steps(folder.path, model))
+    some = any(n < of for n, of in sizes.values())
+    listener.fact("next", words.next_steps(folder.path, model, some=some))
     folder.drop_cache()
     return run
 
@@ -195,6 +196,34 @@ def _shuffled(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The (training, held-out) rows, in an order that follows from their ids."""
     order = np.argsort(chance.mix(torch.from_numpy(data.keys) + chance.folded(seed)).numpy())
     return order[data.training[order]], order[data.held_out[order]]
+
+
+def _rows(
+    model: Model, data: Dataset, folder: Folder, listener: Listener, fleet: Fleet, budget: Budget, *, done: bool
+) -> tuple[Model, tuple[np.ndarray, np.ndarray], Callable[[Model], Evidence | None], dict[str, tuple[int, int]]]:
+    """Which rows the run's scores rest on; their number is in experiment.json before any of them is embedded.
+
+    Args:
+        done: Whether an earlier session has embedded them untrained; if it pinned no number, it came before there was
+            one.
+
+    Returns:
+        The model with the number in its plan; training rows and held-out rows, sorted; what measures the pairs of a
+        model on held-out rows; and of each part how many rows it is of how many.
+    """
+    taught, looked = _shuffled(data, model.experiment.seed)
+    most = model.experiment.plan.evaluation_rows
+    if most is None:
+        most = evaluation_rows.EARLIER if done else evaluation_rows.chosen(model, data, taught, budget)
+        most = int(fleet.told(str(most)))  # each process by its own clock; the first one's word counts
+        model = replace(model, experiment=evaluation_rows.pinned(model.experiment, most))
+        folder.write("experiment.json", model.experiment.to_json())
+    rows = np.sort(taught[: evaluation_rows.TAUGHT * most]), np.sort(looked[:most])
+    sizes = {"train": (len(rows[0]), len(taught)), "test": (len(rows[1]), len(looked))}
+    short = budget.minutes is not None and most < evaluation_rows.USUAL
+    if said := evaluation_rows.words(sizes["train"], sizes["test"], short=short):
+        listener.fact("evaluation", said)
+    return model, rows, lambda now: measured(now, data, looked, most), sizes
 
 
 def _bank(folder: Folder, name: str, embed: Callable[[np.ndarray], Bank], rows: tuple[np.ndarray, np.ndarray]) -> None:

@@ -13,6 +13,7 @@ from kontrast.core.errors import UserError
 from kontrast.core.shards import whole
 from kontrast.data.dataset import Dataset
 from kontrast.methods.method import Method
+from kontrast.runs import evaluation_rows
 from kontrast.runs.folder import Folder, load_tensors
 from kontrast.runs.held_pairs import measured
 from kontrast.runs.model import Model
@@ -100,13 +101,14 @@ class Keeper:
 
     def _value(self, method: Method) -> tuple[float, ...]:
         model, rows = replace(self.model, method=method), self._chosen
-        found = measured(model, self.data, rows)
+        most = self.model.experiment.plan.evaluation_rows or ASKED
+        found = measured(model, self.data, rows, most)
         auc = 0.5 if found is None else found.value
         if not _labelled(self.data, rows):
             return (auc,)
         training = np.flatnonzero(self.data.training)
-        taught = _hashed(training, self.data, self.model.experiment.seed)[:TAUGHT]
-        probe = Linear()(self._bank(model, taught), self._bank(model, rows[:ASKED]))
+        taught = _hashed(training, self.data, self.model.experiment.seed)[: min(TAUGHT, evaluation_rows.TAUGHT * most)]
+        probe = Linear()(self._bank(model, taught), self._bank(model, rows[: min(ASKED, most)]))
         return (next((one.value for one in probe.values() if one.field is None), 0.0), auc)
 
     def _bank(self, model: Model, rows: np.ndarray) -> Bank:

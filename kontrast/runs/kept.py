@@ -26,6 +26,7 @@ _SCORES = {
     "scores": [_SCORE],
     "steps": int,
     "seconds": _NUMBER,
+    "rows?": {"*": {"evaluated": int, "of": int}},
 }
 _DATA = {
     "name": str,

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from kontrast.core.errors import UserError
+from kontrast.runs.evaluation_rows import EARLIER, pinned
 from kontrast.runs.folder import THREADS, TOTALS, Folder, load_tensors
 from kontrast.runs.run import Run
 
@@ -65,6 +66,8 @@ def begin(old: Run, out: Path | None) -> Folder:
     if not (old.path / "scores.json").is_file():
         raise UserError(f"{old.path} was never finished; {folder.go_on}. What is not finished cannot be repeated.")
     experiment = folder.experiment()
+    if experiment.plan.evaluation_rows is None:
+        experiment = pinned(experiment, EARLIER)
     totals = folder.totals()
     if experiment.plan.minutes is not None:
         planned = [(moment["step"], moment["total"]) for moment in folder.moments()]

@@ -112,9 +112,14 @@ def _facts(story: Story) -> dict[str, str]:
         "recipe": str(recipe.get("name", "")) if isinstance(recipe, Mapping) else str(recipe),
         "steps": number(last["step"]) if last.get("step") is not None else "",
         "time": clock(last["seconds"]) if last.get("seconds") is not None else "",
-        "judged on": many(len(story.bank), "test row") if story.bank is not None else "",
+        "judged on": _judged(len(story.bank), story.data.get("held_out")) if story.bank is not None else "",
     }
     return {k: v for k, v in shown.items() if v}
+
+
+def _judged(rows: int, of: int | None) -> str:
+    """The rows that the scores rest on, and of how many they are a sample."""
+    return many(rows, "test row") if of is None or of <= rows else f"{number(rows)} of {many(of, 'test row')}"
 
 
 def _lead(words: str, body: str) -> str:

@@ -172,6 +172,8 @@ class Run:
                 if data is None
                 else self.embed(data, outside=outside, listener=listener)
             )
+            if data is None and listener and (said := words.indexed(kept.scores(self.folder).get("rows"))):
+                listener.fact("note", said)
             label = next((name for name, kind in self.experiment.source.fields.items() if kind == "label"), None)
             return indexing.build(bank, self.path / "index", engine=engine, settings=settings, label=label)
 

@@ -198,9 +198,7 @@ def settled(model: Model, data: Dataset, reader: Reader, fleet: Fleet, budget: B
     first = first_views(model, reader, order.at(0, ranks.rank, ranks.world), fleet.device)
     mode, seconds = choose(model.method.to(fleet.device), first, plan, steps_named(plan, order))
     rows, batch = len(order.sampled.rows), order.sampled.batch
-    if plan.minutes is not None and plan.batch is None:
-        batch = min(pacing.fitting(budget.training() / max(seconds, 1e-9) * batch, rows), rows)
-        seconds *= batch / order.sampled.batch
+    batch, seconds = pacing.paced(plan, batch, rows, seconds, budget.training())
     # Each process by itself; the first one's word counts.
     said, batch, seconds = json.loads(fleet.told(json.dumps([asdict(mode), plan.batch or batch, seconds])))
     whole = replace(forced(plan, Mode(**said)), batch=batch)
@@ -262,11 +260,6 @@ def _inexact(method: Method, plan: Plan) -> str:
         f"passes of {plan.passes} rows: {norms} batch norms see a pass, not the batch of {plan.batch}, so the gradient "
         "is that of smaller batches there; all else is exact. Encoders with layer or group norm have no such limit."
     )
-
-
-def steps_in(plan: Plan, seconds: float) -> int:
-    """The steps of so many seconds that fit into the plan's minutes."""
-    return max(1, int((plan.minutes or 1) * 60 / max(seconds, 1e-6)))
 
 
 def steps_named(plan: Plan, order: Sampler) -> int | None:

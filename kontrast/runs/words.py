@@ -1,5 +1,6 @@
 """What the first screen says, one line a fact."""
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -160,8 +161,17 @@ def scores(table: Sequence[Mapping[str, Any]], most: int = 14) -> str:
     return "\n".join([*lines, f"and {more} more in the report"] if more > 0 else lines)
 
 
-def next_steps(folder: Path, model: Model) -> str:
-    """What to type now."""
+def indexed(rows: Mapping[str, Mapping[str, int]] | None) -> str:
+    """What an index of the run's own rows lacks, by the `rows` of scores.json; "" where it holds all."""
+    there, of = (sum(part[n] for part in (rows or {}).values()) for n in ("evaluated", "of"))
+    if there >= of:
+        return ""
+    return f"the run embedded {there:,} of its {of:,} rows, and those are indexed; for all of them, name the data"
+
+
+def next_steps(folder: Path, model: Model, *, some: bool = False) -> str:
+    """What to type now; some: the run embedded part of its rows only, so that an index of all needs the data."""
     kinds = [view.name for view in model.experiment.views.values()]
     query = '"a few words"' if "text" in kinds else "--like FILE"
-    return f"kontrast index {folder}\nkontrast search {folder} {query}\nkontrast report {folder} --open"
+    data = f" {shlex.quote(model.experiment.source.data)}" if some and model.experiment.source.data != "memory" else ""
+    return f"kontrast index {folder}{data}\nkontrast search {folder} {query}\nkontrast report {folder} --open"

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 # Training gets this share of the minutes, however long the rest takes.
 LEAST = 0.5
+# All that comes before training is to take no more than this share of them, and so is all that comes after it.
+SHARE = 0.15
 
 
 @dataclass
@@ -30,6 +32,10 @@ class Budget:
         """Seconds that are left for training, at least `LEAST` of all; 0 where no minutes are named."""
         whole = 60 * (self.minutes or 0.0)
         return max(whole - self.before - self.after, LEAST * whole)
+
+    def foreseen(self) -> float:
+        """Seconds that training will have where the rest takes its share; 0 where no minutes are named."""
+        return (1 - 2 * SHARE) * 60 * (self.minutes or 0.0)
 
     def words(self) -> str:
         """For the first screen, when training begins; "" where no minutes are named."""

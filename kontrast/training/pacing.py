@@ -38,6 +38,22 @@ def fitting(looks: float, rows: int) -> int:
     return min(usual(rows), _power_of_two(int(min(looks, ENOUGH * WIDEST) / ENOUGH), SHORTEST))
 
 
+def paced(plan: Plan, batch: int, rows: int, seconds: float, training: float) -> tuple[int, float]:
+    """Rows and seconds per step of a run, as its minutes leave room for; as they were where no minutes end it.
+
+    Args:
+        plan: Its minutes, and its batch where it names one.
+        batch: Rows per step that were timed.
+        rows: Training rows.
+        seconds: Seconds that such a step took.
+        training: Seconds of training.
+    """
+    if plan.minutes is None or plan.batch is not None:
+        return batch, seconds
+    chosen = min(fitting(training / max(seconds, 1e-9) * batch, rows), rows)
+    return chosen, seconds * chosen / batch
+
+
 def _power_of_two(most: int, least: int) -> int:
     """The largest up to `most`, from `least` to `WIDEST`."""
     return min(WIDEST, max(least, 1 << max(0, most.bit_length() - 1)))
