@@ -12,6 +12,8 @@ from kontrast.scoring.retrieval import pairs
 from kontrast.scoring.score import Score
 from kontrast.scoring.spaces import Space, present, spaces, unit
 
+PART = 500
+
 
 class Geometry(Score):
     """Health rather than merit: a collapse shows here whatever the labels, a good value alone proves nothing.
@@ -43,6 +45,10 @@ class Geometry(Score):
                 found[f"{one}>{other} alignment"] = alignment(test, one, other)
         space = spaces(test)[0]
         return found | self._shape(space.take(np.arange(min(self.rows, len(space)))))
+
+    def for_parts(self) -> Score:
+        """With `PART` rows at most: a shape's error goes by its rows, and their pairs need not all be looked at."""
+        return Geometry(t=self.t, rows=min(self.rows, PART))
 
     def _shape(self, space: Space) -> dict[str, Evidence]:
         n, rank, field = len(space), float(min(space.z.shape)), space.field

@@ -11,7 +11,9 @@ from kontrast.core.errors import UserError
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score
 
-SPLITS = 12  # of the test rows into halves: a width is then known to a fifth, which Student's t allows for
+# Splits of the test rows into halves: a width is then known to a fifth or a fourth, which Student's t allows for. With
+# many rows each split costs more, and intervals are narrow anyway.
+SPLITS, SPLITS_OF_MANY, MANY = 12, 8, 100
 FEWEST = 8  # rows: halves of fewer say nothing
 
 
@@ -19,7 +21,7 @@ FEWEST = 8  # rows: halves of fewer say nothing
 class Found:
     """A number of one encoder, and what it differs by between halves of the test rows.
 
-    swings: (SPLITS,) half of that difference, which has the variance of the number on all rows; NaN where a half could
+    swings: (splits,) half of that difference, which has the variance of the number on all rows; NaN where a half could
     not be judged. None where entries stand alone, and say it themselves.
     """
 
@@ -34,7 +36,8 @@ def find_all(scores: Sequence[Score], train: Bank, test: Bank, seed: int = 0) ->
     are, as a bootstrap does, would hold the candidates, or the clusters, fixed.
     """
     rng = np.random.default_rng(chance.folded(seed))
-    sides = [rng.permutation(len(test)) < len(test) // 2 for _ in range(SPLITS)]
+    splits = SPLITS if len(test) < MANY else min(SPLITS, SPLITS_OF_MANY)
+    sides = [rng.permutation(len(test)) < len(test) // 2 for _ in range(splits)]
     halves = [test.take(part) for side in sides for part in (side, ~side)] if len(test) >= FEWEST else []
     found: dict[str, Found] = {}
     for score in scores:
@@ -88,16 +91,16 @@ def apart(one: Found, two: Found, *, level: float = 0.95) -> tuple[float, float,
 
 
 def _swings(whole: Evidence, parts: Sequence[Evidence | None]) -> np.ndarray:
-    """(SPLITS,) half the difference of every two parts, as it would be of two halves of all rows at the whole's value.
+    """(splits,) half the difference of every two parts, as it would be of two halves of all rows at the whole's value.
 
     Where judges ask only some rows, or rows of a label that stand alone in a half cannot ask, halves have more or fewer
     askers than half of the whole: the variance goes by their number. Fewer candidates make finding easier, and what is
     nearer to its bound varies less: a share m varies as m (1 - m).
     """
     if not parts:
-        return np.full(SPLITS, np.nan)
-    values = np.array([np.nan if part is None else part.value for part in parts]).reshape(SPLITS, 2)
-    rows = np.array([0 if part is None else part.rows for part in parts]).reshape(SPLITS, 2)
+        return np.full(1, np.nan)
+    values = np.array([np.nan if part is None else part.value for part in parts]).reshape(-1, 2)
+    rows = np.array([0 if part is None else part.rows for part in parts]).reshape(-1, 2)
     swings = (values[:, 0] - values[:, 1]) / 2 * np.sqrt(rows.sum(1) / whole.rows)
     low, high = whole.bounds
     known = np.isfinite(swings)
@@ -117,7 +120,7 @@ def _deviation(entries: np.ndarray | None, swings: np.ndarray | None, level: flo
 
     n = 0 if entries is None else len(entries)
     known = np.zeros(0) if swings is None else swings[np.isfinite(swings)]
-    if swings is not None and len(known) <= SPLITS // 2:
+    if swings is not None and len(known) <= len(swings) // 2:
         return np.nan, np.nan
     ways = []
     if entries is not None and n > 1:

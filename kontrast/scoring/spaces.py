@@ -39,7 +39,8 @@ def spaces(bank: Bank) -> list[Space]:
     Rows are ordered by a hash of their id: what draws, starts or breaks ties by position cannot profit from rows
     sorted by class, nor change with the order of the file.
     """
-    order = np.array(sorted(range(len(bank)), key=lambda i: hashlib.blake2b(str(bank.ids[i]).encode()).digest()), int)
+    digests = [hashlib.blake2b(name.encode()).digest() for name in map(str, bank.ids.tolist())]
+    order = np.array(sorted(range(len(bank)), key=digests.__getitem__), int)
     bank = bank.take(order)
     found = [_space(None, bank.whole(), bank, present(bank))]
     return found + [_space(f, bank.z[f], bank, bank.has(f)) for f in bank.z if len(bank.z) > 1]

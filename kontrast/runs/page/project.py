@@ -23,8 +23,9 @@ def project(z_ND: np.ndarray) -> Plane:
     """A plane for at most a few thousand rows.
 
     One thread on purpose: t-SNE's threads wait for each other, and on a busy machine took four times as long as one.
-    500 steps and a wide angle: 3,000 rows in 3.9 s of CPU on one core, trustworthiness .967, the same as at the default
-    angle in 5.3 s (a mixture of ten in 128 dimensions).
+    A wide angle: 3,000 rows in 3.9 s of CPU on one core, trustworthiness .967, the same as at the default angle in
+    5.3 s (a mixture of ten in 128 dimensions). 350 steps take 70 % of the time of 500: trustworthiness of 1,500 digits
+    .992 instead of .993, of 1,500 rows of the mixture .970 instead of .972.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE, trustworthiness
@@ -40,7 +41,7 @@ def project(z_ND: np.ndarray) -> Plane:
             wide = np.zeros((n, 2))
             wide[:, : min(2, flat.shape[1])] = flat[:, :2]
             return Plane(wide, "PCA", None)
-        maker = TSNE(init="pca", random_state=0, perplexity=min(30.0, n / 4), angle=0.8, max_iter=500)
+        maker = TSNE(init="pca", random_state=0, perplexity=min(30.0, n / 4), angle=0.8, max_iter=350)
         xy = maker.fit_transform(flat)
         trust = float(trustworthiness(z_ND, xy, n_neighbors=min(10, n // 2 - 1)))
     return Plane(_lying(xy), "PCA, then t-SNE", trust)
