@@ -7,7 +7,7 @@ same one stopped in its middle), experiments/ (the experiment.json of each of `t
 kernels, relations ... by name) and expected.json (what the runs answered when they were made). It refuses a folder that
 has records: they are kept as they are, for a later version would write its own names into them. New records get a new
 folder.
-tests/test_recorded_runs.py unpacks them and asks again, with `unpacked`, `measured` and `losses` from here.
+tests/test_recorded_runs.py unpacks them and asks again, with the functions of here.
 """
 
 import contextlib
@@ -276,19 +276,23 @@ def _bert(folder: Path) -> None:
 
 
 def measured(name: str, path: Path) -> dict[str, Any]:
-    """What a run answers, from where its data lies: embeddings, scores, neighbours; plain numbers in plain lists."""
+    """What a run answers, from where its data lies: embeddings and neighbours; plain numbers in plain lists."""
     data, _, query = RUNS[name]
     run = kt.load(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the rows were trained on
-        bank, scores = run.embed(data), run.score(data)
+    bank = run.embed(data)
     return {
         "ids": [str(one) for one in bank.ids[:SHOWN]],
         "labels": None if bank.labels is None else [str(one) for one in bank.labels[:SHOWN]],
         "embeddings": {field: z[:SHOWN].round(6).tolist() for field, z in bank.z.items()},
-        "scores": numbers(scores),
         "found": found(run, query),
     }
+
+
+def scored(name: str, path: Path) -> list[float]:
+    """How a run scores on the data it was made from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the rows were trained on
+        return numbers(kt.load(path).score(RUNS[name][0]))
 
 
 def found(run: kt.Run, query: str) -> list[list[Any]]:
@@ -357,6 +361,7 @@ def record_run(name: str, records: Path) -> dict[str, Any]:
     if name == "texts":
         _kontrast("doctor", data, "--out", out)
     answers = {"losses": losses(out), "stopped": losses(stopped), **measured(name, out)}
+    answers["scores"] = scored(name, out)
     answers |= {"verdict": run.verdict["state"], "kept scores": numbers(run.scores)}
     with tarfile.open(records / f"{name}.tar.gz", "w:gz") as packed:
         packed.add(name, filter=_plain)
