@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.losses import functional, pairs
-from kontrast.losses.contrast import contrast
+from kontrast.losses import functional
+from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.engine.adapters import views
+from kontrast.losses.engine.contrast import contrast
+from kontrast.losses.engine.tile_weights import Weights
+from kontrast.losses.functional import pairwise
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.loss import Contrast
-from kontrast.losses.plain import views
 from kontrast.losses.relations.same import Same
-from kontrast.losses.weights import Weights
 
 T = 0.1  # the temperature of all; others' conventions that differ are in `benchmarks.losses`
 
@@ -171,22 +172,22 @@ CONTESTANTS: dict[str, dict[str, Run]] = {
         "plain PyTorch": plain_clip,
     },
     "SigLIP": {
-        "kontrast": lambda x, y, labels: pairs.siglip(x, y),
+        "kontrast": lambda x, y, labels: pairwise.siglip(x, y),
         "open_clip": open_siglip,
         "plain PyTorch": plain_siglip,
     },
     "Barlow Twins": {
-        "kontrast": lambda x, y, labels: pairs.barlow(x, y),
+        "kontrast": lambda x, y, labels: pairwise.barlow(x, y),
         "lightly": lightly_barlow,
         "plain PyTorch": plain_barlow,
     },
     "VICReg": {
-        "kontrast": lambda x, y, labels: pairs.vicreg(x, y),
+        "kontrast": lambda x, y, labels: pairwise.vicreg(x, y),
         "lightly": lightly_vicreg,
         "plain PyTorch": plain_vicreg,
     },
     "triplet": {
-        "kontrast": lambda x, y, labels: pairs.triplet(torch.cat([x, y]), labels.repeat(2)),
+        "kontrast": lambda x, y, labels: pairwise.triplet(torch.cat([x, y]), labels.repeat(2)),
         "pytorch-metric-learning": metric_triplet,
         "sentence-transformers": sentence_triplet,
         "plain PyTorch": plain_triplet,

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from kontrast.core.errors import UserError
     from kontrast.core.experiment import Choice, Experiment, Plan, Source
     from kontrast.core.rows import Rows
-    from kontrast.losses.contrast import contrast
-    from kontrast.losses.plan import forecast
+    from kontrast.losses.engine.contrast import contrast
+    from kontrast.losses.engine.memory_forecast import forecast
     from kontrast.runs.run import Run
 
 __version__ = "0.1.0"
@@ -49,8 +49,8 @@ _HOMES = {
     "Run": "kontrast.runs.run",
     "Source": "kontrast.core.experiment",
     "UserError": "kontrast.core.errors",
-    "contrast": "kontrast.losses.contrast",
-    "forecast": "kontrast.losses.plan",
+    "contrast": "kontrast.losses.engine.contrast",
+    "forecast": "kontrast.losses.engine.memory_forecast",
     "load": "kontrast.api",
     "replay": "kontrast.api",
     "resume": "kontrast.api",

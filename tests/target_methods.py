@@ -7,8 +7,8 @@ from kontrast.core.experiment import Experiment
 from kontrast.core.rows import Rows
 from kontrast.layers.head import Head
 from kontrast.layers.proxies import Proxies
-from kontrast.losses.contrast import contrast
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.close import Close
 from kontrast.losses.relations.same import Same

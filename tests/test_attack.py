@@ -151,7 +151,7 @@ from pathlib import Path
 from kontrast.core.experiment import Choice, Experiment
 from kontrast.methods.simclr import Simclr
 from kontrast.methods.method import Method
-from kontrast.losses.loss import Contrast
+from kontrast.losses.contrastive_loss import Contrast
 
 def ran(*_, **__):
     Path("ran").touch()

@@ -15,11 +15,11 @@ IDEAS = """
 import torch
 from torch import nn
 from torch.nn import functional as F
-from kontrast.losses.align import Align
-from kontrast.losses.assign import Assign
-from kontrast.losses.infonce import Infonce
-from kontrast.losses.loss import Contrast, log_sum, mean
-from kontrast.losses.preference import Preference
+from kontrast.losses.alignment_loss import Align
+from kontrast.losses.clustering_loss import Assign
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive_loss import Contrast, log_sum, mean
+from kontrast.losses.preference_loss import Preference
 from kontrast.core.rows import Mean
 
 
@@ -232,7 +232,7 @@ def test_a_right_loss_of_ones_own_passes_on_two_processes_too(ideas):
     findings = check_loss("my_lab.ideas:Mine", settings={"scale": 0.5}, worlds=(2,))
     assert [f for f in findings if f.verdict != "ok"] == []
     assert [f.name for f in findings][:2] == ["contract", "settings"]
-    assert findings[0].detail == "Contrast, kontrast.losses.loss"
+    assert findings[0].detail == "Contrast, kontrast.losses.contrastive_loss"
     assert findings[1].detail == "scale"
     assert findings[-1].name == "2 processes = 1"
 
@@ -276,8 +276,8 @@ def test_a_stranger_s_error_is_a_verdict_with_its_place():
 def test_the_command_tells_in_words_and_by_its_exit_code(name, code, words, tmp_path, monkeypatch, capsys):
     (tmp_path / "our_lab").mkdir()
     (tmp_path / "our_lab" / "ideas.py").write_text(
-        "from kontrast.losses.infonce import Infonce\n"
-        "from kontrast.losses.loss import Contrast\n\n\n"
+        "from kontrast.losses.contrastive.infonce import Infonce\n"
+        "from kontrast.losses.contrastive_loss import Contrast\n\n\n"
         "class Mixing(Contrast):\n"
         "    def per_anchor(self, similarity, attract, among):\n"
         "        each = Infonce().per_anchor(similarity, attract, among)\n"

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from kontrast.core.rows import Rows
-from kontrast.losses.contrast import contrast
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.siglip import Siglip
+from kontrast.losses.contrastive.supcon_inside import SupconInside
+from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.loss import Contrast
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.soft import Soft
 from kontrast.losses.relations.twins import Twins
 from kontrast.losses.relations.within import Within
-from kontrast.losses.siglip import Siglip
-from kontrast.losses.supcon_inside import SupconInside
 
 
 class Plain(Contrast):

@@ -14,9 +14,11 @@ from kontrast.core.ranks import on_ranks
 from kontrast.core.rows import Rows
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
-from kontrast.losses import door, functional, pairs
-from kontrast.losses.contrast import contrast
-from kontrast.losses.infonce import Infonce
+from kontrast.losses import functional
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.engine import input_checks
+from kontrast.losses.engine.contrast import contrast
+from kontrast.losses.functional import pairwise
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.close import Close
 from kontrast.losses.relations.same import Same
@@ -28,8 +30,8 @@ N, D, C = 8, 4, 3
 Y = torch.tensor([0, 0, 1, 1, 2, 2, 0, 1])
 LOSSES = {name: getattr(functional, name) for name in functional.__all__} | {
     name: f
-    for name, f in vars(pairs).items()
-    if inspect.isfunction(f) and f.__module__ == pairs.__name__ and name[0] != "_"
+    for name, f in vars(pairwise).items()
+    if inspect.isfunction(f) and f.__module__ == pairwise.__name__ and name[0] != "_"
 }
 
 
@@ -284,9 +286,9 @@ def test_labels_come_as_tensors_arrays_lists_bools_and_names(name):
 
 def test_a_name_has_one_number_in_every_process():
     z = torch.zeros(2, 1)
-    assert door.labels(["cat", b"cat"], z).tolist() == [1714832134300930969, 1714832134300930969]
-    assert door.labels([None, math.nan], z).tolist() == [-1, -1]
-    assert door.labels(np.array(["-1", "b"]), z)[0] != -1
+    assert input_checks.labels(["cat", b"cat"], z).tolist() == [1714832134300930969, 1714832134300930969]
+    assert input_checks.labels([None, math.nan], z).tolist() == [-1, -1]
+    assert input_checks.labels(np.array(["-1", "b"]), z)[0] != -1
 
 
 ALIKE = ("supcon", "supcon_inside", "soft_nearest_neighbour", "multi_positive", "triplet", "circle", "multi_similarity")

@@ -16,14 +16,14 @@ from kontrast.core.rows import Rows
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
 from kontrast.losses import functional as L
-from kontrast.losses.contrast import per_row
-from kontrast.losses.counts import counts
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.engine.adapters import rows
+from kontrast.losses.engine.class_counts import counts
+from kontrast.losses.engine.contrast import per_row
+from kontrast.losses.engine.tile_weights import TILE
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.plain import rows
 from kontrast.losses.relations.balanced import Balanced
 from kontrast.losses.relations.same import Same
-from kontrast.losses.weights import TILE
 
 BY_CLASS = torch.tensor([0.1, 0.3, 0.7], dtype=torch.float64)
 POINTS = torch.nn.functional.normalize(torch.randn(3, 5, generator=torch.Generator().manual_seed(9)).double(), dim=1)
@@ -93,7 +93,10 @@ def batch(n=11, seed=0, width=5):
 
 def test_every_function_has_an_example_and_is_called_here():
     names = {name.split(",")[0].split(" ")[0] for name in CALLS}
-    elsewhere = ("kontrast.losses.pairs", "kontrast.losses.by_query")  # tested as pairs, and as modules
+    elsewhere = (
+        "kontrast.losses.functional.pairwise",
+        "kontrast.losses.functional.by_query",
+    )  # tested as pairs, and as modules
     assert names == {name for name in L.__all__ if getattr(L, name).__module__ not in elsewhere}
     assert all(">>>" in inspect.getdoc(getattr(L, name)) for name in L.__all__)
 

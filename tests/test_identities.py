@@ -10,8 +10,8 @@ from kontrast.core.rows import Rows
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
 from kontrast.losses import functional as L
-from kontrast.losses.contrast import contrast
-from kontrast.losses.herocon import Herocon
+from kontrast.losses.contrastive.herocon import Herocon
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.column import Column
 

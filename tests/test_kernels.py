@@ -7,8 +7,8 @@ from torch.nn import functional as F
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
 from kontrast.layers.temperatures import Temperatures
-from kontrast.losses.contrast import contrast
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.angle import Angle
 from kontrast.losses.kernels.bilinear import Bilinear
 from kontrast.losses.kernels.cosine import Cosine

@@ -5,9 +5,9 @@ import torch
 
 from kontrast.core import factory, registry
 from kontrast.core.rows import Rows
-from kontrast.losses.contrast import contrast
+from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.loss import Contrast
 from kontrast.losses.relations.same import Same
 from kontrast.proofs.check import CONTRACTS, contract_of
 from kontrast.proofs.finding import judge, near

@@ -22,10 +22,10 @@ from kontrast.core.ranks import on_ranks
 from kontrast.core.rows import Rows
 from kontrast.losses import functional as F
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.module import LossModule
+from kontrast.losses.loss_module import LossModule
+from kontrast.losses.pairwise.triplet import Triplet
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.semi_hard import SemiHard
-from kontrast.losses.triplet import Triplet
 
 N, D = 12, 6
 LABELS = torch.arange(N) % 4

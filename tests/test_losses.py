@@ -12,22 +12,22 @@ from kontrast.layers.estimates import Estimates
 from kontrast.layers.targets import assign, uniform_points
 from kontrast.layers.temperatures import Temperatures
 from kontrast.layers.unit import unit
-from kontrast.losses.contrast import contrast, per_row
-from kontrast.losses.cosface import Cosface
-from kontrast.losses.debiased import Debiased
-from kontrast.losses.herocon import Herocon
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.contrastive.debiased import Debiased
+from kontrast.losses.contrastive.herocon import Herocon
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.nce import Nce
+from kontrast.losses.contrastive.rnc import Rnc
+from kontrast.losses.contrastive.supcon_inside import SupconInside
+from kontrast.losses.engine.contrast import contrast, per_row
+from kontrast.losses.engine.tile_weights import _exp_
 from kontrast.losses.kernels.bilinear import Bilinear
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.distance import Distance
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.nce import Nce
+from kontrast.losses.pairwise.cosface import Cosface
 from kontrast.losses.relations.close import Close
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.soft import Soft
-from kontrast.losses.rnc import Rnc
-from kontrast.losses.supcon_inside import SupconInside
-from kontrast.losses.weights import _exp_
 
 EXP, LOG = math.exp, math.log
 

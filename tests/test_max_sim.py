@@ -7,12 +7,12 @@ from torch.nn.functional import cross_entropy, normalize
 import kontrast as kt
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
-from kontrast.losses.contrast import contrast, per_row
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.kernels.max_sim import MaxSim
+from kontrast.losses.pairwise.triplet import Triplet
 from kontrast.losses.relations.false_negatives import FalseNegatives
 from kontrast.losses.relations.same import Same
-from kontrast.losses.triplet import Triplet
 
 N, T, U, D = 7, 3, 4, 5
 

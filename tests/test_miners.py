@@ -9,12 +9,13 @@ from torch.nn import functional as F
 
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
-from kontrast.losses.contrast import contrast, per_row
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.engine.bidirectional import mutual
+from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.miner import Miner, Seen, unwrapped
-from kontrast.losses.mutual import mutual
-from kontrast.losses.pair_margin import PairMargin
+from kontrast.losses.pairwise.pair_margin import PairMargin
+from kontrast.losses.pairwise.triplet import Triplet
 from kontrast.losses.relation import Both, Either
 from kontrast.losses.relation_json import relation_from_json, relation_to_json
 from kontrast.losses.relations.distance_weighted import DistanceWeighted
@@ -26,7 +27,6 @@ from kontrast.losses.relations.hardness import Hardness
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.semi_hard import SemiHard
 from kontrast.losses.relations.twins import Twins
-from kontrast.losses.triplet import Triplet
 
 TEMPERATURE = 0.5
 LABEL = Same("label")

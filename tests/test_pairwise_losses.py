@@ -12,22 +12,22 @@ from torch.nn import functional as F
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
 from kontrast.layers.proxies import Proxies, as_rows
-from kontrast.losses import pairs
-from kontrast.losses.arcface import Arcface
-from kontrast.losses.circle import Circle
-from kontrast.losses.contrast import contrast
-from kontrast.losses.cosface import Cosface
-from kontrast.losses.jsd import Jsd
+from kontrast.losses.contrastive.jsd import Jsd
+from kontrast.losses.contrastive.siglip import Siglip
+from kontrast.losses.contrastive.spectral import Spectral
+from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.engine.contrast import contrast
+from kontrast.losses.functional import pairwise
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.loss import Contrast
-from kontrast.losses.multi_similarity import MultiSimilarity
-from kontrast.losses.proxy_anchor import ProxyAnchor
-from kontrast.losses.regress import Regress
+from kontrast.losses.pairwise.arcface import Arcface
+from kontrast.losses.pairwise.circle import Circle
+from kontrast.losses.pairwise.cosface import Cosface
+from kontrast.losses.pairwise.multi_similarity import MultiSimilarity
+from kontrast.losses.pairwise.proxy_anchor import ProxyAnchor
+from kontrast.losses.pairwise.regress import Regress
+from kontrast.losses.pairwise.triplet import Triplet
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.soft import Soft
-from kontrast.losses.siglip import Siglip
-from kontrast.losses.spectral import Spectral
-from kontrast.losses.triplet import Triplet
 
 softplus, relu = F.softplus, F.relu
 
@@ -243,17 +243,17 @@ def test_no_tensor_is_larger_than_the_tile_or_the_rows(case):
 
 
 LABELLED = {
-    "triplet": pairs.triplet,
-    "triplet soft": lambda z, y: pairs.triplet(z, y, soft=True),
-    "semihard": lambda z, y: pairs.triplet(z, y, triplets="semihard"),
-    "hard": lambda z, y: pairs.triplet(z, y, triplets="hard"),
-    "circle": pairs.circle,
-    "multi-similarity": pairs.multi_similarity,
-    "arcface": lambda z, y: pairs.arcface(z, y, torch.eye(8)[:, : z.shape[1]]),
-    "cosface": lambda z, y: pairs.cosface(z, y, torch.eye(8)[:, : z.shape[1]]),
-    "proxy-anchor": lambda z, y: pairs.proxy_anchor(z, y, torch.eye(8)[:, : z.shape[1]]),
+    "triplet": pairwise.triplet,
+    "triplet soft": lambda z, y: pairwise.triplet(z, y, soft=True),
+    "semihard": lambda z, y: pairwise.triplet(z, y, triplets="semihard"),
+    "hard": lambda z, y: pairwise.triplet(z, y, triplets="hard"),
+    "circle": pairwise.circle,
+    "multi-similarity": pairwise.multi_similarity,
+    "arcface": lambda z, y: pairwise.arcface(z, y, torch.eye(8)[:, : z.shape[1]]),
+    "cosface": lambda z, y: pairwise.cosface(z, y, torch.eye(8)[:, : z.shape[1]]),
+    "proxy-anchor": lambda z, y: pairwise.proxy_anchor(z, y, torch.eye(8)[:, : z.shape[1]]),
 }
-FACING = {"siglip": pairs.siglip, "jsd": pairs.jsd, "spectral": pairs.spectral}
+FACING = {"siglip": pairwise.siglip, "jsd": pairwise.jsd, "spectral": pairwise.spectral}
 
 
 @settings(max_examples=15, deadline=None)
@@ -268,7 +268,7 @@ def test_neither_the_order_of_the_batch_nor_the_length_of_what_lies_on_the_spher
         torch.testing.assert_close(loss(z, y), loss(3 * z, y))  # all on the sphere
     for loss in FACING.values():
         torch.testing.assert_close(loss(z, z2), loss(z[order], z2[order]))
-    torch.testing.assert_close(pairs.siglip(z, z2), pairs.siglip(3 * z, 7 * z2))
+    torch.testing.assert_close(pairwise.siglip(z, z2), pairwise.siglip(3 * z, 7 * z2))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
@@ -295,7 +295,7 @@ def test_half_precision_has_of_a_bare_products_slope_what_it_can_hold_and_nothin
         slopes = []
         for held in (dtype, torch.float32):
             z, z2 = (x.to(dtype).to(held).requires_grad_() for x in (one, two))
-            slopes += torch.autograd.grad(getattr(pairs, name)(z, z2), z)
+            slopes += torch.autograd.grad(getattr(pairwise, name)(z, z2), z)
         torch.testing.assert_close(slopes[0], slopes[1].to(dtype))
         assert slopes[0].isfinite().all() or dtype == torch.float16
 
@@ -327,7 +327,7 @@ def test_sorted_hinges_are_as_exact_in_single_precision_as_a_loop_over_triplets(
     z, labels = torch.randn(600, 8, generator=g) * 0.01 + 5, torch.arange(600) % 30  # nearly one direction
     single = z.clone().requires_grad_()
     double = z.double().requires_grad_()
-    values = [pairs.triplet(x, labels, margin=1e-6) for x in (single, double)]
+    values = [pairwise.triplet(x, labels, margin=1e-6) for x in (single, double)]
     assert values[0].item() == pytest.approx(values[1].item(), rel=1e-2)
     (one,), (two,) = (torch.autograd.grad(v, x) for v, x in zip(values, (single, double), strict=True))
     assert F.cosine_similarity(one.double().flatten(), two.flatten(), dim=0) > 0.999
@@ -337,7 +337,7 @@ def test_proxies_are_rows_with_their_class_for_a_label_and_learn():
     proxies = Proxies(classes=5, width=3)
     rows = proxies()
     assert rows.keys["label"].tolist() == [0, 1, 2, 3, 4]
-    pairs.arcface(torch.randn(4, 3), torch.tensor([0, 1, 2, 3]), proxies.centres).backward()
+    pairwise.arcface(torch.randn(4, 3), torch.tensor([0, 1, 2, 3]), proxies.centres).backward()
     assert proxies.centres.grad.abs().sum() > 0
     with pytest.raises(UserError, match="classes=0"):
         Proxies(classes=0, width=3)
@@ -346,10 +346,10 @@ def test_proxies_are_rows_with_their_class_for_a_label_and_learn():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: pairs.arcface(torch.ones(2, 3), torch.tensor([0, 5]), torch.eye(3)), "labels from 0 to 5 for 3"),
-        (lambda: pairs.triplet(torch.ones(2, 3), torch.tensor([0])), r"labels have shape \(1,\) for 2 rows"),
-        (lambda: pairs.siglip(torch.ones(2, 3), torch.ones(3, 3)), r"z1 \(2, 3\), z2 \(3, 3\); expected one shape"),
-        (lambda: pairs.circle(torch.ones(3), torch.zeros(3)), r"a tensor \(3,\); expected \(rows, width\)"),
+        (lambda: pairwise.arcface(torch.ones(2, 3), torch.tensor([0, 5]), torch.eye(3)), "labels from 0 to 5 for 3"),
+        (lambda: pairwise.triplet(torch.ones(2, 3), torch.tensor([0])), r"labels have shape \(1,\) for 2 rows"),
+        (lambda: pairwise.siglip(torch.ones(2, 3), torch.ones(3, 3)), r"z1 \(2, 3\), z2 \(3, 3\); expected one shape"),
+        (lambda: pairwise.circle(torch.ones(3), torch.zeros(3)), r"a tensor \(3,\); expected \(rows, width\)"),
         (lambda: MultiSimilarity(push=0), "push=0; expected a finite number above 0"),
     ],
 )

@@ -96,7 +96,7 @@ OURS = {
 def mined(relation):
     """Triplets of pairs that a miner picks, in squared distance on the sphere."""
     from kontrast.losses.kernels.cosine import Cosine
-    from kontrast.losses.triplet import Triplet
+    from kontrast.losses.pairwise.triplet import Triplet
 
     loss = L.Contrastive(loss=Triplet(margin=0.2), kernel=Cosine(temperature=0.5).double(), relation=relation)
     return lambda a, b, y: loss(torch.cat([a, b]), {"label": y.repeat(2)})

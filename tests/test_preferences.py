@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from kontrast.losses import pairs
-from kontrast.losses.dpo import Dpo
-from kontrast.losses.preference import Answers
-from kontrast.losses.simpo import Simpo
+from kontrast.losses.functional import pairwise
+from kontrast.losses.preference.dpo import Dpo
+from kontrast.losses.preference.simpo import Simpo
+from kontrast.losses.preference_loss import Answers
 
 
 def test_preferences_equal_their_equations_in_value_and_gradient():
@@ -27,12 +27,12 @@ def test_preferences_equal_their_equations_in_value_and_gradient():
         "cpl": [-(a.exp() / (a.exp() + (0.5 * b).exp())).log() for a, b in zip(up, down, strict=True)],
     }
     found = {
-        "bpr": pairs.bpr(w, lose),
-        "bpr by a margin": pairs.bpr(w, lose, margin=0.5),
-        "dpo": pairs.dpo(w, lose, rw, rl),
-        "simpo": pairs.simpo(w, lose, nw, nl),
-        "click": pairs.click(w, lose, margin=1),
-        "cpl": pairs.cpl(*steps, discount=0.9),
+        "bpr": pairwise.bpr(w, lose),
+        "bpr by a margin": pairwise.bpr(w, lose, margin=0.5),
+        "dpo": pairwise.dpo(w, lose, rw, rl),
+        "simpo": pairwise.simpo(w, lose, nw, nl),
+        "click": pairwise.click(w, lose, margin=1),
+        "cpl": pairwise.cpl(*steps, discount=0.9),
     }
     for name, values in expected.items():
         wanted = sum(values) / 9
@@ -42,8 +42,8 @@ def test_preferences_equal_their_equations_in_value_and_gradient():
             assert (one is None) == (two is None)
             if one is not None:
                 torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-12, msg=name)
-    summed = pairs.cpl(steps[0].sum(1), steps[1].sum(1))
-    torch.testing.assert_close(summed, pairs.cpl(*steps))
+    summed = pairwise.cpl(steps[0].sum(1), steps[1].sum(1))
+    torch.testing.assert_close(summed, pairwise.cpl(*steps))
 
 
 def test_log_probabilities_of_any_size_and_precision_give_no_nan():
@@ -51,11 +51,11 @@ def test_log_probabilities_of_any_size_and_precision_give_no_nan():
         w = torch.tensor([-6e4, 0.0, -1e4, -1.0], dtype=dtype, requires_grad=True)
         lose, n = w.detach().flip(0), torch.tensor([0, 1, 500, 7])
         for value in (
-            pairs.bpr(w, lose),
-            pairs.dpo(w, lose, lose, w),
-            pairs.simpo(w, lose, n, n),
-            pairs.cpl(w, lose),
-            pairs.click(w, lose),
+            pairwise.bpr(w, lose),
+            pairwise.dpo(w, lose, lose, w),
+            pairwise.simpo(w, lose, n, n),
+            pairwise.cpl(w, lose),
+            pairwise.click(w, lose),
         ):
             assert torch.isfinite(value)
             assert torch.isfinite(torch.autograd.grad(value, w)[0]).all()
@@ -64,10 +64,10 @@ def test_log_probabilities_of_any_size_and_precision_give_no_nan():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda s: pairs.bpr(s, s[:2]), r"chosen \(11,\), rejected \(2,\); expected one shape"),
+        (lambda s: pairwise.bpr(s, s[:2]), r"chosen \(11,\), rejected \(2,\); expected one shape"),
         (lambda s: Simpo()(Answers(s), Answers(s)), "simpo: no lengths"),
         (lambda s: Dpo()(Answers(s), Answers(s)), "dpo: no reference"),
-        (lambda s: pairs.bpr(s[:0], s[:0]), "an empty batch"),
+        (lambda s: pairwise.bpr(s[:0], s[:0]), "an empty batch"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(call, words):

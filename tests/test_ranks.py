@@ -19,11 +19,11 @@ from kontrast.data.batches import Batch
 from kontrast.encoders.encoder import Encoder
 from kontrast.layers.rank_norm import RankNorm
 from kontrast.layers.towers import Towers
-from kontrast.losses.contrast import contrast
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.engine.contrast import contrast
+from kontrast.losses.engine.tile_weights import TILE
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same import Same
-from kontrast.losses.weights import TILE
 from kontrast.methods.clip import Clip
 from kontrast.methods.simclr import Simclr
 from kontrast.proofs.finding import Broken

@@ -5,8 +5,10 @@ from torch.nn import functional as F
 
 from kontrast.core.rows import Rows
 from kontrast.losses import functional as L
-from kontrast.losses.contrast import contrast
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.siglip import Siglip
+from kontrast.losses.contrastive.supcon_inside import SupconInside
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.bilinear import Bilinear
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.dot import Dot
@@ -15,8 +17,6 @@ from kontrast.losses.relations.preferred import Preferred
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.soft import Soft
 from kontrast.losses.relations.weighed import Weighed
-from kontrast.losses.siglip import Siglip
-from kontrast.losses.supcon_inside import SupconInside
 
 N, D, C, T = 9, 6, 3, 0.5
 M = 2 * N

@@ -11,12 +11,13 @@ from torch.nn import functional as F
 from kontrast.core import registry
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
-from kontrast.losses.census import chosen, pull
-from kontrast.losses.contrast import contrast
-from kontrast.losses.counts import counts
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.engine.class_counts import counts
+from kontrast.losses.engine.contrast import contrast
+from kontrast.losses.engine.nearest_neighbours import nearest
+from kontrast.losses.engine.positives import chosen, pull
+from kontrast.losses.engine.tile_weights import tiles
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.nearest import nearest
 from kontrast.losses.relation import Counting, Pulling, Relation, named
 from kontrast.losses.relation_json import relation_from_json, relation_to_json
 from kontrast.losses.relations.across import Across
@@ -40,7 +41,6 @@ from kontrast.losses.relations.teacher import Teacher
 from kontrast.losses.relations.twins import Twins
 from kontrast.losses.relations.weighed import Weighed
 from kontrast.losses.relations.within import Within
-from kontrast.losses.weights import tiles
 
 N = 96
 

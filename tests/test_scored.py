@@ -15,7 +15,7 @@ from kontrast.data.columns import frame_of
 from kontrast.data.fields import infer
 from kontrast.encoders.encoder import Encoder
 from kontrast.layers.towers import Towers
-from kontrast.losses.cosent import Cosent
+from kontrast.losses.pairwise.cosent import Cosent
 from kontrast.methods.scored import Scored
 from kontrast.scoring.spearman import Spearman, correlation
 

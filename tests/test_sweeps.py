@@ -8,20 +8,20 @@ from torch.nn import functional as F
 
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
-from kontrast.losses.contrast import contrast
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.engine.bidirectional import mutual
+from kontrast.losses.engine.contrast import contrast
+from kontrast.losses.engine.symmetric import both_ways, swept
+from kontrast.losses.engine.tile_weights import tiles, usual
 from kontrast.losses.functional import clip, ntxent
-from kontrast.losses.infonce import Infonce
 from kontrast.losses.kernels.bilinear import Bilinear
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.mutual import mutual
 from kontrast.losses.relation import Distinct, named
 from kontrast.losses.relations.neighbours import Neighbours
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.soft import Soft
 from kontrast.losses.relations.twins import Twins
-from kontrast.losses.sweeps import both_ways, swept
-from kontrast.losses.weights import tiles, usual
 
 RELATIONS = {
     "a view each": Same("id"),

@@ -15,8 +15,8 @@ from kontrast.data.batches import Batch
 from kontrast.data.sampler import Sampled
 from kontrast.data.samplers.shuffled import Shuffled
 from kontrast.layers.towers import Towers
-from kontrast.losses.contrast import contrast
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same import Same
 from kontrast.methods.method import Method

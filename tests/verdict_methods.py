@@ -6,12 +6,12 @@ from kontrast.core.experiment import Choice, Experiment
 from kontrast.core.rows import Mean, Rows
 from kontrast.data.fingerprint import numbers
 from kontrast.layers.head import Head
-from kontrast.losses.contrast import contrast
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.alignment.negative_cosine import NegativeCosine
+from kontrast.losses.alignment.vicreg import Vicreg
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.negative_cosine import NegativeCosine
 from kontrast.losses.relations.same import Same
-from kontrast.losses.vicreg import Vicreg
 from kontrast.methods.method import Method
 
 CLASSES = 3  # of conftest's waves: row n is of kind n % 3

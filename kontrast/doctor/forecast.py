@@ -12,7 +12,7 @@ from kontrast.data.batches import Batch
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 from kontrast.doctor.steps import first_batch, without_compiling
-from kontrast.losses.plan import forecast as loss_plan
+from kontrast.losses.engine.memory_forecast import forecast as loss_plan
 from kontrast.methods.method import Method
 from kontrast.runs.page.digits import clock
 from kontrast.runs.train import steps_named

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Keys
+from kontrast.losses.engine.tile_weights import Tile, Weights
 from kontrast.losses.relation import Both, Pairs, Relation
-from kontrast.losses.weights import Tile, Weights
 
 
 @dataclass(frozen=True)

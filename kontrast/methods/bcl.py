@@ -6,9 +6,9 @@ from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
 from kontrast.layers.proxies import Proxies
 from kontrast.layers.towers import Towers
-from kontrast.losses.contrast import contrast
-from kontrast.losses.counts import counts
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.engine.class_counts import counts
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.balanced import Balanced
 from kontrast.losses.relations.same import Same

@@ -13,10 +13,10 @@ from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Keys, Mean, Rows
 from kontrast.layers.head import Head
 from kontrast.layers.towers import Towers
-from kontrast.losses.contrast import contrast
+from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.engine.bidirectional import mutual
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernel import Kernel
-from kontrast.losses.loss import Contrast
-from kontrast.losses.mutual import mutual
 from kontrast.losses.relations.twins import Twins
 from kontrast.methods.method import Method
 from kontrast.methods.parts import (

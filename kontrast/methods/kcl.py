@@ -11,11 +11,11 @@ from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
 from kontrast.layers.targets import assign, uniform_points
 from kontrast.layers.towers import Towers
-from kontrast.losses.census import chosen, pull
-from kontrast.losses.contrast import contrast
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.engine.adapters import fixed
+from kontrast.losses.engine.contrast import contrast
+from kontrast.losses.engine.positives import chosen, pull
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.plain import fixed
 from kontrast.losses.relation import Relation
 from kontrast.losses.relations.across import Across
 from kontrast.losses.relations.neighbours import Neighbours

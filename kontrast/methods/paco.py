@@ -11,8 +11,8 @@ from kontrast.core.rows import Mean, Rows
 from kontrast.layers.proxies import Proxies
 from kontrast.layers.towers import Towers
 from kontrast.layers.unit import unit
-from kontrast.losses.contrast import contrast
-from kontrast.losses.infonce import Infonce
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.weighed import Weighed

@@ -10,9 +10,9 @@ from kontrast.core import factory, registry
 from kontrast.core.choice import Choice
 from kontrast.core.errors import UserError
 from kontrast.core.rows import Rows
-from kontrast.losses.align import Align
+from kontrast.losses.alignment_loss import Align
+from kontrast.losses.contrastive_loss import Contrast
 from kontrast.losses.kernel import Kernel
-from kontrast.losses.loss import Contrast
 from kontrast.losses.relation import Relation
 from kontrast.losses.relation_json import relation_from_json
 

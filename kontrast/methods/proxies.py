@@ -6,7 +6,7 @@ from kontrast.core.choice import Choice
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
 from kontrast.layers.towers import Towers
-from kontrast.losses.contrast import contrast
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.relations.same import Same
 from kontrast.methods.centred import Centred, with_class
 from kontrast.methods.parts import KernelChoice, LossChoice, contrast_loss, kernel_of

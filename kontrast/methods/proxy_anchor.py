@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows
 from kontrast.layers.towers import Towers
-from kontrast.losses import proxy_anchor
-from kontrast.losses.contrast import contrast
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
+from kontrast.losses.pairwise import proxy_anchor
 from kontrast.losses.relations.same import Same
 from kontrast.methods.centred import Centred, with_class
 

@@ -11,7 +11,7 @@ from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Keys, Mean, Rows
 from kontrast.layers.head import Head
 from kontrast.layers.towers import Towers
-from kontrast.losses.cosent import Cosent
+from kontrast.losses.pairwise.cosent import Cosent
 from kontrast.methods.method import Method
 from kontrast.methods.parts import LossChoice, alignment_loss, having_both, known, where_present
 

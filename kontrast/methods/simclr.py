@@ -7,7 +7,7 @@ from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Mean, Rows, exact
 from kontrast.layers.towers import Towers
-from kontrast.losses.contrast import contrast
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.relations.twins import Twins
 from kontrast.methods.one_field import OneField
 from kontrast.methods.parts import (

@@ -13,10 +13,10 @@ from torch import nn
 
 from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
-from kontrast.losses.align import Align
-from kontrast.losses.assign import Assign
-from kontrast.losses.loss import Contrast
-from kontrast.losses.preference import Preference
+from kontrast.losses.alignment_loss import Align
+from kontrast.losses.clustering_loss import Assign
+from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.preference_loss import Preference
 from kontrast.proofs import contrasting, pairing
 from kontrast.proofs.finding import Broken, Doubt, Finding, Make, Property, judge, near
 from kontrast.proofs.processes import equal_to_one

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from kontrast.core.rows import Mean, Rows
-from kontrast.losses.contrast import contrast, per_row
+from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.engine.contrast import contrast, per_row
+from kontrast.losses.engine.tile_weights import TILE, Weights
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.loss import Contrast
 from kontrast.losses.relation import Distinct, Relation, named
 from kontrast.losses.relations.same import Same
-from kontrast.losses.weights import TILE, Weights
 from kontrast.proofs.finding import Broken, Doubt, Make, Property, finite, near
 from kontrast.proofs.given import FORMS, RELATIONS, rows_of, similarity, weights_of
 

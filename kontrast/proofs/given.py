@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 
 from kontrast.core.rows import Rows
+from kontrast.losses.engine.tile_weights import Weights
 from kontrast.losses.relation import Relation
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.soft import Soft
 from kontrast.losses.relations.twins import Twins
 from kontrast.losses.relations.within import Within
-from kontrast.losses.weights import Weights
 
 SHAPE = (2, 7, 11)
 FORMS = ("dense", "listed")

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Keys, Mean, Rows
-from kontrast.losses.align import Align
-from kontrast.losses.assign import Assign
-from kontrast.losses.preference import Answers, Preference
+from kontrast.losses.alignment_loss import Align
+from kontrast.losses.clustering_loss import Assign
+from kontrast.losses.preference_loss import Answers, Preference
 from kontrast.proofs.finding import Broken, Doubt, Make, Property, finite, near
 from kontrast.proofs.given import rows_of
 

@@ -16,16 +16,16 @@ from kontrast.core.ranks import RankFailed, Ranks, on_ranks
 from kontrast.core.rows import Keys, Mean, Rows
 from kontrast.data.batches import Batch
 from kontrast.layers.prototypes import Prototypes
-from kontrast.losses.align import Align
-from kontrast.losses.assign import Assign
-from kontrast.losses.contrast import contrast
+from kontrast.losses.alignment_loss import Align
+from kontrast.losses.clustering_loss import Assign
+from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.engine.contrast import contrast
+from kontrast.losses.engine.tile_weights import TILE
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.loss import Contrast
-from kontrast.losses.preference import Answers
+from kontrast.losses.preference_loss import Answers
 from kontrast.losses.relations.same import Same
 from kontrast.losses.relations.twins import Twins
 from kontrast.losses.relations.within import Within
-from kontrast.losses.weights import TILE
 from kontrast.methods.method import Method
 from kontrast.proofs.finding import Broken, near
 from kontrast.training.step import step

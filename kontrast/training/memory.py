@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from kontrast.data.batches import Batch
-from kontrast.losses.plan import forecast as plan_loss
-from kontrast.losses.weights import usual
+from kontrast.losses.engine.memory_forecast import forecast as plan_loss
+from kontrast.losses.engine.tile_weights import usual
 from kontrast.methods.method import Method
 
 

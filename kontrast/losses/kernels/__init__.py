@@ -1,1 +1,1 @@
-"""."""
+"""Kernels: how similar two embeddings are."""

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from kontrast.core.errors import UserError
 from kontrast.layers.unit import unit
-from kontrast.losses import door
+from kontrast.losses.engine import input_checks
 from kontrast.losses.kernel import Kernel
 
 
@@ -18,7 +18,7 @@ class Angle(Kernel):
 
     def __init__(self, *, temperature: float = 0.05) -> None:
         super().__init__()
-        self.temperature = door.temperature(temperature, "angle: temperature")
+        self.temperature = input_checks.temperature(temperature, "angle: temperature")
 
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """[Re a + Im a, Im a - Re a] / temperature and [Re c, Im c], of rows on the sphere."""

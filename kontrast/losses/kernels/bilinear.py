@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from kontrast.losses import door
+from kontrast.losses.engine import input_checks
 from kontrast.losses.kernel import Kernel
 
 
@@ -17,7 +17,7 @@ class Bilinear(Kernel):
     def __init__(self, *, width: int = 128, other: int | None = None, temperature: float = 1.0) -> None:
         super().__init__()
         self.form = nn.Parameter(torch.eye(width, other or width))
-        self.temperature = door.temperature(temperature, "bilinear: temperature")
+        self.temperature = input_checks.temperature(temperature, "bilinear: temperature")
 
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """W moves the anchors over to the candidates' space."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from kontrast.core.errors import UserError
 from kontrast.layers.unit import unit
-from kontrast.losses import door
+from kontrast.losses.engine import input_checks
 from kontrast.losses.kernel import Kernel
 
 
@@ -22,7 +22,7 @@ class Cosine(Kernel):
         super().__init__()
         if isinstance(temperature, Tensor):
             raise UserError("cosine: temperature is a tensor; expected a number, which learnable=True learns.")
-        temperature = door.temperature(temperature, "cosine: temperature")
+        temperature = input_checks.temperature(temperature, "cosine: temperature")
         if learnable and not 1 / temperature <= largest:
             raise ValueError(f"temperature={temperature}, learned; expected 1 / largest={1 / largest:.4g} or more.")
         self.log_scale = nn.Parameter(torch.tensor(1 / temperature).log(), requires_grad=learnable)
@@ -48,6 +48,6 @@ class Cosine(Kernel):
 
     def set_temperature(self, temperature: float) -> None:
         """From now on this temperature: for a schedule, between two steps (`losses.temperature.swing`)."""
-        temperature = float(door.temperature(temperature, "cosine: temperature"))
+        temperature = float(input_checks.temperature(temperature, "cosine: temperature"))
         with torch.no_grad():
             self.log_scale.fill_(-math.log(temperature))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from kontrast.losses import door
+from kontrast.losses.engine import input_checks
 from kontrast.losses.kernel import Kernel
 
 
@@ -16,7 +16,7 @@ class Distance(Kernel):
 
     def __init__(self, *, temperature: float = 1.0) -> None:
         super().__init__()
-        self.temperature = door.temperature(temperature, "distance: temperature")
+        self.temperature = input_checks.temperature(temperature, "distance: temperature")
 
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """[2a, -|a|^2, -1] / temperature and [c, 1, |c|^2]."""

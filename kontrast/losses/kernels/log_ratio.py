@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from kontrast.core.errors import UserError
-from kontrast.losses import door
+from kontrast.losses.engine import input_checks
 from kontrast.losses.kernel import Kernel
 
 
@@ -17,7 +17,7 @@ class LogRatio(Kernel):
 
     def __init__(self, *, beta: float = 0.1) -> None:
         super().__init__()
-        self.beta = door.number(beta, "log_ratio: beta", above=0)
+        self.beta = input_checks.number(beta, "log_ratio: beta", above=0)
 
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """(beta, -beta) for every anchor, candidates as they are."""

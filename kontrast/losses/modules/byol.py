@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from kontrast.losses import functional as F
-from kontrast.losses.module import LossModule
-from kontrast.losses.reduction import Reduction
+from kontrast.losses.engine.reduction import Reduction
+from kontrast.losses.loss_module import LossModule
 
 
 class BYOL(LossModule):

@@ -8,12 +8,12 @@ from torch import Tensor
 from kontrast.core import factory
 from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Rows
-from kontrast.losses.contrast import contrast
+from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.engine.adapters import rows, settle
+from kontrast.losses.engine.contrast import contrast
+from kontrast.losses.engine.reduction import Reduction
 from kontrast.losses.kernel import Kernel
-from kontrast.losses.loss import Contrast
-from kontrast.losses.module import LossModule
-from kontrast.losses.plain import rows, settle
-from kontrast.losses.reduction import Reduction
+from kontrast.losses.loss_module import LossModule
 from kontrast.losses.relation import Relation
 from kontrast.losses.relations.same import Same
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from kontrast.core.ranks import Ranks
 from kontrast.layers.centre import Centre
 from kontrast.losses import functional as F
-from kontrast.losses.module import LossModule
-from kontrast.losses.reduction import Reduction
+from kontrast.losses.engine.reduction import Reduction
+from kontrast.losses.loss_module import LossModule
 
 
 class DINO(LossModule):

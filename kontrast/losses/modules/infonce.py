@@ -6,8 +6,8 @@ from torch import Tensor
 
 from kontrast.layers.scale import Scale
 from kontrast.losses import functional as F
-from kontrast.losses.module import LossModule
-from kontrast.losses.reduction import Reduction
+from kontrast.losses.engine.reduction import Reduction
+from kontrast.losses.loss_module import LossModule
 
 
 class InfoNCE(LossModule):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.errors import UserError
-from kontrast.losses.module import LossModule
+from kontrast.losses.loss_module import LossModule
 
 
 class Matryoshka(LossModule):

@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor
 
 from kontrast.losses import functional as F
-from kontrast.losses.module import LossModule
+from kontrast.losses.loss_module import LossModule
 
 
 class MILNCE(LossModule):

@@ -11,8 +11,8 @@ from kontrast.core.ranks import Ranks
 from kontrast.core.rows import Rows
 from kontrast.layers.scale import Scale
 from kontrast.losses import functional as F
-from kontrast.losses.module import LossModule
-from kontrast.losses.reduction import Reduction
+from kontrast.losses.engine.reduction import Reduction
+from kontrast.losses.loss_module import LossModule
 
 
 class MoCo(LossModule):

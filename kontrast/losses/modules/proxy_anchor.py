@@ -6,7 +6,7 @@ from torch import Tensor
 
 from kontrast.layers.proxies import Proxies
 from kontrast.losses import functional as F
-from kontrast.losses.module import LossModule
+from kontrast.losses.loss_module import LossModule
 
 
 class ProxyAnchor(LossModule):

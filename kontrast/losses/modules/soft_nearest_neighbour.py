@@ -5,8 +5,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from kontrast.losses import functional as F
-from kontrast.losses.module import LossModule
-from kontrast.losses.reduction import Reduction
+from kontrast.losses.engine.reduction import Reduction
+from kontrast.losses.loss_module import LossModule
 
 
 class SoftNearestNeighbour(LossModule):

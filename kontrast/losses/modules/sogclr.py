@@ -8,7 +8,7 @@ from torch import Tensor
 from kontrast.layers.estimates import Estimates
 from kontrast.layers.scale import Scale
 from kontrast.losses import functional as F
-from kontrast.losses.module import LossModule
+from kontrast.losses.loss_module import LossModule
 
 
 class SogCLR(LossModule):

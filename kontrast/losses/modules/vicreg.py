@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from kontrast.losses import functional as F
-from kontrast.losses.module import LossModule
+from kontrast.losses.loss_module import LossModule
 
 
 class VICReg(LossModule):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.rows import Keys, exact
-from kontrast.losses import door
+from kontrast.losses.engine import input_checks
 from kontrast.losses.relation import Pairs, Relation, nobody
 
 Shape = Literal["gaussian", "inverse", "order"]
@@ -29,7 +29,7 @@ class Close(Relation):
     shape: Shape = "gaussian"
 
     def __post_init__(self) -> None:
-        door.choice(self.shape, "close: shape", get_args(Shape))
+        input_checks.choice(self.shape, "close: shape", get_args(Shape))
         if not self.width > 0:
             raise ValueError(f"close: width={self.width}; expected more than 0, in the unit of the key '{self.key}'.")
 

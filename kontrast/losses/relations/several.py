@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.rows import Keys
-from kontrast.losses import door
+from kontrast.losses.engine import input_checks
 from kontrast.losses.relation import Pairs, Relation, nobody
 
 
@@ -24,7 +24,7 @@ class Several(Relation):
     how: Literal["any", "jaccard", "hamming"] = "jaccard"
 
     def __post_init__(self) -> None:
-        door.choice(self.how, "several: how", ("any", "jaccard", "hamming"))
+        input_checks.choice(self.how, "several: how", ("any", "jaccard", "hamming"))
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
         """The einsum is a matrix product on a tile and dots on a list; counts are exact in float32."""

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kontrast.core.rows import Keys
-from kontrast.losses import door
+from kontrast.losses.engine import input_checks
 from kontrast.losses.relation import Pairs, Relation, nobody
 
 
@@ -25,7 +25,7 @@ class Teacher(Relation):
 
     def __post_init__(self) -> None:
         if self.temperature is not None:
-            door.number(self.temperature, "teacher: temperature", above=0, hint=", or None for the cosine")
+            input_checks.number(self.temperature, "teacher: temperature", above=0, hint=", or None for the cosine")
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
         """The einsum is a matrix product on a tile and dots on a list."""

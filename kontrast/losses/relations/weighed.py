@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.rows import Keys
-from kontrast.losses import door
+from kontrast.losses.engine import input_checks
 from kontrast.losses.relation import Pairs, Relation, nobody
 
 
@@ -26,8 +26,8 @@ class Weighed(Relation):
     of: Literal["candidate", "anchor"] = "candidate"
 
     def __post_init__(self) -> None:
-        door.choice(self.what, "weighed: what", ("attract", "among"))
-        door.choice(self.of, "weighed: of", ("candidate", "anchor"))
+        input_checks.choice(self.what, "weighed: what", ("attract", "among"))
+        input_checks.choice(self.of, "weighed: of", ("candidate", "anchor"))
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
         """The key on its side, 1 on the other."""

@@ -1,0 +1,1 @@
+"""Losses between two aligned views, without negatives."""

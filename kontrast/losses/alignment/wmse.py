@@ -1,0 +1,53 @@
+"""W-MSE: views agree after each view's batch was whitened, which leaves no room for collapse."""
+
+import torch
+from torch import Tensor
+
+from kontrast.core.errors import UserError
+from kontrast.core.rows import Mean, Rows
+from kontrast.losses.alignment_loss import Align, sides
+from kontrast.losses.engine import input_checks
+from kontrast.losses.engine.normalize import sphere
+
+
+class Wmse(Align):
+    """mean_k 2 - 2 cos(W x_k, W' y_k), W the inverse Cholesky factor of a view's covariance (Ermolov et al. 2021,
+    arXiv:2007.06346).
+
+    The covariance, / (n - 1), is mixed with `shrink` of the identity (0 in the paper; some of it keeps a collapsed or
+    narrow batch computable). `size`: rows whitened together, None for all; rows beyond the last full group are left
+    out. A group needs more rows than the width D for a covariance of full rank. Needs the whole batch: covariances
+    are over all ranks.
+    """
+
+    whole = True
+
+    def __init__(self, *, size: int | None = None, shrink: float = 1e-3) -> None:
+        super().__init__()
+        self.size = None if size is None else input_checks.whole(size, "wmse: size", least=2)
+        self.shrink = input_checks.number(shrink, "wmse: shrink", least=0, below=1)
+
+    def forward(self, one: Rows, two: Rows) -> Mean:
+        """The equation above."""
+        x, y = sides(self, one, two)
+        size = self.size or len(x)
+        if size < 2 or len(x) < size:
+            raise UserError(f"wmse: {len(x)} rows on all ranks, groups of {size}; expected a full group of 2 or more.")
+        kept = len(x) // size * size
+        with torch.autocast(x.device.type, enabled=False):
+            x, y = (sphere(self._white(z[:kept].view(-1, size, z.shape[1]))) for z in (x, y))
+            total = (2 - 2 * (x * y).sum(-1)).mean()
+        return Mean(total, torch.ones_like(total))
+
+    def _white(self, z: Tensor) -> Tensor:
+        """(G, n, D): each group centred and whitened."""
+        z = z - z.mean(1, keepdim=True)
+        eye = torch.eye(z.shape[2], dtype=z.dtype, device=z.device)
+        covariance = (1 - self.shrink) * (z.mT @ z) / (z.shape[1] - 1) + self.shrink * eye
+        factor, failed = torch.linalg.cholesky_ex(covariance)
+        if failed.any():
+            raise UserError(
+                f"wmse: a covariance of {z.shape[1]} rows of width {z.shape[2]} has no full rank; "
+                "expected more rows than the width. Take larger groups, a narrower head, or more shrink."
+            )
+        return torch.linalg.solve_triangular(factor, z.mT, upper=False).mT

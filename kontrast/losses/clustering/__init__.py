@@ -1,0 +1,1 @@
+"""Losses that compare cluster assignments of views."""

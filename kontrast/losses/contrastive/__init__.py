@@ -1,0 +1,1 @@
+"""Contrastive losses: each anchor against its candidates, through a softmax, a sigmoid or an order."""

@@ -1,0 +1,113 @@
+"""What losses on plain tensors share: tensors become rows that no rank confuses, Means become one scalar."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from kontrast.core.errors import UserError
+from kontrast.core.ranks import Ranks
+from kontrast.core.rows import Mean, Rows
+from kontrast.layers.unit import unit, wide
+from kontrast.losses.engine import input_checks
+from kontrast.losses.engine.reduction import reduced
+from kontrast.losses.kernel import Kernel
+
+
+def rows(z: Tensor, keys: Mapping[str, Tensor] | None = None, *, view: int = 0) -> Rows:
+    """(N, D) as rows with ids of their own, different on every rank, unless `keys` brings an `id`.
+
+    Rows i of two views drawn with other `view` are one sample; where `keys` brings the ids, each row is a view of its
+    own.
+    """
+    input_checks.embeddings(z)
+    for name, key in (keys or {}).items():
+        if len(key) != len(z):
+            raise UserError(f"{name} has {len(key)} rows for {len(z)} embeddings; expected one per row.")
+    if keys and "id" in keys:
+        return Rows(z, {"view": _nth(keys["id"]), **keys})
+    own = torch.arange(len(z), device=z.device) + (Ranks().rank << 40)
+    return Rows(z, {"id": own, "view": torch.full_like(own, view), **(keys or {})})
+
+
+def _nth(ids: Tensor) -> Tensor:
+    """Which occurrence of its id each row is, counted over all ranks, so that no two rows bear one name."""
+    ranks = Ranks()
+    where = torch.full_like(ids, ranks.rank)
+    everyone = gathered(Rows(ids[:, None], {"id": ids, "rank": where})).keys
+    order = everyone["id"].argsort(stable=True)
+    ordered = everyone["id"][order]
+    nth = torch.empty_like(order)
+    nth[order] = torch.arange(len(order), device=ids.device) - torch.searchsorted(ordered, ordered)
+    return nth[everyone["rank"] == ranks.rank]
+
+
+def views(*z: Tensor) -> Rows:
+    """Aligned views (N, D) of the same N samples, stacked."""
+    input_checks.aligned(**{f"z{v}": one for v, one in enumerate(z, 1)})
+    return Rows.stack(*(rows(one, view=v) for v, one in enumerate(z)))
+
+
+def fixed(z: Tensor, keys: Mapping[str, Tensor]) -> Rows:
+    """Rows that are no samples (centres, a queue): ids below zero, the same on every rank."""
+    ids = -1 - torch.arange(len(z), device=z.device)
+    return Rows(z, {"id": ids, "view": torch.full_like(ids, -1), **keys})
+
+
+def gathered(ours: Rows) -> Rows:
+    """The rows of all ranks, with gradient."""
+    return Ranks().gather({"z": ours})["z"]
+
+
+class Tempered(Kernel):
+    """cos(a_i, c_j) / temperature, a number or a tensor of one, which gets its gradient and is no parameter here."""
+
+    def __init__(self, temperature: float | Tensor) -> None:
+        super().__init__()
+        self.temperature = input_checks.temperature(temperature)
+
+    def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Both sides on the sphere, the anchors over the temperature."""
+        return unit(a) / self.temperature, unit(c)
+
+    def unit(self) -> float:
+        """1 / temperature, as it stands."""
+        return 1 / float(torch.as_tensor(self.temperature).detach())
+
+    def alike(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """On the sphere, and 1 / temperature."""
+        return unit(z), torch.as_tensor(1 / self.temperature, dtype=z.dtype, device=z.device)
+
+
+class Folded(Kernel):
+    """The inner product of rows that carry the temperature already; it tells miners what a cosine of 1 is."""
+
+    def __init__(self, one: float) -> None:
+        super().__init__()
+        self.one = one
+
+    def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Both sides as they are."""
+        return a, c
+
+    def unit(self) -> float:
+        """As given."""
+        return self.one
+
+
+def sphere(z: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
+    """Unit vectors over a temperature, which may be learned."""
+    return unit(wide(z)) / temperature
+
+
+def settle(**terms: Mean) -> Tensor:
+    """The sum of the terms' global means, scaled so that DDP's average of gradients is its gradient; or what else is
+    asked for (`reduction.reducing`).
+
+    Raises:
+        UserError: nothing to compare in this batch, on any rank.
+    """
+    try:
+        return reduced(Ranks(), terms)
+    except ValueError as nothing:
+        raise UserError(str(nothing)) from nothing

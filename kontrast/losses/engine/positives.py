@@ -1,0 +1,53 @@
+"""What a relation says of each anchor as a whole: how much attracts it, and a few of its positives by lot.
+
+A relation is elementwise. Where a loss needs a sum over a row, or k of it, that is counted here once and travels on
+as a key (`Weighed`, `Neighbours`), so that relation and loss stay what they are.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from kontrast.core import chance
+from kontrast.core.rows import Rows
+from kontrast.losses.engine.tile_weights import TILE, Tile, tiles
+from kontrast.losses.relation import Distinct, Relation, named
+
+
+def pull(anchors: Rows, candidates: Rows, relation: Relation, *, tile: int = TILE) -> Tensor:
+    """(N,): the sum of what attracts each anchor; for 0 and 1 the number of its positives. Not for stacks."""
+    sums = anchors.z.new_zeros(len(anchors), dtype=torch.promote_types(anchors.z.dtype, torch.float32))
+    for t in _walk(anchors, candidates, relation, sums.dtype, tile):
+        sums[t.rows] = t.attract.sum()[0].to(sums.dtype)
+    return sums
+
+
+def chosen(anchors: Rows, candidates: Rows, relation: Relation, *, k: int, seed: int = 0, tile: int = TILE) -> Tensor:
+    """(N, k): k of those that attract each anchor, drawn by lot, as `row` numbers padded with -1.
+
+    `relation & Neighbours("kept", of="row")` then has at most k positives an anchor: k-positive contrastive learning
+    (KCL, Kang et al., ICLR 2021), by which rare and frequent classes pull alike. The lot is a hash of (seed, both
+    rows): the same on any rank, in any order of the batch. Not for stacks.
+    """
+    kept = torch.full((len(anchors), k), -1, device=anchors.z.device)
+    of_a, of_c = named(anchors)["row"], named(candidates)["row"]
+    salt = chance.mix(torch.tensor(seed, device=anchors.z.device) + 1)
+    for t in _walk(anchors, candidates, relation, torch.float32, tile):
+        if t.attract.at is None:
+            i, j = t.attract.dense()[0].nonzero(as_tuple=True)
+        else:
+            i, j = (side[t.attract.values != 0] for side in t.attract.at)
+        lot = chance.mix(chance.mix(of_a[t.rows][i] + salt) + of_c[j])
+        order = lot.argsort()
+        order = order[i[order].argsort(stable=True)]
+        i, j = i[order], j[order]
+        place = torch.arange(len(i), device=i.device) - torch.searchsorted(i, i)
+        kept[t.rows.start + i[place < k], place[place < k]] = of_c[j[place < k]]
+    return kept
+
+
+def _walk(anchors: Rows, candidates: Rows, relation: Relation, dtype: torch.dtype, tile: int) -> Iterator[Tile]:
+    left = {name: key[None] for name, key in named(anchors).items()}
+    right = {name: key[None] for name, key in named(candidates).items()}
+    return tiles(relation & Distinct(), left, right, (1, len(anchors), len(candidates)), dtype, tile)

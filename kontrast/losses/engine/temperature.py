@@ -1,0 +1,44 @@
+"""Temperatures that differ: over training, from class to class."""
+
+import math
+
+from torch import Tensor
+
+from kontrast.core.errors import UserError
+from kontrast.losses.engine import input_checks
+from kontrast.losses.engine.adapters import sphere
+
+
+def swing(progress: float, *, low: float = 0.1, high: float = 1.0, periods: float = 1.0) -> float:
+    """The temperature at `progress` (0 to 1) of training: from high to low and back, a cosine, `periods` times.
+
+    A high temperature tells groups apart, a low one instances; going back and forth helps on long tails (Kukleva et al.
+    2023, arXiv:2303.13664). Before each step: `kernel.set_temperature(swing(progress))`.
+
+    >>> [round(swing(p), 2) for p in (0, 0.25, 0.5, 1)]
+    [1.0, 0.55, 0.1, 1.0]
+    """
+    low, high = float(input_checks.number(low, "low", above=0)), float(input_checks.number(high, "high", above=0))
+    progress, periods = float(input_checks.number(progress, "progress")), float(input_checks.number(periods, "periods"))
+    return low + (high - low) * (1 + math.cos(2 * math.pi * periods * progress)) / 2
+
+
+def by_class(z: Tensor, labels: Tensor, temperature_C: Tensor) -> Tensor:
+    """(N, D): embeddings on the sphere, each over the temperature of its class; labels (N,) count from 0.
+
+    As anchors, with `Dot` and candidates on the sphere, S_ij = cos(z_i, c_j) / temperature[label of i]. Rare classes
+    can be given a lower one, or each learns its own: `log_C.exp()` of a parameter stays above 0.
+
+    >>> import torch
+    >>> by_class(torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.tensor([1, 0]), torch.tensor([0.5, 0.1]))
+    tensor([[6., 8.],
+            [0., 2.]])
+    """
+    if temperature_C.ndim != 1:
+        raise UserError(f"a tensor {tuple(temperature_C.shape)} of temperatures; expected (classes,), or a number.")
+    y = input_checks.labels(labels, input_checks.embeddings(z), classes=len(temperature_C)).clamp_min(
+        0
+    )  # the unknown: any
+    if not bool((temperature_C > 0).all()):
+        raise UserError(f"temperatures as low as {temperature_C.min():g}; expected more than 0.")
+    return sphere(z, temperature_C[y][:, None])

@@ -1,0 +1,122 @@
+"""Losses on plain tensors that remember every sample by its number, one function each; see `functional`."""
+
+import math
+from collections.abc import Sized
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kontrast.core.errors import UserError
+from kontrast.core.rows import Mean, Rows, exact
+from kontrast.layers.bank import Memory
+from kontrast.layers.estimates import Estimates
+from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.nce import Nce
+from kontrast.losses.engine import input_checks
+from kontrast.losses.engine.adapters import Tempered, gathered, rows, settle, sphere, views
+from kontrast.losses.engine.contrast import contrast, per_row
+from kontrast.losses.engine.reduction import collapse
+from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.weighed import Weighed
+
+
+def instance_discrimination(
+    z: Tensor,
+    ids: Any,
+    memory: Memory,
+    *,
+    temperature: float | Tensor = 0.07,
+    noise: Any = None,
+    proximal: float = 0.0,
+) -> Tensor:
+    """Every sample its own class, known by its slot in a memory (Wu et al. 2018, arXiv:1805.01978).
+
+    z (N, D) and the samples' numbers ids (N,). L_i = log sum_n e^(S_in) - S_ii, n the slots of the whole memory. With
+    `noise` (m,), numbers of samples drawn at random (the paper's m is 4096), noise-contrastive estimation against
+    these, shared by the batch: -log h_ii - sum_n log(1 - h_in), h = P / (P + m / samples), P = e^S over its constant
+    sum. `proximal` (the paper's 30) times |z - slot|^2 keeps embeddings from leaping. After the step:
+    `memory.update(ids, z)`.
+
+    >>> memory = Memory(samples=3, width=3)
+    >>> _ = memory.rows_of.copy_(torch.eye(3))
+    >>> loss = instance_discrimination(torch.eye(3), torch.arange(3), memory, temperature=1.0)
+    >>> round(loss.item(), 4)  # log(e + 2) - 1
+    0.5514
+    """
+    input_checks.embeddings(z)
+    if not isinstance(memory, Memory):
+        raise UserError(f"memory is a {type(memory).__name__}; expected a kontrast.layers.bank.Memory.")
+    input_checks.centres(memory.rows_of, z, "memory", per="sample")
+    ids, proximal = (
+        input_checks.slots(ids, z, "ids", len(memory)),
+        float(input_checks.number(proximal, "proximal", least=0)),
+    )
+    ours = rows(z, {"id": ids})
+    kernel, relation = Tempered(temperature), Same("id")
+    if noise is None:
+        mean = contrast(ours, memory.rows(), relation, loss=Infonce(), kernel=kernel)
+    else:
+        noise = _drawn(noise, z, memory)
+        _measure(ours, memory, kernel)
+        own, drawn = memory.rows(ids), memory.rows(noise)
+        zero, one = torch.zeros_like(ids), torch.ones_like(noise)
+        candidates = Rows.stack(
+            Rows(own.z, {**own.keys, "own": zero + 1, "noise": zero}),
+            Rows(drawn.z, {**drawn.keys, "own": one - 1, "noise": one}),
+        )
+        relation = relation & Weighed("own") & Weighed("noise", what="among")
+        loss = Nce(shift=math.log(len(noise)) + float(memory.log_mean))
+        mean = contrast(ours, candidates, relation, loss=loss, kernel=kernel)
+    leap = (sphere(z) - memory.rows(ids).z).square().sum(1)
+    return settle(loss=mean, leap=proximal * Mean(collapse(leap), exact(collapse(torch.ones_like(leap)))))
+
+
+def sogclr(z1: Tensor, z2: Tensor, ids: Any, estimates: Estimates, *, temperature: float | Tensor = 0.1) -> Tensor:
+    """SogCLR (arXiv:2202.12387): decoupled contrast whose denominators are running means over the samples' history.
+
+    ids (N,) number the samples. L_i = -S_i + log u_i with u_i this view's estimate of the mean e^S over negatives; its
+    gradient is that of -S_i + g_i / u_i, g_i the mean in this batch. u_i = (1 - rate) u + rate g_i, u what `estimates`
+    keeps of the sample, which then becomes the mean over its views, as in the authors' code. With a rate of 1 its
+    gradient is that of `dcl`. The paper multiplies by the temperature; here nothing is.
+
+    >>> z = torch.eye(3)
+    >>> round(sogclr(z, z, torch.arange(3), Estimates(samples=3), temperature=1.0).item(), 4)  # log(mean of 1) - 1
+    -1.0
+    """
+    ours = views(z1, z2)
+    if not isinstance(estimates, Estimates):
+        raise UserError(f"estimates is a {type(estimates).__name__}; expected a kontrast.layers.estimates.Estimates.")
+    ids = input_checks.slots(ids, z1, "ids", len(estimates.log_u))
+    everyone, kernel, relation = gathered(ours), Tempered(temperature), Same("id", apart=True)
+    cos = (sphere(z1) * sphere(z2)).sum(-1).repeat(2) / kernel.temperature
+    losses = per_row(ours, everyone, relation, loss=Infonce(), kernel=kernel)
+    if len(everyone) < 4:
+        return settle(loss=contrast(ours, everyone, relation, loss=Infonce(), kernel=kernel))  # refuses, in words
+    log_g = losses + cos.detach() - math.log(len(everyone) - 2)
+    log_u = estimates.update(ids.repeat(2), log_g).to(log_g)
+    far = (log_g - log_u).exp()
+    pushed = contrast(ours, everyone, relation, loss=Infonce(), kernel=kernel, weight=far)
+    # far (mass - S) + (far - 1) S is far * mass - S, the gradient wanted; the value is put right beside it.
+    slope = pushed.total + ((far - 1) * cos).sum()
+    total = slope - slope.detach() + (log_u - cos.detach()).sum()
+    return settle(loss=Mean(total, exact(total.new_tensor(len(ours)))))
+
+
+def _drawn(noise: Any, z: Tensor, memory: Memory) -> Tensor:
+    """(m,): the numbers of samples drawn as noise, one or more."""
+    m = noise.numel() if isinstance(noise, Tensor) else len(noise) if isinstance(noise, Sized) else 0
+    if not m:
+        raise UserError("noise holds no samples; expected the numbers of one or more, drawn at random.")
+    return input_checks.slots(noise, z.new_empty(m, 1), "noise", len(memory))
+
+
+@torch.no_grad()
+def _measure(ours: Rows, memory: Memory, kernel: Tempered) -> None:
+    """The first batch fixes log mean e^S over the memory, as the paper does with Z."""
+    if not memory.log_mean.isnan():
+        return
+    lost = per_row(ours, memory.rows(), Same("id"), loss=Infonce(), kernel=kernel)
+    own = (sphere(ours.z) * memory.rows(ours.keys["id"]).z).sum(-1) / kernel.temperature
+    mass = gathered(Rows((lost + own)[:, None], ours.keys)).z
+    memory.log_mean.copy_(mass.logsumexp(0).squeeze() - math.log(len(mass) * len(memory)))

@@ -1,0 +1,1 @@
+"""Metric-learning losses: margins between pairs, class centres, and the order of pairs."""

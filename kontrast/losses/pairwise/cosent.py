@@ -1,0 +1,27 @@
+"""CoSENT: cosines of text pairs are to be in the order of their gold scores."""
+
+from kontrast.core.rows import Mean, Rows
+from kontrast.losses.alignment_loss import Align, sides
+from kontrast.losses.engine import input_checks
+from kontrast.losses.engine.normalize import sphere
+from kontrast.losses.pairwise.pair_order import ranked
+
+
+class Cosent(Align):
+    """log(1 + sum over pairs k, l with gold_k > gold_l of e^{scale (cos_l - cos_k)}) (Su 2022; Huang et al. 2024,
+    TASLP 32).
+
+    `key` names the gold scores among the keys of `one`; only their order matters. Needs the whole batch: every pair
+    is compared with every other, by sorting. A batch of equal golds says nothing and does not count.
+    """
+
+    whole = True
+
+    def __init__(self, *, scale: float = 20.0, key: str = "score") -> None:
+        super().__init__()
+        self.scale, self.key = input_checks.number(scale, "cosent: scale", above=0), key
+
+    def forward(self, one: Rows, two: Rows) -> Mean:
+        """The equation above."""
+        x, y = (sphere(z) for z in sides(self, one, two))
+        return Mean(*ranked(self.scale * (x * y).sum(1), one.keys[self.key]))
