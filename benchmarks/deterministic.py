@@ -24,10 +24,10 @@ import numpy as np
 import torch
 
 from kontrast.core.experiment import Choice, Experiment, Plan, Source
-from kontrast.data.batches import Reader
-from kontrast.data.dataset import prepare
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
+from kontrast.data.dataset.dataset import prepare
+from kontrast.data.dataset.reader import Reader
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources.open_source import open_frame
 from kontrast.recipes.choosing import choose as choose_recipe
 from kontrast.runs.folder import Folder
 from kontrast.runs.listener import Listener

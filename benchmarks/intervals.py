@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.scoring.clustering import Clustering
 from kontrast.scoring.geometry import Geometry
 from kontrast.scoring.halves import find_all, interval

@@ -105,11 +105,11 @@ def stage(name: str, table: Path, cache: Path) -> dict[str, float]:
     import torch
 
     from kontrast.core.experiment import Source
-    from kontrast.data.dataset import prepare
-    from kontrast.data.fields import infer
-    from kontrast.data.modalities.series import Series
-    from kontrast.data.modalities.text import Text
-    from kontrast.data.open import open_frame, readers
+    from kontrast.data.dataset.dataset import prepare
+    from kontrast.data.schema.fields import infer
+    from kontrast.data.sources.open_source import open_frame, readers
+    from kontrast.modalities.series import Series
+    from kontrast.modalities.text import Text
 
     torch.set_num_threads(1)
     readers()

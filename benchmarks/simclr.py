@@ -15,10 +15,10 @@ from PIL import Image as Pil
 from torch import Tensor, nn
 
 from kontrast.core.experiment import Choice, Experiment, Source
-from kontrast.data.dataset import prepare
-from kontrast.data.fields import infer
+from kontrast.data.dataset.dataset import prepare
 from kontrast.data.modality import Modality
-from kontrast.data.open import open_frame
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources.open_source import open_frame
 from kontrast.encoders.encoder import Encoder
 from kontrast.layers.towers import Towers
 from kontrast.methods.simclr import Simclr

@@ -40,12 +40,12 @@ from torch.optim import Optimizer
 
 from benchmarks.contestants import plain_ntxent
 from benchmarks.simclr import Backbone, generated, kontrast_run, lightly_loader, load
-from kontrast.data.batches import Batch, draw
-from kontrast.data.modalities.image import Image
+from kontrast.data.dataset.reader import Batch, draw
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.resnet import Resnet
 from kontrast.layers.head import Head
 from kontrast.losses.functional import ntxent
+from kontrast.modalities.image import Image
 from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model
 from kontrast.training.loop import Moment

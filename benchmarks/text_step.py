@@ -34,9 +34,9 @@ import torch
 
 from benchmarks.league.weights import minilm, minilm_folder
 from kontrast.core.experiment import Choice, Experiment, Source
-from kontrast.data.dataset import prepare
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
+from kontrast.data.dataset.dataset import prepare
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources.open_source import open_frame
 from kontrast.recipes.choosing import choose
 from kontrast.runs.folder import Folder
 from kontrast.runs.listener import Listener

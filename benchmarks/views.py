@@ -31,8 +31,8 @@ import numpy as np
 import torch
 from PIL import Image as Pil
 
-from kontrast.data.batches import Batch, draw
-from kontrast.data.modalities.image import Image
+from kontrast.data.dataset.reader import Batch, draw
+from kontrast.modalities.image import Image
 
 BARS = {32: 10.0, 64: 5.0, 224: 3.0}  # times lightly; for other sizes, that of the next larger
 DRAWS = {"image.1": "image", "image.2": "image"}

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kontrast import losses
     from kontrast.api import load, replay, resume, train
-    from kontrast.core.bank import Bank
+    from kontrast.core.embedding_table import Bank
+    from kontrast.core.embeddings import Rows
     from kontrast.core.errors import UserError
     from kontrast.core.experiment import Choice, Experiment, Plan, Source
-    from kontrast.core.rows import Rows
     from kontrast.losses.engine.contrast import contrast
-    from kontrast.losses.engine.memory_forecast import forecast
+    from kontrast.losses.memory_forecast import forecast
     from kontrast.runs.run import Run
 
 __version__ = "0.1.0"
@@ -41,16 +41,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Bank": "kontrast.core.bank",
+    "Bank": "kontrast.core.embedding_table",
     "Choice": "kontrast.core.experiment",
     "Experiment": "kontrast.core.experiment",
     "Plan": "kontrast.core.experiment",
-    "Rows": "kontrast.core.rows",
+    "Rows": "kontrast.core.embeddings",
     "Run": "kontrast.runs.run",
     "Source": "kontrast.core.experiment",
     "UserError": "kontrast.core.errors",
     "contrast": "kontrast.losses.engine.contrast",
-    "forecast": "kontrast.losses.engine.memory_forecast",
+    "forecast": "kontrast.losses.memory_forecast",
     "load": "kontrast.api",
     "replay": "kontrast.api",
     "resume": "kontrast.api",

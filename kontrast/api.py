@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from kontrast.core import registry
+from kontrast.core.argument_names import spelled
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment, choice
-from kontrast.core.spelling import spelled
-from kontrast.data.address import called
-from kontrast.data.blanks import emptied
-from kontrast.data.fields import Field, infer
-from kontrast.data.frame import Frame
-from kontrast.data.open import open_frame, opens
+from kontrast.data.schema.fields import Field, infer
+from kontrast.data.schema.missing_values import emptied
+from kontrast.data.sources.open_source import open_frame, opens
+from kontrast.data.tables.frame import Frame
+from kontrast.data.tables.uri import called
 from kontrast.recipes.choosing import override, settle
 from kontrast.recipes.config import Config, configured
 from kontrast.runs import kept

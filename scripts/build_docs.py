@@ -36,8 +36,8 @@ from kontrast import cli
 from kontrast.cli import app
 from kontrast.core import registry
 from kontrast.core.experiment import Choice, Experiment
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources.open_source import open_frame
 from kontrast.recipes.choosing import choose
 
 _PART = re.compile(r"(<!-- (options|kinds|losses|functions|recipes)(?:: ([\w-]+))? -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 
 
 def unit(z):

@@ -20,7 +20,7 @@ from pathlib import Path
 import kontrast.api
 import kontrast.cli
 import kontrast.runs.journey
-from kontrast.core import bank
+from kontrast.core import embedding_table
 from kontrast.runs import folder, journey
 
 
@@ -52,7 +52,7 @@ class Moments:
 
     def listen(self):
         fsync, replace, append = os.fsync, os.replace, folder.Folder.append
-        save, write, judge, report = folder.save_file, bank.pq.write_table, journey.judge, journey.Run.report
+        save, write, judge, report = folder.save_file, embedding_table.pq.write_table, journey.judge, journey.Run.report
 
         def fsynced(fd):
             self.here("before fsync", os.readlink(f"/proc/self/fd/{fd}"))
@@ -84,7 +84,12 @@ class Moments:
             return report(run)
 
         os.fsync, os.replace, folder.Folder.append = fsynced, replaced, appended
-        folder.save_file, bank.pq.write_table, journey.judge, journey.Run.report = saved, written, judged, reported
+        folder.save_file, embedding_table.pq.write_table, journey.judge, journey.Run.report = (
+            saved,
+            written,
+            judged,
+            reported,
+        )
 
 
 def train(asked, told, log, loaded):

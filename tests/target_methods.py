@@ -3,8 +3,8 @@
 import torch
 
 from kontrast.core.choice import Choice
+from kontrast.core.embeddings import Rows
 from kontrast.core.experiment import Experiment
-from kontrast.core.rows import Rows
 from kontrast.layers.head import Head
 from kontrast.layers.proxies import Proxies
 from kontrast.losses.contrastive.infonce import Infonce

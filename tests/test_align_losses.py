@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from kontrast.core.embeddings import Rows
 from kontrast.core.ranks import Ranks, on_ranks
-from kontrast.core.rows import Rows
 from kontrast.layers.centre import Centre
 from kontrast.layers.prototypes import Prototypes
 from kontrast.losses.alignment.alignment import Alignment

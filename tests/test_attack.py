@@ -17,10 +17,10 @@ from conftest import call, waves
 from PIL import Image
 
 from kontrast.core import registry
+from kontrast.core.atomic_files import whole, writable
 from kontrast.core.errors import UserError
-from kontrast.core.whole import whole, writable
-from kontrast.data import tree
-from kontrast.data.modalities.text import Text
+from kontrast.data.schema import file_tree
+from kontrast.modalities.text import Text
 from kontrast.runs.run import Run
 from kontrast.search.index import Index
 from kontrast.training.pauses import Clock, watched
@@ -104,10 +104,10 @@ def test_a_pipe_in_a_run_folder_is_not_waited_for(world, tmp_path, capsys):
     os.mkfifo(run / "experiment.json")
     assert refused(capsys, "report", run)
     os.mkfifo(tmp_path / "pipe")
-    from kontrast.core import reading
+    from kontrast.core import untrusted_json
 
     with pytest.raises(UserError, match="is no regular file"):
-        reading.text(tmp_path / "pipe")
+        untrusted_json.text(tmp_path / "pipe")
 
 
 # ---- names that are not UTF-8
@@ -136,11 +136,11 @@ def test_pictures_whose_names_are_not_utf8_are_trained_on_and_found(tmp_path, ca
 def test_what_a_cell_spells_is_found_again_and_never_leads_elsewhere(tmp_path):
     name = os.fsdecode(b"caf\xe9.png")
     (tmp_path / name).write_bytes(b"")
-    assert tree.spelled(name) == "caf\\xe9.png"
-    assert tree.found(tmp_path, "caf\\xe9.png") == tmp_path / name
+    assert file_tree.spelled(name) == "caf\\xe9.png"
+    assert file_tree.found(tmp_path, "caf\\xe9.png") == tmp_path / name
     (tmp_path / "caf\\xe9.png").write_bytes(b"")  # a file that is really called so
-    assert tree.found(tmp_path, "caf\\xe9.png") == tmp_path / "caf\\xe9.png"
-    assert tree.found(tmp_path, "\\x2e\\x2e\\x2fsecret") == tmp_path / "\\x2e\\x2e\\x2fsecret"
+    assert file_tree.found(tmp_path, "caf\\xe9.png") == tmp_path / "caf\\xe9.png"
+    assert file_tree.found(tmp_path, "\\x2e\\x2e\\x2fsecret") == tmp_path / "\\x2e\\x2e\\x2fsecret"
 
 
 # ---- code

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from kontrast.core.experiment import Choice, Experiment, Source
-from kontrast.data.blanks import emptied
-from kontrast.data.frame import Frame
-from kontrast.data.open import open_frame
+from kontrast.data.schema.missing_values import emptied
+from kontrast.data.sources.open_source import open_frame
+from kontrast.data.tables.frame import Frame
 from kontrast.recipes.choosing import settle
 from kontrast.runs.words import left_out
 

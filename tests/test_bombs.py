@@ -19,12 +19,13 @@ from conftest import FAST
 from PIL import Image
 
 import kontrast
+from kontrast.core import available_memory
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.experiment import Experiment
-from kontrast.data import memory, numpy_file
-from kontrast.data.open import open_frame
-from kontrast.data.picture import MEGAPIXELS, picture
 from kontrast.data.sources import csv, jsonl, ts
+from kontrast.data.sources.open_source import open_frame
+from kontrast.data.tables import numpy_file
+from kontrast.modalities.picture import MEGAPIXELS, picture
 
 MOST = 1_500_000_000  # bytes beyond what the process has
 
@@ -87,7 +88,7 @@ def test_a_zip_whose_directory_understates_a_member_is_refused(tmp_path):
 def test_arrays_that_do_not_fit_into_memory_are_refused_with_what_to_do(tmp_path, monkeypatch):
     np.savez(tmp_path / "x.npz", X=np.zeros((100, 100)))
     assert len(numpy_file.archive(tmp_path / "x.npz")["X"]) == 100
-    monkeypatch.setattr(memory, "free", lambda: 10_000)
+    monkeypatch.setattr(available_memory, "free", lambda: 10_000)
     refused(tmp_path / "x.npz", r"needs 80.1 kB of memory, and 10 kB are free. Save its arrays as .npy")
 
 

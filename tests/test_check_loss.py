@@ -6,10 +6,10 @@ import sys
 import pytest
 from conftest import call
 
+from kontrast.checks.check import check_loss
+from kontrast.checks.results import Finding, judge
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import RankFailed
-from kontrast.proofs.check import check_loss
-from kontrast.proofs.finding import Finding, judge
 
 IDEAS = """
 import torch
@@ -20,7 +20,7 @@ from kontrast.losses.clustering_loss import Assign
 from kontrast.losses.contrastive.infonce import Infonce
 from kontrast.losses.contrastive_loss import Contrast, log_sum, mean
 from kontrast.losses.preference_loss import Preference
-from kontrast.core.rows import Mean
+from kontrast.core.embeddings import Mean
 
 
 def nce(s, attract, among):

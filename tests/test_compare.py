@@ -8,7 +8,7 @@ import pytest
 from conftest import FAST, waves
 
 from kontrast import api
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import UserError
 from kontrast.runs.compare import compare, line
 from kontrast.runs.page.comparison import page, write_comparison

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from test_exports import least_cosine
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import UserError
 from kontrast.exports.compressed import Compressed, compress, losses
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from kontrast.core import chance, factory, registry
+from kontrast.core import factory, random_streams, registry
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.ranks import Ranks
-from kontrast.data.batches import Batch, draw
+from kontrast.data.dataset.reader import Batch, draw
 from kontrast.encoders.encoder import Encoder
 from kontrast.layers.towers import Towers
 from kontrast.training.step import step
@@ -42,10 +42,10 @@ def test_a_modality_keeps_its_contract(kind):
     batch = modality.collate(packed)
     assert len(batch) == len(packed)
     ids = torch.arange(len(packed)) + 100
-    views = modality.distort(batch.clone(), chance.key(0, 0, ids, 0))
-    again = modality.distort(batch.clone(), chance.key(0, 0, ids, 0))
+    views = modality.distort(batch.clone(), random_streams.key(0, 0, ids, 0))
+    again = modality.distort(batch.clone(), random_streams.key(0, 0, ids, 0))
     torch.testing.assert_close(views, again, equal_nan=True, rtol=0, atol=0)
-    other = modality.distort(batch.clone(), chance.key(0, 1, ids, 0))
+    other = modality.distort(batch.clone(), random_streams.key(0, 1, ids, 0))
     assert not torch.equal(torch.nan_to_num(views.float()), torch.nan_to_num(other.float())[: len(views)])
     raw = modality.raw(batch.clone())
     assert raw.shape[0] == len(packed)
@@ -98,9 +98,9 @@ def test_views_that_are_drawn_together_are_those_drawn_one_by_one(kind):
     draws = {"first": "x", "second": "x", "third": "x"}
     found = draw(batch, draws, {"x": modality}, seed=3, epoch=2)
     assert list(found.views) == list(draws)
-    row = chance.key(3, 2, batch.keys["id"], -1)
+    row = random_streams.key(3, 2, batch.keys["id"], -1)
     for number, view in enumerate(draws):
-        alone = modality.distort(batch.views["x"].clone(), chance.key(3, 2, batch.keys["id"], number), row)
+        alone = modality.distort(batch.views["x"].clone(), random_streams.key(3, 2, batch.keys["id"], number), row)
         torch.testing.assert_close(found.views[view], alone, equal_nan=True, rtol=0, atol=1e-5)
 
 
@@ -120,7 +120,7 @@ def test_a_method_takes_a_step_and_every_encoder_gets_a_gradient(name):
     views = {}
     for number, (view, field) in enumerate(method.draws().items()):
         modality, packed = made[field]
-        views[view] = modality.distort(modality.collate(packed), chance.key(0, 0, keys["id"], number))
+        views[view] = modality.distort(modality.collate(packed), random_streams.key(0, 0, keys["id"], number))
     outcome = step(method, method, Batch(views, keys), Ranks(), seed=0)
     assert np.isfinite(outcome.loss)
     assert outcome.anchors > 0

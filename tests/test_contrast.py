@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from kontrast.core.rows import Rows
+from kontrast.core.embeddings import Rows
 from kontrast.losses.contrastive.infonce import Infonce
 from kontrast.losses.contrastive.siglip import Siglip
 from kontrast.losses.contrastive.supcon_inside import SupconInside

@@ -11,44 +11,51 @@ import pyarrow as pa
 import pytest
 import torch
 
-from kontrast.core import chance, factory, registry
-from kontrast.core.bank import Bank
+from kontrast.core import factory, random_streams, registry
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import UserError, did_you_mean, needs
 from kontrast.core.experiment import Choice, Experiment, Plan, Source
 
 
 def test_a_row_draws_the_same_numbers_alone_and_in_any_batch():
     ids = torch.randint(0, 2**62, (512,))
-    u = chance.uniform(chance.key(3, 5, ids, 1), 16)
+    u = random_streams.uniform(random_streams.key(3, 5, ids, 1), 16)
     order = torch.randperm(512)
-    assert torch.equal(chance.uniform(chance.key(3, 5, ids[order], 1), 16), u[order])
-    assert torch.equal(chance.uniform(chance.key(3, 5, ids[7:8], 1), 16)[0], u[7])
+    assert torch.equal(random_streams.uniform(random_streams.key(3, 5, ids[order], 1), 16), u[order])
+    assert torch.equal(random_streams.uniform(random_streams.key(3, 5, ids[7:8], 1), 16)[0], u[7])
 
 
 def test_draws_are_uniform_and_independent_over_views_epochs_seeds_and_forks():
     ids = torch.arange(4096)
-    streams = [chance.key(0, 3, ids, 1), chance.key(0, 3, ids, 2), chance.key(0, 4, ids, 1), chance.key(1, 3, ids, 1)]
-    streams.append(chance.fork(streams[0], 0))
-    u = torch.stack([chance.uniform(s, 1)[:, 0] for s in streams])
+    streams = [
+        random_streams.key(0, 3, ids, 1),
+        random_streams.key(0, 3, ids, 2),
+        random_streams.key(0, 4, ids, 1),
+        random_streams.key(1, 3, ids, 1),
+    ]
+    streams.append(random_streams.fork(streams[0], 0))
+    u = torch.stack([random_streams.uniform(s, 1)[:, 0] for s in streams])
     assert abs(u.mean() - 0.5) < 0.01
     assert abs(u.var() - 1 / 12) < 0.005
     assert (torch.corrcoef(u) - torch.eye(len(u))).abs().max() < 0.06
-    n = chance.normal(streams[0], 4)
+    n = random_streams.normal(streams[0], 4)
     assert abs(n.mean()) < 0.03
     assert abs(n.std() - 1) < 0.03
 
 
 def test_numbers_are_mixed_as_tensors_are():
     some = [0, 1, -1, 2**63 - 1, -(2**63), 123456789, *torch.randint(-(2**62), 2**62, (100,)).tolist()]
-    assert [chance._signed(chance._mixed(x)) for x in some] == chance.mix(torch.tensor(some)).tolist()
-    by_tensors = chance.mix(torch.tensor(5) * chance.GAMMA)
+    assert [random_streams._signed(random_streams._mixed(x)) for x in some] == random_streams.mix(
+        torch.tensor(some)
+    ).tolist()
+    by_tensors = random_streams.mix(torch.tensor(5) * random_streams.GAMMA)
     for part in (torch.tensor(-4), torch.tensor(2), torch.arange(9)):
-        by_tensors = chance.mix(by_tensors + (part + 1) * chance.GAMMA)
-    assert torch.equal(chance.key(5, -4, torch.arange(9), 2), by_tensors)
+        by_tensors = random_streams.mix(by_tensors + (part + 1) * random_streams.GAMMA)
+    assert torch.equal(random_streams.key(5, -4, torch.arange(9), 2), by_tensors)
 
 
 def test_an_order_is_a_permutation_and_another_one_each_epoch():
-    one, two = chance.permutation(0, 0, 100), chance.permutation(0, 1, 100)
+    one, two = random_streams.permutation(0, 0, 100), random_streams.permutation(0, 1, 100)
     assert sorted(one.tolist()) == list(range(100))
     assert not torch.equal(one, two)
 

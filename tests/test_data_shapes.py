@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from kontrast.data import fingerprint, split
-from kontrast.data.cells import read_cells
-from kontrast.data.columns import frame_of
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
-from kontrast.data.packing import missing
-from kontrast.data.store import Packed, Writer
+from kontrast.data.dataset.store import Packed, Writer
+from kontrast.data.schema import fingerprint, split
+from kontrast.data.schema.fields import infer
+from kontrast.data.schema.missing_values import missing
+from kontrast.data.sources.open_source import open_frame
+from kontrast.data.sources.python_values import frame_of
+from kontrast.data.tables.column_reader import read_cells
 
 quick = settings(max_examples=40, deadline=None)
 few = settings(max_examples=8, deadline=None)

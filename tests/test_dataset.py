@@ -9,15 +9,16 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from kontrast.core import cache_files
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.experiment import Source
-from kontrast.data import disk, fingerprint, split
-from kontrast.data.dataset import TooManyUnreadable, prepare
-from kontrast.data.fields import Field, infer
-from kontrast.data.frame import Frame
+from kontrast.data.dataset.dataset import TooManyUnreadable, prepare
+from kontrast.data.dataset.store import Packed, Writer
 from kontrast.data.modality import Modality
-from kontrast.data.open import open_frame
-from kontrast.data.store import Packed, Writer
+from kontrast.data.schema import fingerprint, split
+from kontrast.data.schema.fields import Field, infer
+from kontrast.data.sources.open_source import open_frame
+from kontrast.data.tables.frame import Frame
 
 
 class Words(Modality):
@@ -162,7 +163,7 @@ def test_strange_split_words_and_lists_as_labels_are_refused(tmp_path):
 
 def test_a_cache_written_by_another_process_meanwhile_is_kept(tmp_path):
     target = tmp_path / "x"
-    with disk.replacing(target) as part:
+    with cache_files.replacing(target) as part:
         part.mkdir()
         target.mkdir()
         (target / "theirs").touch()
@@ -286,9 +287,9 @@ def test_a_full_disk_is_told_in_words_and_leaves_nothing(tmp_path, monkeypatch):
 
 def test_an_interrupted_write_leaves_the_old_folder_and_no_part(tmp_path):
     target = tmp_path / "x"
-    with disk.replacing(target) as part:
+    with cache_files.replacing(target) as part:
         part.write_text("old")
-    with pytest.raises(KeyError), disk.replacing(target) as part:
+    with pytest.raises(KeyError), cache_files.replacing(target) as part:
         part.write_text("half")
         raise KeyError
     assert target.read_text() == "old"

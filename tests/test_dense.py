@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kontrast.losses import functional
-from kontrast.losses.alignment.alignment import barlow, vicreg
+from kontrast.losses.alignment import barlow, vicreg
 from kontrast.losses.engine import dense
 from kontrast.losses.functional import by_label, by_view, pairwise
 

@@ -11,10 +11,10 @@ import kontrast as kt
 from kontrast.core import factory
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
-from kontrast.data.dataset import prepare
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
-from kontrast.data.store import OnDemand, Packed, Writer
+from kontrast.data.dataset.dataset import prepare
+from kontrast.data.dataset.store import OnDemand, Packed, Writer
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources.open_source import open_frame
 from kontrast.encoders import transformer
 from kontrast.recipes.choosing import choose
 from kontrast.runs.model import Model, method_of, modalities_of

@@ -9,17 +9,17 @@ from torch import nn
 from torch.nn import functional as F
 
 from kontrast.core import factory, registry
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Rows
 from kontrast.losses.contrastive.infonce import Infonce
 from kontrast.losses.contrastive.siglip import Siglip
 from kontrast.losses.contrastive_loss import Contrast
 from kontrast.losses.engine.contrast import contrast, per_row
-from kontrast.losses.engine.memory_forecast import _Alive, forecast
 from kontrast.losses.engine.tile_weights import TILE, tiles
 from kontrast.losses.kernels.bilinear import Bilinear
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.dot import Dot
+from kontrast.losses.memory_forecast import _Alive, forecast
 from kontrast.losses.pairwise.triplet import Triplet
 from kontrast.losses.relation import Distinct, named
 from kontrast.losses.relations.same import Same
@@ -160,7 +160,7 @@ HELD = [
 @pytest.mark.parametrize(("loss", "relation"), HELD, ids=lambda x: x if isinstance(x, str) else type(x).__name__)
 @pytest.mark.parametrize("shape", [(1000, 1000), (300, 2000)])
 def test_the_forecast_is_what_is_held(loss, relation, shape, monkeypatch):
-    monkeypatch.setattr("kontrast.losses.engine.memory_forecast.usual", lambda candidates: TILE // 32)
+    monkeypatch.setattr("kontrast.losses.memory_forecast.usual", lambda candidates: TILE // 32)
     kernel, both = Cosine(), []
     for view, n in enumerate(shape):
         g = torch.Generator().manual_seed(view)

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from kontrast.core.errors import UserError
-from kontrast.data.columns import frame_of
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources.open_source import open_frame
+from kontrast.data.sources.python_values import frame_of
 
 N = 200
 WORDS = [f"a sentence about thing {i} and more" for i in range(N)]

@@ -10,9 +10,9 @@ from conftest import Largest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import on_ranks
-from kontrast.core.rows import Rows
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
 from kontrast.losses import functional as L
@@ -101,7 +101,17 @@ def test_every_function_has_an_example_and_is_called_here():
     assert all(">>>" in inspect.getdoc(getattr(L, name)) for name in L.__all__)
 
 
-@pytest.mark.parametrize("module", ["by_view", "by_label", "by_sample", "counts", "nearest", "temperature"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "functional.by_view",
+        "functional.by_label",
+        "functional.by_sample",
+        "engine.class_counts",
+        "engine.nearest_neighbours",
+        "engine.temperature",
+    ],
+)
 def test_the_examples_run(module):
     found = doctest.testmod(importlib.import_module(f"kontrast.losses.{module}"), extraglobs={"torch": torch})
     assert found.attempted

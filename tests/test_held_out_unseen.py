@@ -9,9 +9,9 @@ from conftest import FAST, waves
 
 import kontrast as kt
 from kontrast.core.errors import Interrupted
-from kontrast.data import fingerprint, split
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
+from kontrast.data.schema import fingerprint, split
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources.open_source import open_frame
 from kontrast.runs.folder import Folder
 from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from kontrast.core.rows import Rows
+from kontrast.core.embeddings import Rows
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
 from kontrast.losses import functional as L

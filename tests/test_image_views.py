@@ -8,8 +8,8 @@ import pytest
 import torch
 from test_image import fitted, read
 
-from kontrast.core import chance
-from kontrast.data.modalities.image import Image
+from kontrast.core import random_streams
+from kontrast.modalities.image import Image
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def batch_of(rng, n=12, channels=3, size=32):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_row_s_view_is_the_same_alone_and_in_any_batch(rng, strength, channels):
     image = fitted(channels=channels, strength=strength)
-    batch, keys = batch_of(rng, channels=channels), chance.key(3, 1, torch.arange(12), 0)
+    batch, keys = batch_of(rng, channels=channels), random_streams.key(3, 1, torch.arange(12), 0)
     before = batch.clone()
     views = image.distort(batch, keys)
     order = torch.randperm(12)
@@ -44,9 +44,9 @@ def test_a_row_s_view_is_the_same_alone_and_in_any_batch(rng, strength, channels
 def test_other_keys_give_other_views(rng):
     image = fitted()
     batch = batch_of(rng, 1).expand(64, 3, 32, 32)
-    views = image.distort(batch, chance.key(0, 0, torch.arange(64), 0)).flatten(1)
+    views = image.distort(batch, random_streams.key(0, 0, torch.arange(64), 0)).flatten(1)
     assert torch.pdist(views).min() > 1
-    again = image.distort(batch, chance.key(0, 0, torch.arange(64), 1)).flatten(1)
+    again = image.distort(batch, random_streams.key(0, 0, torch.arange(64), 1)).flatten(1)
     assert (views - again).norm(dim=1).min() > 1
 
 
@@ -58,7 +58,7 @@ def test_strength_none_is_plain(rng):
 
 def test_light_views_stay_nearer_than_strong_ones(rng):
     batch = torch.from_numpy(np.linspace(0, 255, 32, dtype=np.uint8)).repeat(64, 3, 32, 1)
-    keys = chance.key(0, 0, torch.arange(64), 0)
+    keys = random_streams.key(0, 0, torch.arange(64), 0)
     far = [
         (image.distort(batch, keys) - image.plain(batch)).abs().mean()
         for image in (fitted(strength="strong"), fitted(strength="light"))
@@ -70,7 +70,7 @@ def flipped(image, n=64):
     """The share of views of a ramp that rises to the right in which it falls."""
     C = image.channels
     batch = torch.from_numpy(np.linspace(0, 255, 32, dtype=np.uint8)).repeat(n, C, 32, 1)
-    views = image.distort(batch, chance.key(0, 0, torch.arange(n), 0))
+    views = image.distort(batch, random_streams.key(0, 0, torch.arange(n), 0))
     return (views[..., 16:].mean((1, 2, 3)) < views[..., :16].mean((1, 2, 3))).float().mean().item()
 
 
@@ -94,7 +94,7 @@ def test_pictures_that_are_something_else_in_a_mirror_are_not_mirrored(rng):
             image.fit(items)
             rows = torch.arange(64)
             batch = torch.from_numpy(np.ascontiguousarray(ramp)).repeat(64, 1, 1, 1)
-            views = image.distort(batch, chance.key(0, 0, rows, 0), chance.key(0, 0, rows, -1))
+            views = image.distort(batch, random_streams.key(0, 0, rows, 0), random_streams.key(0, 0, rows, -1))
             share = (views[..., 16:].mean((1, 2, 3)) < views[..., :16].mean((1, 2, 3))).float().mean().item()
             assert (0.25 < share < 0.75) == mirrored
             assert image.note().startswith("also mirrored: " if mirrored else "not mirrored: ")
@@ -106,14 +106,14 @@ def test_pictures_that_are_something_else_in_a_mirror_are_not_mirrored(rng):
 
 def test_jitter_is_brightness_contrast_saturation_and_hue_as_the_slow_way_has_it(rng):
     """Each step by itself on one pixel array in float64, in YIQ, against the one matrix."""
-    from kontrast.data.distort.image import STRONG, recolour
+    from kontrast.modalities.augmentations.image import STRONG, recolour
 
     x = torch.from_numpy(0.4 + 0.2 * rng.random((6, 3, 4, 4))).float()  # far from the cut at 0 and 1
-    keys = chance.key(0, 0, torch.arange(6), 0)
+    keys = random_streams.key(0, 0, torch.arange(6), 0)
     got = recolour(x, keys, STRONG)
     to_yiq = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
     for row, u, y in zip(
-        x.double().numpy(), chance.uniform(keys, 6).double().numpy(), got.double().numpy(), strict=True
+        x.double().numpy(), random_streams.uniform(keys, 6).double().numpy(), got.double().numpy(), strict=True
     ):
         on = u[4] < 0.8
         bright, contrast, saturation = (1 + on * (2 * v - 1) * 0.4 for v in u[:3])
@@ -127,12 +127,12 @@ def test_jitter_is_brightness_contrast_saturation_and_hue_as_the_slow_way_has_it
 
 def test_crops_have_the_area_and_the_place_they_should():
     """An image of its own coordinates shows where every pixel of a view was taken."""
-    from kontrast.data.distort.image import STRONG, warp
+    from kontrast.modalities.augmentations.image import STRONG, warp
 
     n, size = 500, 32
     ramp = (torch.arange(size) + 0.5) / size
     x = torch.stack([ramp.repeat(size, 1), ramp.repeat(size, 1).T]).repeat(n, 1, 1, 1)
-    view = warp(x, chance.key(0, 0, torch.arange(n), 0), STRONG)
+    view = warp(x, random_streams.key(0, 0, torch.arange(n), 0), STRONG)
     # An affine ramp: its slope times the number of pixels is the side of the crop.
     wide = (view[:, 0, :, 20] - view[:, 0, :, 11]).mean(1).abs() / 9 * size
     high = (view[:, 1, 20] - view[:, 1, 11]).mean(1).abs() / 9 * size

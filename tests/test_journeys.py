@@ -12,7 +12,7 @@ from conftest import FAST, waves
 from safetensors.numpy import load_file
 
 import kontrast as kt
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.runs.listener import Listener
 from kontrast.runs.train import Interrupted
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Rows
 from kontrast.layers.temperatures import Temperatures
 from kontrast.losses.contrastive.infonce import Infonce
 from kontrast.losses.engine.contrast import contrast

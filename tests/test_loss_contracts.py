@@ -3,14 +3,14 @@
 import pytest
 import torch
 
+from kontrast.checks.check import CONTRACTS, contract_of
+from kontrast.checks.results import judge, near
 from kontrast.core import factory, registry
-from kontrast.core.rows import Rows
+from kontrast.core.embeddings import Rows
 from kontrast.losses.contrastive_loss import Contrast
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same import Same
-from kontrast.proofs.check import CONTRACTS, contract_of
-from kontrast.proofs.finding import judge, near
 
 ROOMS = registry.rooms()
 LOSSES = [name for name in ROOMS["losses"] if contract_of(name) is Contrast]

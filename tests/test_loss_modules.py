@@ -17,9 +17,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 import kontrast as kt
 from kontrast.core import registry
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import on_ranks
-from kontrast.core.rows import Rows
 from kontrast.losses import functional as F
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.loss_module import LossModule

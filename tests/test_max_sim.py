@@ -5,8 +5,8 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 
 import kontrast as kt
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Rows
 from kontrast.losses.contrastive.infonce import Infonce
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.kernels.max_sim import MaxSim

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Rows
+from kontrast.losses.bidirectional import mutual
 from kontrast.losses.contrastive.infonce import Infonce
-from kontrast.losses.engine.bidirectional import mutual
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.miner import Miner, Seen, unwrapped

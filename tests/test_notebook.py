@@ -9,7 +9,7 @@ import pytest
 from conftest import FAST, waves
 
 from kontrast import api
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import UserError
 from kontrast.runs.drawing import curve_drawing, map_drawing, spread_out
 from kontrast.runs.run import Run

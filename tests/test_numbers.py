@@ -15,7 +15,7 @@ from typer.main import get_command
 
 import kontrast.runs.journey
 from kontrast.cli.app import app, value
-from kontrast.core import chance, factory, registry
+from kontrast.core import factory, random_streams, registry
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Plan, Source
 from kontrast.recipes.choosing import override
@@ -237,8 +237,8 @@ def test_a_step_that_no_memory_holds_is_refused_before_it(world, capsys, monkeyp
 
 
 def test_any_whole_number_is_a_seed():
-    assert [chance.folded(n) for n in (0, 7, 2**63 - 1)] == [0, 7, 2**63 - 1]
-    others = [chance.folded(n) for n in (-1, -2, 2**63, 2**64, 10**30, -(10**30))]
+    assert [random_streams.folded(n) for n in (0, 7, 2**63 - 1)] == [0, 7, 2**63 - 1]
+    others = [random_streams.folded(n) for n in (-1, -2, 2**63, 2**64, 10**30, -(10**30))]
     assert len({0, 7, *others}) == 8
     assert all(0 <= n < 2**63 for n in others)
 

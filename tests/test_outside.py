@@ -11,10 +11,10 @@ from PIL import Image
 import kontrast
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Source
-from kontrast.data.dataset import prepare
-from kontrast.data.fields import infer
-from kontrast.data.modalities.image import Image as Pictures
-from kontrast.data.open import open_frame
+from kontrast.data.dataset.dataset import prepare
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources.open_source import open_frame
+from kontrast.modalities.image import Image as Pictures
 
 REASON = r"lies outside of .*: add --outside to read files from anywhere\."
 

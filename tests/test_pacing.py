@@ -10,8 +10,8 @@ from conftest import waves
 import kontrast as kt
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Plan
-from kontrast.data.buckets import bucketed
-from kontrast.data.sampler import Sampled
+from kontrast.data.dataset.length_buckets import bucketed
+from kontrast.data.samplers.sampler import Sampled
 from kontrast.data.samplers.shuffled import Shuffled
 from kontrast.runs.folder import Folder
 from kontrast.runs.listener import Listener

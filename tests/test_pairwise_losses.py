@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Rows
 from kontrast.layers.proxies import Proxies, as_rows
 from kontrast.losses.contrastive.jsd import Jsd
 from kontrast.losses.contrastive.siglip import Siglip

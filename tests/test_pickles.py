@@ -17,7 +17,7 @@ from planting import MARK, Evil, pickled, torch_saved, unmarked
 
 from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
-from kontrast.data.open import open_frame
+from kontrast.data.sources.open_source import open_frame
 
 
 @pytest.fixture(autouse=True)
@@ -42,8 +42,8 @@ def test_the_mark_works():
 def rows_of(path):
     """Opened, and its pictures, texts and series read: a value, or a refusal in words."""
     from kontrast.core.experiment import Source
-    from kontrast.data.dataset import prepare
-    from kontrast.data.fields import infer
+    from kontrast.data.dataset.dataset import prepare
+    from kontrast.data.schema.fields import infer
 
     frame = open_frame(path, cache=(aside := Path(tempfile.mkdtemp())) / "cache")
     fields = infer(frame, {}, None)
@@ -180,7 +180,7 @@ def test_no_source_loads_a_pickle(tmp_path, source, at):
 @pytest.mark.parametrize("protocol", range(6))
 def test_no_picture_is_a_pickle(protocol):
     from kontrast.core.errors import Unreadable
-    from kontrast.data.picture import picture
+    from kontrast.modalities.picture import picture
 
     with pytest.raises(Unreadable):
         picture(pickle.dumps(Evil(), protocol=protocol), Path())

@@ -14,9 +14,9 @@ from planting import MARK, pickled, torch_saved, unmarked
 
 import kontrast
 from kontrast.core import factory
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import UserError
-from kontrast.data.open import open_frame
+from kontrast.data.sources.open_source import open_frame
 from kontrast.exports.compressed import Compressed
 from kontrast.runs.folder import Folder
 from kontrast.runs.held_pairs import before
@@ -291,7 +291,7 @@ def test_nothing_of_kontrast_unpickles():
     house = Path(inspect.getfile(kontrast)).parent
     found = {file.relative_to(house).as_posix() for file in house.rglob("*.py") if words.search(file.read_text("utf8"))}
     # Through pipes between processes that the user's own script starts, and of an object that was just made.
-    assert found == {"core/ranks.py", "proofs/check.py"}
+    assert found == {"core/ranks.py", "checks/check.py"}
 
 
 def test_a_zip_of_pickles_named_like_arrays_is_refused(tmp_path):

@@ -12,10 +12,12 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW
 
+from kontrast.checks.processes import BATCHES, Trial, batch_of, doubles, same, trace, trace_losses
+from kontrast.checks.results import Broken
 from kontrast.core import registry
+from kontrast.core.embeddings import Rows
 from kontrast.core.ranks import RankFailed, Ranks, on_ranks
-from kontrast.core.rows import Rows
-from kontrast.data.batches import Batch
+from kontrast.data.dataset.reader import Batch
 from kontrast.encoders.encoder import Encoder
 from kontrast.layers.rank_norm import RankNorm
 from kontrast.layers.towers import Towers
@@ -26,8 +28,6 @@ from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same import Same
 from kontrast.methods.clip import Clip
 from kontrast.methods.simclr import Simclr
-from kontrast.proofs.finding import Broken
-from kontrast.proofs.processes import BATCHES, Trial, batch_of, doubles, same, trace, trace_losses
 
 LOSSES = {name: {} for name in registry.rooms()["losses"]}
 WORLDS = (2, 3)

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from kontrast.core.rows import Rows
+from kontrast.core.embeddings import Rows
 from kontrast.losses import functional as L
 from kontrast.losses.contrastive.infonce import Infonce
 from kontrast.losses.contrastive.siglip import Siglip

@@ -13,10 +13,10 @@ import kontrast as kt
 from kontrast.core import factory
 from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.experiment import Choice, Experiment, Plan
-from kontrast.data.batches import Batch
-from kontrast.data.modalities.series import Series
-from kontrast.data.modalities.text import Text
+from kontrast.data.dataset.reader import Batch
 from kontrast.encoders.encoder import Encoder
+from kontrast.modalities.series import Series
+from kontrast.modalities.text import Text
 from kontrast.runs.listener import Listener
 from kontrast.runs.model import method_of
 from kontrast.training.memory import forecast

@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional as F
 
 from kontrast.core import registry
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Rows
 from kontrast.losses.contrastive.infonce import Infonce
 from kontrast.losses.engine.class_counts import counts
 from kontrast.losses.engine.contrast import contrast

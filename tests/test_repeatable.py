@@ -147,7 +147,7 @@ def test_training_refuses_it_too_and_leaves_a_run_that_can_go_on(rows, whole, tm
 )
 def test_number_formats_follow_from_machine_and_encoder_alone(kind, formats, monkeypatch):
     """Where bf16 is computed in hardware: convolutions do so, a bag of tokens does not."""
-    from kontrast.data.batches import Batch
+    from kontrast.data.dataset.reader import Batch
     from kontrast.encoders.resnet import Resnet
     from kontrast.encoders.tcn import Tcn
     from kontrast.encoders.tokens import Tokens
@@ -309,7 +309,7 @@ class Vanishing:
     "name", ["rows.npz", "rows.npy", "rows.csv", "rows.jsonl", "rows.parquet", "rows.arrow", "rows.ts"]
 )
 def test_a_data_file_gone_while_it_is_opened_is_told_in_words(tmp_path, capsys, monkeypatch, name):
-    from kontrast.data import open as opening
+    from kontrast.data.sources import open_source as opening
 
     readers = [Vanishing(reader) for reader in opening.readers()]
     monkeypatch.setattr(opening, "readers", lambda: readers)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.runs.page.charts import binned
 from kontrast.runs.page.clusters import anchors
 from kontrast.runs.page.columns import column

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from test_report import PIXEL, clusters, crossed, pairs, story, unit
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.runs.report import write_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

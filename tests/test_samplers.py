@@ -5,7 +5,7 @@ import pytest
 
 from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
-from kontrast.data.sampler import Sampled
+from kontrast.data.samplers.sampler import Sampled
 
 LABELS = np.r_[np.repeat(np.arange(12), 10), np.repeat(12, 3), np.full(9, -1)]
 

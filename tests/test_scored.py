@@ -7,12 +7,12 @@ import pytest
 import torch
 
 import kontrast as kt
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Rows
-from kontrast.data.columns import frame_of
-from kontrast.data.fields import infer
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources.python_values import frame_of
 from kontrast.encoders.encoder import Encoder
 from kontrast.layers.towers import Towers
 from kontrast.losses.pairwise.cosent import Cosent

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from kontrast.core import chance, factory
+from kontrast.core import factory, random_streams
 from kontrast.core.errors import Unreadable, UserError
-from kontrast.data.modalities.series import Series
+from kontrast.modalities.series import Series
 
 NAN = math.nan
 DATA = Path(os.environ.get("KONTRAST_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
@@ -35,7 +35,7 @@ def uneven():
 
 
 def keys(n, epoch=0):
-    return chance.key(0, epoch, torch.arange(n), 0)
+    return random_streams.key(0, epoch, torch.arange(n), 0)
 
 
 @pytest.mark.parametrize(

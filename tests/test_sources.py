@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from kontrast.core.errors import UserError
-from kontrast.data.cells import read_cells
-from kontrast.data.open import open_frame, readers
+from kontrast.data.sources.open_source import open_frame, readers
+from kontrast.data.tables.column_reader import read_cells
 
 
 def opened(data, cache=None):

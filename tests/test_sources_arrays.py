@@ -9,9 +9,9 @@ import pytest
 from test_sources import opened, write
 
 from kontrast.core.errors import UserError
-from kontrast.data.cells import plain, read_cells
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources.open_source import open_frame
+from kontrast.data.tables.column_reader import plain, read_cells
 
 
 def test_npz_becomes_rows_with_a_split(tmp_path):

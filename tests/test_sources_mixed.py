@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from kontrast.core.errors import Interrupted, UserError
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources.open_source import open_frame
 
 
 def opened(data, cache=None):

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from kontrast.core.errors import UserError
-from kontrast.data import address
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources.open_source import open_frame
+from kontrast.data.tables import uri
 
 ROWS = [(1, "red shoe", 9.5, b"\x89PNG"), (2, None, None, None), (3, "blue hat", 3.25, b"\x89PNG")]
 
@@ -164,8 +164,8 @@ def test_a_password_in_an_address_is_refused_and_never_shown(data):
     with pytest.raises(UserError, match=r"holds a password.*PGPASSWORD") as refused:
         open_frame(data, cache=None)
     assert "hunter2" not in str(refused.value)
-    assert "hunter2" not in address.called(data)
-    assert "hunter2" not in address.shown(data)
+    assert "hunter2" not in uri.called(data)
+    assert "hunter2" not in uri.shown(data)
 
 
 def test_other_addresses_are_refused_without_their_passwords():
@@ -186,7 +186,7 @@ def test_other_addresses_are_refused_without_their_passwords():
     ],
 )
 def test_a_run_is_called_after_its_data(data, name):
-    assert address.called(data) == name
+    assert uri.called(data) == name
 
 
 def test_a_file_that_is_called_like_an_address_is_a_file(tmp_path, monkeypatch):

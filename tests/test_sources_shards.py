@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from kontrast.core.errors import UserError
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
+from kontrast.data.schema.fields import infer
 from kontrast.data.sources import tar_shards
+from kontrast.data.sources.open_source import open_frame
 
 
 def opened(data, cache=None):

@@ -15,9 +15,9 @@ from kontrast.losses.contrastive.infonce import Infonce
 from kontrast.losses.contrastive_loss import Contrast
 from kontrast.losses.engine.adapters import views
 from kontrast.losses.engine.contrast import contrast
-from kontrast.losses.engine.memory_forecast import _Alive
 from kontrast.losses.functional import ntxent
 from kontrast.losses.kernels.cosine import Cosine
+from kontrast.losses.memory_forecast import _Alive
 from kontrast.losses.relations.same import Same
 
 PAIRS, WIDTH, ROUNDS = 2048, 128, 5

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Source
-from kontrast.data import fingerprint, split
-from kontrast.data.dataset import prepare
-from kontrast.data.fields import infer
-from kontrast.data.frame import Frame
-from kontrast.data.modalities.text import Text
+from kontrast.data.dataset.dataset import prepare
+from kontrast.data.schema import fingerprint, split
+from kontrast.data.schema.fields import infer
+from kontrast.data.tables.frame import Frame
+from kontrast.modalities.text import Text
 from kontrast.runs import words
 
 

@@ -14,10 +14,10 @@ from conftest import FAST, call
 from PIL import Image
 
 import kontrast
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import UserError, printable
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources.open_source import open_frame
 from kontrast.runs.folder import Folder
 from kontrast.runs.kept import harmless
 from kontrast.runs.model import Model
@@ -211,7 +211,7 @@ def test_names_that_are_no_file_s_are_refused_in_words(tmp_path, name, monkeypat
 
 def test_cells_that_are_no_file_s_name_are_set_aside(tmp_path):
     from kontrast.core.errors import Unreadable
-    from kontrast.data.picture import picture
+    from kontrast.modalities.picture import picture
 
     for name in ("a\0b.png", "x" * 300 + ".png", "..", ".", "a\nb.png", "\ud800.png"):
         with pytest.raises(Unreadable):
@@ -287,7 +287,7 @@ def test_weights_that_are_no_numbers_are_refused(strange, tmp_path):
 
 
 def test_labels_that_are_nan_are_unknown():
-    from kontrast.data.target import class_name
+    from kontrast.data.schema.target import class_name
 
     frame = open_frame({"text": ["a", "b", "c"], "label": [1.0, float("nan"), None]}, cache=None)
     assert [class_name(cell) for cell in frame.cells("label", range(3))] == ["1", "", ""]

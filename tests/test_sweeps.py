@@ -6,10 +6,10 @@ import torch
 from conftest import Largest
 from torch.nn import functional as F
 
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Rows
+from kontrast.losses.bidirectional import mutual
 from kontrast.losses.contrastive.infonce import Infonce
-from kontrast.losses.engine.bidirectional import mutual
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.symmetric import both_ways, swept
 from kontrast.losses.engine.tile_weights import tiles, usual

@@ -14,13 +14,13 @@ import kontrast as kt
 from kontrast.core import registry
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Source
-from kontrast.data import target
-from kontrast.data.batches import Reader
-from kontrast.data.dataset import prepare
-from kontrast.data.fields import infer
-from kontrast.data.frame import Frame
-from kontrast.data.modalities.text import Text
+from kontrast.data.dataset.dataset import prepare
+from kontrast.data.dataset.reader import Reader
+from kontrast.data.schema import target
+from kontrast.data.schema.fields import infer
+from kontrast.data.tables.frame import Frame
 from kontrast.methods.parts import relation_of, targets_of
+from kontrast.modalities.text import Text
 from kontrast.runs import words
 
 SPLIT = ["train", "train", "train", "train", "val", "test"]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from kontrast.core import chance
+from kontrast.core import random_streams
 from kontrast.core.errors import Unreadable, UserError
-from kontrast.data.modalities.text import Text
+from kontrast.modalities.text import Text
 
 HERE = Path(".")
 CORPUS = [f"the {c} {a} {v} over the lazy dog" for c in ("red", "brown", "Grüne") for a in ("fox", "cat", "bird")
@@ -27,7 +27,7 @@ def batch_of(text: Text, cells) -> torch.Tensor:
 
 
 def keys(n: int) -> torch.Tensor:
-    return chance.key(0, 0, torch.arange(n), 0)
+    return random_streams.key(0, 0, torch.arange(n), 0)
 
 
 @pytest.mark.parametrize(

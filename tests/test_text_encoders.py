@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from kontrast.core import factory
 from kontrast.core.errors import UserError
-from kontrast.data.modalities.text import Text
 from kontrast.encoders.tokens import Tokens
+from kontrast.modalities.text import Text
 
 SENTENCES = [
     "A man is playing a guitar.",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import kontrast
-from kontrast.data import fingerprint
+from kontrast.data.schema import fingerprint
 from kontrast.runs.listener import Silence
 
 

@@ -8,11 +8,11 @@ from torch import nn
 
 import kontrast as kt
 from kontrast.core import factory
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.core.experiment import Choice, Experiment, Plan
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Mean, Rows
-from kontrast.data.batches import Batch
-from kontrast.data.sampler import Sampled
+from kontrast.data.dataset.reader import Batch
+from kontrast.data.samplers.sampler import Sampled
 from kontrast.data.samplers.shuffled import Shuffled
 from kontrast.layers.towers import Towers
 from kontrast.losses.contrastive.infonce import Infonce

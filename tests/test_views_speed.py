@@ -5,8 +5,8 @@ import time
 import pytest
 import torch
 
-from kontrast.core import chance
-from kontrast.data.modalities.image import Image
+from kontrast.core import random_streams
+from kontrast.modalities.image import Image
 
 ROUNDS = 7  # the smallest counts: whatever else the machine does only ever adds
 
@@ -23,7 +23,7 @@ def seconds_in_parts(size, rows, *parts):
     """Processor seconds of a tensor of so many views, drawn at so many a call: the smallest of rounds in turns."""
     image = Image(size=size, channels=3, mean=[0.5] * 3, std=[0.25] * 3)
     batch = torch.randint(0, 256, (rows, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    keys = chance.key(0, 0, torch.arange(rows), 0)
+    keys = random_streams.key(0, 0, torch.arange(rows), 0)
     best = dict.fromkeys(parts, float("inf"))
     for _ in range(ROUNDS):
         for part in parts:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kontrast.data.sampler import Sampled
+from kontrast.data.samplers.sampler import Sampled
 from kontrast.data.samplers.shuffled import Shuffled
 from kontrast.data.samplers.weighted import Weighted
 

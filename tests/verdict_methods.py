@@ -2,9 +2,9 @@
 
 import torch
 
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.core.experiment import Choice, Experiment
-from kontrast.core.rows import Mean, Rows
-from kontrast.data.fingerprint import numbers
+from kontrast.data.schema.fingerprint import numbers
 from kontrast.layers.head import Head
 from kontrast.losses.alignment.negative_cosine import NegativeCosine
 from kontrast.losses.alignment.vicreg import Vicreg

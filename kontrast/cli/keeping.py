@@ -25,7 +25,7 @@ def compare(
 ) -> None:
     """Say where runs stand on the held-out rows they share: BETTER, SAME or WORSE, with paired intervals."""
     from kontrast import api
-    from kontrast.core.whole import writable
+    from kontrast.core.atomic_files import writable
     from kontrast.runs.compare import compare as compared
 
     if html is not None:

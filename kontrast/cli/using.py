@@ -9,7 +9,7 @@ import typer
 from kontrast.cli.app import AsJson, Data, Outside, Quiet, RunFolder, Trust, app, listener, pairs, say, value
 
 if TYPE_CHECKING:
-    from kontrast.core.bank import Bank
+    from kontrast.core.embedding_table import Bank
     from kontrast.runs.listener import Listener
     from kontrast.runs.run import Run
 
@@ -34,7 +34,7 @@ def embed(
 ) -> None:
     """Embed data with a run's encoder: ids, embeddings, labels and metadata in one Parquet file."""
     from kontrast import api
-    from kontrast.core.whole import writable
+    from kontrast.core.atomic_files import writable
 
     heard, out = listener(quiet, False), writable(out)
     if width is not None:

@@ -105,8 +105,8 @@ def check_loss(
 
     Exit code 1 where a property fails. Half a minute, most of it the starting of processes.
     """
-    from kontrast.proofs.check import Finding
-    from kontrast.proofs.check import check_loss as check
+    from kontrast.checks.check import Finding
+    from kontrast.checks.check import check_loss as check
 
     def tell(found: Finding) -> None:
         say(

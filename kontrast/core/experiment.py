@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kontrast.core import factory, reading
+from kontrast.core import factory, untrusted_json
 from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
 
@@ -132,12 +132,12 @@ class Experiment:
 
     def to_json(self) -> str:
         """Indented JSON, keys in the order of the signature."""
-        return reading.written(plain(self), 2) + "\n"
+        return untrusted_json.written(plain(self), 2) + "\n"
 
     @staticmethod
     def from_json(text: str, where: str = "experiment") -> "Experiment":
         """Back from `to_json`; a key that is not in the signature is refused with the nearest one."""
-        return _frozen(Experiment, reading.tree(text, where), where)
+        return _frozen(Experiment, untrusted_json.tree(text, where), where)
 
     def difference(self, other: "Experiment") -> list[str]:
         """One line a setting that differs: `plan.batch: 256 -> 512`."""

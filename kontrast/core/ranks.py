@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from kontrast.core.rows import Mean, Rows, exact
+from kontrast.core.embeddings import Mean, Rows, exact
 
 _ALONE: ContextVar[bool] = ContextVar("alone", default=False)
 

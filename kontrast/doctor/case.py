@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from kontrast.core.experiment import Experiment
-from kontrast.data import fingerprint
-from kontrast.data.dataset import Dataset
-from kontrast.data.fields import Field
-from kontrast.data.frame import Frame
+from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.modality import Modality
+from kontrast.data.schema import fingerprint
+from kontrast.data.schema.fields import Field
+from kontrast.data.tables.frame import Frame
 from kontrast.doctor.copies import Pairs, across, within
 from kontrast.runs.model import Model, facts_of, method_of
 

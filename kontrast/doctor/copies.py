@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kontrast.data.dataset.store import Store
 from kontrast.data.modality import Modality
-from kontrast.data.store import Store
 from kontrast.doctor import spelling
 from kontrast.doctor.nearest import nearest
 

@@ -6,11 +6,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from kontrast.core import factory, reading, registry
+from kontrast.core import factory, registry, untrusted_json
+from kontrast.core.atomic_files import named, whole, writable
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
-from kontrast.core.whole import named, whole, writable
-from kontrast.data.dataset import prepare
+from kontrast.data.dataset.dataset import prepare
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import LEVELS, Examination, Finding
 from kontrast.recipes.choosing import settle
@@ -81,7 +81,7 @@ def write(findings: Sequence[Finding], folder: Path) -> Path:
     """doctor.json: what the report of a run in that folder shows."""
     path = folder / FILE
     with whole(path) as aside:
-        aside.write_text(reading.written(to_json(findings), 2) + "\n", encoding="utf8")
+        aside.write_text(untrusted_json.written(to_json(findings), 2) + "\n", encoding="utf8")
     return path
 
 

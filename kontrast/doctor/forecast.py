@@ -8,11 +8,11 @@ import torch
 
 from kontrast.core.experiment import Plan
 from kontrast.core.ranks import Ranks
-from kontrast.data.batches import Batch
+from kontrast.data.dataset.reader import Batch
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 from kontrast.doctor.steps import first_batch, without_compiling
-from kontrast.losses.engine.memory_forecast import forecast as loss_plan
+from kontrast.losses.memory_forecast import forecast as loss_plan
 from kontrast.methods.method import Method
 from kontrast.runs.page.digits import clock
 from kontrast.runs.train import steps_named

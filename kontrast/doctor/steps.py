@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from kontrast.core.experiment import Experiment
-from kontrast.data.batches import Batch, Reader
-from kontrast.data.sampler import Sampler
+from kontrast.data.dataset.reader import Batch, Reader
+from kontrast.data.samplers.sampler import Sampler
 from kontrast.doctor.case import Case
 from kontrast.runs.train import first_views, order_of
 from kontrast.training.fleet import usual_device

@@ -5,8 +5,8 @@ import io
 import numpy as np
 import torch
 
-from kontrast.core import chance
-from kontrast.core.whole import whole
+from kontrast.core import random_streams
+from kontrast.core.atomic_files import whole
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 from kontrast.doctor.sheet import sheet
@@ -32,7 +32,7 @@ class Views(Examination):
             batch = modality.collate(store.rows(few))
             ids = torch.from_numpy(case.data.keys[few])
             seed = case.experiment.seed
-            drawn = [modality.distort(batch.clone(), chance.key(seed, 0, ids, n), ids) for n in range(_VIEWS)]
+            drawn = [modality.distort(batch.clone(), random_streams.key(seed, 0, ids, n), ids) for n in range(_VIEWS)]
             if len(case.modalities) == 1 and all(_equal(drawn[0], other) for other in drawn[1:]):
                 words = f"{name}: all views of a row are the same, so one field alone teaches nothing. Distort more."
                 found.append(Finding("same views", "warning", words, {"field": name}))

@@ -1,1 +1,1 @@
-"""."""
+"""A view becomes features: one architecture per file."""

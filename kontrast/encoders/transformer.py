@@ -11,11 +11,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from kontrast.core import reading
+from kontrast.core import untrusted_json
 from kontrast.core.errors import UserError, needs
-from kontrast.data.pretrained import folder_of
 from kontrast.encoders.adapters.lora import Adapted
 from kontrast.encoders.encoder import Encoder
+from kontrast.modalities.pretrained import folder_of
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 # Tokens computed at once on a CPU: what lies between two layers then stays in its cache. At 1,024 a batch of 32 short
@@ -182,7 +182,11 @@ def _pooling(folder: Path) -> Literal["mean", "cls"]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    return reading.shaped(reading.tree(reading.text(path), str(path)), {}, str(path)) if path.exists() else {}
+    return (
+        untrusted_json.shaped(untrusted_json.tree(untrusted_json.text(path), str(path)), {}, str(path))
+        if path.exists()
+        else {}
+    )
 
 
 @contextmanager

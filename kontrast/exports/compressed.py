@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kontrast.core.bank import Bank
+from kontrast.core.atomic_files import whole
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import UserError
-from kontrast.core.reading import fitting
-from kontrast.core.whole import whole
+from kontrast.core.untrusted_json import fitting
 from kontrast.scoring.spaces import unit
 from kontrast.search.exact import nearest, recall
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from kontrast.core.errors import Unreadable, UserError, did_you_mean
-from kontrast.data.frame import ANYWHERE
-from kontrast.data.open import open_frame
-from kontrast.data.packing import reader
+from kontrast.data.dataset.packing import reader
+from kontrast.data.sources.open_source import open_frame
+from kontrast.data.tables.frame import ANYWHERE
 from kontrast.runs.model import Model
 from kontrast.runs.run import Run
 

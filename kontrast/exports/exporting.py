@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kontrast.core import factory
+from kontrast.core.atomic_files import named
 from kontrast.core.errors import UserError
-from kontrast.core.whole import named
 from kontrast.exports.export import Export, Subject
 from kontrast.runs.model import Model
 from kontrast.runs.run import Run

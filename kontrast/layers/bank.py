@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kontrast.core.embeddings import Rows
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Rows
 
 
 class Memory(nn.Module):

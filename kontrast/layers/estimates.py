@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from kontrast.core.embeddings import Rows
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Rows
 
 
 class Estimates(nn.Module):

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Rows
 
 # No view of a sample has this number, so a proxy is never taken for a row of the batch.
 VIEW = -1

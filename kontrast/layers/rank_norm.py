@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from kontrast.core.embeddings import Rows
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Rows
 
 
 class RankNorm(nn.Module):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.core.rows import exact
+from kontrast.core.embeddings import exact
 
 
 def uniform_points(number: int, width: int, *, steps: int = 1000, seed: int = 0) -> Tensor:

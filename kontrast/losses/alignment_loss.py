@@ -5,8 +5,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Mean, Rows
 
 
 class Align(nn.Module, ABC):

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from kontrast.core.embeddings import Mean
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Mean
 from kontrast.losses.engine.reduction import collapse
 
 

@@ -8,8 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from kontrast.core.embeddings import Keys
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Keys
 from kontrast.losses.engine.tile_weights import Tile, Weights
 from kontrast.losses.relation import Both, Pairs, Relation
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kontrast.core.rows import Mean
+from kontrast.core.embeddings import Mean
 from kontrast.losses.engine.reduction import collapse
 
 

@@ -8,8 +8,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from kontrast.core import chance
-from kontrast.core.rows import Keys, Rows
+from kontrast.core import random_streams
+from kontrast.core.embeddings import Keys, Rows
 
 Pairs = tuple[Tensor, Tensor]
 
@@ -220,7 +220,7 @@ def named(rows: Rows) -> dict[str, Tensor]:
 
     Views lie far apart: ids that are counted never meet, ids that are hashes as seldom as two hashes do.
     """
-    return {**rows.keys, "row": rows.keys["id"] + rows.keys["view"].long() * chance.GAMMA}
+    return {**rows.keys, "row": rows.keys["id"] + rows.keys["view"].long() * random_streams.GAMMA}
 
 
 def equal(a: Tensor, c: Tensor, *, unknown: bool = False) -> Pairs | None:

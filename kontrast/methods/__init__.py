@@ -1,1 +1,1 @@
-"""."""
+"""Training steps: one per file."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Mean, Rows
 from kontrast.layers.proxies import Proxies
 from kontrast.layers.towers import Towers
 from kontrast.losses.contrastive.infonce import Infonce

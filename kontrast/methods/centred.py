@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from kontrast.core.rows import Rows
+from kontrast.core.embeddings import Rows
 from kontrast.layers.proxies import Proxies
 from kontrast.layers.towers import Towers
 from kontrast.methods.one_field import OneField

@@ -8,13 +8,13 @@ from typing import cast
 from torch import Tensor, nn
 
 from kontrast.core.choice import Choice
+from kontrast.core.embeddings import Keys, Mean, Rows
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Keys, Mean, Rows
 from kontrast.layers.head import Head
 from kontrast.layers.towers import Towers
+from kontrast.losses.bidirectional import mutual
 from kontrast.losses.contrastive_loss import Contrast
-from kontrast.losses.engine.bidirectional import mutual
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.relations.twins import Twins

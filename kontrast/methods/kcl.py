@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Mean, Rows
 from kontrast.layers.targets import assign, uniform_points
 from kontrast.layers.towers import Towers
 from kontrast.losses.contrastive.infonce import Infonce

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from kontrast.core.embeddings import Keys, Mean, Rows
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Keys, Mean, Rows
 from kontrast.layers.towers import Towers
 
 

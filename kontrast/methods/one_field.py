@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from kontrast.core.embeddings import Keys, Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Keys, Rows
 from kontrast.layers.head import Head
 from kontrast.layers.towers import Towers
 from kontrast.methods.method import Method

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from kontrast.core import factory, registry
 from kontrast.core.choice import Choice
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Rows
 from kontrast.losses.alignment_loss import Align
 from kontrast.losses.contrastive_loss import Contrast
 from kontrast.losses.kernel import Kernel

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from kontrast.core.choice import Choice
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Mean, Rows
 from kontrast.layers.towers import Towers
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.relations.same import Same

@@ -6,9 +6,9 @@ from functools import partial
 from torch import Tensor, nn
 
 from kontrast.core.choice import Choice
+from kontrast.core.embeddings import Keys, Mean, Rows
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Keys, Mean, Rows
 from kontrast.layers.head import Head
 from kontrast.layers.towers import Towers
 from kontrast.losses.pairwise.cosent import Cosent

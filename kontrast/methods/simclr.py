@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from kontrast.core.choice import Choice
+from kontrast.core.embeddings import Mean, Rows, exact
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Mean, Rows, exact
 from kontrast.layers.towers import Towers
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.relations.twins import Twins

@@ -10,12 +10,12 @@ from kontrast.core import factory, registry
 from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Experiment, Source, plain
-from kontrast.data.blanks import emptied
-from kontrast.data.fields import Field, infer
-from kontrast.data.frame import Frame
+from kontrast.data.dataset.split_assignment import training
 from kontrast.data.modality import Modality
-from kontrast.data.open import open_frame
-from kontrast.data.sides import training
+from kontrast.data.schema.fields import Field, infer
+from kontrast.data.schema.missing_values import emptied
+from kontrast.data.sources.open_source import open_frame
+from kontrast.data.tables.frame import Frame
 from kontrast.methods.method import Method
 from kontrast.methods.parts import relation_of, targets_of, usual_settings
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kontrast.core import reading
+from kontrast.core import untrusted_json
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment, plain, refuse_code
 
@@ -47,9 +47,9 @@ def _tree(path: str | Path) -> Any:
     kind = file.suffix.lower()
     if kind not in (".yaml", ".yml", ".json", ".toml"):
         raise UserError(f"{file} is no .yaml, .json or .toml; a config is one of these.")
-    words = reading.text(file)
+    words = untrusted_json.text(file)
     if kind == ".json":
-        return reading.tree(words, str(file))
+        return untrusted_json.tree(words, str(file))
     try:
         if kind == ".toml":
             return tomllib.loads(words)

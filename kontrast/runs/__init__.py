@@ -1,1 +1,1 @@
-"""."""
+"""The run folder: written, resumed, compared, replayed, read."""

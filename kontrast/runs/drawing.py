@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from kontrast.core.bank import Bank
+from kontrast.core.atomic_files import whole
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import UserError, did_you_mean
-from kontrast.core.whole import whole
 from kontrast.runs.page.charts import binned, ticks
 from kontrast.runs.page.columns import category
 from kontrast.runs.page.digits import number, round_number

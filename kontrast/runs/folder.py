@@ -17,10 +17,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from kontrast.core import reading
+from kontrast.core import untrusted_json
+from kontrast.core.atomic_files import named, spelled, whole
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment, refuse_code
-from kontrast.core.whole import named, spelled, whole
 from kontrast.runs.holding import HOLDER, LOCK, held, in_use
 
 QUARANTINE = "quarantine.csv"
@@ -128,7 +128,7 @@ class Folder:
     def experiment(self) -> Experiment:
         """The experiment of the run, everything resolved."""
         file = self.path / "experiment.json"
-        text = reading.text(file)
+        text = untrusted_json.text(file)
         found = Experiment.from_json(text, str(file))
         if '"validation"' not in text:  # begun before there were validation rows, which were trained on
             found = replace(found, source=replace(found.source, validation=0))
@@ -159,7 +159,7 @@ class Folder:
 
     def write_json(self, name: str, value: Any) -> Path:
         """Indented JSON."""
-        return self.write(name, reading.written(value, 2) + "\n")
+        return self.write(name, untrusted_json.written(value, 2) + "\n")
 
     def read_json(self, name: str) -> Any:
         """What `write_json` wrote."""
@@ -170,14 +170,14 @@ class Folder:
                 f"{file} is missing: the run did not get that far. "
                 + (f"It goes on: {using}." if using else f"Finish it with kontrast train --resume {self.path}.")
             )
-        return reading.tree(reading.text(file), f"{file} is damaged: it")
+        return untrusted_json.tree(untrusted_json.text(file), f"{file} is damaged: it")
 
     def moments(self) -> list[dict[str, Any]]:
         """All moments so far; a last line cut off by a crash is left out."""
         file = self.path / "moments.jsonl"
         if not file.is_file():
             return []
-        return list(_whole(reading.text(file).split("\n"), str(file)))
+        return list(_whole(untrusted_json.text(file).split("\n"), str(file)))
 
     def totals(self) -> dict[int, int]:
         """Of the replay of a run of some minutes: how many steps it was to have, as planned anew after these steps."""
@@ -216,7 +216,9 @@ class Folder:
                 if self.writes:  # a process that was killed may have saved it and not come to remove the older ones
                     _thin(file)
                 tensors = load_tensors(file)
-                return tensors, reading.shaped(reading.tree(_numbers(file), str(file)), {"step": int}, str(file))
+                return tensors, untrusted_json.shaped(
+                    untrusted_json.tree(_numbers(file), str(file)), {"step": int}, str(file)
+                )
             if self.writes:  # without its hash it no longer counts as one of those to keep
                 file.with_suffix(".sha256").unlink(missing_ok=True)
         if files:
@@ -305,7 +307,7 @@ def _numbers(file: Path) -> str:
 def _whole(lines: list[str], who: str) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         try:
-            moment = reading.tree(line, who)
+            moment = untrusted_json.tree(line, who)
         except UserError:
             return
-        yield reading.shaped(moment, MOMENT, f"{who}, line {number}")
+        yield untrusted_json.shaped(moment, MOMENT, f"{who}, line {number}")

@@ -2,7 +2,7 @@
 
 import json
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.runs import kept
 from kontrast.runs.folder import Folder
 from kontrast.runs.page import doctor

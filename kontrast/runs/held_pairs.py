@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from kontrast.core.rows import Rows
-from kontrast.data.batches import Reader, draw
-from kontrast.data.dataset import Dataset
+from kontrast.core.embeddings import Rows
+from kontrast.data.dataset.dataset import Dataset
+from kontrast.data.dataset.reader import Reader, draw
 from kontrast.runs.folder import Folder, load_tensors
 from kontrast.runs.model import CHUNK, Model
 from kontrast.scoring.evidence import Evidence

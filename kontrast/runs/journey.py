@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from kontrast.core import chance
-from kontrast.core.bank import Bank
+from kontrast.core import random_streams
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment
-from kontrast.data import fingerprint
-from kontrast.data.dataset import Dataset, Quarantined, TooManyUnreadable, prepare
-from kontrast.data.fields import Field
-from kontrast.data.frame import Frame
+from kontrast.data.dataset.dataset import Dataset, Quarantined, TooManyUnreadable, prepare
+from kontrast.data.schema import fingerprint
+from kontrast.data.schema.fields import Field
+from kontrast.data.tables.frame import Frame
 from kontrast.runs import evaluation_rows, words
 from kontrast.runs.folder import QUARANTINE, TRAINED_ON, Folder
 from kontrast.runs.held_pairs import before, keep_before, measured
@@ -194,7 +194,7 @@ def _quarantine(folder: Folder, rows: Sequence[Quarantined]) -> Path:
 
 def _shuffled(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The (training, held-out) rows, in an order that follows from their ids."""
-    order = np.argsort(chance.mix(torch.from_numpy(data.keys) + chance.folded(seed)).numpy())
+    order = np.argsort(random_streams.mix(torch.from_numpy(data.keys) + random_streams.folded(seed)).numpy())
     return order[data.training[order]], order[data.held_out[order]]
 
 
@@ -248,7 +248,9 @@ def _samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:
         few = np.flatnonzero(data.stores[name].has & data.training)[:VIEWS_SHOWN]
         batch = modality.collate(data.stores[name].rows(few))
         ids = torch.from_numpy(data.keys[few])
-        drawn = [modality.distort(batch.clone(), chance.key(model.experiment.seed, 0, ids, n), ids) for n in range(3)]
+        drawn = [
+            modality.distort(batch.clone(), random_streams.key(model.experiment.seed, 0, ids, n), ids) for n in range(3)
+        ]
         for k, row in enumerate(few):
             looks = [modality.look(view[k]) for view in drawn]
             views.append(

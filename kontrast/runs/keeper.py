@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kontrast.core import chance
-from kontrast.core.bank import Bank
+from kontrast.core import random_streams
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import UserError
 from kontrast.core.shards import whole
-from kontrast.data.dataset import Dataset
+from kontrast.data.dataset.dataset import Dataset
 from kontrast.methods.method import Method
 from kontrast.runs import evaluation_rows
 from kontrast.runs.folder import Folder, load_tensors
@@ -124,7 +124,7 @@ def _validation(data: Dataset, seed: int) -> np.ndarray:
 
 
 def _hashed(rows: np.ndarray, data: Dataset, seed: int) -> np.ndarray:
-    return rows[np.argsort(chance.mix(torch.from_numpy(data.keys[rows]) + seed).numpy())]
+    return rows[np.argsort(random_streams.mix(torch.from_numpy(data.keys[rows]) + seed).numpy())]
 
 
 def _labelled(data: Dataset, rows: np.ndarray) -> bool:

@@ -5,7 +5,7 @@ from html import escape
 from html.parser import HTMLParser
 from typing import Any
 
-from kontrast.core.reading import shaped
+from kontrast.core.untrusted_json import shaped
 from kontrast.runs.folder import TARGETS, Folder
 from kontrast.runs.verdict import of_older
 

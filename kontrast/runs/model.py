@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kontrast.core import chance, factory, registry
-from kontrast.core.bank import Bank
+from kontrast.core import factory, random_streams, registry
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Choice, Experiment, plain
-from kontrast.data import target
-from kontrast.data.dataset import Dataset
+from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.modality import Modality
+from kontrast.data.schema import target
 from kontrast.encoders.encoder import Encoder
 from kontrast.layers.towers import Towers
 from kontrast.methods.method import Method
@@ -250,7 +250,7 @@ def method_of(
 
 
 def _built(experiment: Experiment, modalities: Mapping[str, Modality], facts: Mapping[str, Any] | None) -> Method:
-    torch.manual_seed(chance.folded(experiment.seed))
+    torch.manual_seed(random_streams.folded(experiment.seed))
     towers = {field: tower_of(experiment, field) for field in experiment.views}
     encoders: dict[str, Encoder] = {}
     for field, tower in towers.items():

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.runs import kept
 from kontrast.runs.drawing import Points, curve_drawing, map_drawing, spread_out
 from kontrast.runs.folder import Folder

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from kontrast.core.errors import Unreadable, UserError, did_you_mean
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
-from kontrast.data.packing import reader
+from kontrast.data.dataset.packing import reader
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources.open_source import open_frame
 from kontrast.runs.model import Model
 
 

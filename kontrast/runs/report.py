@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kontrast.core.bank import Bank
-from kontrast.core.whole import whole
+from kontrast.core.atomic_files import whole
+from kontrast.core.embedding_table import Bank
 from kontrast.runs.page import doctor, facts
 from kontrast.runs.page.charts import curves
 from kontrast.runs.page.digits import clock, many, number

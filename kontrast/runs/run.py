@@ -12,16 +12,16 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow as pa
 
-from kontrast.core import chance, factory, registry
-from kontrast.core.bank import Bank
+from kontrast.core import factory, random_streams, registry
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
-from kontrast.core.reading import fitting
-from kontrast.data import fingerprint
-from kontrast.data.blanks import emptied
-from kontrast.data.dataset import Dataset, prepare
-from kontrast.data.fields import infer
-from kontrast.data.open import open_frame
+from kontrast.core.untrusted_json import fitting
+from kontrast.data.dataset.dataset import Dataset, prepare
+from kontrast.data.schema import fingerprint
+from kontrast.data.schema.fields import infer
+from kontrast.data.schema.missing_values import emptied
+from kontrast.data.sources.open_source import open_frame
 from kontrast.runs import kept, words
 from kontrast.runs.drawing import Drawing, curve_drawing, map_drawing
 from kontrast.runs.embedder import Embedder
@@ -136,7 +136,8 @@ class Run:
             train = self.bank(f"{name}-train")
             banks[name] = (replace(train, z={f: train.z[f] for f in test.z}), test)
         return [
-            {**row, **facts} for row in judge(judges(model.experiment), banks, chance.folded(model.experiment.seed))
+            {**row, **facts}
+            for row in judge(judges(model.experiment), banks, random_streams.folded(model.experiment.seed))
         ]
 
     def _trained_on(self, dataset: Dataset) -> int:

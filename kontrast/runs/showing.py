@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.runs.run import Run
 from kontrast.search.index import Hit
 
@@ -49,7 +49,7 @@ def _name(bank: Bank, row: str) -> str:
 
 
 def _cell(run: Run, row: str) -> bytes:
-    from kontrast.data.open import open_frame
+    from kontrast.data.sources.open_source import open_frame
 
     frame = open_frame(run.experiment.source.data, cache=None)
     ids = frame.cells("id", range(len(frame)))

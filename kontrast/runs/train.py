@@ -19,10 +19,10 @@ from kontrast.core import factory
 from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.experiment import Plan
 from kontrast.core.ranks import Ranks
-from kontrast.data.batches import Batch, Reader, draw
-from kontrast.data.buckets import lengths_of
-from kontrast.data.dataset import Dataset
-from kontrast.data.sampler import Sampled, Sampler
+from kontrast.data.dataset.dataset import Dataset
+from kontrast.data.dataset.length_buckets import lengths_of
+from kontrast.data.dataset.reader import Batch, Reader, draw
+from kontrast.data.samplers.sampler import Sampled, Sampler
 from kontrast.layers.rank_norm import RankNorm
 from kontrast.methods.method import Method
 from kontrast.runs.folder import Checkpoint, Folder

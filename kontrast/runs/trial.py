@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import torch
 
+from kontrast.core.cache_files import size
 from kontrast.core.errors import UserError
-from kontrast.data.batches import Reader
-from kontrast.data.dataset import Dataset
-from kontrast.data.disk import size
+from kontrast.data.dataset.dataset import Dataset
+from kontrast.data.dataset.reader import Reader
 from kontrast.runs.model import Model
 from kontrast.runs.train import first_views, order_of
 from kontrast.training.fleet import Fleet

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from kontrast.data.dataset import Dataset
+from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.modality import Modality
-from kontrast.data.sampler import Sampler
+from kontrast.data.samplers.sampler import Sampler
 from kontrast.runs.model import Model
 from kontrast.runs.page.digits import UNTOLD, number
 from kontrast.runs.verdict import Verdict

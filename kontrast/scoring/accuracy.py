@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.spaces import Space, spaces
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import numpy as np
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.core.factory import Within
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kontrast.core import chance
-from kontrast.core.bank import Bank
+from kontrast.core import random_streams
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import UserError
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score
@@ -35,7 +35,7 @@ def find_all(scores: Sequence[Score], train: Bank, test: Bank, seed: int = 0) ->
     A judge whose rows depend on each other is asked again on both halves of every split. Drawing its rows again as they
     are, as a bootstrap does, would hold the candidates, or the clusters, fixed.
     """
-    rng = np.random.default_rng(chance.folded(seed))
+    rng = np.random.default_rng(random_streams.folded(seed))
     splits = SPLITS if len(test) < MANY else min(SPLITS, SPLITS_OF_MANY)
     sides = [rng.permutation(len(test)) < len(test) // 2 for _ in range(splits)]
     halves = [test.take(part) for side in sides for part in (side, ~side)] if len(test) >= FEWEST else []

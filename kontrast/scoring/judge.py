@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import UserError
 from kontrast.scoring.halves import Found, apart, find_all, interval
 from kontrast.scoring.score import Score

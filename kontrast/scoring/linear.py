@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.core.factory import Within
 from kontrast.scoring.accuracy import accuracy, labelled
 from kontrast.scoring.evidence import Evidence

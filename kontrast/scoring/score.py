@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.scoring.evidence import Evidence
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""."""
+"""Nearest neighbours among embeddings, with filters."""

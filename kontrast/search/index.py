@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kontrast.core import factory, reading
-from kontrast.core.bank import Bank, refuse_unsound
+from kontrast.core import factory, untrusted_json
+from kontrast.core.atomic_files import whole
+from kontrast.core.embedding_table import Bank, refuse_unsound
 from kontrast.core.errors import UserError, did_you_mean
-from kontrast.core.reading import fitting
-from kontrast.core.whole import whole
-from kontrast.data.cells import without_nan
+from kontrast.core.untrusted_json import fitting
+from kontrast.data.tables.column_reader import without_nan
 from kontrast.search.engine import Engine, vectors
 from kontrast.search.exact import nearest, recall
 from kontrast.search.where import Term, Unclear, among, both, empty_is_missing, negated, parse, sort_of
@@ -275,7 +275,7 @@ def build(
         facts |= {"shared": bank.shared, "spaces": spaces, "columns": columns}
         old = _replaced(folder)
         with whole(folder / "index.json") as aside:
-            aside.write_text(reading.written(facts, 2), encoding="utf8")
+            aside.write_text(untrusted_json.written(facts, 2), encoding="utf8")
     except BaseException:
         with contextlib.suppress(UserError):  # of a server that does not answer, for one
             made.forget(tables)
@@ -306,7 +306,7 @@ def _facts(folder: Path) -> dict[str, Any] | None:
     file = folder / "index.json"
     if not file.is_file():
         return None
-    facts = reading.shaped(reading.tree(reading.text(file), str(file)), _SHAPE, str(file))
+    facts = untrusted_json.shaped(untrusted_json.tree(untrusted_json.text(file), str(file)), _SHAPE, str(file))
     names = [(facts["tables"], _TABLES), *((space["table"], _SPACE) for space in facts["spaces"])]
     for name, known in names:
         if not known.fullmatch(name):

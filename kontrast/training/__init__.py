@@ -1,1 +1,1 @@
-"""."""
+"""The training loop and its step: precision, memory, launcher, health."""

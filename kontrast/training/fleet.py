@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import nn
 
+from kontrast.core.cache_files import size
 from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.ranks import Ranks
 from kontrast.core.shards import sharded
-from kontrast.data.disk import size
 from kontrast.layers.rank_norm import over_ranks
 from kontrast.methods.method import Method
 from kontrast.training.memory import capacity

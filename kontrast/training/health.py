@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.core.rows import Rows
+from kontrast.core.embeddings import Rows
 
 ENOUGH = 200  # steps: runs that ended before were often no better than their start, and better with more
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from kontrast.core.experiment import Plan
 from kontrast.core.shards import norm, split_as, whole
-from kontrast.data.batches import Batch, Reader, ahead, draw
-from kontrast.data.sampler import Sampler
+from kontrast.data.dataset.reader import Batch, Reader, ahead, draw
+from kontrast.data.samplers.sampler import Sampler
 from kontrast.methods.method import Method
 from kontrast.training.fleet import Fleet
 from kontrast.training.health import Health, examine

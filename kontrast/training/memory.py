@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kontrast.data.batches import Batch
-from kontrast.losses.engine.memory_forecast import forecast as plan_loss
+from kontrast.data.dataset.reader import Batch
 from kontrast.losses.engine.tile_weights import usual
+from kontrast.losses.memory_forecast import forecast as plan_loss
 from kontrast.methods.method import Method
 
 

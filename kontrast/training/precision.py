@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from kontrast.core.embeddings import Keys
 from kontrast.core.experiment import Plan
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Keys
-from kontrast.data.batches import Batch
+from kontrast.data.dataset.reader import Batch
 from kontrast.methods.method import Method
 from kontrast.training.memory import forecast
 from kontrast.training.step import step

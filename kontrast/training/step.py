@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kontrast.core import chance
+from kontrast.core import random_streams
+from kontrast.core.embeddings import Mean, Rows, exact
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Mean, Rows, exact
 from kontrast.core.shards import sharded
-from kontrast.data.batches import Batch
+from kontrast.data.dataset.reader import Batch
 from kontrast.methods.method import Method
 
 
@@ -50,7 +50,7 @@ def step(
     cuts = _cuts(batch, passes, ranks)
 
     def run(k: int) -> dict[str, Tensor]:
-        chance.sow(seed + k, batch.keys["id"].device)  # dropout falls alike in both runs, and in a resumed one
+        random_streams.sow(seed + k, batch.keys["id"].device)  # dropout falls alike in both runs, and in a resumed one
         return encode(batch[cuts[k]].views, batch[cuts[k]].keys)
 
     with torch.set_grad_enabled(len(cuts) == 1):

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from kontrast.core.cache_files import size
 from kontrast.core.errors import UserError
-from kontrast.data.disk import size
 
 LARGE = 1024  # a whole number of a setting above it may be a size that no memory holds
 MOST = 20_000  # tensors; what people train has some thousands of them, and ten times as many take minutes to build

@@ -20,14 +20,15 @@ import pyarrow as pa
 import torch
 
 from kontrast.core import factory
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.experiment import Experiment, Source
-from kontrast.data import address, open
-from kontrast.data.dataset import prepare
-from kontrast.data.fields import infer
-from kontrast.data.frame import Frame
-from kontrast.data.picture import picture
+from kontrast.data.dataset.dataset import prepare
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources import open_source
+from kontrast.data.tables import uri
+from kontrast.data.tables.frame import Frame
+from kontrast.modalities.picture import picture
 
 from . import seeds
 
@@ -98,7 +99,7 @@ def _file(name: str, made: Callable[[], list[bytes]], beside: Mapping[str, bytes
 
         def feed(data: bytes) -> None:
             target.write_bytes(data)
-            used(open.open_frame(target, cache=None), place / "cache")
+            used(open_source.open_frame(target, cache=None), place / "cache")
 
         return made(), feed
 
@@ -113,7 +114,7 @@ def texts(place: Path) -> tuple[list[bytes], Feed]:
 
     def feed(data: bytes) -> None:
         (place / "data" / "a.txt").write_bytes(data)
-        used(open.open_frame(place / "data", cache=None), place / "cache")
+        used(open_source.open_frame(place / "data", cache=None), place / "cache")
 
     return [b"a text\n", "ein schöner Text, 文字".encode()], feed
 
@@ -138,7 +139,7 @@ def saved(place: Path) -> tuple[list[bytes], Feed]:
         target = whole / (name if data[:1] == b"{" else next(n for n in files if n.endswith(".arrow")))
         target.write_bytes(data)
         try:
-            used(open.open_frame(whole, cache=None), place / "cache")
+            used(open_source.open_frame(whole, cache=None), place / "cache")
         finally:
             target.write_bytes(files[target.name])
 
@@ -157,15 +158,15 @@ def query(place: Path) -> tuple[list[bytes], Feed]:
 
     def feed(data: bytes) -> None:
         said = data.decode("utf8", "surrogateescape")
-        address.matches(said)
-        address.shown(said)
-        address.called(said)
+        uri.matches(said)
+        uri.shown(said)
+        uri.called(said)
         with suppress(UserError):
-            address.refuse_secrets(said, "do so.")
+            uri.refuse_secrets(said, "do so.")
         with suppress(UserError):
-            address.asked(said, "an example")
+            uri.asked(said, "an example")
         if said.startswith("sqlite:"):
-            open.open_frame(f"sqlite:{file}#{said.partition('#')[2]}", cache=None)
+            open_source.open_frame(f"sqlite:{file}#{said.partition('#')[2]}", cache=None)
 
     return seeds.addresses(), feed
 
@@ -348,15 +349,15 @@ READERS: Mapping[str, Harness] = {
 @contextmanager
 def ready(name: str, place: Path) -> Iterator[tuple[list[bytes], Feed]]:
     """That reader in an empty folder, with the sources found once: finding them parses all files of their folder."""
-    known = open.readers()
-    found, open.readers = open.readers, lambda: known
+    known = open_source.readers()
+    found, open_source.readers = open_source.readers, lambda: known
     before = Path.cwd()
     os.chdir(place)
     try:
         yield READERS[name](place)
     finally:
         os.chdir(before)
-        open.readers = found
+        open_source.readers = found
 
 
 def draws(name: str, number: int) -> Random:

@@ -207,7 +207,7 @@ def addresses() -> list[bytes]:
 
 def bank(folder: Path) -> bytes:
     """As a run writes it."""
-    from kontrast.core.bank import Bank
+    from kontrast.core.embedding_table import Bank
 
     z = np.eye(3, 4, dtype=np.float32)
     Bank({"text": z}, np.array(["a", "b", "c"]), np.array(["x", "y", ""]), pa.table({"n": [1, 2, 3]})).save(

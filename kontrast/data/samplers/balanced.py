@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from kontrast.core import chance
+from kontrast.core import random_streams
 from kontrast.core.errors import UserError
-from kontrast.data.sampler import Sampled, Sampler, labelled
+from kontrast.data.samplers.sampler import Sampled, Sampler, labelled
 
 
 class Balanced(Sampler):
@@ -45,7 +45,7 @@ class Balanced(Sampler):
         rounds = -(-wanted // sum(min(self.per_class, len(m)) for m in self.members))
         parts = []
         for turn in range(epoch * rounds, (epoch + 1) * rounds):
-            classes = chance.permutation(self.sampled.seed, turn, len(self.members)).tolist()
+            classes = random_streams.permutation(self.sampled.seed, turn, len(self.members)).tolist()
             parts += [self._next(self.members[c], turn) for c in classes]
         return np.concatenate(parts)[:wanted]
 
@@ -55,6 +55,8 @@ class Balanced(Sampler):
         k = min(self.per_class, n)
         ids = torch.from_numpy(members.astype(np.int64))
         first, last = turn * k // n, (turn * k + k - 1) // n
-        orders = [chance.key(self.sampled.seed, time, ids, -9).argsort().numpy() for time in range(first, last + 1)]
+        orders = [
+            random_streams.key(self.sampled.seed, time, ids, -9).argsort().numpy() for time in range(first, last + 1)
+        ]
         place = turn * k - first * n
         return members[np.concatenate(orders)[place : place + k]]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kontrast.core import chance
-from kontrast.data.sampler import Sampled, Sampler
+from kontrast.core import random_streams
+from kontrast.data.samplers.sampler import Sampled, Sampler
 
 
 class Shuffled(Sampler):
@@ -22,4 +22,4 @@ class Shuffled(Sampler):
 
     def drawn(self, epoch: int) -> np.ndarray:
         """A permutation of all places."""
-        return chance.permutation(self.sampled.seed, epoch, len(self.sampled.rows)).numpy()
+        return random_streams.permutation(self.sampled.seed, epoch, len(self.sampled.rows)).numpy()

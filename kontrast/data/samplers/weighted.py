@@ -5,9 +5,9 @@ import functools
 import numpy as np
 import torch
 
-from kontrast.core import chance
+from kontrast.core import random_streams
 from kontrast.core.errors import UserError
-from kontrast.data.sampler import Sampled, Sampler
+from kontrast.data.samplers.sampler import Sampled, Sampler
 
 
 class Weighted(Sampler):
@@ -33,8 +33,10 @@ class Weighted(Sampler):
         All epochs are of one length but for a row.
         """
         sampled = self.sampled
-        permuted = chance.permutation(sampled.seed, epoch, len(sampled.rows)).numpy()
-        start = chance.uniform(chance.key(sampled.seed, epoch, torch.zeros(1, dtype=torch.int64), -8), 1).item()
+        permuted = random_streams.permutation(sampled.seed, epoch, len(sampled.rows)).numpy()
+        start = random_streams.uniform(
+            random_streams.key(sampled.seed, epoch, torch.zeros(1, dtype=torch.int64), -8), 1
+        ).item()
         sums = np.cumsum(self._shares()[permuted]) + start
         kept = permuted[np.floor(sums) > np.floor(np.concatenate([[start], sums[:-1]]))]
         if len(kept) < sampled.batch:  # fewer than a batch: the rows next in line fill it

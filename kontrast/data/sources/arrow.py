@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from kontrast.core.errors import UserError
-from kontrast.data.columns import frame_of_table
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
-from kontrast.data.spill import spilled
+from kontrast.data.sources.python_values import frame_of_table
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables.arrow_cache import spilled
+from kontrast.data.tables.frame import Frame
 
 
 class Arrow(SourceReader):

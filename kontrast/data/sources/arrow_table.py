@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from kontrast.data.columns import frame_of_table
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
+from kontrast.data.sources.python_values import frame_of_table
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables.frame import Frame
 
 
 class ArrowTable(SourceReader):

@@ -15,13 +15,13 @@ import pyarrow.csv as arrow_csv
 
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Source
-from kontrast.data import tree
-from kontrast.data.blanks import is_word
-from kontrast.data.columns import frame_of_table
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
+from kontrast.data.schema import file_tree
+from kontrast.data.schema.missing_values import is_word
 from kontrast.data.sources.images import SUFFIXES
-from kontrast.data.spill import spilled
+from kontrast.data.sources.python_values import frame_of_table
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables.arrow_cache import spilled
+from kontrast.data.tables.frame import Frame
 
 _BLOCK = 16_000_000  # bytes read at a time; no line may be longer
 _WIDEST = 100_000  # columns
@@ -122,7 +122,7 @@ def _lines(file: TextIO, path: Path) -> Iterator[str]:
 def _is_data(line: list[str], folder: Path) -> bool:
     """All numbers, or among them a picture's path: no header looks like that."""
     cells = [cell for cell in line if cell.strip()]
-    pictures = any(Path(cell).suffix.lower() in SUFFIXES and tree.there(folder / cell) for cell in cells)
+    pictures = any(Path(cell).suffix.lower() in SUFFIXES and file_tree.there(folder / cell) for cell in cells)
     return bool(cells) and (pictures or all(map(_is_number, cells)))
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from kontrast.data.columns import column
-from kontrast.data.frame import ANYWHERE, Column, Frame
-from kontrast.data.source import SourceReader
+from kontrast.data.sources.python_values import column
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables.frame import ANYWHERE, Column, Frame
 
 
 class DataFrame(SourceReader):

@@ -6,12 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from kontrast.core.errors import UserError, needs
-from kontrast.data import address
-from kontrast.data.columns import frame_of_table
-from kontrast.data.frame import Frame
-from kontrast.data.query import one_line
-from kontrast.data.source import SourceReader
-from kontrast.data.spill import fetched
+from kontrast.data.sources.adbc_query import one_line
+from kontrast.data.sources.python_values import frame_of_table
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables import uri
+from kontrast.data.tables.arrow_cache import fetched
+from kontrast.data.tables.frame import Frame
 
 _ROWS = 65_536
 _EXAMPLE = "duckdb:shop.duckdb#SELECT * FROM products"
@@ -34,7 +34,7 @@ class DuckDb(SourceReader):
     def open(self, data: object, cache: Path | None) -> Frame:
         """A memory-mapped table of what the query gives, asked anew each time."""
         assert isinstance(data, str)
-        where, query = address.asked(data, _EXAMPLE)
+        where, query = uri.asked(data, _EXAMPLE)
         file = where.removeprefix("duckdb:")
         path = Path(file).expanduser() if file else None
         if path is not None and not path.is_file():
@@ -48,11 +48,11 @@ class DuckDb(SourceReader):
                 connection = duckdb.connect(str(path or ":memory:"), read_only=path is not None, config=settings)
                 statements = connection.extract_statements(query)
                 if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                    raise UserError(f"{name}: expected one SELECT, such as {_EXAMPLE}; found {address.shown(query)}")
+                    raise UserError(f"{name}: expected one SELECT, such as {_EXAMPLE}; found {uri.shown(query)}")
                 # The reader keeps its connection alive.
                 reader = connection.sql(query).to_arrow_reader(_ROWS)
             except duckdb.Error as error:
-                raise UserError(f"{name}: {one_line(error)}. The query: {address.shown(query)}") from error
+                raise UserError(f"{name}: {one_line(error)}. The query: {uri.shown(query)}") from error
             return reader.schema, reader
 
         folder = path.resolve().parent if path else Path.cwd()

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from kontrast.data import parts
-from kontrast.data.frame import Frame
-from kontrast.data.open import open_frame
-from kontrast.data.source import SourceReader
+from kontrast.data.sources import split_files
 from kontrast.data.sources.images import SUFFIXES
+from kontrast.data.sources.open_source import open_frame
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables.frame import Frame
 
 _TABLES = {".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".feather", ".npz"}
 
@@ -22,14 +22,14 @@ class Folder(SourceReader):
 
     def claims(self, data: object) -> bool:
         """Tables named like parts of a split, a single table without pictures beside it, or one named metadata."""
-        return isinstance(data, Path) and (bool(parts.sets(data, _TABLES)) or _single(data) is not None)
+        return isinstance(data, Path) and (bool(split_files.sets(data, _TABLES)) or _single(data) is not None)
 
     def open(self, data: object, cache: Path | None) -> Frame:
         """The tables under each other; paths in them are relative to the folder."""
         assert isinstance(data, Path)
         single = _single(data)
         if single is None:
-            return parts.opened(data, _TABLES, lambda path: open_frame(path, cache=cache))
+            return split_files.opened(data, _TABLES, lambda path: open_frame(path, cache=cache))
         frame = open_frame(single, cache=cache)
         return Frame(frame.columns, data.name, data)
 

@@ -8,12 +8,13 @@ from typing import Any
 import pyarrow as pa
 
 from kontrast.core.errors import UserError
-from kontrast.data import address, split
-from kontrast.data.cells import plain
-from kontrast.data.columns import frame_of_table
-from kontrast.data.frame import ANYWHERE, Frame
-from kontrast.data.source import SourceReader
-from kontrast.data.spill import told
+from kontrast.data.schema import split
+from kontrast.data.sources.python_values import frame_of_table
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables import uri
+from kontrast.data.tables.arrow_cache import told
+from kontrast.data.tables.column_reader import plain
+from kontrast.data.tables.frame import ANYWHERE, Frame
 
 
 class HubDataset(SourceReader):
@@ -41,7 +42,7 @@ class HubDataset(SourceReader):
         import datasets
         from datasets.config import HF_CACHE_HOME
 
-        name = data.name if isinstance(data, Path) else address.called(data) if isinstance(data, str) else "Dataset"
+        name = data.name if isinstance(data, Path) else uri.called(data) if isinstance(data, str) else "Dataset"
         folder, hub = data if isinstance(data, Path) else None, isinstance(data, str)
         if isinstance(data, Path):
             data = _saved(data)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from kontrast.data import tree
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
+from kontrast.data.schema import file_tree
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables.frame import Frame
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
 
@@ -24,11 +24,11 @@ class Images(SourceReader):
 
     def claims(self, data: object) -> bool:
         """A folder with a picture anywhere in it."""
-        return isinstance(data, Path) and data.is_dir() and next(tree.walked(data, SUFFIXES), None) is not None
+        return isinstance(data, Path) and data.is_dir() and next(file_tree.walked(data, SUFFIXES), None) is not None
 
     def open(self, data: object, cache: Path | None) -> Frame:
         """The paths of the pictures, sorted; the files stay closed."""
         assert isinstance(data, Path)
-        paths = sorted(tree.walked(data, SUFFIXES))
-        image = pa.chunked_array([pa.array([tree.spelled(path) for path in paths], pa.string())])
-        return Frame({"image": image, **tree.said(paths)}, data.name or str(data), data)
+        paths = sorted(file_tree.walked(data, SUFFIXES))
+        image = pa.chunked_array([pa.array([file_tree.spelled(path) for path in paths], pa.string())])
+        return Frame({"image": image, **file_tree.said(paths)}, data.name or str(data), data)

@@ -12,10 +12,10 @@ from typing import Any, TextIO, cast
 import pyarrow as pa
 
 from kontrast.core.errors import UserError
-from kontrast.data.columns import frame_of_table, word
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
-from kontrast.data.spill import spilled
+from kontrast.data.sources.python_values import frame_of_table, word
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables.arrow_cache import spilled
+from kontrast.data.tables.frame import Frame
 
 _ROWS = 5000  # rows a batch
 _LINE, _LIST = 64_000_000, 1_000_000_000  # characters of a line, and of a file that is one list: held in memory

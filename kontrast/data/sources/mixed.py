@@ -9,13 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.types as types
 
-from kontrast.core import reading
+from kontrast.core import untrusted_json
 from kontrast.core.errors import UserError, did_you_mean
-from kontrast.data import address, fields, joining, split, tree
-from kontrast.data.fields import infer
-from kontrast.data.frame import Frame, widest
-from kontrast.data.open import open_frame
-from kontrast.data.source import SourceReader
+from kontrast.data.schema import fields, file_tree, split
+from kontrast.data.schema.fields import infer
+from kontrast.data.sources import join
+from kontrast.data.sources.open_source import open_frame
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables import uri
+from kontrast.data.tables.frame import Frame, widest
 
 _FIRST = re.compile(rb'^(\xef\xbb\xbf)?\s*\{\s*"(mix|join|on|how)"\s*:')
 _EXAMPLE = '{"mix": [{"data": "a.csv", "weight": 2}, {"data": "b/"}]} or {"join": [{"data": ...}, ...], "on": "sku"}'
@@ -43,7 +45,7 @@ class Mixed(SourceReader):
     def open(self, data: object, cache: Path | None) -> Frame:
         """One Frame: rows under each other stay where they are, joined ones are written to the cache."""
         assert isinstance(data, Path)
-        said = reading.tree(reading.text(data), str(data))
+        said = untrusted_json.tree(untrusted_json.text(data), str(data))
         what = "mix" if "mix" in said else "join"
         _check(said, {"mix"} if what == "mix" else {"join", "on", "how"}, str(data))
         parts = said.get(what)
@@ -56,7 +58,7 @@ class Mixed(SourceReader):
 
 
 def _mixes(path: Path) -> bool:
-    if path.suffix.lower() != ".json" or not tree.there(path):
+    if path.suffix.lower() != ".json" or not file_tree.there(path):
         return False
     with path.open("rb") as file:
         return bool(_FIRST.match(file.read(512)))
@@ -80,11 +82,11 @@ def _opened(part: Mapping[str, Any], file: Path, cache: Path | None) -> Frame:
     data = part.get("data")
     if not isinstance(data, str):
         raise UserError(f"{file}: a source is {part}; expected its path or address: {_EXAMPLE}.")
-    if address.matches(data):
+    if uri.matches(data):
         scheme, _, rest = data.partition(":")
         here = scheme in ("sqlite", "duckdb") and rest[:1] not in ("#", "/")
         frame = open_frame(f"{scheme}:{file.parent / rest}" if here else data, cache=cache)
-        name = address.called(data)
+        name = uri.called(data)
     else:
         place = file.parent / data
         if any(map(_mixes, place.glob("*.json") if _is_folder(place) else [place])):  # it could name this one in turn
@@ -94,7 +96,7 @@ def _opened(part: Mapping[str, Any], file: Path, cache: Path | None) -> Frame:
     for column, field in infer(frame, {}, None).items():
         values = columns[column]
         if field.kind == "image" and not isinstance(values, np.ndarray) and types.is_string(values.type):
-            columns[column] = joining.moved(values, frame.folder, file.parent)
+            columns[column] = join.moved(values, frame.folder, file.parent)
     return Frame(columns, name, file.parent, widest((frame,)))
 
 
@@ -109,7 +111,7 @@ def _mix(frames: list[Frame], parts: list[Mapping[str, Any]], file: Path) -> Fra
     columns = split.under(dict(zip(names, frames, strict=True)), file.name)
     lengths = [len(frame) for frame in frames]
     columns[fields.MIX_SOURCE] = pa.chunked_array([pa.array(np.repeat(names, lengths), pa.string())])
-    ids = [joining.named(name, frame) for name, frame in zip(names, frames, strict=True)]
+    ids = [join.named(name, frame) for name, frame in zip(names, frames, strict=True)]
     columns[fields.MIX_ID] = pa.chunked_array(ids, pa.string())
     if len(set(weights)) > 1:
         columns[fields.MIX_WEIGHT] = pa.chunked_array([pa.array(np.repeat(np.array(weights, float), lengths))])
@@ -128,5 +130,5 @@ def _join(frames: list[Frame], said: Mapping[str, Any], file: Path, cache: Path 
             raise UserError(f"{file}: {frame.name} has no column '{key}'{did_you_mean(key, frame.columns)}")
     joined = frames[0]
     for frame, key in zip(frames[1:], keys[1:], strict=True):
-        joined = joining.joined(joined, keys[0], frame, key, outer=how == "outer", cache=cache)
+        joined = join.joined(joined, keys[0], frame, key, outer=how == "outer", cache=cache)
     return Frame(joined.columns, file.stem, file.parent, joined.within)

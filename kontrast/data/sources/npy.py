@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from kontrast.data import numpy_file
-from kontrast.data.columns import frame_of
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
+from kontrast.data.sources.python_values import frame_of
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables import numpy_file
+from kontrast.data.tables.frame import Frame
 
 
 class Npy(SourceReader):

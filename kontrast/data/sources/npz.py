@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from kontrast.core.errors import UserError
-from kontrast.data import foreign, numpy_file, split
-from kontrast.data.columns import frame_of
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
+from kontrast.data.schema import split, unsupported
+from kontrast.data.sources.python_values import frame_of
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables import numpy_file
+from kontrast.data.tables.frame import Frame
 
 
 class Npz(SourceReader):
@@ -30,8 +31,8 @@ class Npz(SourceReader):
         """In memory, one array after the other; nothing pickled is loaded."""
         assert isinstance(data, Path)
         arrays = numpy_file.archive(data)
-        if kind := foreign.of_arrays(arrays):
-            raise UserError(f"{data} holds {foreign.words(kind)}.")
+        if kind := unsupported.of_arrays(arrays):
+            raise UserError(f"{data} holds {unsupported.words(kind)}.")
         parts: dict[str, dict[str, np.ndarray]] = {}
         for name, array in arrays.items():
             where, column = _named(name)

@@ -7,11 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kontrast.core.errors import UserError
-from kontrast.data import parts, split
-from kontrast.data.columns import frame_of_table
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
-from kontrast.data.spill import spilled
+from kontrast.data.schema import split
+from kontrast.data.sources import split_files
+from kontrast.data.sources.python_values import frame_of_table
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables.arrow_cache import spilled
+from kontrast.data.tables.frame import Frame
 
 _BUFFER = 1_000_000  # bytes read ahead in each column
 
@@ -33,7 +34,7 @@ class Parquet(SourceReader):
         for file in _files(data):
             groups.setdefault(_split(file, data), []).append(file)
         if not groups:
-            raise parts.gone(data)
+            raise split_files.gone(data)
         if len(groups) == 1:
             return self._frame(next(iter(groups.values())), data, cache)
         frames = {name or "train": self._frame(files, data, cache) for name, files in groups.items()}

@@ -3,11 +3,12 @@
 import sys
 from pathlib import Path
 
+from kontrast.core import cache_files
 from kontrast.core.errors import UserError
-from kontrast.data import disk, spill
-from kontrast.data.columns import frame_of_table
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
+from kontrast.data.sources.python_values import frame_of_table
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables import arrow_cache
+from kontrast.data.tables.frame import Frame
 
 
 class PolarsFrame(SourceReader):
@@ -30,9 +31,9 @@ class PolarsFrame(SourceReader):
         try:
             if isinstance(data, polars.LazyFrame) and cache is not None:
                 target = cache / "tables" / f"polars-{id(data)}.arrow"
-                with disk.replacing(target) as part:
+                with cache_files.replacing(target) as part:
                     data.sink_ipc(part, compression="uncompressed", compat_level=oldest)
-                return frame_of_table(spill.mapped(target), "LazyFrame", None)
+                return frame_of_table(arrow_cache.mapped(target), "LazyFrame", None)
             frame = data.collect() if isinstance(data, polars.LazyFrame) else data
         except polars.exceptions.PolarsError as error:
             raise UserError(f"the LazyFrame cannot be computed: {str(error).splitlines()[0]}.") from error

@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from kontrast.core.errors import needs
-from kontrast.data import address, query
-from kontrast.data.columns import frame_of_table
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
-from kontrast.data.spill import fetched
+from kontrast.data.sources import adbc_query
+from kontrast.data.sources.python_values import frame_of_table
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables import uri
+from kontrast.data.tables.arrow_cache import fetched
+from kontrast.data.tables.frame import Frame
 
 _NUMBERS = {"numeric"}  # come as text, for they have as many digits as they like
 
@@ -35,15 +36,15 @@ class Postgresql(SourceReader):
         run finds the rows in the same order.
         """
         assert isinstance(data, str)
-        address.refuse_secrets(data, "set the variable PGPASSWORD, or write it into ~/.pgpass.")
-        where, wanted = address.asked(data, "postgresql://me@host/shop#SELECT * FROM products ORDER BY id")
+        uri.refuse_secrets(data, "set the variable PGPASSWORD, or write it into ~/.pgpass.")
+        where, wanted = uri.asked(data, "postgresql://me@host/shop#SELECT * FROM products ORDER BY id")
         driver = needs("adbc_driver_postgresql.dbapi", "sql")
-        name = address.called(data)
+        name = uri.called(data)
 
         def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
             # Without the second, a scan may begin in the middle of a table.
             first = ("SET TRANSACTION READ ONLY", "SET synchronize_seqscans = off")
-            schema, batches = query.answered(driver, where, wanted, who=address.shown(where), first=first, options={})
+            schema, batches = adbc_query.answered(driver, where, wanted, who=uri.shown(where), first=first, options={})
             known = _schema(schema)
             return known, (pa.record_batch(list(map(_known, batch.columns)), schema=known) for batch in batches)
 

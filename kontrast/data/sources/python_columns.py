@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kontrast.core.errors import UserError
-from kontrast.data.columns import frame_of
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
+from kontrast.data.sources.python_values import frame_of
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables.frame import Frame
 
 
 class PythonColumns(SourceReader):

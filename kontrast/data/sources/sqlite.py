@@ -7,11 +7,12 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from kontrast.core.errors import UserError, needs
-from kontrast.data import address, query
-from kontrast.data.columns import frame_of_table
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
-from kontrast.data.spill import fetched
+from kontrast.data.sources import adbc_query
+from kontrast.data.sources.python_values import frame_of_table
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables import uri
+from kontrast.data.tables.arrow_cache import fetched
+from kontrast.data.tables.frame import Frame
 
 # SQLite's columns have no fixed type: ADBC takes it from the first batch, so that is large.
 _ROWS = 65_536
@@ -33,7 +34,7 @@ class Sqlite(SourceReader):
     def open(self, data: object, cache: Path | None) -> Frame:
         """A memory-mapped table of what the query gives, asked anew each time."""
         assert isinstance(data, str)
-        where, wanted = address.asked(data, "sqlite:shop.db#SELECT * FROM products")
+        where, wanted = uri.asked(data, "sqlite:shop.db#SELECT * FROM products")
         path = Path(where.removeprefix("sqlite:")).expanduser()
         if not path.is_file():
             raise UserError(f"{path} does not exist (looked from {Path.cwd()}). Check the path of the database.")
@@ -42,6 +43,6 @@ class Sqlite(SourceReader):
         def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
             uri = f"file:{quote(str(path.resolve()))}?mode=ro"
             options = {"adbc.sqlite.query.batch_rows": str(_ROWS)}
-            return query.answered(driver, uri, wanted, who=path.name, options=options)
+            return adbc_query.answered(driver, uri, wanted, who=path.name, options=options)
 
         return frame_of_table(fetched(data, cache, read), path.name, path.resolve().parent)

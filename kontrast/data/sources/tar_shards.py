@@ -10,15 +10,16 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
-from kontrast.core import reading
+from kontrast.core import untrusted_json
+from kontrast.core.cache_files import size
 from kontrast.core.errors import UserError
-from kontrast.data import numpy_file, split
-from kontrast.data.columns import frame_of_table
-from kontrast.data.disk import size
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
+from kontrast.data.schema import split
 from kontrast.data.sources.images import SUFFIXES
-from kontrast.data.spill import spilled
+from kontrast.data.sources.python_values import frame_of_table
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables import numpy_file
+from kontrast.data.tables.arrow_cache import spilled
+from kontrast.data.tables.frame import Frame
 
 LARGEST = 256_000_000  # bytes of a member: all of it is held in memory
 _BATCH = 32_000_000  # bytes of a batch of rows, and no more rows than
@@ -172,7 +173,7 @@ def _cells(file: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, ending: st
         if suffix == ".npy":
             return {column: numpy_file.read(io.BytesIO(data), len(data), "it").tolist()}
         if suffix == ".json":
-            tree = reading.tree(data, "it")
+            tree = untrusted_json.tree(data, "it")
             return {str(k): v for k, v in tree.items()} if isinstance(tree, dict) and not name else {name: tree}
         return {column: data.decode("utf8").strip("\n")}
     except ValueError as error:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from kontrast.core import available_memory
 from kontrast.core.errors import UserError
-from kontrast.data import memory, tree
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
-from kontrast.data.spill import spilled
+from kontrast.data.schema import file_tree
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables.arrow_cache import spilled
+from kontrast.data.tables.frame import Frame
 
 SUFFIXES = {".txt", ".text", ".md"}
 _FILES = 256  # files a batch
@@ -30,15 +31,15 @@ class Texts(SourceReader):
         """A folder of several texts, at least half of its files: a README, alone or beside a table, is no data."""
         if not isinstance(data, Path) or not data.is_dir():
             return False
-        texts = sum(1 for _ in tree.walked(data, SUFFIXES))
-        return texts > 1 and 2 * texts >= sum(1 for _ in tree.walked(data, None))
+        texts = sum(1 for _ in file_tree.walked(data, SUFFIXES))
+        return texts > 1 and 2 * texts >= sum(1 for _ in file_tree.walked(data, None))
 
     def open(self, data: object, cache: Path | None) -> Frame:
         """The texts, sorted by path, in one memory-mapped table."""
         assert isinstance(data, Path)
-        paths = sorted(tree.walked(data, SUFFIXES))
+        paths = sorted(file_tree.walked(data, SUFFIXES))
         for path in paths:
-            if not tree.inside(data, path):
+            if not file_tree.inside(data, path):
                 raise UserError(
                     f"{data / path} is a link that leads out of {data}. Remove it, or copy what it points to: "
                     f"cp -rL {data} COPY"
@@ -50,16 +51,16 @@ class Texts(SourceReader):
 
         table = spilled([data / path for path in paths], cache, read)
         columns = {name: table[name] for name in table.column_names}
-        return Frame({**columns, **tree.said(paths)}, data.name or str(data), data)
+        return Frame({**columns, **file_tree.said(paths)}, data.name or str(data), data)
 
 
 def _batches(folder: Path, paths: list[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for start in range(0, len(paths), _FILES):
         some = paths[start : start + _FILES]
-        names = [tree.spelled(path) for path in some]
+        names = [file_tree.spelled(path) for path in some]
         yield pa.record_batch([[_text(folder / path) for path in some], names], schema=schema)
 
 
 def _text(path: Path) -> str:
     how = f"iconv -f latin1 -t utf8 {path.name} -o {path.name}"
-    return memory.text(path, f"save it as UTF-8, for example: {how}", times=2)
+    return available_memory.text(path, f"save it as UTF-8, for example: {how}", times=2)

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from kontrast.core import available_memory
 from kontrast.core.errors import UserError
-from kontrast.data import memory, parts
-from kontrast.data.columns import frame_of
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
+from kontrast.data.sources import split_files
+from kontrast.data.sources.python_values import frame_of
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables.frame import Frame
 
 _PADDED = 1_000_000  # values of a row, filled up; beyond, the filling may not be nearly all of it
 
@@ -26,12 +27,12 @@ class Ts(SourceReader):
 
     def claims(self, data: object) -> bool:
         """By suffix, for a file or for the parts that belong to a folder or stem."""
-        return isinstance(data, Path) and bool(parts.sets(data, (".ts",)))
+        return isinstance(data, Path) and bool(split_files.sets(data, (".ts",)))
 
     def open(self, data: object, cache: Path | None) -> Frame:
         """All rows, in memory."""
         assert isinstance(data, Path)
-        return parts.opened(data, (".ts",), _read)
+        return split_files.opened(data, (".ts",), _read)
 
 
 def _read(path: Path) -> Frame:
@@ -66,7 +67,7 @@ def _read(path: Path) -> Frame:
 
 def _halves(path: Path) -> tuple[dict[str, str], Iterator[tuple[int, str]]]:
     """The tags of the header in lower case, and the numbered lines of the data."""
-    text = memory.text(path, "expected the .ts format of the UEA archive.")
+    text = available_memory.text(path, "expected the .ts format of the UEA archive.")
     lines = [
         (n, s) for n, line in enumerate(text.splitlines(), 1) if (s := line.strip()) and not s.startswith(("#", "%"))
     ]

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from kontrast.core import available_memory
 from kontrast.core.errors import UserError
-from kontrast.data import memory, parts
-from kontrast.data.columns import frame_of
-from kontrast.data.frame import Frame
-from kontrast.data.source import SourceReader
+from kontrast.data.sources import split_files
+from kontrast.data.sources.python_values import frame_of
+from kontrast.data.sources.source_reader import SourceReader
+from kontrast.data.tables.frame import Frame
 
 _SUFFIXES = (".tsv", ".txt")
 _LOOKED_AT = 1_000_000  # characters of the first line
@@ -27,14 +28,16 @@ class Ucr(SourceReader):
     def claims(self, data: object) -> bool:
         """By suffix and first lines of nothing but numbers, at least three."""
         files = (
-            [f for one in parts.sets(data, _SUFFIXES).values() for f in one.values()] if isinstance(data, Path) else []
+            [f for one in split_files.sets(data, _SUFFIXES).values() for f in one.values()]
+            if isinstance(data, Path)
+            else []
         )
         return bool(files) and all(map(_is_numbers, files))
 
     def open(self, data: object, cache: Path | None) -> Frame:
         """All rows, in memory."""
         assert isinstance(data, Path)
-        return parts.opened(data, _SUFFIXES, _read)
+        return split_files.opened(data, _SUFFIXES, _read)
 
 
 def _is_numbers(path: Path) -> bool:
@@ -53,7 +56,7 @@ def _number(cell: str) -> bool:
 
 def _read(path: Path) -> Frame:
     labels, rows = [], []
-    text = memory.text(path, "expected a table of numbers as in the UCR archive.")
+    text = available_memory.text(path, "expected a table of numbers as in the UCR archive.")
     for number, line in enumerate(text.splitlines(), 1):
         cells = line.replace(",", " ").split()
         if not cells:

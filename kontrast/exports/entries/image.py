@@ -6,9 +6,9 @@ from typing import cast
 import numpy as np
 from torch import Tensor
 
-from kontrast.data.modalities.image import Image as Pictures
 from kontrast.data.modality import Modality
 from kontrast.exports.entry import Entry
+from kontrast.modalities.image import Image as Pictures
 
 
 class Image(Entry):

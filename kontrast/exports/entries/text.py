@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kontrast.data.modalities.text import END
 from kontrast.data.modality import Modality
 from kontrast.exports.entry import Entry
+from kontrast.modalities.text import END
 
 
 class Text(Entry):

@@ -1,6 +1,6 @@
 """Alignment: how far views of one sample lie apart on the sphere."""
 
-from kontrast.core.rows import Mean, Rows
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.losses.alignment_loss import Align, sides
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.normalize import sphere

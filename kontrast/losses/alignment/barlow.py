@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from kontrast.core.rows import Mean, Rows, exact
+from kontrast.core.embeddings import Mean, Rows, exact
 from kontrast.losses.alignment_loss import Align, sides
 from kontrast.losses.engine import dense, input_checks
 from kontrast.losses.engine.contrast import contrast

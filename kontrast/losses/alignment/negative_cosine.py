@@ -2,7 +2,7 @@
 
 import torch
 
-from kontrast.core.rows import Mean, Rows
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.losses.alignment_loss import Align, sides
 from kontrast.losses.engine.normalize import sphere
 from kontrast.losses.engine.reduction import collapse

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Mean, Rows
 from kontrast.losses.alignment.barlow import features
 from kontrast.losses.alignment_loss import Align, sides
 from kontrast.losses.engine import dense, input_checks

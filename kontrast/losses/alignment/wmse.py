@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Mean, Rows
 from kontrast.losses.alignment_loss import Align, sides
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.normalize import sphere

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from kontrast.core.rows import Mean, Rows
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.losses.alignment_loss import Align, sides
 from kontrast.losses.contrastive_loss import Contrast
 from kontrast.losses.engine import input_checks

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Mean, Rows
 from kontrast.layers.unit import unit, wide
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.reduction import reduced

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kontrast.core.rows import Mean, Rows, exact
+from kontrast.core.embeddings import Mean, Rows, exact
 from kontrast.layers.unit import longest, wide
 from kontrast.losses.contrastive_loss import Contrast
 from kontrast.losses.engine.oom_retry import Once, fitting

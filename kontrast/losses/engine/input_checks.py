@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kontrast.core.embeddings import exact
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import exact
 
 # Label of a row whose class is not known; it is nobody's positive. None and NaN become it.
 UNKNOWN = -1

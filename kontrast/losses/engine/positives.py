@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from kontrast.core import chance
-from kontrast.core.rows import Rows
+from kontrast.core import random_streams
+from kontrast.core.embeddings import Rows
 from kontrast.losses.engine.tile_weights import TILE, Tile, tiles
 from kontrast.losses.relation import Distinct, Relation, named
 
@@ -32,13 +32,13 @@ def chosen(anchors: Rows, candidates: Rows, relation: Relation, *, k: int, seed:
     """
     kept = torch.full((len(anchors), k), -1, device=anchors.z.device)
     of_a, of_c = named(anchors)["row"], named(candidates)["row"]
-    salt = chance.mix(torch.tensor(seed, device=anchors.z.device) + 1)
+    salt = random_streams.mix(torch.tensor(seed, device=anchors.z.device) + 1)
     for t in _walk(anchors, candidates, relation, torch.float32, tile):
         if t.attract.at is None:
             i, j = t.attract.dense()[0].nonzero(as_tuple=True)
         else:
             i, j = (side[t.attract.values != 0] for side in t.attract.at)
-        lot = chance.mix(chance.mix(of_a[t.rows][i] + salt) + of_c[j])
+        lot = random_streams.mix(random_streams.mix(of_a[t.rows][i] + salt) + of_c[j])
         order = lot.argsort()
         order = order[i[order].argsort(stable=True)]
         i, j = i[order], j[order]

@@ -11,8 +11,8 @@ from typing import Literal
 
 from torch import Tensor
 
+from kontrast.core.embeddings import Mean
 from kontrast.core.ranks import Ranks, by_itself
-from kontrast.core.rows import Mean
 
 Reduction = Literal["mean", "sum", "none"]
 _HOW: ContextVar[Reduction] = ContextVar("reduction", default="mean")

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kontrast.core.rows import Keys, Mean, Rows, exact
+from kontrast.core.embeddings import Keys, Mean, Rows, exact
 from kontrast.layers.unit import longest, wide
 from kontrast.losses.engine.oom_retry import Once, fitting
 from kontrast.losses.engine.tile_weights import CALM

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.core.rows import Keys
+from kontrast.core.embeddings import Keys
 from kontrast.losses.relation import Pairs, Relation
 
 # Numbers in the smallest tile: 2^20 floats are 4 MB, near a core's share of the cache.

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Rows
 from kontrast.layers.unit import wide
 from kontrast.losses.contrastive.herocon import Herocon
 from kontrast.losses.contrastive.infonce import Infonce

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Rows
 from kontrast.losses.alignment.negative_cosine import NegativeCosine
 from kontrast.losses.contrastive.infonce import Infonce
 from kontrast.losses.contrastive_loss import Contrast

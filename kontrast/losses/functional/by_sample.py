@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kontrast.core.embeddings import Mean, Rows, exact
 from kontrast.core.errors import UserError
-from kontrast.core.rows import Mean, Rows, exact
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
 from kontrast.losses.contrastive.infonce import Infonce

@@ -5,16 +5,16 @@ import math
 import torch
 from torch import Tensor
 
+from kontrast.core.embeddings import Mean, Rows, exact
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Mean, Rows, exact
 from kontrast.layers.unit import wide
+from kontrast.losses.bidirectional import mutual
 from kontrast.losses.contrastive.debiased import Debiased
 from kontrast.losses.contrastive.infonce import Infonce
 from kontrast.losses.contrastive.supcon_inside import SupconInside
 from kontrast.losses.engine import dense, input_checks
 from kontrast.losses.engine.adapters import Tempered, fixed, gathered, rows, settle, sphere, views
-from kontrast.losses.engine.bidirectional import mutual
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.engine.reduction import collapse
 from kontrast.losses.kernels.dot import Dot

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Mean, Rows
 from kontrast.layers.proxies import as_rows
 from kontrast.losses.alignment.alignment import Alignment
 from kontrast.losses.alignment.barlow import Barlow

@@ -6,8 +6,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from kontrast.core import factory
+from kontrast.core.embeddings import Rows
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Rows
 from kontrast.losses.contrastive_loss import Contrast
 from kontrast.losses.engine.adapters import rows, settle
 from kontrast.losses.engine.contrast import contrast

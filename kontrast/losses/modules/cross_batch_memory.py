@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from kontrast.core import factory
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Rows
 from kontrast.losses.contrastive_loss import Contrast
 from kontrast.losses.engine.adapters import fixed, gathered, rows, settle
 from kontrast.losses.engine.contrast import contrast

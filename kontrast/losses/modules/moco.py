@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from kontrast.core.embeddings import Rows
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
-from kontrast.core.rows import Rows
 from kontrast.layers.scale import Scale
 from kontrast.losses import functional as F
 from kontrast.losses.engine.reduction import Reduction

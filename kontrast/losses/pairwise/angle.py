@@ -1,6 +1,6 @@
 """AnglE: text pairs ordered by the angle between them in the complex plane, where the cosine has no flat ends."""
 
-from kontrast.core.rows import Mean, Rows
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.losses.alignment_loss import Align, sides
 from kontrast.losses.engine import input_checks
 from kontrast.losses.kernels import angle

@@ -1,6 +1,6 @@
 """CoSENT: cosines of text pairs are to be in the order of their gold scores."""
 
-from kontrast.core.rows import Mean, Rows
+from kontrast.core.embeddings import Mean, Rows
 from kontrast.losses.alignment_loss import Align, sides
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.normalize import sphere

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from kontrast.core.rows import Keys, exact
+from kontrast.core.embeddings import Keys, exact
 from kontrast.losses.engine import input_checks
 from kontrast.losses.relation import Pairs, Relation, nobody
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kontrast.core import chance
+from kontrast.core import random_streams
 from kontrast.losses.miner import Miner, Seen
 from kontrast.losses.relation import Relation
 
@@ -66,8 +66,8 @@ class DistanceWeighted(Miner):
     def _noise(self, seen: Seen) -> Tensor:
         """Standard Gumbel numbers, one a pair."""
         own = seen.anchors["row"]
-        own = own if self.lot is None else chance.mix(own + seen.anchors[self.lot].long())
+        own = own if self.lot is None else random_streams.mix(own + seen.anchors[self.lot].long())
         salt = torch.tensor(self.seed + 1, device=own.device)
-        lot = chance.mix(chance.mix(own + chance.mix(salt)) + seen.candidates["row"])
+        lot = random_streams.mix(random_streams.mix(own + random_streams.mix(salt)) + seen.candidates["row"])
         u = (((lot >> 40) & 0xFFFFFF).to(seen.similarity.dtype) + 0.5) * 2.0**-24
         return -(-u.log()).log()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kontrast.core.rows import Keys
+from kontrast.core.embeddings import Keys
 from kontrast.losses.relation import Pairs, Relation, equal, nobody
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from kontrast.core.rows import Keys
+from kontrast.core.embeddings import Keys
 from kontrast.losses.engine import input_checks
 from kontrast.losses.relation import Pairs, Relation, nobody
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.core.rows import Keys
+from kontrast.core.embeddings import Keys
 from kontrast.losses.relation import Pairs, Relation, nobody
 
 

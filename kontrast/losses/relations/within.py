@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from kontrast.core.rows import Keys
+from kontrast.core.embeddings import Keys
 from kontrast.losses.relation import Relation, known
 
 

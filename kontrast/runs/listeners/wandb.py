@@ -5,9 +5,9 @@ import secrets
 from pathlib import Path
 from typing import Annotated, Any
 
+from kontrast.core.atomic_files import whole
 from kontrast.core.errors import needs
 from kontrast.core.factory import Within
-from kontrast.core.whole import whole
 from kontrast.runs.listener import Listener
 from kontrast.runs.told import of_experiment, of_moment, of_scores
 from kontrast.training.loop import Moment

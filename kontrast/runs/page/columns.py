@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 
 MOST_COLUMNS, MOST_VALUES, LONGEST = 12, 200, 120
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kontrast.core.whole import whole
+from kontrast.core.atomic_files import whole
 from kontrast.runs.compare import Comparison, Line, Pair
 from kontrast.runs.page.digits import many, number
 from kontrast.runs.page.map import POINTS, layout, map_section

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kontrast.core import reading
+from kontrast.core import untrusted_json
 from kontrast.runs.page.digits import many
 from kontrast.runs.page.safe import esc
 
@@ -19,7 +19,7 @@ def load(folder: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     shape = [{"name": str, "level": str, "words": str, "rows?": list, "numbers": dict}]
-    findings = reading.shaped(reading.tree(reading.text(path), str(path)), shape, str(path))
+    findings = untrusted_json.shaped(untrusted_json.tree(untrusted_json.text(path), str(path)), shape, str(path))
     for finding in findings:
         picture = folder / Path(str(finding["numbers"].get("picture", ""))).name
         if picture.suffix == ".png" and picture.is_file():

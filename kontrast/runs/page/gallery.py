@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.runs.page.digits import many, number, share
 from kontrast.runs.page.safe import esc
 from kontrast.runs.page.shelf import Shelf

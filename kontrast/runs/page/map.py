@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import Bank
 from kontrast.runs.page.clusters import anchors
 from kontrast.runs.page.columns import columns
 from kontrast.runs.page.digits import many, number

@@ -1,1 +1,1 @@
-"""."""
+"""Vector indexes: one engine per file."""

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kontrast.core.atomic_files import whole
 from kontrast.core.errors import UserError, needs
-from kontrast.core.whole import whole
 from kontrast.search.engine import Engine, inverted, vectors
 from kontrast.search.where import Term, to_arrow
 

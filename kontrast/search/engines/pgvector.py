@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from kontrast.core.errors import UserError, needs
-from kontrast.data.address import refuse_secrets
+from kontrast.data.tables.uri import refuse_secrets
 from kontrast.search.engine import Engine
 from kontrast.search.where import Term, to_sql
 

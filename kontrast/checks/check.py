@@ -1,0 +1,103 @@
+"""check_loss: everything that is proven of this project's losses, proven of anyone's."""
+
+import copy
+import inspect
+import json
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from kontrast.checks import contrasting, pairing
+from kontrast.checks.processes import equal_to_one
+from kontrast.checks.results import Broken, Doubt, Finding, Make, Property, judge, near
+from kontrast.core import factory, registry
+from kontrast.core.errors import UserError
+from kontrast.losses.alignment_loss import Align
+from kontrast.losses.clustering_loss import Assign
+from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.preference_loss import Preference
+
+CONTRACTS: dict[type, dict[str, Property]] = {
+    Contrast: contrasting.PROPERTIES,
+    Align: pairing.PROPERTIES,
+    Assign: pairing.OF_ASSIGNMENTS,
+    Preference: pairing.PROPERTIES,
+}
+
+
+def check_loss(
+    name: str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    worlds: Sequence[int] = (2, 3),
+    progress: Callable[[Finding], None] | None = None,
+) -> list[Finding]:
+    """The findings on a loss of this project (`infonce`) or one's own (`my_lab.ideas:MyLoss`), built with `settings`.
+
+    A loss is right if none has failed; a warning is what may be meant. The first finding names its contract (Contrast,
+    Align, Assign or Preference), the last ones compare `worlds` of processes on this machine with one, which takes
+    seconds each. `progress` is called with every finding as it comes. An unknown name, a class of no contract or a
+    wrong setting is a `UserError`. Call it under `if __name__ == "__main__":` in a script.
+    """
+    chosen = dict(settings or {})
+    contract = contract_of(name)
+    factory.build("losses", name, chosen)  # what cannot be built is the user's to mend, before anything is tried
+
+    def make() -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return factory.build("losses", name, chosen)
+
+    def contracted(_: Make) -> str:
+        return f"{contract.__name__}, {contract.__module__}"
+
+    properties = {"contract": contracted, "settings": partial(settings_travel, name), **CONTRACTS[contract]}
+    for world in worlds:
+        properties[f"{world} processes = 1"] = partial(_on_processes, name, chosen, world)
+    findings = []
+    with torch.random.fork_rng(devices=[]):
+        for title, holds in properties.items():
+            findings.append(judge(title, holds, make))
+            if progress is not None:
+                progress(findings[-1])
+    return findings
+
+
+def contract_of(name: str) -> type:
+    """Which of the four contracts a loss derives from."""
+    made = registry.load("losses", name)
+    for contract in CONTRACTS:
+        if inspect.isclass(made) and issubclass(made, contract):
+            return contract
+    words = ", ".join(f"{contract.__name__} ({contract.__module__})" for contract in CONTRACTS)
+    raise UserError(f"'{name}' is no loss: expected a class that derives from one of {words}.")
+
+
+def settings_travel(name: str, make: Make) -> str:
+    """A loss is copied, pickled and saved; its settings are named by keyword and stored in experiment.json."""
+    loss = make()
+    for what, travel in (("copied", copy.deepcopy), ("pickled", lambda loss: pickle.loads(pickle.dumps(loss)))):
+        try:
+            twin = travel(loss)
+        except Exception as error:  # whatever stops it is what the user has to know
+            raise Broken(f"cannot be {what}: {type(error).__name__}: {error}") from error
+        near(f"when {what}, its state", twin.state_dict().values(), loss.state_dict().values(), relative=0, absolute=0)
+    made = registry.load("losses", name)
+    parameters = list(inspect.signature(made).parameters.values())
+    placed = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    if placed:
+        raise Doubt(f"{', '.join(placed)} may be given by position; write `*` before the settings")
+    for key, _, default in factory.settings_of(made):
+        try:
+            json.dumps(None if default is inspect.Parameter.empty else default)
+        except TypeError as error:
+            raise Doubt(f"the default of {key} does not go to experiment.json: {error}") from error
+    return ", ".join(key for key, _, _ in factory.settings_of(made)) or "none"
+
+
+def _on_processes(name: str, settings: Mapping[str, Any], world: int, make: Make) -> str:
+    return equal_to_one(name, settings, world)

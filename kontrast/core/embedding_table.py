@@ -1,0 +1,127 @@
+"""A Bank: embeddings, ids, labels, metadata. The only thing that travels after training; judges, search and report see
+no model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kontrast.core.atomic_files import whole
+from kontrast.core.errors import UserError
+from kontrast.core.untrusted_json import fitting
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Rows of embeddings, one block a field of the data.
+
+    z: field -> (N, D) float32, L2-normalised; a row that lacks the field is NaN throughout.
+    shared: whether the fields lie in one space (CLIP), so that a row of one may be compared with a row of another.
+    ids: (N,) strings. labels: (N,) strings, "" where unknown; None where the data has none. metadata: N rows of plain
+    columns, for filters and hover texts. golds: (N,) float64, how alike the two fields of a row are by the word of
+    people, NaN where unknown; None where the data has none.
+    """
+
+    z: Mapping[str, np.ndarray]
+    ids: np.ndarray
+    labels: np.ndarray | None = None
+    metadata: pa.Table = field(default_factory=lambda: pa.table({}))
+    shared: bool = False
+    golds: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def has(self, name: str) -> np.ndarray:
+        """(N,) bool: which rows have that field."""
+        return ~np.isnan(self.z[name][:, 0])
+
+    def take(self, index: np.ndarray) -> "Bank":
+        """Those rows, in that order (indices or a mask)."""
+        index = np.flatnonzero(index) if index.dtype == bool else index
+        labels = None if self.labels is None else self.labels[index]
+        metadata = self.metadata.take(pa.array(index)) if self.metadata.num_columns else self.metadata
+        golds = None if self.golds is None else self.golds[index]
+        return Bank({n: z[index] for n, z in self.z.items()}, self.ids[index], labels, metadata, self.shared, golds)
+
+    def whole(self) -> np.ndarray:
+        """(N, D) one vector a row: of several fields the normalised mean in a shared space, the concatenation else (a
+        missing field counts as zero)."""
+        blocks = [np.nan_to_num(z) for z in self.z.values()]
+        one = sum(blocks[1:], blocks[0]) if self.shared else np.concatenate(blocks, axis=1)
+        return one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-12)
+
+    def save(self, path: Path) -> None:
+        """One Parquet file, embeddings as fixed-size lists; written beside and renamed, so that no half file is ever
+        seen."""
+        table = {"id": pa.array(self.ids.astype(str))}
+        if self.labels is not None:
+            table["label"] = pa.array(self.labels.astype(str))
+        if self.golds is not None:
+            table["gold"] = pa.array(self.golds)
+        for name, z in self.z.items():
+            flat = pa.array(np.ascontiguousarray(z, np.float32).ravel())
+            table[f"embedding {name}"] = pa.FixedSizeListArray.from_arrays(flat, z.shape[1])
+        for name in self.metadata.column_names:
+            table[f"meta {name}"] = self.metadata[name]
+        marked = pa.table(table).replace_schema_metadata({"kontrast": "bank", "shared": str(self.shared)})
+        with whole(path) as aside:
+            pq.write_table(marked, aside)
+
+    @staticmethod
+    def load(path: Path) -> "Bank":
+        """Back from `save`."""
+        if not path.is_file():
+            raise UserError(f"no bank at {path}; expected a file written by kontrast embed or train.")
+        try:
+            table = pq.ParquetFile(path).read()
+            table.validate(full=True)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: of the names of columns
+            words = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
+            raise UserError(f"{path} is damaged or no Parquet file: {words}.") from error
+        marks = table.schema.metadata or {}
+        if marks.get(b"kontrast") != b"bank":
+            raise UserError(
+                f"{path} is a Parquet file, but no bank of kontrast; expected one written by kontrast embed or train."
+            )
+        with fitting(str(path)):
+            z = {
+                name.removeprefix("embedding "): _block(table[name], f"{path}, '{name}'")
+                for name in table.column_names
+                if name.startswith("embedding ")
+            }
+            if not z:
+                raise UserError(f"{path} holds no embeddings; expected columns named 'embedding FIELD'.")
+            named = {n.removeprefix("meta "): table[n] for n in table.column_names if n.startswith("meta ")}
+            labels = np.array(table["label"].to_pylist(), dtype=str) if "label" in table.column_names else None
+            ids = np.array(table["id"].to_pylist(), dtype=str)
+            golds = table["gold"].to_numpy().astype(np.float64) if "gold" in table.column_names else None
+            return Bank(z, ids, labels, pa.table(named), marks.get(b"shared") == b"True", golds)
+
+
+def _block(column: pa.ChunkedArray, who: str) -> np.ndarray:
+    """(N, D) float32: a row is NaN throughout, or of length one."""
+    kind = column.type
+    if not pa.types.is_fixed_size_list(kind) or not pa.types.is_float32(kind.value_type) or kind.list_size < 1:
+        raise UserError(f"{who} holds {kind}; expected lists of float32, all of one length.")
+    joined = column.combine_chunks()
+    flat = joined.chunks[0] if isinstance(joined, pa.ChunkedArray) else joined
+    if flat.null_count or flat.flatten().null_count:
+        raise UserError(f"{who} has rows with nothing; a row that lacks the field is NaN throughout.")
+    z = flat.flatten().to_numpy(zero_copy_only=False).reshape(-1, kind.list_size)
+    refuse_unsound(z, who)
+    return z
+
+
+def refuse_unsound(z: np.ndarray, who: str) -> None:
+    """Rows of (N, D) that hold NaN beside numbers, or infinity; they would be nearest to all or to nothing."""
+    wrong = np.flatnonzero(~np.isfinite(z).all(axis=1) & ~np.isnan(z).all(axis=1))
+    if len(wrong):
+        found = "infinity" if np.isinf(z[wrong[0]]).any() else "NaN beside numbers"
+        raise UserError(
+            f"{who}: {len(wrong):,} of {len(z):,} rows are no embedding: row {wrong[0]} holds {found}; expected finite "
+            "numbers, or NaN throughout where a row lacks the field. Embed those rows again, or leave them out."
+        )

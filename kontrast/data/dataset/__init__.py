@@ -1,0 +1,1 @@
+"""Rows packed once, cached, and read as batches of views."""

@@ -1,0 +1,309 @@
+"""A Dataset: rows ready for training. Cached, split, labelled, their unreadable ones set aside, with a fingerprint."""
+
+import copy
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kontrast.core.errors import UserError
+from kontrast.core.experiment import Source
+from kontrast.data.dataset.packing import Packing, Progress, packing, sample
+from kontrast.data.dataset.split_assignment import Sides, divider, of_kind, settled, sides
+from kontrast.data.dataset.store import Store
+from kontrast.data.modality import Modality
+from kontrast.data.schema import fingerprint, split
+from kontrast.data.schema.fields import Field
+from kontrast.data.schema.target import Target, class_name, marks, numbers, targets
+from kontrast.data.tables import arrow_cache
+from kontrast.data.tables.column_reader import coded, is_list, is_number, without_nan
+from kontrast.data.tables.frame import ANYWHERE, Frame, chunks
+
+_TOLD = (
+    "meta",
+    "text",
+    "group",
+    "time",
+    "number",
+    "score",
+    "sensitive",
+)  # the kinds of column that travel with the embeddings
+
+Quarantined = tuple[int, str, str, str]
+
+
+class TooManyUnreadable(UserError):
+    """More rows cannot be read than the user accepts; `quarantined` lists all as (row, id, field, reason)."""
+
+    def __init__(self, message: str, quarantined: Sequence[Quarantined]) -> None:
+        super().__init__(message)
+        self.quarantined = list(quarantined)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """N usable rows, in the order of the source.
+
+    Attributes:
+        ids: (N,) distinct strings.
+        keys: (N,) int64, their 63-bit hashes.
+        labels: (N,) strings, "" where unknown; None if there is no label column. Of all rows: these judge.
+        stores: Field -> what is cached of it.
+        content: Field -> (N,) int64, equal where the cached content is; negative and different in rows without the
+            field.
+        metadata: The plain and text columns.
+        held_out: (N,) bool, rows kept for judging.
+        validation: (N,) bool, rows kept to watch a run and to choose by. Neither these nor the held-out rows train.
+        quarantined: Rows set aside as (row in the source, id, field, reason).
+        fingerprint: For data.json.
+        missing: Field -> number of rows without it.
+        duplicates: Number of rows that repeat an earlier one in every field.
+        golds: (N,) float64, the gold similarity of a row's two fields, NaN where unknown; None without such a column.
+            Of all rows: these judge.
+        divided: What decided on the side of a row, in words.
+        notes: What the user should know, in sentences.
+        weights: (N,) float32, how often a row is drawn beside others; None if all are drawn alike.
+        targets: Key name ("label", "number", "label COLUMN") -> what training may learn from; masked in all rows that
+            do not train.
+    """
+
+    name: str
+    ids: np.ndarray
+    keys: np.ndarray
+    labels: np.ndarray | None
+    stores: Mapping[str, Store]
+    content: Mapping[str, np.ndarray]
+    metadata: pa.Table
+    held_out: np.ndarray
+    validation: np.ndarray
+    quarantined: list[Quarantined]
+    fingerprint: dict[str, Any]
+    missing: Mapping[str, int]
+    duplicates: int
+    notes: tuple[str, ...] = ()
+    weights: np.ndarray | None = None
+    divided: str = ""
+    golds: np.ndarray | None = None
+    targets: Mapping[str, Target] = dataclasses.field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def training(self) -> np.ndarray:
+        """(N,) bool, the rows that are neither held out nor for validation."""
+        return ~(self.held_out | self.validation)
+
+
+def prepare(
+    frame: Frame,
+    fields: Mapping[str, Field],
+    modalities: Mapping[str, Modality],
+    *,
+    source: Source,
+    seed: int,
+    cache: Path,
+    fit: bool,
+    progress: Progress | None = None,
+    limit: int | None = None,
+    again: bool = True,
+) -> Dataset:
+    """Split, fit, read and cache all rows.
+
+    modalities: field -> modality, for every field that is to be seen; fitted here to a sample of the training rows
+    where `fit`, else restored before. progress: called with (rows done, rows in all). limit: most bytes of the cache,
+    None for half of the free disk.
+
+    The side of every row is settled before anything is fitted (`split_assignment`). Rows with equal content in a
+    field go to one side, which is known only once they are packed. Where that takes rows out of training that `fit`
+    saw, it fits once more, without them; not if `again` is False, for runs that were begun before this was so.
+    """
+    if not modalities:
+        raise UserError(_no_view(frame, fields))
+    frame = replace(frame, within=ANYWHERE) if source.outside else frame
+    notes = list(frame.notes)
+
+    def packed_rows() -> tuple[Packing, list[Quarantined]]:
+        packed = packing(frame, modalities, cache, limit=limit, progress=progress)
+        aside = [(row, str(found.ids[row]), field, reason) for row, field, reason in packed.aside]
+        _accept(frame, aside, source.quarantine)
+        return packed, aside
+
+    found = sides(frame, fields, source, seed, notes)
+    fresh = {id(m): copy.deepcopy(m) for m in modalities.values()}
+    if fit:
+        _fit(frame, modalities, found)
+    packed, quarantined = packed_rows()
+    rows = settled(found.of(packed.kept), packed, source.validation, notes)
+    if fit and again and (found.training[packed.kept] & ~rows.training).any():
+        side = found.side.copy()
+        side[packed.kept] = rows.side
+        found = replace(found, side=side)
+        if _fit_again(frame, modalities, fresh, found):
+            packed, quarantined = packed_rows()
+            rows = found.of(packed.kept)
+    kept = packed.kept
+    if fit:
+        _trainable(frame, fields, packed, rows.training)
+    labels = _labels(frame, fields, kept, notes)
+    kinds = {name: fields[name].kind for name in modalities}
+    learned = targets(frame, fields, kept, rows.training, rows.keys) if fit else {}
+    return Dataset(
+        name=frame.name,
+        ids=rows.ids,
+        keys=rows.keys,
+        labels=labels,
+        stores=packed.stores,
+        content=packed.content,
+        metadata=_metadata(frame, fields, kept, cache),
+        held_out=rows.side == split.HELD_OUT,
+        validation=rows.side == split.VALIDATION,
+        quarantined=quarantined,
+        fingerprint=fingerprint.of_dataset(
+            rows.ids, labels, rows.side, packed.content, kinds, marks(learned, len(kept))
+        ),
+        missing={name: int((~store.has).sum()) for name, store in packed.stores.items()},
+        duplicates=_duplicates(packed.content),
+        notes=tuple(notes),
+        weights=_weights(frame, fields, kept) if fit else None,
+        divided=divider(fields, rows),
+        golds=_golds(frame, fields, kept),
+        targets=learned,
+    )
+
+
+def _fit(frame: Frame, modalities: Mapping[str, Modality], found: Sides) -> None:
+    """Each modality to a sample of the training rows, spread by hash; of all rows where none trains."""
+    training = np.flatnonzero(found.training)
+    training = training[np.argsort(found.keys[training])]
+    rows = training if len(training) else np.arange(len(frame))
+    for modality in {id(m): m for m in modalities.values()}.values():  # fields may share one, fitted to all of them
+        names = [name for name, m in modalities.items() if m is modality]
+        modality.fit([item for name in names for item in sample(frame, name, modality, rows)])
+
+
+def _fit_again(frame: Frame, modalities: Mapping[str, Modality], fresh: Mapping[int, Modality], found: Sides) -> bool:
+    """Whether modalities that never saw another row learn something else; then `modalities` learn that."""
+    _fit(frame, {name: fresh[id(m)] for name, m in modalities.items()}, found)
+    others = [m for m in modalities.values() if m.state() != fresh[id(m)].state()]
+    for modality in others:
+        modality.restore(fresh[id(modality)].state())
+    return bool(others)
+
+
+def _no_view(frame: Frame, fields: Mapping[str, Field]) -> str:
+    columns = "; ".join(f"{name}: {field.kind} ({field.why})" for name, field in list(fields.items())[:8])
+    columns += f" and {len(fields) - 8} more columns" if len(fields) > 8 else ""
+    return (
+        f"{frame.name} has no column to learn from; expected images, texts or series. Found {columns}. "
+        "Say what a column is: --field NAME=image (or text, or series)."
+    )
+
+
+def _weights(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray) -> np.ndarray | None:
+    column = of_kind(fields, "weight")
+    if column is None:
+        return None
+    values = frame.columns[column]
+    if isinstance(values, np.ndarray) or not is_number(values.type):
+        raise UserError(f"{frame.name}, column '{column}': expected a number a row, how often it is to be drawn.")
+    weights = values.cast(pa.float32()).fill_null(float("nan")).to_numpy()[kept]
+    wrong = np.flatnonzero(~((weights > 0) & (weights < np.inf)))
+    if len(wrong):
+        found = frame.cells(column, [int(kept[wrong[0]])])[0]
+        raise UserError(
+            f"{frame.name}, column '{column}', row {kept[wrong[0]]}: the weight is {found}; expected a number above 0."
+        )
+    return weights
+
+
+def _accept(frame: Frame, quarantined: Sequence[Quarantined], share: float) -> None:
+    if len(quarantined) <= share * len(frame):
+        return
+    first = "; ".join(
+        f"row {row} ('{name}')" + (f", {field}" if field else "") + f": {reason.rstrip('.')}"
+        for row, name, field, reason in quarantined[:3]
+    )
+    enough = -(-100 * len(quarantined) // len(frame)) / 100
+    raise TooManyUnreadable(
+        f"{frame.name}: {len(quarantined)} of {len(frame)} rows cannot be used, more than the accepted share of "
+        f"{share:.3g} ({int(share * len(frame))} rows). The first: {first}. "
+        f"Mend them, or set them aside with --quarantine {enough:g}.",
+        quarantined,
+    )
+
+
+def _trainable(frame: Frame, fields: Mapping[str, Field], packed: Packing, training: np.ndarray) -> None:
+    if training.sum() < 2:
+        found = "one row" if training.any() else "no row"
+        raise UserError(f"{frame.name} has {found} to train on; contrast needs at least two, and learns from hundreds.")
+    for name in packed.stores:
+        if fields[name].kind == "series" and name in packed.flat:
+            raise UserError(
+                f"{frame.name}, field '{name}': no series changes over time, so there is nothing to learn from. "
+                "Check that time is where it is expected: one row a series, not one row an instant."
+            )
+
+
+def _labels(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray, notes: list[str]) -> np.ndarray | None:
+    column = of_kind(fields, "label")
+    if column is None:
+        return None
+    values, codes = coded(frame.columns[column])
+    labels = np.array([class_name(value) for value in values], dtype=str)[codes[kept]]
+    classes = sorted(set(np.unique(labels).tolist()) - {""})
+    if len(classes) < 2:
+        found = f"only '{classes[0]}'" if classes else "nothing"
+        notes.append(
+            f"the label column '{column}' holds {found}: fine for training, but no score can tell classes apart."
+        )
+    return labels
+
+
+def _golds(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray) -> np.ndarray | None:
+    column = of_kind(fields, "score")
+    if column is None:
+        return None
+    return numbers(frame.columns[column], f"{frame.name}, column '{column}'")[kept]
+
+
+def _metadata(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray, cache: Path) -> pa.Table:
+    """Plain and text columns of the usable rows; the first of several texts. Columns stay memory-mapped; where rows
+    were set aside, in a table of their own.
+    """
+    columns: dict[str, pa.ChunkedArray] = {}
+    label = of_kind(fields, "label")  # the first of several, which judges; the others are told
+    for name, field in fields.items():
+        column = frame.columns[name]
+        if (field.kind in _TOLD or (field.kind == "label" and name != label)) and not isinstance(column, np.ndarray):
+            columns[name] = without_nan(column)
+    table = pa.table(columns)
+    if len(kept) == len(frame) and not any(is_list(column.type) for column in columns.values()):
+        return table
+    schema = pa.schema({f.name: pa.string() if is_list(f.type) else f.type for f in table.schema})
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for start, stop in chunks(len(frame)):
+            part = table.slice(start, stop - start)
+            mask = np.zeros(stop - start, bool)
+            mask[kept[np.searchsorted(kept, start) : np.searchsorted(kept, stop)] - start] = True
+            part = part.filter(pa.array(mask))
+            arrays = [_first(part[f.name]) if is_list(f.type) else part[f.name] for f in table.schema]
+            yield from pa.table(arrays, schema=schema).combine_chunks().to_batches()
+
+    return arrow_cache.fetched(
+        f"metadata {fingerprint.text(kept.tobytes())} {schema}", cache, lambda: (schema, batches())
+    )
+
+
+def _first(lists: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array([str(cell[0]) if cell else None for cell in lists.to_pylist()], pa.string())])
+
+
+def _duplicates(content: Mapping[str, np.ndarray]) -> int:
+    rows = fingerprint.rows(content)
+    return len(rows) - len(np.unique(rows))

@@ -1,0 +1,255 @@
+"""Every row read, packed and cached once: threads decode, a file a field grows, unreadable rows are set aside."""
+
+import inspect
+import json
+import os
+import shutil
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kontrast.core import cache_files
+from kontrast.core.errors import Unreadable, UserError
+from kontrast.data.dataset.store import OnDemand, Packed, Store, Writer
+from kontrast.data.modality import Modality
+from kontrast.data.schema import fingerprint
+from kontrast.data.schema.missing_values import missing
+from kontrast.data.schema.path_guard import gate
+from kontrast.data.tables.frame import Frame
+
+_LAYOUT = "1"  # in the key of every cache: another value where packing the same rows gives other files
+_PIECE = 32  # rows a thread reads at a time
+_LEAST, _MOST = 512, 20_000  # rows of a sample: images need few to tell their size, texts many for their words
+_SMALL, _LARGE = 4_000_000, 512_000_000  # bytes: past the least rows a sample ends at the first, else at the second
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The rows of a frame that could be read (`kept`: their numbers, (N,)), what is in them, and those set aside as
+    (row, field, reason).
+
+    content: field -> (N,) int64, a hash of what was packed, or a negative number that no other row has. flat: fields
+    that change along the first axis in no row.
+    """
+
+    kept: np.ndarray
+    stores: Mapping[str, Store]
+    content: Mapping[str, np.ndarray]
+    aside: list[tuple[int, str, str]]
+    flat: frozenset[str]
+
+
+def sample(frame: Frame, field: str, modality: Modality, rows: np.ndarray) -> list[np.ndarray]:
+    """What `read` gives of some of these rows, in their order; UserError where none can be read."""
+    items: list[np.ndarray] = []
+    reasons: list[str] = []
+    weight = 0
+
+    def read(some: np.ndarray) -> list[np.ndarray | Unreadable]:
+        found: list[np.ndarray | Unreadable] = []
+        reads = reader(frame, modality)
+        for cell in frame.cells(field, some):
+            try:
+                if not missing(cell):
+                    found.append(reads(cell))
+            except Unreadable as error:
+                found.append(error)
+        return found
+
+    for found in _ahead(read, (rows[start : start + _PIECE] for start in range(0, len(rows), _PIECE))):
+        items += [item for item in found if isinstance(item, np.ndarray)]
+        reasons += [str(item) for item in found if isinstance(item, Unreadable)]
+        weight += sum(item.nbytes for item in found if isinstance(item, np.ndarray))
+        if weight > _LARGE or len(items) >= _MOST or (len(items) >= _LEAST and weight > _SMALL):
+            break
+    if not items:
+        found = f"none could be read; the first: {reasons[0]}" if reasons else "it is empty in all of them"
+        raise UserError(f"{frame.name}, field '{field}': of {len(rows)} training rows, {found}")
+    return items
+
+
+def packing(
+    frame: Frame, modalities: Mapping[str, Modality], cache: Path, *, limit: int | None, progress: Progress | None
+) -> Packing:
+    """From `cache` where the same columns were packed by modalities in the same state before, else read now.
+
+    limit: most bytes the cache may take, None for half of what is free on its disk; beyond that rows are decoded on
+    demand.
+    """
+    target = cache / "rows" / _key(frame, modalities)
+    if not (target / "facts.json").exists():
+        needed = _estimate(frame, modalities)
+        cache.mkdir(parents=True, exist_ok=True)
+        keep = needed <= (shutil.disk_usage(cache).free // 2 if limit is None else limit)
+        with cache_files.replacing(target, needed=needed) as part:
+            _write(frame, modalities, part, keep, progress)
+    elif progress:
+        progress(len(frame), len(frame))
+    return _opened(frame, modalities, target)
+
+
+def _key(frame: Frame, modalities: Mapping[str, Modality]) -> str:
+    parts = [_LAYOUT, fingerprint.of_frame(frame, modalities)]
+    for name, modality in modalities.items():
+        learned = json.dumps([modality.state(), modality.facts()], sort_keys=True, default=str)
+        parts += [name, type(modality).__qualname__, learned, _code(type(modality))]
+    return fingerprint.text(*parts)
+
+
+def _code(kind: type) -> str:
+    """The source of a modality, so that a changed one does not find rows that it would pack otherwise."""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):  # typed into a console: there is no file
+        return ""
+
+
+def _estimate(frame: Frame, modalities: Mapping[str, Modality]) -> int:
+    """Bytes of the cache, from up to 32 rows of each field."""
+    rows = np.unique(np.linspace(0, len(frame) - 1, 32).astype(np.int64))
+    total = 0.0
+    for name, modality in modalities.items():
+        sizes = [r.nbytes for row in rows if isinstance(r := _row(frame, name, modality, row), np.ndarray)]
+        total += len(frame) * float(np.mean(sizes)) if sizes else 0.0
+    return int(total)
+
+
+def _row(frame: Frame, field: str, modality: Modality, row: int) -> np.ndarray | Unreadable | None:
+    (cell,) = frame.cells(field, [row])
+    return _packed(cell, reader(frame, modality), modality)
+
+
+def reader(frame: Frame, modality: Modality) -> Callable[[Any], np.ndarray]:
+    """`modality.read` for cells of the frame, which may name files in the frame's own folders only."""
+    allowed = gate(frame) if modality.files else None
+
+    def read(cell: Any) -> np.ndarray:
+        if allowed:
+            allowed(cell)
+        return modality.read(cell, frame.folder)
+
+    return read
+
+
+def _packed(cell: Any, read: Callable[[Any], np.ndarray], modality: Modality) -> np.ndarray | Unreadable | None:
+    if missing(cell):
+        return None
+    try:
+        return modality.pack(read(cell))
+    except Unreadable as error:
+        return error
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some rows on their way from the threads: field -> what `_packed` gave, hash, whether it changes."""
+
+    rows: range
+    values: Mapping[str, Sequence[np.ndarray | Unreadable | None]]
+    hashes: Mapping[str, Sequence[int]]
+    varies: Mapping[str, bool]
+
+
+def _read(frame: Frame, modalities: Mapping[str, Modality], rows: range) -> _Piece:
+    values = {}
+    for name, modality in modalities.items():
+        read = reader(frame, modality)
+        values[name] = [_packed(cell, read, modality) for cell in frame.cells(name, np.arange(rows.start, rows.stop))]
+    hashes = {
+        name: [
+            fingerprint.content(v) if isinstance(v, np.ndarray) else -1 - row for v, row in zip(of, rows, strict=True)
+        ]
+        for name, of in values.items()
+    }
+    varies = {name: any(isinstance(v, np.ndarray) and _varies(v) for v in of) for name, of in values.items()}
+    return _Piece(rows, values, hashes, varies)
+
+
+def _varies(row: np.ndarray) -> bool:
+    """Whether anything changes along the first axis; a gap (NaN) is no change."""
+    before, after = row[:-1], row[1:]
+    changed = before != after
+    if row.dtype.kind == "f":
+        changed &= ~(np.isnan(before) | np.isnan(after))
+    return bool(changed.any())
+
+
+def _ahead(work: Callable[[Any], Any], parts: Iterable[Any]) -> Iterator[Any]:
+    """`map`, in order, by threads that run a few parts ahead and no more, so that memory stays bounded."""
+    waiting: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+        for part in parts:
+            waiting.append(pool.submit(work, part))
+            if len(waiting) > 2 * (os.cpu_count() or 1):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _write(frame: Frame, modalities: Mapping[str, Modality], part: Path, keep: bool, progress: Progress | None) -> None:
+    """Files of a Packing: kept, has, content; the values too, where they are kept."""
+    part.mkdir(parents=True)
+    kept = array("q")  # eight bytes a row, where a list of numbers takes forty
+    content = {name: array("q") for name in modalities}
+    varied: set[str] = set()
+    aside: list[tuple[int, str, str]] = []
+    with ExitStack() as stack:
+        writers = {n: stack.enter_context(Writer(part / str(i))) for i, n in enumerate(modalities)} if keep else {}
+        ranges = (range(start, min(start + _PIECE, len(frame))) for start in range(0, len(frame), _PIECE))
+        for piece in _ahead(lambda rows: _read(frame, modalities, rows), ranges):
+            varied |= {name for name, varies in piece.varies.items() if varies}
+            for place, row in enumerate(piece.rows):
+                cells = {name: of[place] for name, of in piece.values.items()}
+                failed = [(row, name, str(v)) for name, v in cells.items() if isinstance(v, Unreadable)]
+                if failed or all(v is None for v in cells.values()):
+                    aside.append(failed[0] if failed else (row, "", "no view: every field of it is empty"))
+                    continue
+                kept.append(row)
+                for name, value in cells.items():
+                    content[name].append(piece.hashes[name][place])
+                    if keep:
+                        assert not isinstance(value, Unreadable)
+                        writers[name].append(value)
+            if progress:
+                progress(piece.rows.stop, len(frame))
+    np.save(part / "kept.npy", np.array(kept, dtype=np.int64))
+    hashes = [np.array(content[name], dtype=np.int64) for name in modalities]
+    np.save(part / "content.npy", np.stack(hashes))
+    facts = {"packed": keep, "aside": aside, "flat": sorted(set(modalities) - varied)}
+    (part / "facts.json").write_text(json.dumps(facts), encoding="utf8")
+
+
+def _opened(frame: Frame, modalities: Mapping[str, Modality], folder: Path) -> Packing:
+    facts = json.loads((folder / "facts.json").read_text(encoding="utf8"))
+    kept = np.load(folder / "kept.npy")
+    hashes = np.load(folder / "content.npy", mmap_mode="r")
+    content = {name: np.asarray(hashes[place]) for place, name in enumerate(modalities)}
+    stores: dict[str, Store] = {}
+    for place, (name, modality) in enumerate(modalities.items()):
+        if facts["packed"]:
+            stores[name] = Packed(folder / str(place))
+        else:
+            stores[name] = OnDemand(content[name] >= 0, _decoder(frame, name, modality, kept))
+    aside = [(int(row), str(field), str(reason)) for row, field, reason in facts["aside"]]
+    return Packing(kept, stores, content, aside, frozenset(facts["flat"]))
+
+
+def _decoder(frame: Frame, field: str, modality: Modality, kept: np.ndarray) -> Callable[[int], np.ndarray]:
+    def decode(row: int) -> np.ndarray:
+        value = _row(frame, field, modality, int(kept[row]))
+        if not isinstance(value, np.ndarray):
+            raise UserError(
+                f"{frame.name}, row {kept[row]}, field '{field}' could be read before and no longer can: {value}."
+            )
+        return value
+
+    return decode

@@ -1,0 +1,182 @@
+"""The side of every row (train, validation or held out), fixed before anything is fitted; ids, by which it is drawn."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow.types as types
+
+from kontrast.core.experiment import Source
+from kontrast.data.dataset.packing import Packing
+from kontrast.data.schema import fingerprint, split
+from kontrast.data.schema.fields import Field, deciding
+from kontrast.data.schema.missing_values import missing
+from kontrast.data.tables.column_reader import coded
+from kontrast.data.tables.frame import Frame, chunks
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Which rows train, validate and judge.
+
+    Attributes:
+        ids: (N,) distinct strings.
+        keys: (N,) int64, their 63-bit hashes.
+        side: (N,) int8 of `split.TRAIN`, `split.VALIDATION` and `split.HELD_OUT`.
+        units: (N,) int64. Rows with one number are one group; of duplicates, the row with the smallest number decides.
+        given: (N,) bool, rows whose side the data itself says, which therefore no duplicate moves.
+        said: Whether the data itself says which rows are held out.
+    """
+
+    ids: np.ndarray
+    keys: np.ndarray
+    side: np.ndarray
+    units: np.ndarray
+    given: np.ndarray
+    said: bool
+
+    @property
+    def training(self) -> np.ndarray:
+        """(N,) bool."""
+        return self.side == split.TRAIN
+
+    def of(self, rows: np.ndarray) -> "Sides":
+        """Those rows alone."""
+        if len(rows) == len(self.ids):  # else nothing is copied
+            return self
+        parts = (self.ids, self.keys, self.side, self.units, self.given)
+        ids, keys, side, units, given = (part[rows] for part in parts)
+        return Sides(ids, keys, side, units, given, self.said)
+
+
+def sides(frame: Frame, fields: Mapping[str, Field], source: Source, seed: int, notes: list[str]) -> Sides:
+    """The side of each row, from its split, group, time or id alone.
+
+    Rows are held out as the split column says; the latest, if a column is the time; else by hash of (seed, group), if a
+    column is the group, or of (seed, id), so that added rows move no other. Of the other rows, a share validates by the
+    same rule, if the source asks for one and the data names none. `notes` receives what the user should know.
+    """
+    ids = _ids(frame, fields, notes)
+    keys = fingerprint.numbers(ids)
+    asked = source.validation or 0.0
+    said, given = False, np.zeros(len(ids), bool)
+    if group := of_kind(fields, "group"):
+        values, codes = coded(frame.columns[group])
+        known = np.array([fingerprint.number(f"group {value}".encode("utf8", "surrogatepass")) for value in values])
+        units = np.where([not missing(value) for value in values], known, -1)[codes]
+        units = np.where(units < 0, keys, units)
+        side = np.where(split.grouped(units, source.held_out, seed), split.HELD_OUT, split.TRAIN).astype(np.int8)
+        rest = np.flatnonzero(side == split.TRAIN)
+        if asked and len(rest):
+            side[rest[split.grouped(units[rest], asked, seed, split.VALIDATION_STREAM)]] = split.VALIDATION
+    elif time := of_kind(fields, "time"):
+        times = split.times(frame.columns[time], f"{frame.name}, column '{time}'")
+        side = np.where(split.latest(times, source.held_out), split.HELD_OUT, split.TRAIN).astype(np.int8)
+        before = split.latest(np.where(side == split.TRAIN, times, split.NO_TIME), asked)
+        side[before] = split.VALIDATION
+        units = np.argsort(np.argsort(times, kind="stable"))  # the earliest leads: none of the past from the future
+    else:
+        units, column, found = keys, of_kind(fields, "split"), None
+        if column:
+            who = f"{frame.name}, column '{column}'"
+            found = split.given(*coded(frame.columns[column]), who, validate=source.validation != 0)
+        said = found is not None
+        if found is None:
+            side = _drawn(keys, source.held_out, asked, seed)
+        else:
+            side, named = found, bool((found == split.VALIDATION).any())
+            given = np.ones(len(ids), bool) if named else side == split.HELD_OUT
+            if not named:
+                drawn = split.drawn(keys, asked, seed, split.VALIDATION_STREAM)
+                side[drawn & ~given] = split.VALIDATION
+    return Sides(ids, keys, side, units, given, said)
+
+
+def _drawn(units: np.ndarray, held_out: float, validation: float, seed: int) -> np.ndarray:
+    judging = split.drawn(units, held_out, seed)
+    watching = split.drawn(units, validation, seed, split.VALIDATION_STREAM)
+    return np.where(judging, split.HELD_OUT, np.where(watching, split.VALIDATION, split.TRAIN)).astype(np.int8)
+
+
+def settled(sides: Sides, packed: Packing, asked: float | None, notes: list[str]) -> Sides:
+    """The sides of the usable rows, duplicates on one side where the data does not say otherwise."""
+    side, free = sides.side.copy(), ~sides.given
+    if free.all():
+        side = split.together(side, sides.units, packed.content)
+    elif free.any():
+        own = {name: codes[free] for name, codes in packed.content.items()}
+        side[free] = split.together(side[free], sides.units[free], own)
+    if not sides.said and len(side) >= 2 > (side == split.TRAIN).sum():
+        notes.append("so few rows that all are trained on; none are held out.")
+        return replace(sides, side=np.zeros_like(side))
+    if asked and not (side == split.VALIDATION).any():
+        notes.append(f"so few rows that none validate, although a share of {asked:g} of them was to.")
+    twins = split.twins(side == split.HELD_OUT, side == split.TRAIN, packed.content)
+    if twins:
+        why = "the split is the data's own" if sides.said else "too many rows share it to keep them on one side"
+        notes.append(f"{twins} held-out rows have the same content as a training row in some field; {why}.")
+    return replace(sides, side=side)
+
+
+def training(frame: Frame, chosen: Mapping[str, str], source: Source, seed: int) -> np.ndarray | None:
+    """(N,) bool, the rows that train, before it is known what all columns are; None if all do, or none does.
+
+    chosen: Column -> kind, as the user said.
+    """
+    found = sides(frame, deciding(frame, chosen), source, seed, []).training
+    return None if found.all() or not found.any() else found
+
+
+def divider(fields: Mapping[str, Field], sides: Sides) -> str:
+    """What decided on the side of the rows, in words: `2 of 10 groups of 'subject'`."""
+    if group := of_kind(fields, "group"):
+        groups, kept = len(np.unique(sides.units)), len(np.unique(sides.units[sides.side == split.HELD_OUT]))
+        return f"{kept:,} of {groups:,} groups of '{group}', each whole"
+    if time := of_kind(fields, "time"):
+        return f"the latest by '{time}'"
+    return f"as column '{of_kind(fields, 'split')}' says" if sides.said else ""
+
+
+def of_kind(fields: Mapping[str, Field], kind: str) -> str | None:
+    """The first column of that kind."""
+    return next((name for name, field in fields.items() if field.kind == kind), None)
+
+
+def _ids(frame: Frame, fields: Mapping[str, Field], notes: list[str]) -> np.ndarray:
+    """(N,) distinct strings: the id column, else the paths of pictures where all differ, else row numbers."""
+    rows = len(frame)
+    numbers = np.arange(rows).astype(f"U{len(str(rows))}")
+    column = of_kind(fields, "id")
+    if column is None:
+        for name, field in fields.items():
+            values = frame.columns[name]
+            if field.kind == "image" and not isinstance(values, np.ndarray) and types.is_string(values.type):
+                paths = _strings(frame, name)
+                if (paths != "").all() and len(np.unique(fingerprint.numbers(paths))) == rows:
+                    return paths
+        return numbers
+    ids = _strings(frame, column)
+    ids = np.where(ids == "", numbers, ids)
+    codes = fingerprint.numbers(ids)
+    repeated = np.ones(rows, bool)
+    repeated[np.unique(codes, return_index=True)[1]] = False
+    if not repeated.any():
+        return ids
+    taken, told = set(codes.tolist()), ids.tolist()
+    for row in np.flatnonzero(repeated):
+        name, turn = told[row], 2
+        while fingerprint.number(f"{name}#{turn}".encode("utf8", "surrogatepass")) in taken:
+            turn += 1
+        told[row] = f"{name}#{turn}"
+        taken.add(fingerprint.number(told[row].encode("utf8", "surrogatepass")))
+    notes.append(f"{repeated.sum()} rows repeat an id of column '{column}'; they are told apart as NAME#2, NAME#3.")
+    return np.array(told, dtype=str)
+
+
+def _strings(frame: Frame, column: str) -> np.ndarray:
+    """(N,) the cells of a column as strings, "" where there is none; some at a time, for Python's strings are large."""
+    parts = [
+        np.array(["" if cell is None else str(cell) for cell in frame.cells(column, np.arange(start, stop))], dtype=str)
+        for start, stop in chunks(len(frame))
+    ]
+    return np.concatenate(parts)

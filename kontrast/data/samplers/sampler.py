@@ -1,0 +1,78 @@
+"""The contract of a sampler: which rows each step of training sees."""
+
+import functools
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from kontrast.core.errors import UserError
+from kontrast.data.dataset.length_buckets import bucketed
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """What a sampler draws from.
+
+    Attributes:
+        rows: (n,) numbers of the training rows in the data set.
+        batch: Rows per step, over all ranks.
+        seed: Of the run.
+        weights: (n,) how often each row is drawn beside the others; None if all are drawn alike.
+        labels: (n,) class of each row, negative where unknown; None if the data has no labels.
+        lengths: (n,) how long each row is; None if they are not asked for.
+        buckets: Batches whose rows are sorted by length together.
+    """
+
+    rows: np.ndarray
+    batch: int
+    seed: int
+    weights: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    lengths: np.ndarray | None = None
+    buckets: int = 1
+
+
+class Sampler(ABC):
+    """Rows of each step as a function of (seed, step) alone, so that all ranks and a resumed run agree."""
+
+    ROOM = "samplers"
+
+    sampled: Sampled
+
+    @property
+    @abstractmethod
+    def per_epoch(self) -> int:
+        """Steps per epoch, at least 1."""
+
+    @abstractmethod
+    def drawn(self, epoch: int) -> np.ndarray:
+        """Places among `sampled.rows` in the order in which this epoch sees them, at least `per_epoch * batch`."""
+
+    def epoch(self, step: int) -> int:
+        """Epoch that a step belongs to."""
+        return step // self.per_epoch
+
+    def at(self, step: int, rank: int = 0, world: int = 1) -> np.ndarray:
+        """Rows of a step on this rank; the parts of the ranks may differ by one row."""
+        batch = self.sampled.batch
+        place = step % self.per_epoch * batch
+        order = _kept(self, self.epoch(step))
+        return np.array_split(self.sampled.rows[order[place : place + batch]], world)[rank]
+
+
+@functools.lru_cache(maxsize=2)  # each step asks for its epoch's; sorting a million rows again takes a while
+def _kept(sampler: Sampler, epoch: int) -> np.ndarray:
+    order, sampled = sampler.drawn(epoch), sampler.sampled
+    if sampled.lengths is None or sampled.buckets == 1:
+        return order
+    return bucketed(order, sampled.lengths, sampled.batch, sampled.buckets, sampled.seed, epoch)
+
+
+def labelled(sampled: Sampled, who: str) -> np.ndarray:
+    """Labels of the rows; a message if there are none."""
+    if sampled.labels is None or not (sampled.labels >= 0).any():
+        raise UserError(
+            f"{who} draws rows by their class, and no training row has one. Name the column: --label COLUMN."
+        )
+    return sampled.labels

@@ -1,0 +1,1 @@
+"""What training may learn from: labels, numbers, groups, times, soft labels."""

@@ -1,0 +1,60 @@
+"""Several labels per row (genres of a film, findings of a scan), for relations that count what two rows share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kontrast.data.schema.missing_values import missing
+from kontrast.data.schema.target import Vectors, class_name
+from kontrast.data.tables.column_reader import read_cells
+from kontrast.data.tables.frame import Column
+
+_BETWEEN = ("|", ";", ",")
+
+
+class Labels(Vectors):
+    """The labels of a row: a list of classes; a string of them with |, ; or , between them; a list with 1 or 0 for each
+    class (multi-hot); or a column of yes and no per class.
+
+    The key is (B, C) float32 of 0 and 1, one column per class of the training rows; zeros in a row without any, and in
+    every row that is not trained on.
+    """
+
+    recipe = "several_labels"
+    flags = True
+
+    def fit(self, cells: Column, rows: np.ndarray, ids: np.ndarray) -> None:
+        """The classes of the training rows, in order, and how many rows each has."""
+        held = [[] if missing(cell) else cell for cell in read_cells(cells, np.arange(len(cells)))]
+        self._names, values = _multi_hot(held) or self._listed(held)
+        self.keep(values, rows, ids)
+
+    def _listed(self, held: list[Any]) -> tuple[list[str], np.ndarray]:
+        between = next((b for b in _BETWEEN if any(isinstance(cell, str) and b in cell for cell in held)), None)
+        words = []
+        for cell in held:
+            parts = cell.split(between) if isinstance(cell, str) else cell
+            parts = parts if isinstance(parts, list | tuple | np.ndarray) else [parts]
+            words.append({class_name(part, self._who) for part in parts} - {""})
+        names = sorted(set().union(*words))
+        place = {name: at for at, name in enumerate(names)}
+        values = np.zeros((len(held), len(names)), np.uint8)
+        for row, found in enumerate(words):
+            values[row, [place[word] for word in found]] = 1
+        return names, values
+
+    def facts(self) -> Mapping[str, Any]:
+        """`classes` (their number), `names` and `counts` (rows of each, in training)."""
+        return {"classes": len(self._names), "names": self._names, "counts": self._values.sum(0, np.int64).tolist()}
+
+
+def _multi_hot(held: list[Any]) -> tuple[list[str], np.ndarray] | None:
+    """(0, 1, 2, ... as names, (T, C)) of lists of one length that hold 0 and 1 alone; None of others."""
+    filled = [np.asarray(cell) for cell in held if not isinstance(cell, str) and np.size(cell)]
+    if not filled or len({array.shape for array in filled}) > 1 or filled[0].ndim != 1 or len(filled[0]) < 2:
+        return None
+    if filled[0].dtype.kind not in "biuf" or not all(((array == 0) | (array == 1)).all() for array in filled):
+        return None
+    values = np.stack([np.asarray(cell, np.uint8) if np.size(cell) else np.zeros_like(filled[0]) for cell in held])
+    return [str(at) for at in range(values.shape[1])], values.astype(np.uint8)

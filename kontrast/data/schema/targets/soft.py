@@ -1,0 +1,44 @@
+"""A probability for each class per row (votes of several people, a teacher's word), for GenSCL and soft relations."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kontrast.core.errors import UserError
+from kontrast.data.schema.target import Vectors, rows_of_numbers
+from kontrast.data.tables.frame import Column
+
+
+class Soft(Vectors):
+    """A distribution over classes per row: a list of numbers that are 0 or more, divided by their sum.
+
+    The key is (B, C) float32; zeros in a row without one, and in every row that is not trained on.
+    """
+
+    recipe = "genscl"
+
+    def fit(self, cells: Column, rows: np.ndarray, ids: np.ndarray) -> None:
+        """How many classes there are, and the distributions of the training rows."""
+        found = rows_of_numbers(cells, self._who)
+        lengths = sorted({len(row) for row in found if row is not None})
+        if len(lengths) > 1:
+            raise UserError(
+                f"{self._who} holds lists of {lengths[0]} and of {lengths[-1]} numbers; expected one for each class."
+            )
+        values = np.zeros((len(rows), lengths[0] if lengths else 0), np.float32)
+        for at, row in enumerate(found):
+            if row is None:
+                continue
+            total = float(row.sum())
+            if not (row >= 0).all() or not 0 < total < np.inf:
+                raise UserError(
+                    f"{self._who} holds {str(row.tolist())[:60]}; expected numbers of 0 or more, not all 0, as "
+                    "probabilities or votes."
+                )
+            values[at] = row / total
+        self.keep(values, rows, ids)
+
+    def facts(self) -> Mapping[str, Any]:
+        """`classes`: the numbers in a list."""
+        return {"classes": self._values.shape[1]}

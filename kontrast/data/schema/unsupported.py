@@ -1,0 +1,88 @@
+"""What kontrast does not read yet, called by its name: audio, video, graphs, point clouds, molecules, volumes."""
+
+import itertools
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from kontrast.data.schema import file_tree
+
+_SUFFIXES = {
+    "audio": ".wav .mp3 .flac .ogg .oga .opus .m4a .aac .aiff .aif .wma",
+    "video": ".mp4 .avi .mov .mkv .webm .mpg .mpeg .m4v",
+    "graphs": ".graphml .gml .gexf .edgelist .edges .adjlist .net",
+    "point clouds or meshes": ".ply .pcd .las .laz .off .obj .stl .pts .glb .gltf",
+    "molecules": ".sdf .mol .mol2 .pdb .cif",
+    "volumes": ".nii .dcm .mha .mhd .nrrd",
+    "documents": ".pdf .doc .docx .odt .rtf .epub",
+}
+_INSTEAD = {
+    "audio": "an array a clip (a spectrogram, or the samples) in an .npz is read as a time series",
+    "video": "pictures of their frames are read",
+    "graphs": "an array of numbers a graph in an .npz, or its description as text, is read",
+    "point clouds or meshes": "a rendered picture of each is read",
+    "molecules": "their SMILES in a column of a table are read as text",
+    "volumes": "pictures of their slices are read",
+    "documents": "their words in .txt files or in a table are read",
+}
+_AUDIO = (b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
+_FILES = 500  # files of a folder that are looked at
+_POINTS = 64  # points of a cloud at least
+_LOOKED = 32  # arrays that are looked at
+_UNORDERED = 0.2  # correlation of neighbouring rows below which their order means nothing
+
+
+def of_name(name: str) -> str | None:
+    """The kind of a file by its suffix, None for all others."""
+    suffix = Path(name[-20:].removesuffix(".gz")).suffix.lower()
+    return next((kind for kind, known in _SUFFIXES.items() if suffix and suffix in known.split()), None)
+
+
+def of_bytes(data: bytes) -> str | None:
+    """Audio by its first bytes, None for all others."""
+    if data.startswith(_AUDIO) or (data[:4] == b"RIFF" and data[8:12] == b"WAVE"):
+        return "audio"
+    return "video" if data[4:8] == b"ftyp" and data[4:12] != b"ftypavif" else None
+
+
+def of_path(path: Path) -> str | None:
+    """The kind of a file, or of most files in a folder."""
+    if not path.is_dir():
+        return of_name(path.name)
+    files = Counter(of_name(name) for name in itertools.islice(file_tree.walked(path, None), _FILES))
+    kind, count = files.most_common(1)[0] if files else (None, 0)
+    return kind if 2 * count > files.total() else None
+
+
+def of_arrays(arrays: dict[str, np.ndarray]) -> str | None:
+    """The kind of an archive without a row per sample: a graph's edges, or files joined to one array of bytes."""
+    for name, array in arrays.items():
+        if name.lower() in ("edge_index", "edges", "adj", "adjacency") and array.ndim == 2 and len(array) != 1:
+            return "graphs"
+        if array.dtype == np.uint8 and array.ndim == 1 and (kind := of_bytes(array[:16].tobytes())):
+            return kind
+    return None
+
+
+def is_cloud(arrays: list[np.ndarray]) -> bool:
+    """Whether arrays of (points, 3) or (3, points) are coordinates in no order: what stands beside a point tells
+    nothing of it, as an instant of a time series tells of the next.
+    """
+    found = []
+    for array in arrays[:_LOOKED]:
+        if array.ndim != 2:
+            return False
+        points = array if array.shape[1] == 3 else array.T
+        if points.shape[1] != 3 or len(points) < _POINTS:
+            return False
+        x = points - points.mean(0, dtype=np.float64)
+        spread = (x**2).mean(0)
+        if spread.all() and np.isfinite(spread).all():
+            found.append(np.mean((x[1:] * x[:-1]).mean(0) / spread))
+    return bool(found) and float(np.median(np.abs(found))) < _UNORDERED
+
+
+def words(kind: str) -> str:
+    """That it is not read yet, and what is."""
+    return f"{kind}, which kontrast does not read yet; {_INSTEAD[kind]}"

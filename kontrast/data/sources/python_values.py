@@ -1,0 +1,137 @@
+"""Values handed over in Python become columns: flat ones as Arrow, arrays of several axes and odd objects as numpy."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kontrast.core.errors import UserError
+from kontrast.data.tables.column_reader import plain
+from kontrast.data.tables.frame import ANYWHERE, Column, Frame
+
+
+def frame_of(values: Mapping[str, Any], name: str, folder: Path | None = None) -> Frame:
+    """Columns of equal length as a Frame; relative paths in them are relative to the working folder where none is
+    named.
+    """
+    columns = {str(key): column(value, f"{name}, column '{key}'") for key, value in values.items()}
+    lengths = {key: len(value) for key, value in columns.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{key} {length}" for key, length in lengths.items())
+        raise UserError(f"{name}: columns differ in length ({listed}); expected one value a row in each.")
+    return Frame(columns, name, folder or Path.cwd(), () if folder else ANYWHERE)
+
+
+def frame_of_table(table: pa.Table, name: str, folder: Path | None) -> Frame:
+    """An Arrow table as a Frame; column names must be distinct. folder: None for a table that was handed over."""
+    # One name may be written in two ways (é as one sign or as two); no one could tell such columns apart.
+    told = [unicodedata.normalize("NFC", name) for name in table.column_names]
+    doubles = sorted({n for n in told if told.count(n) > 1}) if len(set(told)) < len(told) else []
+    if doubles:
+        raise UserError(f"{name}: several columns are named '{doubles[0]}'; rename them.")
+    columns = {n: _tensors(table[n]) for n in table.column_names}
+    return Frame(columns, name, folder or Path.cwd(), () if folder else ANYWHERE)
+
+
+def column(values: Any, who: str) -> Column:
+    """One column from a list, tuple, array, tensor, Arrow array or anything that numpy reads; `who` begins the
+    messages.
+    """
+    if isinstance(values, pa.Array):
+        values = pa.chunked_array([values])
+    if isinstance(values, pa.ChunkedArray):
+        return _tensors(values)
+    if isinstance(values, str | bytes | Mapping) or np.ndim(_outer(values)) == 0:
+        raise UserError(f"{who} is one {type(values).__name__}; expected a list or an array with a value a row.")
+    if isinstance(values, list | tuple):
+        return _of_list(values, who)
+    array = _array(values, who)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]  # labels often come as a column
+    if array.dtype == object:
+        return _of_list(array.tolist() if array.ndim == 1 else list(array), who)
+    if array.ndim > 1:
+        return array
+    here = array.astype(array.dtype.newbyteorder("="), copy=False)  # files may come from machines of the other order
+    try:
+        return plain(pa.chunked_array([pa.array(here)]))
+    except pa.ArrowException as error:
+        raise UserError(f"{who} holds {array.dtype}, which is no kind of value that a table has ({error}).") from error
+
+
+def _outer(values: Any) -> Any:
+    """Something of the same number of axes, at most 1, without a look at what lies deeper (ragged lists)."""
+    return [None] if isinstance(values, list | tuple) else values
+
+
+def _array(values: Any, who: str) -> np.ndarray:
+    import torch
+
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    try:
+        return np.asanyarray(values)  # a memory-mapped array stays one
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{who}: {type(values).__name__} cannot be read as an array: {error}.") from error
+
+
+def _of_list(values: Sequence[Any], who: str) -> Column:
+    """Arrow where it can hold them; arrays and pictures stay what they are."""
+    import torch
+
+    values = [v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v for v in values]
+    arrays = [v for v in values if isinstance(v, np.ndarray)]
+    if arrays and len(arrays) == len(values) and arrays[0].ndim and len({a.shape for a in arrays}) == 1:
+        return np.stack(arrays)
+    if any(a.ndim > 1 for a in arrays) or _pictures(values):
+        kept = np.empty(len(values), dtype=object)
+        for row, value in enumerate(values):
+            kept[row] = value
+        return kept
+    try:
+        return pa.chunked_array([pa.array(values, from_pandas=False)])
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+        raise UserError(f"{who}: {_mixture(values) or error}.") from error
+
+
+def _pictures(values: Sequence[Any]) -> bool:
+    """Whether there are pictures of PIL, which Arrow does not know."""
+    from PIL import Image
+
+    return any(isinstance(v, Image.Image) for v in values)
+
+
+def _mixture(values: Sequence[Any]) -> str:
+    """What the first value is and where the first of another kind stands, in words."""
+    kinds = [(row, word(v)) for row, v in enumerate(values) if v is not None]
+    other = next(((row, kind) for row, kind in kinds if kind != kinds[0][1]), None)
+    if other is None:
+        return ""
+    return f"holds {kinds[0][1]}, but {other[1]} in row {other[0]} (counted from 0); expected one kind of value"
+
+
+def word(value: Any) -> str:
+    """The kind of a value, as messages call it."""
+    if isinstance(value, bool):
+        return "true or false"
+    names = (
+        (int | float, "numbers"),
+        (str, "strings"),
+        (bytes, "bytes"),
+        (Mapping, "records"),
+        (list | tuple, "lists"),
+    )
+    return next((name for kind, name in names if isinstance(value, kind)), type(value).__name__)
+
+
+def _tensors(values: pa.ChunkedArray) -> Column:
+    """Arrow's fixed-shape tensors as one array, for their shape is in the type; the rest plain."""
+    if isinstance(values.type, pa.FixedShapeTensorType) and not values.null_count:
+        joined = values.combine_chunks()
+        parts = joined.chunks if isinstance(joined, pa.ChunkedArray) else [joined]
+        return np.concatenate([part.to_numpy_ndarray() for part in parts])
+    return plain(values)

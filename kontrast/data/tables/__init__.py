@@ -1,0 +1,1 @@
+"""Named columns that stay where they are: Arrow and numpy, memory-mapped."""

@@ -1,0 +1,108 @@
+"""Tables larger than memory: a file is rewritten once, batch by batch, as an Arrow file that stays memory-mapped."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from kontrast.core import cache_files
+from kontrast.core.errors import UserError
+from kontrast.data.tables.column_reader import is_list, plain
+from kontrast.data.tables.uri import shown
+
+_LAYOUT = "1"  # in the key of every spilled table: another value where reading a file gives another table
+
+
+def spilled(
+    files: Sequence[Path], cache: Path | None, read: Callable[[], tuple[pa.Schema, Iterable[pa.RecordBatch]]]
+) -> pa.Table:
+    """The table that `read` gives, from `cache` where these files (path, size, time of change) were read before.
+
+    Without a cache folder the table is held in memory.
+    """
+    who = str(files[0])
+    if cache is None:
+        with told(who):
+            return _held(*read())
+    marks = [f"{file.resolve()} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+    target = _place(cache, marks)
+    if not target.exists():
+        with told(who), cache_files.replacing(target, needed=sum(file.stat().st_size for file in files)) as part:
+            schema, batches = read()
+            write(part, _plain_schema(schema), _plain(schema, batches))
+    return mapped(target)
+
+
+def fetched(name: str, cache: Path | None, read: Callable[[], tuple[pa.Schema, Iterable[pa.RecordBatch]]]) -> pa.Table:
+    """The same for what bears no mark of when it last changed, such as a query: read anew each time."""
+    if cache is None:
+        with told(name):
+            return _held(*read())
+    target = _place(cache, [name])
+    with told(name), cache_files.replacing(target) as part:
+        schema, batches = read()
+        write(part, _plain_schema(schema), _plain(schema, batches))
+    return mapped(target)
+
+
+@contextmanager
+def told(who: str) -> Iterator[None]:
+    """What Arrow refuses, in words. Its word for damage is an OSError too, but of no number, as the disk's have."""
+    try:
+        yield
+    except (pa.ArrowException, UnicodeError, OverflowError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        words = (str(error).splitlines() or ["no reason given"])[0][:300].rstrip(".")
+        raise UserError(f"{shown(who)} is damaged, or no table that can be read: {words}.") from error
+
+
+def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    """An Arrow file, in bounded memory."""
+    with pa.OSFile(os.fspath(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def mapped(path: Path) -> pa.Table:
+    """An uncompressed Arrow file as a table whose values stay on disk."""
+    return pa.ipc.open_file(pa.memory_map(os.fspath(path))).read_all()
+
+
+def _held(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    return pa.Table.from_batches(_plain(schema, batches), _plain_schema(schema))
+
+
+def _place(cache: Path, marks: Sequence[str]) -> Path:
+    key = hashlib.blake2b("\n".join([_LAYOUT, *marks]).encode(), digest_size=12).hexdigest()
+    return cache / "tables" / f"{key}.arrow"
+
+
+def _plain_schema(schema: pa.Schema) -> pa.Schema:
+    columns = [(field.name, plain(pa.chunked_array([], field.type)).type) for field in schema]
+    for _, kind in columns:
+        _names(kind)
+    return pa.schema(columns)
+
+
+def _names(kind: pa.DataType) -> list[str]:
+    """Of all records within, which UnicodeDecodeError refuses where they are no text."""
+    if pa.types.is_struct(kind):
+        return [name for field in kind for name in (field.name, *_names(field.type))]
+    if pa.types.is_map(kind):
+        return [*_names(kind.key_type), *_names(kind.item_type)]
+    return _names(kind.value_type) if is_list(kind) else []
+
+
+def _plain(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Dictionaries as values: an Arrow file cannot hold a dictionary that changes from batch to batch. Offsets and
+    characters are looked at: those of a hostile file point out of it.
+    """
+    wanted = _plain_schema(schema)
+    for batch in batches:
+        batch.validate(full=True)
+        columns = [plain(pa.chunked_array([column])).combine_chunks() for column in batch.columns]
+        yield pa.record_batch(columns, schema=wanted)

@@ -1,0 +1,51 @@
+"""A Frame: rows before anything is decoded, as named columns that stay where they are (Arrow or numpy, memory-mapped
+where they come from a file)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kontrast.data.tables.column_reader import read_cells
+
+Column = pa.ChunkedArray | np.ndarray
+ANYWHERE = (Path("/"),)
+_CHUNK = 65_536  # rows whose cells are Python values at one time
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Columns of equal length. `name` is how messages call it; relative paths in cells are relative to `folder`.
+
+    within: further folders in which files that cells name may lie, besides `folder`; ANYWHERE for what a program hands
+    over, whose word it is. notes: what the user should know of how the rows were read, in sentences.
+    """
+
+    columns: Mapping[str, Column]
+    name: str
+    folder: Path
+    within: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    def cells(self, column: str, rows: Sequence[int] | np.ndarray) -> list[Any]:
+        """Those cells as Python values or arrays; None where there is nothing."""
+        return read_cells(self.columns[column], rows)
+
+
+def widest(frames: Iterable[Frame]) -> tuple[Path, ...]:
+    """Where files of rows may lie that come from all of these."""
+    frames = list(frames)
+    if any(frame.within == ANYWHERE for frame in frames):
+        return ANYWHERE
+    return tuple(dict.fromkeys(place for frame in frames for place in (frame.folder, *frame.within)))
+
+
+def chunks(rows: int) -> list[tuple[int, int]]:
+    """(start, stop) of chunks of rows whose cells fit into memory as Python values."""
+    return [(start, min(start + _CHUNK, rows)) for start in range(0, rows, _CHUNK)]

@@ -1,0 +1,221 @@
+"""Images: pictures of any format and size become squares of one size, distorted by whole batches on any device.
+
+Axis letters: B rows, C channels, H and W pixels, S the side of the square.
+"""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image as Pil
+from torch import Tensor
+
+from kontrast.core import random_streams
+from kontrast.core.errors import UserError
+from kontrast.core.factory import Within
+from kontrast.data.modality import Modality
+from kontrast.modalities import mirroring
+from kontrast.modalities.augmentations.image import LIGHT, LUMA, STRONG, distorted
+from kontrast.modalities.picture import picture
+
+# `read` shrinks a short side to this (or to `size`, if larger): a sample of photographs must fit into memory.
+_KEPT = 512
+_ELONGATED = 2.0  # up to this ratio of the sides the middle square is kept, beyond it the whole picture is squeezed
+_SAMPLE = 256  # pictures for mean and standard deviation
+_RAW = 8  # pixels a side
+
+
+class Image(Modality):
+    """Pictures: files, encoded bytes, arrays or PIL images, grey or coloured.
+
+    `size`: side in pixels; by default the median short side of a sample, a multiple of 8 from 16 to 64.
+    `channels`: 1 or 3; by default 1 where all of a sample is grey. Arrays may have another number if it is set.
+    `strength` of the distortions: "strong" where two views of one image are the pair (SimCLR), "light" where the pairs
+    come from the data (an image and its caption), "none".
+    `flip`: whether mirror images mean the same; by default only of coloured pictures (grey ones are more often scans,
+    digits, x-rays) whose mirror images lie no farther from the others than they do themselves (`mirroring`).
+    `mean`, `std`: a channel's, in 0..1; by default the sample's.
+    """
+
+    encoder = "resnet"
+    files = True
+
+    def __init__(
+        self,
+        *,
+        size: Annotated[int, Within(8, 4096)] | None = None,
+        channels: Annotated[int, Within(1, 4096)] | None = None,
+        strength: Literal["strong", "light", "none"] = "strong",
+        flip: bool | None = None,
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+    ) -> None:
+        if size is not None and size < 8:
+            raise UserError(f"image: size={size}: expected at least 8 pixels.")
+        if channels is not None and channels < 1:
+            raise UserError(f"image: channels={channels}: expected 1, 3, or what your arrays have.")
+        for name, value in (("mean", mean), ("std", std)):
+            if value is not None and channels is not None and len(value) != channels:
+                raise UserError(
+                    f"image: {name} has {len(value)} numbers: expected one for each of {channels} channels."
+                )
+        if std is not None and not all(s > 0 for s in std):
+            raise UserError(f"image: std={std}: expected numbers above 0.")
+        self.size, self.channels = size or 0, channels or 0
+        self.strength, self.flip, self.farther = strength, flip, 0.5
+        self.mean, self.std = list(mean or []), list(std or [])
+
+    def read(self, cell: Any, folder: Path) -> np.ndarray:
+        """(C, H, W) uint8; see `picture` for what a cell may be. A large picture is shrunk, its proportions kept."""
+        most = max(_KEPT, self.size)
+        item = picture(cell, folder, self.channels, most)
+        short = min(item.shape[1:])
+        if short <= most:
+            return item
+        return _resize(item, round(item.shape[1] * most / short), round(item.shape[2] * most / short))
+
+    def fit(self, items: Sequence[np.ndarray]) -> None:
+        """Size, channels, mean and standard deviation, where the user gave none."""
+        if not items:
+            raise UserError("image: no picture among the rows could be read, so neither size nor colours are known.")
+        if not self.size:
+            middle = float(np.median([min(item.shape[1:]) for item in items]))
+            self.size = int(np.clip(8 * round(middle / 8), 16, 64))
+        if not self.channels:
+            self.channels = 1 if all(_is_grey(item) for item in items) else 3
+        for name, value in (("mean", self.mean), ("std", self.std)):
+            if value and len(value) != self.channels:
+                raise UserError(f"image: {name} has {len(value)} numbers, but the pictures {self.channels} channels.")
+        if self.flip is None and self.channels == 3 and self.strength != "none":
+            some = [torch.from_numpy(self.pack(item)) for item in items[:: max(1, len(items) // mirroring.LOOKED_AT)]]
+            self.farther = mirroring.farther(F.adaptive_avg_pool2d(torch.stack(some).float(), _RAW))
+        if self.mean and self.std:
+            return
+        packed = [self.pack(item).reshape(self.channels, -1) / 255 for item in items[:_SAMPLE]]
+        mean_C = np.mean([p.mean(1) for p in packed], axis=0)
+        std_C = np.sqrt(np.mean([(p**2).mean(1) for p in packed], axis=0) - mean_C**2)
+        self.mean = self.mean or [round(float(m), 4) for m in mean_C]
+        # A nearly blank sample must not blow noise up.
+        self.std = self.std or [round(max(float(s), 0.05), 4) for s in std_C]
+
+    def pack(self, item: np.ndarray) -> np.ndarray:
+        """(C, S, S) uint8: the middle square, or a squeezed whole where more than half would be lost.
+
+        Squeezed and not padded: padding wastes pixels, and a crop of nothing but padding is a false positive.
+        """
+        item = self._coloured(item)
+        high, wide = item.shape[1:]
+        if max(high, wide) <= _ELONGATED * min(high, wide):
+            side = min(high, wide)
+            top, left = (high - side) // 2, (wide - side) // 2
+            item = item[:, top : top + side, left : left + side]
+        return _resize(item, self.size, self.size)
+
+    def collate(self, packed: Sequence[np.ndarray]) -> Tensor:
+        """(B, C, S, S) uint8."""
+        return torch.from_numpy(packed if isinstance(packed, np.ndarray) else np.stack(packed))
+
+    def plain(self, batch: Tensor) -> Tensor:
+        """(B, C, S, S) float32, normalised."""
+        return self._normalised(batch.float().div_(255))
+
+    def distort(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
+        """(B, C, S, S) float32, normalised: a random crop, flip and colours, by `strength`.
+
+        "light" mirrors all pictures of a row together: a mirrored pair is one more pair.
+        """
+        if self.strength == "none":
+            return self.plain(batch)
+        strength = STRONG if self.strength == "strong" else LIGHT
+        alone = self.flip if self.flip is not None else self.strength == "strong" and self._mirrors
+        strength = replace(strength, flip=0.5 * alone)
+        mirrored_B = None
+        if self.strength == "light" and self.flip is None and self._mirrors and row_B is not None:
+            mirrored_B = random_streams.uniform(random_streams.fork(row_B, 0), 1)[:, 0] < 0.5
+        return distorted(
+            batch,
+            key_B,
+            strength,
+            mean=self.mean,
+            std=self.std,
+            mirrored_B=mirrored_B,
+        )
+
+    def note(self) -> str:
+        """Whether pictures are mirrored, and why."""
+        if self.flip is not None or self.channels != 3 or self.strength == "none":
+            return ""
+        there = f"{self.farther:.0%} of mirror images lie farther from the other pictures than the pictures themselves"
+        if self._mirrors:
+            return f"also mirrored: {there}, about half"
+        return f"not mirrored: {there}, so they may mean something else; flip=true mirrors them"
+
+    @property
+    def _mirrors(self) -> bool:
+        return self.channels == 3 and self.farther <= mirroring.MOST
+
+    def raw(self, batch: Tensor) -> Tensor:
+        """(B, C 8 8): the pixels at 8 x 8, in 0..1, less the image's own mean over all channels.
+
+        The best by cosine of 15 such features over three sets (two drawings of an emoji, CIFAR-10, Omniglot): 8 pixels
+        before 16 and 32; taking away one mean before none, one for each channel, white, and before unit variance.
+        """
+        x_BCHW = F.adaptive_avg_pool2d(batch.float().div_(255), _RAW)
+        return (x_BCHW - x_BCHW.mean((1, 2, 3), keepdim=True)).flatten(1)
+
+    def show(self, packed: np.ndarray) -> str:
+        """An <img> with the PNG inside."""
+        pixels = packed.transpose(1, 2, 0) if len(packed) == 3 else packed[0]
+        png = io.BytesIO()
+        Pil.fromarray(np.ascontiguousarray(pixels)).save(png, "PNG")
+        return f'<img alt="" src="data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}">'
+
+    def look(self, view: Tensor) -> str:
+        """The colours put back."""
+        mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
+        pixels = (view.cpu() * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)
+        return self.show(pixels.numpy())
+
+    def facts(self) -> dict[str, Any]:
+        """What an encoder is built for."""
+        return {"channels": self.channels, "size": self.size}
+
+    def state(self) -> dict[str, Any]:
+        """Size, channels, mean, std."""
+        return {"size": self.size, "channels": self.channels, "mean": self.mean, "std": self.std}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Back from `state`."""
+        self.size, self.channels = state["size"], state["channels"]
+        self.mean, self.std = list(state["mean"]), list(state["std"])
+
+    def _normalised(self, x_BCHW: Tensor) -> Tensor:
+        mean, std = (torch.tensor(v, device=x_BCHW.device).view(-1, 1, 1) for v in (self.mean, self.std))
+        return x_BCHW.sub_(mean).div_(std)
+
+    def _coloured(self, item: np.ndarray) -> np.ndarray:
+        if len(item) == self.channels:
+            return item
+        if len(item) == 1:
+            return item.repeat(self.channels, 0)
+        grey = np.tensordot(np.asarray(LUMA, np.float32), item, 1) + np.float32(0.5)
+        return grey.astype(np.uint8)[None].repeat(self.channels, 0)
+
+
+def _resize(item: np.ndarray, high: int, wide: int) -> np.ndarray:
+    """Antialiased bilinear, uint8 to uint8."""
+    if item.shape[1:] == (high, wide):
+        return np.ascontiguousarray(item)
+    x = torch.from_numpy(np.require(item, requirements=["C", "W"]))[None]
+    return F.interpolate(x, (high, wide), mode="bilinear", antialias=True, align_corners=False)[0].numpy()
+
+
+def _is_grey(item: np.ndarray) -> bool:
+    """No channel differs by more than what JPEG's chroma leaves on a grey picture."""
+    return len(item) == 1 or (len(item) == 3 and int(np.ptp(item.astype(np.int16), axis=0).max()) <= 8)

@@ -1,0 +1,312 @@
+"""Time series: one or several channels of numbers over time, of any length, with gaps.
+
+Axis letters: B rows, C channels of the field, T time, K what the encoder sees of them, R raw features.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kontrast.core import random_streams
+from kontrast.core.errors import Unreadable, UserError
+from kontrast.core.factory import Within
+from kontrast.data.modality import Modality
+
+_LONGEST = 512  # samples kept of a series where the user names no length
+_RAW = 128  # raw features a channel
+_COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706")
+
+
+class Series(Modality):
+    """Time series as lists or arrays of numbers: (T,), (T, C) or (C, T); None or NaN is a gap.
+
+    Channels lie on the axis whose size is the same in all training rows; where both are, on the smaller one. NaN at the
+    end of a row is padding, so rows may differ in length.
+
+    length: samples kept of a series; a longer one is averaged down to it, a shorter one stays as it is. None: the
+    longest of the training rows, at most 512.
+    normalise: "series" gives every row and channel mean 0 and scale 1, which shows the shape and hides level and
+    amplitude; "dataset" takes both from the training rows, so that level and amplitude stay; "both" shows the encoder
+    the two side by side, twice the channels; "none" leaves the numbers alone.
+
+    Distortions, 0 (crop: 1) for none: crop is the smallest share of time that is kept; stretch the largest change of
+    speed (0.2: 20 %); warp the largest local change of speed; scale the largest change of amplitude; shift (of the
+    level, at most) and noise are in the row's own standard deviations; gaps is the largest hidden share of time.
+    """
+
+    encoder = "tcn"
+
+    def __init__(
+        self,
+        *,
+        length: Annotated[int, Within(1, 1_000_000)] | None = None,
+        normalise: Literal["both", "series", "dataset", "none"] = "both",
+        crop: float = 0.5,
+        stretch: float = 0.05,
+        warp: float = 0.05,
+        scale: float = 0.1,
+        shift: float = 0.05,
+        noise: float = 0.05,
+        gaps: float = 0.1,
+    ) -> None:
+        for name, value, low in (("crop", crop, 0.05), ("stretch", stretch, 0), ("warp", warp, 0), ("scale", scale, 0)):
+            _within(name, value, low, 1 if name == "crop" else 0.9)
+        for name, value, high in (("shift", shift, 10), ("noise", noise, 10), ("gaps", gaps, 0.9)):
+            _within(name, value, 0, high)
+        if length is not None and length < 1:
+            raise UserError(f"series: length={length}; expected at least 1 sample, or none to take it from the data.")
+        self.length, self.normalise = length, normalise
+        self.crop, self.stretch, self.warp = crop, stretch, warp
+        self.scale, self.shift, self.noise, self.gaps = scale, shift, noise, gaps
+        self._channels, self._axis = 1, 1
+        self._mean, self._spread, self._within = [0.0], [1.0], [1.0]
+
+    def read(self, cell: Any, folder: Path) -> np.ndarray:
+        """One row's numbers, (T,) or 2-D as it came, float32; refuses text, ragged lists, infinities, only gaps."""
+        if isinstance(cell, str | bytes | Mapping):
+            raise Unreadable(f"is {type(cell).__name__}; a series is a list of numbers")
+        try:
+            item = np.asarray(cell)
+        except (ValueError, TypeError) as error:
+            raise Unreadable("its inner lists differ in length") from error
+        if item.dtype.kind == "O" and not any(isinstance(v, str | bytes) for v in item.flat):
+            try:
+                item = item.astype(np.float64)  # None becomes NaN
+            except (ValueError, TypeError) as error:
+                raise Unreadable("holds something that is no number") from error
+        if item.dtype.kind not in "biuf":
+            raise Unreadable("holds something that is no number")
+        if item.ndim not in (1, 2):
+            raise Unreadable(f"has {item.ndim} axes; a series has 1 (time) or 2 (time and channels)")
+        if item.size == 0:
+            raise Unreadable("is empty")
+        if np.isinf(item).any() or (np.abs(item, where=np.isfinite(item), out=np.zeros(item.shape)) > 1e30).any():
+            raise Unreadable("holds an infinite number")
+        if np.isnan(item).all():
+            raise Unreadable("holds no number, only gaps")
+        return item.astype(np.float32)
+
+    def fit(self, items: Sequence[np.ndarray]) -> None:
+        """Which axis is time, how many channels, how long; each channel's mean and spread, overall and in a row."""
+        if not items:
+            raise UserError("series: no row could be read; expected lists of numbers.")
+        shapes = [item.shape if item.ndim == 2 else (len(item), 1) for item in items]
+        # Channels: the axis whose commonest size is the commoner; on a tie the smaller one.
+        sizes = [max(set(s), key=s.count) for s in zip(*shapes, strict=True)]
+        shares = [sum(shape[axis] == sizes[axis] for shape in shapes) for axis in (0, 1)]
+        self._axis = 1 if (shares[1], -sizes[1]) >= (shares[0], -sizes[0]) else 0
+        self._channels = sizes[self._axis]
+        series = [s for s in map(self._oriented, items) if s.shape[1] == self._channels]
+        if self.length is None:
+            self.length = min(max(map(len, series)), _LONGEST)
+        counts = np.stack([np.isfinite(s).sum(0) for s in series])
+        sums = np.stack([np.nansum(s, 0, dtype=np.float64) for s in series])
+        total = counts.sum(0).clip(1)
+        mean = sums.sum(0) / total
+        square = np.stack([np.nansum((s - mean) ** 2, 0, dtype=np.float64) for s in series])
+        own = square / counts.clip(1) - (sums / counts.clip(1) - mean) ** 2  # each row's own variance
+        within = np.array([np.median(v[c > 0]) if (c > 0).any() else 0.0 for v, c in zip(own.T, counts.T, strict=True)])
+        spread = np.sqrt(square.sum(0) / total)
+        spread[spread == 0] = 1.0
+        within = np.maximum(np.sqrt(within.clip(0)), 1e-3 * spread)  # rows all flat: their rounding errors are no shape
+        self._mean, self._spread, self._within = mean.tolist(), spread.tolist(), within.tolist()
+
+    def pack(self, item: np.ndarray) -> np.ndarray:
+        """(T, C) float32, T at most `length`; refuses a row with another number of channels than the training rows."""
+        series = self._oriented(item)
+        if series.shape[1] != self._channels:
+            raise Unreadable(f"has {series.shape[1]} channels where the training rows have {self._channels}")
+        if self.length is None or len(series) <= self.length:
+            return series
+        edges = np.arange(self.length) * len(series) // self.length
+        known = np.isfinite(series)
+        counts = np.add.reduceat(known, edges, axis=0, dtype=np.int64)
+        sums = np.add.reduceat(np.where(known, series, 0), edges, axis=0, dtype=np.float64)
+        return np.where(counts > 0, sums / counts.clip(1), np.nan).astype(np.float32)
+
+    def collate(self, packed: Sequence[np.ndarray]) -> Tensor:
+        """(B, C, T) float32, NaN after the end of a row that is shorter than the longest."""
+        batch = np.full((len(packed), self._channels, max(map(len, packed))), np.nan, np.float32)
+        for row, series in zip(batch, packed, strict=True):
+            row[:, : len(series)] = series.T
+        return torch.from_numpy(batch)
+
+    def plain(self, batch: Tensor) -> Tensor:
+        """(B, K, T) normalised; NaN stays NaN."""
+        parts = []
+        if self.normalise in ("both", "series"):
+            mean, deviation = _moments(batch)
+            # A flat row is not noise blown up: its scale is never below a twentieth of what rows usually have.
+            parts.append((batch - mean) / torch.maximum(deviation, 0.05 * self._fact(self._within, batch)))
+        if self.normalise in ("both", "dataset"):
+            parts.append((batch - self._fact(self._mean, batch)) / self._fact(self._spread, batch))
+        return torch.cat(parts, 1) if parts else batch
+
+    def distort(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
+        """(B, K, T): another window of time at another speed, amplitude and level, with noise; gaps stay, more come."""
+        keys = [random_streams.fork(key_B, branch) for branch in range(4)]
+        mean, deviation = _moments(batch)
+        seen = self._window(batch, keys[0])
+        draw = random_streams.uniform(keys[1], 2 * self._channels).view(len(batch), 2, self._channels, 1) * 2 - 1
+        if self.scale:
+            seen = mean + (seen - mean) * torch.exp(math.log1p(self.scale) * draw[:, 0])
+        if self.shift:
+            seen = seen + self.shift * deviation * draw[:, 1]
+        if self.noise:
+            seen = seen + self.noise * deviation * _gauss(keys[2], *batch.shape[1:])
+        if self.gaps:
+            seen = seen.masked_fill(self._hidden(batch, keys[3]), math.nan)
+        return self.plain(seen)
+
+    def raw(self, batch: Tensor) -> Tensor:
+        """(B, R): gaps bridged by straight lines, rows averaged onto a grid of at most 128 steps, z-normalised.
+
+        Cosine neighbours of these are neighbours by Euclidean distance between z-normalised series.
+        """
+        known_BT = batch.isfinite().any(1)
+        bins = min(self.length or batch.shape[-1], _RAW)
+        filled = _bridged(batch).double()
+        filled = filled - filled.mean(-1, keepdim=True)
+        area = torch.nn.functional.pad(filled.cumsum(-1), (1, 0))  # area[t]: integral of the steps before t
+        edges = torch.linspace(0, 1, bins + 1, device=batch.device, dtype=torch.float64) * _ends(known_BT)[:, None]
+        left = edges.long().clamp_max(batch.shape[-1] - 1)
+        below = area.gather(2, left[:, None].expand(-1, batch.shape[1], -1))
+        above = area.gather(2, left[:, None].expand(-1, batch.shape[1], -1) + 1)
+        averaged = (below + (above - below) * (edges - left)[:, None]).diff(dim=-1)
+        mean, deviation = averaged.mean(-1, keepdim=True), averaged.std(-1, correction=0, keepdim=True)
+        return ((averaged - mean) / deviation.clamp_min(1e-9)).flatten(1).float()
+
+    def show(self, packed: np.ndarray) -> str:
+        """A sparkline: one line a channel (the first four), each on its own scale, broken where there is a gap."""
+        step = max(1, len(packed) // 160)
+        points = packed[::step, : len(_COLOURS)]
+        lines = []
+        for channel, colour in zip(points.T, _COLOURS, strict=False):
+            known = np.isfinite(channel)
+            if not known.any():
+                continue
+            low, high = channel[known].min(), channel[known].max()
+            y = 38 - 36 * (channel - low) / (high - low) if high > low else np.where(known, 20, np.nan)
+            x = np.linspace(1, 159, len(channel)) if len(channel) > 1 else np.array([80.0])
+            pen = [
+                f"{'L' if t and known[t - 1] else 'M'}{x[t]:.1f} {y[t]:.1f}" for t in range(len(channel)) if known[t]
+            ]
+            lines.append(
+                f'<path d="{"".join(pen)}" fill="none" stroke="{colour}" stroke-width="1.2" stroke-linecap="round"/>'
+            )
+        words = f"series of {len(packed)} steps, {packed.shape[1]} channel{'s' * (packed.shape[1] > 1)}"
+        size = 'viewBox="0 0 160 40" width="160" height="40"'
+        return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{words}">{"".join(lines)}</svg>'
+
+    def look(self, view: Tensor) -> str:
+        """The series as it was fed."""
+        return self.show(view.float().cpu().numpy().T)
+
+    def facts(self) -> Mapping[str, Any]:
+        """channels: what the encoder sees at an instant ("both": two for one of the field's); length: the longest."""
+        return {"channels": self._channels * (2 if self.normalise == "both" else 1), "length": self.length}
+
+    def state(self) -> dict[str, Any]:
+        """Length, channels and their axis, means and spreads."""
+        return {
+            "length": self.length,
+            "channels": self._channels,
+            "axis": self._axis,
+            "mean": self._mean,
+            "spread": self._spread,
+            "within": self._within,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Back from `state`."""
+        self.length, self._channels, self._axis = state["length"], state["channels"], state["axis"]
+        self._mean, self._spread, self._within = state["mean"], state["spread"], state["within"]
+
+    def _oriented(self, item: np.ndarray) -> np.ndarray:
+        """(T, C), without what is NaN in all channels at the end."""
+        series = item[:, None] if item.ndim == 1 else item if self._axis == 1 else item.T
+        known = np.flatnonzero(np.isfinite(series).any(1))
+        return series[: known[-1] + 1] if len(known) else series[:1]
+
+    def _fact(self, values: list[float], batch: Tensor) -> Tensor:
+        return torch.tensor(values, device=batch.device, dtype=batch.dtype)[:, None]
+
+    def _window(self, batch: Tensor, key_B: Tensor) -> Tensor:
+        """A part of time, played at another and uneven speed, by straight lines between samples; NaN after its end."""
+        if self.crop == 1 and not self.stretch and not self.warp:
+            return batch
+        T = batch.shape[-1]
+        end_B = _ends(batch.isfinite().any(1))
+        u = random_streams.uniform(key_B, 6).unbind(1)
+        kept = torch.maximum(end_B * (self.crop + (1 - self.crop) * u[0]), end_B.clamp_max(4)).floor()
+        start = ((end_B - kept + 1) * u[1]).floor()
+        steps = (kept * torch.exp(math.log1p(self.stretch) * (2 * u[2] - 1))).round().clamp_min(1)
+        at = torch.arange(T, device=batch.device) / (steps - 1).clamp_min(1)[:, None]  # 0: window's start, 1: end
+        # Monotone, ends fixed: the slope is 1 + warp * mean of three cosines of amplitude under 1.
+        for wave in (1, 2, 3):
+            swing = (2 * u[2 + wave] - 1)[:, None] * self.warp / (3 * math.pi * wave)
+            at = at + swing * torch.sin(math.pi * wave * at)
+        place = (start[:, None] + at * (kept - 1)[:, None]).clamp(max=T - 1)
+        left = place.floor().long()
+        share = (place - left)[:, None]
+        below = batch.gather(2, left[:, None].expand_as(batch))
+        above = batch.gather(2, (left[:, None] + 1).clamp_max(T - 1).expand_as(batch))
+        mixed = torch.where(share > 0, below + share * (above - below), below)
+        over = torch.arange(T, device=batch.device) >= torch.minimum(steps, end_B)[:, None]
+        return mixed.masked_fill(over[:, None], math.nan)
+
+    def _hidden(self, batch: Tensor, key_B: Tensor) -> Tensor:
+        """(B, 1, T): three spans of time, together at most the share `gaps` of the row."""
+        end_B = _ends(batch.isfinite().any(1))
+        u = random_streams.uniform(key_B, 6).view(-1, 3, 2, 1)
+        width = u[:, :, 0] * end_B[:, None, None] * self.gaps / 3
+        start = u[:, :, 1] * (end_B[:, None, None] - width)
+        t = torch.arange(batch.shape[-1], device=batch.device)
+        return ((t >= start) & (t < start + width.floor())).any(1, keepdim=True)
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise UserError(f"series: {name}={value}; expected a number from {low} to {high}.")
+
+
+def _moments(batch: Tensor) -> tuple[Tensor, Tensor]:
+    """Each row's mean and standard deviation a channel, (B, C, 1), over what is known; 0 and 0 where nothing is."""
+    known = batch.isfinite()
+    count = known.sum(-1, keepdim=True).clamp_min(1)
+    mean = batch.nan_to_num(0.0).sum(-1, keepdim=True) / count
+    square = ((batch - mean) ** 2).nan_to_num(0.0).sum(-1, keepdim=True) / count
+    return mean, square.sqrt()
+
+
+def _ends(known_BT: Tensor) -> Tensor:
+    """(B,) float: one after the last known instant, at least 1."""
+    t = torch.arange(1, known_BT.shape[-1] + 1, device=known_BT.device)
+    return (known_BT * t).amax(-1).clamp_min(1).float()
+
+
+def _gauss(key_B: Tensor, channels: int, steps: int) -> Tensor:
+    """(B, C, T) standard normal whose first steps do not depend on how many follow, so that padding moves nothing."""
+    streams = random_streams.mix(
+        key_B[:, None] ^ random_streams.mix(torch.arange(1, channels + 1, device=key_B.device))
+    )
+    u = random_streams.uniform(streams.flatten(), 2 * steps).view(len(key_B), channels, steps, 2)
+    return (-2 * (1 - u[..., 0]).log()).sqrt() * (2 * torch.pi * u[..., 1]).cos()
+
+
+def _bridged(batch: Tensor) -> Tensor:
+    """Gaps filled by a straight line between their neighbours, at the ends by the nearest value, all by 0 if none."""
+    known, T = batch.isfinite(), batch.shape[-1]
+    t = torch.arange(T, device=batch.device)
+    before = torch.where(known, t, -1).cummax(-1).values
+    after = torch.where(known, t, T).flip(-1).cummin(-1).values.flip(-1)
+    left = torch.where(before >= 0, before, after).clamp(0, T - 1)
+    right = torch.where(after < T, after, before).clamp(0, T - 1)
+    low, high = batch.gather(-1, left), batch.gather(-1, right)
+    share = (t - left) / (right - left).clamp_min(1)
+    return (low + share.clamp(0, 1) * (high - low)).nan_to_num(0.0)
