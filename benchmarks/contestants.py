@@ -7,18 +7,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kontrast.losses import functional
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.adapters import views
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.tile_weights import Weights
 from kontrast.losses.functional import pairwise
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 
 T = 0.1  # the temperature of all; others' conventions that differ are in `benchmarks.losses`
 
 
-class Own(Contrast):
+class Own(ContrastiveLoss):
     """What a user writes without a thought for speed: InfoNCE on plain matrices."""
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
@@ -30,7 +30,7 @@ class Own(Contrast):
 
 def own_tiled(x: Tensor, y: Tensor, labels: Tensor) -> Tensor:
     both = views(x, y)
-    return contrast(both, both, Same("id"), loss=Own(), kernel=Cosine(temperature=T)).value()
+    return contrast(both, both, SameKey("id"), loss=Own(), kernel=Cosine(temperature=T)).value()
 
 
 def own_whole(x: Tensor, y: Tensor, labels: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.scoring.clustering import Clustering
 from kontrast.scoring.geometry import Geometry
 from kontrast.scoring.halves import find_all, interval
@@ -47,13 +47,13 @@ SHAPES = {
 }
 
 
-def drawn(rng: np.random.Generator, shape: Shape, rows: int) -> Bank:
+def drawn(rng: np.random.Generator, shape: Shape, rows: int) -> EmbeddingTable:
     labels = rng.integers(shape.classes, size=rows)
     centres = np.random.default_rng(99).normal(size=(shape.classes, shape.width))
     things = centres[labels] + shape.within * rng.normal(size=(rows, shape.width))
     looks = {name: things + shape.noise * rng.normal(size=things.shape) for name in ("a", "b")}
     z = {name: (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32) for name, x in looks.items()}
-    return Bank(z, np.arange(rows).astype(str), labels.astype(str), shared=True)
+    return EmbeddingTable(z, np.arange(rows).astype(str), labels.astype(str), shared=True)
 
 
 def covered(shape: Shape, trials: int) -> dict[str, tuple[float, float, float, float]]:

@@ -21,7 +21,7 @@ from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.encoders.encoder import Encoder
 from kontrast.layers.towers import Towers
-from kontrast.methods.simclr import Simclr
+from kontrast.methods.simclr import SimCLR
 from kontrast.recipes.choosing import choose
 from kontrast.runs.folder import Folder
 from kontrast.runs.listener import Listener
@@ -103,10 +103,10 @@ def kontrast_run(
         return folder.experiment()
 
 
-def _with(network: Callable[[], Encoder], modalities: dict[str, Modality], seed: int) -> Simclr:
+def _with(network: Callable[[], Encoder], modalities: dict[str, Modality], seed: int) -> SimCLR:
     torch.manual_seed(seed)
     (field,) = modalities
-    return Simclr(Towers({"image": network()}, {field: "image"}), hidden=512, width=128)
+    return SimCLR(Towers({"image": network()}, {field: "image"}), hidden=512, width=128)
 
 
 def load(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:

@@ -42,7 +42,7 @@ from benchmarks.contestants import plain_ntxent
 from benchmarks.simclr import Backbone, generated, kontrast_run, lightly_loader, load
 from kontrast.data.dataset.reader import Batch, draw
 from kontrast.encoders.encoder import Encoder
-from kontrast.encoders.resnet import Resnet
+from kontrast.encoders.resnet import ResNet
 from kontrast.layers.head import Head
 from kontrast.losses.functional import ntxent
 from kontrast.modalities.image import Image
@@ -50,7 +50,7 @@ from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model
 from kontrast.training.loop import Moment
 from kontrast.training.optimiser import groups_of
-from kontrast.training.optimisers.adamw import Adamw
+from kontrast.training.optimisers.adamw import AdamW
 from kontrast.training.precision import Mode, pinned, prepare
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -58,7 +58,7 @@ COLD = 5  # steps left out
 SCRIPT = "bare PyTorch"  # the bar
 REST = 0.01  # seconds after which no thread spins any more for work from the loop before
 NETWORKS: dict[str, tuple[Callable[[], Encoder], bool]] = {
-    "default": (lambda: Resnet(channels=3), False),
+    "default": (lambda: ResNet(channels=3), False),
     "resnet18": (Backbone, True),
 }
 
@@ -144,7 +144,7 @@ def parts(batch: int, network: str, mode: Mode) -> Callable[[], float]:
     """With kontrast's loss and optimiser."""
 
     def own(model: nn.Module) -> Optimizer:
-        return Adamw().build(groups_of(model, 2e-3, 0.05), 2e-3)
+        return AdamW().build(groups_of(model, 2e-3, 0.05), 2e-3)
 
     return bare(batch, network, mode, partial(ntxent, temperature=0.2), own)
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kontrast import losses
     from kontrast.api import load, replay, resume, train
-    from kontrast.core.embedding_table import Bank
-    from kontrast.core.embeddings import Rows
+    from kontrast.core.embedding_table import EmbeddingTable
+    from kontrast.core.embeddings import Embeddings, LossTerm
     from kontrast.core.errors import UserError
     from kontrast.core.experiment import Choice, Experiment, Plan, Source
     from kontrast.losses.engine.contrast import contrast
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Bank",
     "Choice",
+    "EmbeddingTable",
+    "Embeddings",
     "Experiment",
+    "LossTerm",
     "Plan",
-    "Rows",
     "Run",
     "Source",
     "UserError",
@@ -41,11 +42,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Bank": "kontrast.core.embedding_table",
+    "EmbeddingTable": "kontrast.core.embedding_table",
+    "Embeddings": "kontrast.core.embeddings",
+    "LossTerm": "kontrast.core.embeddings",
     "Choice": "kontrast.core.experiment",
     "Experiment": "kontrast.core.experiment",
     "Plan": "kontrast.core.experiment",
-    "Rows": "kontrast.core.embeddings",
     "Run": "kontrast.runs.run",
     "Source": "kontrast.core.experiment",
     "UserError": "kontrast.core.errors",
@@ -57,6 +59,8 @@ _HOMES = {
     "train": "kontrast.api",
 }
 
+_OLD = {"Bank": "EmbeddingTable", "Rows": "Embeddings"}
+
 
 def __getattr__(name: str) -> object:
     """Public names are imported from where they live at their first use."""
@@ -64,6 +68,11 @@ def __getattr__(name: str) -> object:
         return importlib.import_module("kontrast.losses")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _OLD:
+        from kontrast.core import renamed
+
+        renamed.notice(f"kt.{name}", f"kt.{_OLD[name]}")
+        return __getattr__(_OLD[name])
     raise AttributeError(f"module 'kontrast' has no attribute '{name}'")
 
 

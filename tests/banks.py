@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 
 
 def unit(z):
@@ -20,7 +20,7 @@ def bank(z, labels=None, shared=False, prefix="r"):
         blocks[name] = block
     n = len(next(iter(blocks.values())))
     labels = None if labels is None else np.array([str(one) for one in labels])
-    return Bank(blocks, np.array([f"{prefix}{i}" for i in range(n)]), labels, shared=shared)
+    return EmbeddingTable(blocks, np.array([f"{prefix}{i}" for i in range(n)]), labels, shared=shared)
 
 
 def blobs(n, classes=4, width=8, noise=0.3, seed=0, prefix="r"):

@@ -3,16 +3,16 @@
 import torch
 
 from kontrast.core.choice import Choice
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.experiment import Experiment
 from kontrast.layers.head import Head
 from kontrast.layers.proxies import Proxies
-from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.relations.close import Close
-from kontrast.losses.relations.same import Same
-from kontrast.losses.relations.several import Several
+from kontrast.losses.relations.same_key import SameKey
+from kontrast.losses.relations.shared_labels import SharedLabels
+from kontrast.losses.relations.target_similarity import TargetSimilarity
 from kontrast.methods.method import Method
 
 
@@ -37,18 +37,20 @@ class FromTargets(Method):
         return {name: self.head(self.towers(self.field, x)) for name, x in views.items()}
 
     def compare(self, rows, ranks):
-        both = Rows.stack(*rows.values())
+        both = Embeddings.stack(*rows.values())
         centres = self.proxies()
         known = both[both.keys["label"] >= 0]
         terms = {
-            "label": contrast(both, both, Same("label"), loss=Infonce(), kernel=Cosine(temperature=0.3)),
+            "label": contrast(both, both, SameKey("label"), loss=InfoNCE(), kernel=Cosine(temperature=0.3)),
             "several": contrast(
-                both, both, Several("labels", how="any"), loss=Infonce(), kernel=Cosine(temperature=0.3)
+                both, both, SharedLabels("labels", how="any"), loss=InfoNCE(), kernel=Cosine(temperature=0.3)
             ),
-            "centres": contrast(known, centres, Same("label"), loss=Infonce(), kernel=Cosine(temperature=0.3)),
+            "centres": contrast(known, centres, SameKey("label"), loss=InfoNCE(), kernel=Cosine(temperature=0.3)),
         }
         numbered = both[~both.keys["number"].isnan()]
-        softly = contrast(numbered, numbered, Close("number"), loss=Infonce(), kernel=Cosine(temperature=0.3))
+        softly = contrast(
+            numbered, numbered, TargetSimilarity("number"), loss=InfoNCE(), kernel=Cosine(temperature=0.3)
+        )
         return {**terms, "number": softly}
 
     def embed(self, field, x):

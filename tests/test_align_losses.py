@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.ranks import Ranks, on_ranks
 from kontrast.layers.centre import Centre
 from kontrast.layers.prototypes import Prototypes
 from kontrast.losses.alignment.alignment import Alignment
 from kontrast.losses.alignment.negative_cosine import NegativeCosine
-from kontrast.losses.clustering.swav import Swav, sinkhorn
+from kontrast.losses.clustering.swav import SwAV, sinkhorn
 from kontrast.losses.engine.normalize import sphere
 from kontrast.losses.engine.tile_weights import TILE
 from kontrast.losses.functional import pairwise
@@ -238,7 +238,7 @@ def test_sinkhorn_fills_prototypes_evenly_and_every_row_sums_to_one_at_any_tempe
         torch.testing.assert_close(q.sum(0), torch.full((12,), 8.0), rtol=0.02, atol=0)
     for scale in (1e-3, 1e3, 1e6):
         assert torch.isfinite(sinkhorn(scores * scale, Ranks(), iterations=3)).all()
-    assert not Swav().targets(scores, Ranks()).requires_grad
+    assert not SwAV().targets(scores, Ranks()).requires_grad
 
 
 def test_a_centre_follows_the_mean_of_the_scores_and_is_saved():
@@ -256,7 +256,7 @@ def test_a_stopped_target_gets_no_gradient_and_an_unstopped_one_does():
     x, y = two()
     keys = {"id": torch.arange(N), "view": torch.zeros(N, dtype=torch.long)}
     for stop in (True, False):
-        mean = NegativeCosine(stop=stop)(Rows(x, keys), Rows(y, keys))
+        mean = NegativeCosine(stop=stop)(Embeddings(x, keys), Embeddings(y, keys))
         assert mean.count == N
         (slope,) = torch.autograd.grad(mean.value(), y, allow_unused=True)
         assert (slope is None) == stop
@@ -265,7 +265,7 @@ def test_a_stopped_target_gets_no_gradient_and_an_unstopped_one_does():
 def test_alignment_of_equal_rows_is_zero_and_has_a_finite_slope_for_any_power():
     x, _ = two()
     for power in (1.0, 2.0, 3.0):
-        rows = Rows(x, {})
+        rows = Embeddings(x, {})
         value = Alignment(power=power)(rows, rows).value()
         assert value.item() == pytest.approx(0, abs=1e-5)
         assert torch.isfinite(torch.autograd.grad(value, x)[0]).all()
@@ -287,7 +287,7 @@ def test_alignment_of_equal_rows_is_zero_and_has_a_finite_slope_for_any_power():
         ),
         (lambda x, y: pairwise.cosent(x, y, torch.ones(3)), r"scores have shape \(3,\) for 11 rows"),
         (lambda x, y: pairwise.angle(x[:, :3], y[:, :3], GOLD), "angle: embeddings of width 3; expected an even width"),
-        (lambda x, y: Swav(epsilon=0), "epsilon=0; expected a finite number above 0"),
+        (lambda x, y: SwAV(epsilon=0), "epsilon=0; expected a finite number above 0"),
         (lambda x, y: Centre(width=2, momentum=1), "centre: momentum=1: expected 0 or more, below 1"),
         (lambda x, y: pairwise.byol(x[:0], y[:0]), "an empty batch"),
         (lambda x, y: pairwise.align_uniform(x[:0], y[:0]), "an empty batch"),

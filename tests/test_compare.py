@@ -8,7 +8,7 @@ import pytest
 from conftest import FAST, waves
 
 from kontrast import api
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.runs.compare import compare, line
 from kontrast.runs.page.comparison import page, write_comparison
@@ -45,7 +45,7 @@ def copied(run, folder, name):
 def rebanked(run, part, change):
     """The same run with another bank."""
     path = run.path / "banks" / f"{part}.parquet"
-    change(Bank.load(path)).save(path)
+    change(EmbeddingTable.load(path)).save(path)
     return run
 
 
@@ -79,7 +79,7 @@ def clouds(seed, noise=0.6, n=240):
     for more in (0.4, noise):
         z = common + more * rng.normal(size=(n, 8))
         z = (z / np.linalg.norm(z, axis=1, keepdims=True)).astype(np.float32)
-        bank = Bank({"x": z}, np.arange(n).astype(str), label.astype(str))
+        bank = EmbeddingTable({"x": z}, np.arange(n).astype(str), label.astype(str))
         made.append((bank.take(np.arange(n // 2)), bank.take(np.arange(n // 2, n))))
     return made
 
@@ -158,7 +158,7 @@ def test_runs_without_a_common_row_are_refused(runs, tmp_path):
     other = rebanked(
         copied(runs[1], tmp_path, "other"),
         "trained-test",
-        lambda b: Bank(b.z, np.char.add("new ", b.ids), b.labels, b.metadata, b.shared),
+        lambda b: EmbeddingTable(b.z, np.char.add("new ", b.ids), b.labels, b.metadata, b.shared),
     )
     with pytest.raises(UserError, match="share no held-out rows"):
         compare([runs[0], other])
@@ -173,7 +173,7 @@ def marked(run):
 
 def test_equal_ids_with_other_labels_are_refused(runs, tmp_path):
     other = marked(copied(runs[1], tmp_path, "other"))
-    rebanked(other, "trained-test", lambda b: Bank(b.z, b.ids, np.roll(b.labels, 1), b.metadata, b.shared))
+    rebanked(other, "trained-test", lambda b: EmbeddingTable(b.z, b.ids, np.roll(b.labels, 1), b.metadata, b.shared))
     with pytest.raises(UserError, match=r"different data: row '.*' has the label"):
         compare([runs[0], other])
 
@@ -184,7 +184,7 @@ def test_equal_ids_with_other_values_are_refused_and_the_same_values_are_not(run
     rebanked(
         other,
         "raw-test",
-        lambda b: Bank({k: np.roll(z, 3, 0) for k, z in b.z.items()}, b.ids, b.labels, b.metadata, b.shared),
+        lambda b: EmbeddingTable({k: np.roll(z, 3, 0) for k, z in b.z.items()}, b.ids, b.labels, b.metadata, b.shared),
     )
     with pytest.raises(UserError, match="same ids but not the same values"):
         compare([runs[0], other])

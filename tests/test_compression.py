@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from test_exports import least_cosine
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.exports.compressed import Compressed, compress, losses
 
@@ -17,7 +17,7 @@ def bank_of(n=300, width=32, missing=(3, 7)):
     other = z[:, ::-1].copy()
     other[list(missing)] = np.nan
     ids, labels = np.array([f"r{i}" for i in range(n)]), np.array(["a", "b"] * (n // 2))
-    return Bank({"one": z, "the other": other}, ids, labels, pa.table({"year": np.arange(n)}), shared=True)
+    return EmbeddingTable({"one": z, "the other": other}, ids, labels, pa.table({"year": np.arange(n)}), shared=True)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_binary_ranks_by_hamming_distance():
 
 def test_embeddings_in_a_narrow_cone_keep_their_neighbours():
     z = bank_of(missing=()).z["one"] * 0.1 + 1  # cosines from .98 up
-    bank = Bank({"z": z / np.linalg.norm(z, axis=1, keepdims=True)}, np.arange(len(z)).astype(str))
+    bank = EmbeddingTable({"z": z / np.linalg.norm(z, axis=1, keepdims=True)}, np.arange(len(z)).astype(str))
     int8, binary = losses(bank, [("int8", None), ("binary", None)])
     assert int8["recall@10"] > 0.95
     assert binary["recall@10"] > 0.25

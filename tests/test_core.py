@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 import torch
 
-from kontrast.core import factory, random_streams, registry
-from kontrast.core.embedding_table import Bank
+import kontrast as kt
+from kontrast.core import factory, random_streams, registry, renamed
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError, did_you_mean, needs
 from kontrast.core.experiment import Choice, Experiment, Plan, Source
 
@@ -133,11 +134,11 @@ def test_an_experiment_survives_json_and_refuses_typos():
 def test_a_bank_survives_disk_with_missing_rows_labels_and_metadata(tmp_path):
     z = {"a": np.random.rand(4, 3).astype(np.float32), "b c": np.random.rand(4, 2).astype(np.float32)}
     z["b c"][2] = np.nan
-    bank = Bank(
+    bank = EmbeddingTable(
         z, np.array(["x", "y", "z", "ü"]), np.array(["1", "", "2", "1"]), pa.table({"year": [1, 2, None, 4]}), True
     )
     bank.save(tmp_path / "deep" / "bank.parquet")
-    again = Bank.load(tmp_path / "deep" / "bank.parquet")
+    again = EmbeddingTable.load(tmp_path / "deep" / "bank.parquet")
     for name in z:
         np.testing.assert_array_equal(again.z[name], z[name])
     assert again.ids.tolist() == bank.ids.tolist()
@@ -148,7 +149,7 @@ def test_a_bank_survives_disk_with_missing_rows_labels_and_metadata(tmp_path):
     assert again.has("b c").tolist() == [True, True, False, True]
     assert not list(tmp_path.rglob("*.part"))
     with pytest.raises(UserError, match="no bank at"):
-        Bank.load(tmp_path / "nothing.parquet")
+        EmbeddingTable.load(tmp_path / "nothing.parquet")
 
 
 def test_messages_name_what_is_near_and_what_to_install():
@@ -196,3 +197,17 @@ def test_a_kind_belongs_to_the_room_of_the_contract_it_derives_from(tmp_path, mo
     assert registry.locate("kernels", "Log-Ratio") == kind
     with pytest.raises(UserError, match=r"no loss 'log_ratio'.* There is one among the kernels"):
         registry.locate("losses", "log_ratio")
+
+
+@pytest.mark.parametrize("room", renamed.KINDS)
+def test_names_of_earlier_versions_find_what_they_meant_with_a_notice(room):
+    known = registry.kinds(room)
+    for old, new in renamed.KINDS[room].items():
+        if new in known:  # the others are the algebra of relations, which relation_from_json reads
+            with pytest.warns(renamed.OldName, match=f"{old} .* is called {new} now"):
+                assert registry.locate(room, old) == known[new]
+
+
+def test_old_names_of_the_package_are_told():
+    with pytest.warns(renamed.OldName, match="kt.Rows is called kt.Embeddings now"):
+        assert kt.Rows is kt.Embeddings

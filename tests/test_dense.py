@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kontrast.losses import functional
-from kontrast.losses.alignment import barlow, vicreg
+from kontrast.losses.alignment import barlow_twins, vicreg
 from kontrast.losses.engine import dense
 from kontrast.losses.functional import by_label, by_view, pairwise
 
@@ -78,7 +78,7 @@ def test_plain_matrices_give_what_tiles_give(name, case, dtype, tiled):
 def test_small_batches_list_no_pairs_and_large_ones_and_several_views_do(monkeypatch):
     seen = []
     for module, name in ((by_view, "contrast"), (by_view, "mutual"), (by_label, "contrast"), (pairwise, "contrast"),
-                         (barlow, "contrast"), (vicreg, "contrast")):  # fmt: skip
+                         (barlow_twins, "contrast"), (vicreg, "contrast")):  # fmt: skip
         real = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a, real=real, **k: seen.append(1) or real(*a, **k))
     a, b, y = batch("plain", torch.float32, n=64)

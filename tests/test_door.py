@@ -9,22 +9,22 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import on_ranks
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
 from kontrast.losses import functional
-from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.functional import pairwise
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.relations.close import Close
-from kontrast.losses.relations.same import Same
-from kontrast.losses.relations.several import Several
-from kontrast.losses.relations.weighed import Weighed
-from kontrast.losses.relations.within import Within
+from kontrast.losses.relations.key_weight import KeyWeight
+from kontrast.losses.relations.same_key import SameKey
+from kontrast.losses.relations.shared_labels import SharedLabels
+from kontrast.losses.relations.target_similarity import TargetSimilarity
+from kontrast.losses.relations.within_group import WithinGroup
 
 N, D, C = 8, 4, 3
 Y = torch.tensor([0, 0, 1, 1, 2, 2, 0, 1])
@@ -348,12 +348,12 @@ def test_relations_take_minus_one_for_unknown_in_tiles_and_in_lists():
     for key in (label, label.double(), label.to(torch.int8)):
         ids = torch.arange(6)
         keys = {"id": ids, "view": ids * 0, "label": key}
-        for relation in (Same("label"), Within("label")):
+        for relation in (SameKey("label"), WithinGroup("label")):
             attract, among = relation.weights({"label": key[:, None]}, {"label": key[None]})
             assert attract.tolist() == ((label[:, None] == label) & (label[:, None] >= 0)).tolist()
             assert among is None or torch.equal(among, attract)
-        rows = Rows(z, keys)
-        found = contrast(rows, rows, Same("label"), loss=Infonce(), kernel=Cosine(temperature=0.5), tile=6).value()
+        rows = Embeddings(z, keys)
+        found = contrast(rows, rows, SameKey("label"), loss=InfoNCE(), kernel=Cosine(temperature=0.5), tile=6).value()
         known = label >= 0
         zn = F.normalize(z, dim=1)
         s = (zn @ zn.T / 0.5).fill_diagonal_(-math.inf)
@@ -361,8 +361,15 @@ def test_relations_take_minus_one_for_unknown_in_tiles_and_in_lists():
         torch.testing.assert_close(found, (s[known].logsumexp(1) - pull).mean())
 
 
-@pytest.mark.parametrize("made", [lambda: Close("y", shape="invers"), lambda: Several("y", how="jacard"),
-                                  lambda: Weighed("y", what="amongst"), lambda: Weighed("y", of="row")])  # fmt: skip
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: TargetSimilarity("y", shape="invers"),
+        lambda: SharedLabels("y", how="jacard"),
+        lambda: KeyWeight("y", what="amongst"),
+        lambda: KeyWeight("y", of="row"),
+    ],
+)
 def test_misspelt_names_of_relations_are_refused(made):
     with pytest.raises(UserError, match="expected one of"):
         made()

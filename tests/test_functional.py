@@ -10,20 +10,20 @@ from conftest import Largest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import on_ranks
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
 from kontrast.losses import functional as L
-from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.adapters import rows
 from kontrast.losses.engine.class_counts import counts
 from kontrast.losses.engine.contrast import per_row
 from kontrast.losses.engine.tile_weights import TILE
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.balanced import Balanced
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 
 BY_CLASS = torch.tensor([0.1, 0.3, 0.7], dtype=torch.float64)
 POINTS = torch.nn.functional.normalize(torch.randn(3, 5, generator=torch.Generator().manual_seed(9)).double(), dim=1)
@@ -175,13 +175,13 @@ def test_copies_of_another_class_change_nothing_where_candidates_are_balanced(se
     once = rows(torch.cat([a, b]), keys)
     others = keys["label"] != y[0]
     more = rows(torch.cat([once.z, once.z[others]]), {"label": torch.cat([keys["label"], keys["label"][others]])})
-    for relation, alike in ((Same("label") & Balanced(), True), (Same("label"), not others.any())):
+    for relation, alike in ((SameKey("label") & Balanced(), True), (SameKey("label"), not others.any())):
         found = [
             per_row(
-                Rows(r.z, {**r.keys, "count": counts(r.keys["label"])})[: 2 * n][~others],
-                Rows(r.z, {**r.keys, "count": counts(r.keys["label"])}),
+                Embeddings(r.z, {**r.keys, "count": counts(r.keys["label"])})[: 2 * n][~others],
+                Embeddings(r.z, {**r.keys, "count": counts(r.keys["label"])}),
                 relation,
-                loss=Infonce(),
+                loss=InfoNCE(),
                 kernel=Cosine(),
             )
             for r in (once, more)

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
 from kontrast.losses import functional as L
-from kontrast.losses.contrastive.herocon import Herocon
+from kontrast.losses.contrastive.herocon import HeroCon
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.relations.column import Column
+from kontrast.losses.relations.label_column import LabelColumn
 
 N, D, C, T = 9, 6, 3, 0.5
 G = torch.Generator().manual_seed(0)
@@ -218,9 +218,9 @@ def test_herocon_for_one_label_and_for_all():
         return mean(((against[i] + p) / p).log() for (i, _), p in own.items())
 
     keys = {"id": torch.arange(N), "labels": labels}
-    one = Rows(RAW1, {**keys, "view": torch.zeros(N)})
-    copy = Rows(RAW1, {**keys, "view": torch.ones(N)})  # the paper lets a row be its own positive
-    found = contrast(one, copy, Column("labels", 2), loss=Herocon(), kernel=Cosine(temperature=1.0)).value()
+    one = Embeddings(RAW1, {**keys, "view": torch.zeros(N)})
+    copy = Embeddings(RAW1, {**keys, "view": torch.ones(N)})  # the paper lets a row be its own positive
+    found = contrast(one, copy, LabelColumn("labels", 2), loss=HeroCon(), kernel=Cosine(temperature=1.0)).value()
     close(found, pairs(2, itself=True))
     close(L.herocon(RAW1, labels), sum(pairs(c, itself=False) for c in range(5)))
 

@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 
 from kontrast.core import factory
 from kontrast.core.errors import UserError
-from kontrast.encoders.resnet import Resnet
+from kontrast.encoders.resnet import ResNet
 from kontrast.encoders.timm import Timm
 from kontrast.layers.head import Head
 
@@ -21,7 +21,7 @@ def _same_weights_every_time():
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [16, 32, 64])
 def test_resnet_gives_its_width_for_every_small_size(channels, size):
-    net = Resnet(channels=channels, size=size)
+    net = ResNet(channels=channels, size=size)
     z = net(torch.randn(2, channels, size, size))
     assert z.shape == (2, net.width)
     z.square().mean().backward()
@@ -29,10 +29,10 @@ def test_resnet_gives_its_width_for_every_small_size(channels, size):
 
 
 def test_resnet_takes_sizes_that_are_no_power_of_two():
-    assert Resnet(channels=3, size=40)(torch.randn(2, 3, 40, 40)).shape[0] == 2
+    assert ResNet(channels=3, size=40)(torch.randn(2, 3, 40, 40)).shape[0] == 2
 
 
-@pytest.mark.parametrize("make", [lambda: Resnet(channels=3), lambda: Timm(model=SMALL, size=32)])
+@pytest.mark.parametrize("make", [lambda: ResNet(channels=3), lambda: Timm(model=SMALL, size=32)])
 def test_in_eval_mode_a_row_does_not_depend_on_its_batch(make):
     net = make().eval()
     x = torch.randn(5, 3, 32, 32)
@@ -49,7 +49,7 @@ def test_resnet_learns_to_tell_two_textures():
     x = torch.randn(64, 1, 16, 16)
     y = torch.arange(64) % 2
     x[y == 1] = torch.nn.functional.avg_pool2d(x[y == 1], 3, 1, 1) * 3
-    net = Resnet(channels=1, size=16, base=8)
+    net = ResNet(channels=1, size=16, base=8)
     out = torch.nn.Linear(net.width, 2)
     adam = torch.optim.AdamW([*net.parameters(), *out.parameters()], 1e-2)
     for _ in range(15):
@@ -147,7 +147,7 @@ def test_resnet_knows_where_things_are():
     """The same square elsewhere gives other features: the mean over all places would give nearly the same."""
     x = torch.zeros(1, 1, 32, 32)
     x[..., 4:12, 4:12] = torch.randn(8, 8)
-    net = Resnet(channels=1).eval()
+    net = ResNet(channels=1).eval()
     with torch.no_grad():
         here, there = net(x) - net(x * 0), net(x.roll((16, 16), (2, 3))) - net(x * 0)
     assert torch.nn.functional.cosine_similarity(here, there) < 0.5
@@ -157,4 +157,4 @@ def test_resnet_knows_where_things_are():
 
 def test_resnet_refuses_nothing_of_something():
     with pytest.raises(UserError, match="blocks=0"):
-        Resnet(channels=1, blocks=0)
+        ResNet(channels=1, blocks=0)

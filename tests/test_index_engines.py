@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.search.exact import nearest, recall
 from kontrast.search.index import Index, build
@@ -56,7 +56,7 @@ def make(n=60, seed=0, first=0, missing=(3, 4)):
         }
     )
     labels = np.array([f"kind {i % 3}" for i in range(n)])
-    return Bank(z, np.array([f"r'{first + i}" for i in range(n)]), labels, metadata, shared=True)
+    return EmbeddingTable(z, np.array([f"r'{first + i}" for i in range(n)]), labels, metadata, shared=True)
 
 
 def slow(bank, vector, fields, kept=None):
@@ -123,7 +123,7 @@ def test_rows_that_are_added_replaced_and_deleted_are_found_as_in_a_fresh_index(
     assert index.add(more) == 50 + 48 + 20 + 18
     kept = bank.take(np.arange(50))
     vector = np.random.default_rng(2).normal(size=8)
-    both = Bank(
+    both = EmbeddingTable(
         {f: np.concatenate([kept.z[f], more.z[f]]) for f in kept.z}, np.concatenate([kept.ids, more.ids]), shared=True
     )
     assert answers(index, vector) == slow(both, vector, ["image", "text"])
@@ -148,19 +148,19 @@ def test_rows_that_are_added_replaced_and_deleted_are_found_as_in_a_fresh_index(
 
 def test_a_bank_that_lacks_columns_is_added_and_one_with_others_is_refused(engine, tmp_path):
     index = build(make(), tmp_path, **engine)
-    few = Bank({"image": unit(np.random.default_rng(3), 2)}, np.array(["new 1", "new 2"]), shared=True)
+    few = EmbeddingTable({"image": unit(np.random.default_rng(3), 2)}, np.array(["new 1", "new 2"]), shared=True)
     index.add(few)
     hit = index.search(few.z["image"][0], 1)[0]
     assert (hit.id, hit.label, hit.metadata["year"]) == ("new 1", "", None)
-    wrong = Bank(few.z, few.ids, metadata=pa.table({"yeer": [1, 2]}), shared=True)
+    wrong = EmbeddingTable(few.z, few.ids, metadata=pa.table({"yeer": [1, 2]}), shared=True)
     with pytest.raises(UserError, match="no column 'yeer'; did you mean 'year'"):
         index.add(wrong)
     with pytest.raises(UserError, match="column 'year' does not fit"):
-        index.add(Bank(few.z, few.ids, metadata=pa.table({"year": ["a", "b"]}), shared=True))
+        index.add(EmbeddingTable(few.z, few.ids, metadata=pa.table({"year": ["a", "b"]}), shared=True))
     with pytest.raises(UserError, match="no field 'imag'"):
-        index.add(Bank({"imag": few.z["image"]}, few.ids, shared=True))
+        index.add(EmbeddingTable({"imag": few.z["image"]}, few.ids, shared=True))
     with pytest.raises(UserError, match="3 numbers a row; the index has 8"):
-        index.add(Bank({"image": few.z["image"][:, :3]}, few.ids, shared=True))
+        index.add(EmbeddingTable({"image": few.z["image"][:, :3]}, few.ids, shared=True))
     assert len(index) == 60 + 58 + 2
 
 
@@ -169,7 +169,7 @@ def test_a_large_index_is_approximate_and_right_after_changes(engine, tmp_path):
     z = unit(rng, 40, 16)[np.arange(2500) % 40] + 0.3 * unit(rng, 2500, 16)
     z /= np.linalg.norm(z, axis=1, keepdims=True)
     n = np.arange(2500)
-    bank = Bank({"a": z.astype(np.float32)}, n.astype(str), None, pa.table({"n": n}))
+    bank = EmbeddingTable({"a": z.astype(np.float32)}, n.astype(str), None, pa.table({"n": n}))
     index = build(bank.take(n < 2000), tmp_path, exact_below=1000, **engine)
     space = index.facts["spaces"][0]
     assert not space["exact"]
@@ -187,7 +187,7 @@ def test_a_large_index_is_approximate_and_right_after_changes(engine, tmp_path):
 
 def test_fields_with_spaces_of_their_own_have_a_table_each_and_a_rebuild_leaves_none_behind(engine, tmp_path, request):
     rng = np.random.default_rng(0)
-    bank = Bank({"a": unit(rng, 9, 4), "b": unit(rng, 9, 6)}, np.arange(9).astype(str))
+    bank = EmbeddingTable({"a": unit(rng, 9, 4), "b": unit(rng, 9, 6)}, np.arange(9).astype(str))
     build(bank, tmp_path, **engine)
     index = build(bank, tmp_path, **engine)
     assert index.search(bank.z["b"][4], 1, field="b")[0].id == "4"

@@ -12,7 +12,7 @@ from conftest import FAST, waves
 from safetensors.numpy import load_file
 
 import kontrast as kt
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.runs.listener import Listener
 from kontrast.runs.train import Interrupted
 
@@ -82,7 +82,7 @@ def test_images(digits, tmp_path):
     assert number(run, "kNN accuracy") > max(0.7, number(run, "kNN accuracy", "untrained"))
     bank = same_whatever_the_batch(run, digits / "3")
     bank.save(tmp_path / "e.parquet")
-    assert Bank.load(tmp_path / "e.parquet").ids.tolist() == bank.ids.tolist()
+    assert EmbeddingTable.load(tmp_path / "e.parquet").ids.tolist() == bank.ids.tolist()
     run.index(digits)
     picture = sorted((digits / "3").iterdir())[0]
     hits = run.search(like=str(picture), k=5)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.layers.temperatures import Temperatures
-from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.angle import Angle
 from kontrast.losses.kernels.bilinear import Bilinear
@@ -15,9 +15,9 @@ from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.distance import Distance
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.kernels.log_ratio import LogRatio
+from kontrast.losses.relations.key_weight import KeyWeight
 from kontrast.losses.relations.preferred import Preferred
-from kontrast.losses.relations.same import Same
-from kontrast.losses.relations.weighed import Weighed
+from kontrast.losses.relations.same_key import SameKey
 
 
 def rows_of(n=12, views=2, width=6, classes=4, seed=0):
@@ -25,7 +25,7 @@ def rows_of(n=12, views=2, width=6, classes=4, seed=0):
     z = torch.randn(n * views, width, generator=g, dtype=torch.float64, requires_grad=True)
     view = torch.arange(views).repeat_interleave(n)
     label = torch.randint(0, classes, (n,), generator=g).repeat(views)
-    return Rows(z, {"id": torch.arange(n).repeat(views), "view": view, "label": label})
+    return Embeddings(z, {"id": torch.arange(n).repeat(views), "view": view, "label": label})
 
 
 def test_kernels_are_the_inner_products_they_claim_to_be():
@@ -61,12 +61,12 @@ def test_what_a_bilinear_kernel_learns_gets_its_gradient_through_the_tiles():
 
     def value(form):
         left = rows.z.detach() @ form
-        both = [Rows(left, rows.keys), Rows(rows.z.detach(), rows.keys)]
-        return contrast(*both, Same("id"), loss=Infonce(), kernel=Dot(), tile=20).value()
+        both = [Embeddings(left, rows.keys), Embeddings(rows.z.detach(), rows.keys)]
+        return contrast(*both, SameKey("id"), loss=InfoNCE(), kernel=Dot(), tile=20).value()
 
     assert torch.autograd.gradcheck(value, (kernel.form,))
-    fixed = Rows(rows.z.detach(), rows.keys)
-    mine = contrast(fixed, fixed, Same("id"), loss=Infonce(), kernel=kernel, tile=20).value()
+    fixed = Embeddings(rows.z.detach(), rows.keys)
+    mine = contrast(fixed, fixed, SameKey("id"), loss=InfoNCE(), kernel=kernel, tile=20).value()
     torch.testing.assert_close(mine, value(kernel.form))
     torch.testing.assert_close(
         torch.autograd.grad(mine, kernel.form), torch.autograd.grad(value(kernel.form), kernel.form)
@@ -77,11 +77,11 @@ def test_preference_is_bradley_terry_over_the_answers_of_a_prompt():
     g = torch.Generator().manual_seed(0)
     logp = torch.randn(8, 2, generator=g, dtype=torch.float64)
     ids = torch.arange(8)
-    answers = Rows(logp, {"id": ids, "view": ids, "prompt": ids // 2, "chosen": (ids + 1) % 2})
-    prompts = Rows(
+    answers = Embeddings(logp, {"id": ids, "view": ids, "prompt": ids // 2, "chosen": (ids + 1) % 2})
+    prompts = Embeddings(
         torch.zeros(4, 1, dtype=torch.float64), {"id": -1 - ids[:4], "view": -1 - ids[:4], "prompt": ids[:4]}
     )
-    found = contrast(prompts, answers, Preferred(), loss=Infonce(), kernel=LogRatio(beta=0.3)).value()
+    found = contrast(prompts, answers, Preferred(), loss=InfoNCE(), kernel=LogRatio(beta=0.3)).value()
     reward = 0.3 * (logp[:, 0] - logp[:, 1])
     torch.testing.assert_close(found, -F.logsigmoid(reward[0::2] - reward[1::2]).mean())
 
@@ -94,10 +94,10 @@ def test_a_prior_among_the_candidates_is_logit_adjustment():
         torch.tensor([0, 0, 1, 2, 3, 3]),
         torch.arange(6),
     )
-    rows = Rows(z, {"id": ids, "view": ids, "label": labels})
-    classes = Rows(centres, {"id": -1 - ids[:4], "view": ids[:4], "label": ids[:4], "prior": prior})
-    relation = Same("label") & Weighed("prior", what="among")
-    found = contrast(rows, classes, relation, loss=Infonce(), kernel=Dot()).value()
+    rows = Embeddings(z, {"id": ids, "view": ids, "label": labels})
+    classes = Embeddings(centres, {"id": -1 - ids[:4], "view": ids[:4], "label": ids[:4], "prior": prior})
+    relation = SameKey("label") & KeyWeight("prior", what="among")
+    found = contrast(rows, classes, relation, loss=InfoNCE(), kernel=Dot()).value()
     wanted = F.cross_entropy(z @ centres.T + prior.log(), labels) + prior[labels].log().mean()
     torch.testing.assert_close(found, wanted)
 
@@ -106,15 +106,15 @@ def test_a_temperature_a_class_scales_the_anchors():
     rows = rows_of()
     layer = Temperatures(classes=4, learnable=True).double()
     with pytest.raises(UserError, match="'label' from 0 to 9 for 4 temperatures; expected 0 to 3, or -1"):
-        layer(*[Rows(torch.ones(2, 3), {"label": torch.tensor([0, 9])})] * 2)
+        layer(*[Embeddings(torch.ones(2, 3), {"label": torch.tensor([0, 9])})] * 2)
     layer.log_scale.data = torch.rand(4, dtype=torch.float64) + 1
-    found = contrast(*layer(rows, rows), Same("id"), loss=Infonce(), kernel=Dot())
+    found = contrast(*layer(rows, rows), SameKey("id"), loss=InfoNCE(), kernel=Dot())
     each = []
     for c, log_scale in enumerate(layer.log_scale.detach()):
         kernel = Cosine().double()
         kernel.log_scale.data = log_scale
         part = rows[rows.keys["label"] == c]
-        each.append(contrast(part, rows, Same("id"), loss=Infonce(), kernel=kernel))
+        each.append(contrast(part, rows, SameKey("id"), loss=InfoNCE(), kernel=kernel))
     torch.testing.assert_close(found.total, sum(m.total for m in each))
     assert torch.autograd.grad(found.value(), layer.log_scale)[0].abs().min() > 0
 

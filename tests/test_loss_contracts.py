@@ -6,14 +6,14 @@ import torch
 from kontrast.checks.check import CONTRACTS, contract_of
 from kontrast.checks.results import judge, near
 from kontrast.core import factory, registry
-from kontrast.core.embeddings import Rows
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.core.embeddings import Embeddings
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 
 ROOMS = registry.rooms()
-LOSSES = [name for name in ROOMS["losses"] if contract_of(name) is Contrast]
+LOSSES = [name for name in ROOMS["losses"] if contract_of(name) is ContrastiveLoss]
 PROPERTIES = [(name, title) for name in ROOMS["losses"] for title in CONTRACTS[contract_of(name)]]
 # Its weights pace the gradient and carry none themselves, by the paper's own definition.
 STOPS_A_GRADIENT = ("circle", "slope is the value's")
@@ -33,8 +33,8 @@ def test_a_loss_has_the_properties_of_its_contract(name, title):
 @pytest.mark.parametrize("name", LOSSES)
 def test_nobody_to_attract_is_an_error_in_words_unless_the_loss_counts_rows_without_positives(name):
     ids = torch.arange(5)
-    rows = Rows(torch.randn(5, 3), {"id": ids, "view": 0 * ids})
-    mean = contrast(rows, rows, Same("id"), loss=factory.build("losses", name, {}), kernel=Cosine())
+    rows = Embeddings(torch.randn(5, 3), {"id": ids, "view": 0 * ids})
+    mean = contrast(rows, rows, SameKey("id"), loss=factory.build("losses", name, {}), kernel=Cosine())
     if mean.count:
         assert mean.count == 5
         assert torch.isfinite(mean.value())

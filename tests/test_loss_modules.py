@@ -17,14 +17,14 @@ from torch.nn.parallel import DistributedDataParallel
 
 import kontrast as kt
 from kontrast.core import registry
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import on_ranks
 from kontrast.losses import functional as F
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.loss_module import LossModule
 from kontrast.losses.pairwise.triplet import Triplet
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.semi_hard import SemiHard
 
 N, D = 12, 6
@@ -72,7 +72,7 @@ CASES = {
     "Circle": ({}, lambda m, a, b: m(a, LABELS), lambda m, a, b: F.circle(a, LABELS)),
     "CoSENT": ({}, lambda m, a, b: m(a, b, IDS * 7 % 5), lambda m, a, b: F.cosent(a, b, IDS * 7 % 5)),
     "Contrastive": (
-        {"relation": Same("label")},
+        {"relation": SameKey("label")},
         lambda m, a, b: m(a, {"label": LABELS}),
         lambda m, a, b: F.supcon(a, LABELS),
     ),
@@ -403,14 +403,14 @@ def test_a_cross_batch_memory_is_one_large_batch_of_which_the_last_part_are_the_
     found = loss(b, LABELS)
     z, y = torch.cat([b, a.detach()]), LABELS.repeat(2)
     whole = kt.losses.Contrastive(
-        loss=Triplet(margin=0.3), kernel=Cosine(temperature=0.5).double(), relation=Same("label")
+        loss=Triplet(margin=0.3), kernel=Cosine(temperature=0.5).double(), relation=SameKey("label")
     )
     ids = torch.arange(2 * N)
-    rows = Rows(z, {"id": ids, "view": 0 * ids, "label": y})
+    rows = Embeddings(z, {"id": ids, "view": 0 * ids, "label": y})
     wanted = whole(rows[:N], candidates=rows)
     torch.testing.assert_close(found, wanted)
     torch.testing.assert_close(torch.autograd.grad(found, b), torch.autograd.grad(wanted, b))
-    mined = kt.losses.CrossBatchMemory(dim=D, loss="infonce", relation=SemiHard(Same("label")))
+    mined = kt.losses.CrossBatchMemory(dim=D, loss="infonce", relation=SemiHard(SameKey("label")))
     assert mined(a.float(), LABELS).isfinite()
 
 
@@ -458,7 +458,7 @@ def test_the_lines_of_the_guide_work_in_their_spelling():
     kt.losses.SwAV()(torch.rand(32, 16), torch.rand(32, 16))
     kt.losses.functional.ntxent(z1, z2, temperature=0.2)
     embeddings = kt.Rows(z, {"id": ids, "view": 0 * ids, "label": labels})
-    kt.losses.Contrastive(loss="triplet", kernel=Cosine(temperature=0.5), relation=Same("label"))(embeddings)
+    kt.losses.Contrastive(loss="triplet", kernel=Cosine(temperature=0.5), relation=SameKey("label"))(embeddings)
 
 
 SHARED = ("NTXent", "CLIP", "SigLIP", "SupCon", "Triplet", "ArcFace", "ProxyAnchor", "BarlowTwins", "MoCo", "InfoNCE",

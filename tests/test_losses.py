@@ -6,28 +6,28 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
 from kontrast.layers.targets import assign, uniform_points
 from kontrast.layers.temperatures import Temperatures
 from kontrast.layers.unit import unit
 from kontrast.losses.contrastive.debiased import Debiased
-from kontrast.losses.contrastive.herocon import Herocon
-from kontrast.losses.contrastive.infonce import Infonce
-from kontrast.losses.contrastive.nce import Nce
-from kontrast.losses.contrastive.rnc import Rnc
-from kontrast.losses.contrastive.supcon_inside import SupconInside
+from kontrast.losses.contrastive.herocon import HeroCon
+from kontrast.losses.contrastive.infonce import InfoNCE
+from kontrast.losses.contrastive.nce import NCE
+from kontrast.losses.contrastive.rank_n_contrast import RankNContrast
+from kontrast.losses.contrastive.supcon_inside import SupConInside
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.engine.tile_weights import _exp_
 from kontrast.losses.kernels.bilinear import Bilinear
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.distance import Distance
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.pairwise.cosface import Cosface
-from kontrast.losses.relations.close import Close
-from kontrast.losses.relations.same import Same
+from kontrast.losses.pairwise.cosface import CosFace
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.soft import Soft
+from kontrast.losses.relations.target_similarity import TargetSimilarity
 
 EXP, LOG = math.exp, math.log
 
@@ -42,7 +42,7 @@ def rows_of(n=12, views=2, width=6, classes=4, seed=0):
         "soft": torch.rand(n, classes, generator=g, dtype=torch.float64).repeat(views, 1),
         "age": torch.randint(0, 7, (n * views,), generator=g).double(),
     }
-    return Rows(z, keys)
+    return Embeddings(z, keys)
 
 
 def softplus(x):
@@ -102,35 +102,40 @@ def cosface(S, P, Q):
 
 
 CASES = {
-    "supcon inside": (SupconInside(), Same("label"), Cosine(temperature=0.5), supcon_inside),
-    "supcon inside, mean": (SupconInside(mean=True), Same("label"), Cosine(temperature=0.5), supcon_mean),
-    "inside, soft": (SupconInside(), Soft("soft"), Cosine(temperature=0.5), supcon_inside),
-    "soft nearest neighbour": (SupconInside(), Same("label"), Distance(temperature=2.0), supcon_inside),
-    "debiased": (Debiased(prior=0.1, temperature=0.5), Same("id"), Cosine(temperature=0.5), debiased(0.1, 0, 0.5)),
+    "supcon inside": (SupConInside(), SameKey("label"), Cosine(temperature=0.5), supcon_inside),
+    "supcon inside, mean": (SupConInside(mean=True), SameKey("label"), Cosine(temperature=0.5), supcon_mean),
+    "inside, soft": (SupConInside(), Soft("soft"), Cosine(temperature=0.5), supcon_inside),
+    "soft nearest neighbour": (SupConInside(), SameKey("label"), Distance(temperature=2.0), supcon_inside),
+    "debiased": (Debiased(prior=0.1, temperature=0.5), SameKey("id"), Cosine(temperature=0.5), debiased(0.1, 0, 0.5)),
     "debiased, apart": (
         Debiased(prior=0.02, temperature=0.5),
-        Same("id", apart=True),
+        SameKey("id", apart=True),
         Cosine(temperature=0.5),
         debiased(0.02, 0, 0.5),
     ),
     "hard": (
         Debiased(prior=0.05, hardness=1.5, temperature=0.5),
-        Same("id"),
+        SameKey("id"),
         Cosine(temperature=0.5),
         debiased(0.05, 1.5, 0.5),
     ),
-    "herocon": (Herocon(), Same("label"), Cosine(temperature=0.5), herocon),
+    "herocon": (HeroCon(), SameKey("label"), Cosine(temperature=0.5), herocon),
     "herocon, weights": (
-        Herocon(),
-        Same("label", apart=True) & Soft("soft"),
+        HeroCon(),
+        SameKey("label", apart=True) & Soft("soft"),
         Cosine(temperature=0.5),
         herocon,
     ),
-    "rnc": (Rnc(), Close("age", shape="inverse"), Dot(), rnc(False)),
-    "rnc, distance": (Rnc(root=True), Close("age", shape="inverse"), Distance(temperature=4.0), rnc(True)),
-    "nce": (Nce(shift=0.7), Same("label", apart=True), Cosine(temperature=0.5), nce(0.7)),
-    "additive margin": (Cosface(margin=0.4, scale=3.0), Same("label"), Cosine(temperature=1.0), cosface),
-    "additive margin, soft": (Cosface(margin=0.4, scale=3.0), Soft("soft"), Cosine(temperature=1.0), cosface),
+    "rnc": (RankNContrast(), TargetSimilarity("age", shape="inverse"), Dot(), rnc(False)),
+    "rnc, distance": (
+        RankNContrast(root=True),
+        TargetSimilarity("age", shape="inverse"),
+        Distance(temperature=4.0),
+        rnc(True),
+    ),
+    "nce": (NCE(shift=0.7), SameKey("label", apart=True), Cosine(temperature=0.5), nce(0.7)),
+    "additive margin": (CosFace(margin=0.4, scale=3.0), SameKey("label"), Cosine(temperature=1.0), cosface),
+    "additive margin, soft": (CosFace(margin=0.4, scale=3.0), Soft("soft"), Cosine(temperature=1.0), cosface),
 }
 
 
@@ -175,7 +180,7 @@ def test_gradients_are_those_of_finite_differences(case):
     rows = rows_of(n=4, width=3, classes=2)
 
     def value(z):
-        both = Rows(z, rows.keys)
+        both = Embeddings(z, rows.keys)
         return contrast(both, both, relation, loss=loss, kernel=kernel.double(), tile=40).value()
 
     assert torch.autograd.gradcheck(value, (rows.z,))
@@ -189,7 +194,7 @@ def test_embeddings_of_any_size_in_half_precision_give_no_nan(case, size):
     rows = rows_of()
     for dtype in (torch.float16, torch.bfloat16):
         z = (rows.z.detach() * size).to(dtype).requires_grad_()
-        both = Rows(z, rows.keys)
+        both = Embeddings(z, rows.keys)
         mean = contrast(both, both, relation, loss=loss, kernel=kernel)
         assert torch.isfinite(mean.value())
         assert torch.isfinite(torch.autograd.grad(mean.value(), z)[0].float()).all()
@@ -200,15 +205,15 @@ def test_each_row_has_its_own_loss_and_none_where_it_does_not_count():
     kernel = Cosine().double()
     part = rows[:8]  # ids 0 to 5, and 0 and 1 again
     for tile in (1, 1 << 20):
-        each = per_row(part, part, Same("id"), loss=Infonce(), kernel=kernel, tile=tile)
+        each = per_row(part, part, SameKey("id"), loss=InfoNCE(), kernel=kernel, tile=tile)
         assert each.isnan().tolist() == [False, False, True, True, True, True, False, False]
-        whole = contrast(part, part, Same("id"), loss=Infonce(), kernel=kernel)
+        whole = contrast(part, part, SameKey("id"), loss=InfoNCE(), kernel=kernel)
         torch.testing.assert_close(each.nansum(), whole.total)
 
 
 def test_an_anchor_without_a_negative_is_left_out_where_positives_are_no_candidates():
     rows = rows_of(n=1)
-    mean = contrast(rows, rows, Same("id", apart=True), loss=Infonce(), kernel=Cosine())
+    mean = contrast(rows, rows, SameKey("id", apart=True), loss=InfoNCE(), kernel=Cosine())
     assert mean.count == 0
 
 

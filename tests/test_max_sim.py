@@ -5,14 +5,14 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 
 import kontrast as kt
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
-from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.kernels.max_sim import MaxSim
 from kontrast.losses.pairwise.triplet import Triplet
 from kontrast.losses.relations.false_negatives import FalseNegatives
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 
 N, T, U, D = 7, 3, 4, 5
 
@@ -38,7 +38,7 @@ def slow(q, d, temperature):
 
 def rows(z, view):
     ids = torch.arange(N)
-    return Rows(z.flatten(1), {"id": ids, "view": 0 * ids + view, "label": ids % 3})
+    return Embeddings(z.flatten(1), {"id": ids, "view": 0 * ids + view, "label": ids % 3})
 
 
 @pytest.mark.parametrize("tile", [1, 200, 1 << 20])
@@ -46,11 +46,11 @@ def rows(z, view):
 def test_it_is_its_slow_loop(tile, absent):
     q, d = tokens(absent)
     kernel = MaxSim(width=D, temperature=0.5)
-    mean = contrast(rows(q, 0), rows(d, 1), Same("id"), loss=Infonce(), kernel=kernel, tile=tile)
+    mean = contrast(rows(q, 0), rows(d, 1), SameKey("id"), loss=InfoNCE(), kernel=kernel, tile=tile)
     wanted = cross_entropy(slow(q, d, 0.5), torch.arange(N), reduction="sum")
     torch.testing.assert_close(mean.total, wanted)
     torch.testing.assert_close(torch.autograd.grad(mean.total, [q, d]), torch.autograd.grad(wanted, [q, d]))
-    each = per_row(rows(q, 0), rows(d, 1), Same("id"), loss=Infonce(), kernel=kernel, tile=tile)
+    each = per_row(rows(q, 0), rows(d, 1), SameKey("id"), loss=InfoNCE(), kernel=kernel, tile=tile)
     torch.testing.assert_close(each, cross_entropy(slow(q, d, 0.5), torch.arange(N), reduction="none").detach())
 
 
@@ -58,18 +58,20 @@ def test_other_losses_miners_stacks_and_reductions_go_with_it():
     q, d = tokens()
     kernel = MaxSim(width=D)
     s = slow(q, d, 1.0)
-    own = contrast(rows(q, 0), rows(d, 1), Same("label"), loss=Triplet(margin=0.3), kernel=kernel)
+    own = contrast(rows(q, 0), rows(d, 1), SameKey("label"), loss=Triplet(margin=0.3), kernel=kernel)
     label = torch.arange(N) % 3
     lost = [
         (s[i, n] - s[i, p] + 0.3).clamp_min(0)
         for i in range(N) for p in range(N) for n in range(N) if label[i] == label[p] != label[n]
     ]  # fmt: skip
     torch.testing.assert_close(own.value(), torch.stack(lost).mean())
-    mined = contrast(rows(q, 0), rows(d, 1), FalseNegatives(Same("id"), margin=0.0), loss=Infonce(), kernel=kernel)
+    mined = contrast(rows(q, 0), rows(d, 1), FalseNegatives(SameKey("id"), margin=0.0), loss=InfoNCE(), kernel=kernel)
     kept = s.masked_fill(s > s.diagonal()[:, None], -torch.inf)
     torch.testing.assert_close(mined.total, cross_entropy(kept, torch.arange(N), reduction="sum"))
-    stack = [Rows(r.z.expand(2, -1, -1), {k: v[None] for k, v in r.keys.items()}) for r in (rows(q, 0), rows(d, 1))]
-    both = contrast(*stack, Same("id"), loss=Infonce(), kernel=kernel)
+    stack = [
+        Embeddings(r.z.expand(2, -1, -1), {k: v[None] for k, v in r.keys.items()}) for r in (rows(q, 0), rows(d, 1))
+    ]
+    both = contrast(*stack, SameKey("id"), loss=InfoNCE(), kernel=kernel)
     twice = 2 * cross_entropy(s, torch.arange(N), reduction="sum")
     torch.testing.assert_close(both.total, twice)
     torch.testing.assert_close(torch.autograd.grad(both.total, d), torch.autograd.grad(twice, d, retain_graph=True))

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.losses.bidirectional import mutual
-from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.miner import Miner, Seen, unwrapped
@@ -20,16 +20,16 @@ from kontrast.losses.relation import Both, Either
 from kontrast.losses.relation_json import relation_from_json, relation_to_json
 from kontrast.losses.relations.distance_weighted import DistanceWeighted
 from kontrast.losses.relations.easy_positive import EasyPositive
+from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.losses.relations.false_negatives import FalseNegatives
 from kontrast.losses.relations.guided import Guided
 from kontrast.losses.relations.hard import Hard
 from kontrast.losses.relations.hardness import Hardness
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.semi_hard import SemiHard
-from kontrast.losses.relations.twins import Twins
 
 TEMPERATURE = 0.5
-LABEL = Same("label")
+LABEL = SameKey("label")
 
 
 def rows_of(n=24, width=6, seed=0):
@@ -42,7 +42,7 @@ def rows_of(n=24, width=6, seed=0):
         "content": torch.where(ids < 6, ids // 2, ids),
         "guide": torch.randn(n, 4, generator=g, dtype=torch.float64),
     }
-    return Rows(torch.randn(n, width, generator=g, dtype=torch.float64, requires_grad=True), keys)
+    return Embeddings(torch.randn(n, width, generator=g, dtype=torch.float64, requires_grad=True), keys)
 
 
 def cosines(rows):
@@ -148,13 +148,13 @@ def kernel():
 def test_a_miner_keeps_what_a_slow_loop_keeps(case, tile):
     relation, pick = CASES[case]
     rows = rows_of()
-    mean = contrast(rows, rows, relation, loss=Infonce(), kernel=kernel(), tile=tile)
+    mean = contrast(rows, rows, relation, loss=InfoNCE(), kernel=kernel(), tile=tile)
     total, count = slow_infonce(rows, pick)
     assert mean.count == count > 10
     torch.testing.assert_close(mean.total, total, rtol=1e-7, atol=1e-7)  # the kernel keeps a float32 temperature
     grads = [torch.autograd.grad(one, rows.z)[0] for one in (mean.total, total)]
     torch.testing.assert_close(*grads, rtol=1e-6, atol=1e-7)
-    each = per_row(rows, rows, relation, loss=Infonce(), kernel=kernel(), tile=tile)
+    each = per_row(rows, rows, relation, loss=InfoNCE(), kernel=kernel(), tile=tile)
     torch.testing.assert_close(each.nansum(), total.detach(), rtol=1e-7, atol=1e-7)
 
 
@@ -164,10 +164,10 @@ def test_it_stands_before_or_after_what_is_joined_to_it_and_goes_to_json(case):
     inner = relation
     while isinstance(inner.of, Miner):
         inner = inner.of
-    rows, twins = rows_of(), Twins("content")
+    rows, twins = rows_of(), ExcludeDuplicates("content")
     inside = type(relation)(**{**vars(relation), "of": relation.of & twins})
     values = [
-        contrast(rows, rows, r, loss=Infonce(), kernel=kernel()).total
+        contrast(rows, rows, r, loss=InfoNCE(), kernel=kernel()).total
         for r in (relation & twins, twins & relation, inside)
     ]
     torch.testing.assert_close(values[1:], values[:1] * 2)
@@ -176,9 +176,9 @@ def test_it_stands_before_or_after_what_is_joined_to_it_and_goes_to_json(case):
 
 def test_a_miner_inside_of_an_alternative_is_refused_in_words():
     with pytest.raises(UserError, match="the miner Hard stands inside Either"):
-        unwrapped(Either(Same("id"), Hard(LABEL)))
+        unwrapped(Either(SameKey("id"), Hard(LABEL)))
     with pytest.raises(UserError, match="the miner Hard stands inside Times"):
-        unwrapped(Both(Same("id"), 2 * Hard(LABEL)))
+        unwrapped(Both(SameKey("id"), 2 * Hard(LABEL)))
 
 
 def test_batch_hard_is_the_triplet_losses_own():
@@ -191,12 +191,12 @@ def test_batch_hard_is_the_triplet_losses_own():
 def test_both_directions_mine_each_for_itself():
     """The symmetric path cannot mine, and steps aside."""
     rows = rows_of(n=10)
-    one, two = rows, Rows(rows.z.flip(1), {**rows.keys, "view": rows.keys["view"] + 1})
-    relation = FalseNegatives(Same("id"), margin=0.0)
-    forth, back = mutual(one, two, relation, loss=Infonce(), kernel=kernel())
-    again = contrast(two, one, relation, loss=Infonce(), kernel=kernel())
+    one, two = rows, Embeddings(rows.z.flip(1), {**rows.keys, "view": rows.keys["view"] + 1})
+    relation = FalseNegatives(SameKey("id"), margin=0.0)
+    forth, back = mutual(one, two, relation, loss=InfoNCE(), kernel=kernel())
+    again = contrast(two, one, relation, loss=InfoNCE(), kernel=kernel())
     torch.testing.assert_close(back.total, again.total)
-    plain, _ = mutual(one, two, Same("id"), loss=Infonce(), kernel=kernel())
+    plain, _ = mutual(one, two, SameKey("id"), loss=InfoNCE(), kernel=kernel())
     assert forth.total < plain.total
 
 
@@ -204,7 +204,7 @@ def test_drawn_negatives_are_as_many_as_positives_the_same_in_any_tiling_and_oth
     rows = rows_of(n=30)
 
     def drawn(relation, tile=1 << 20, of=rows):
-        losses = [contrast(of, of, relation, loss=Infonce(), kernel=kernel(), tile=tile)]
+        losses = [contrast(of, of, relation, loss=InfoNCE(), kernel=kernel(), tile=tile)]
         return losses[0].total.item(), float(losses[0].negatives)
 
     positives = sum(len(split(rows, i)[0]) for i in range(30))
@@ -212,10 +212,10 @@ def test_drawn_negatives_are_as_many_as_positives_the_same_in_any_tiling_and_oth
     assert negatives == positives
     assert drawn(DistanceWeighted(LABEL, limit=2.0), tile=40) == pytest.approx((total, negatives))
     order = torch.randperm(30, generator=torch.Generator().manual_seed(1))
-    shuffled = Rows(rows.z[order], {k: v[order] for k, v in rows.keys.items()})
+    shuffled = Embeddings(rows.z[order], {k: v[order] for k, v in rows.keys.items()})
     assert drawn(DistanceWeighted(LABEL, limit=2.0), of=shuffled) == pytest.approx((total, negatives))
     assert drawn(DistanceWeighted(LABEL, limit=2.0, seed=1))[0] != pytest.approx(total)
-    step = Rows(rows.z, {**rows.keys, "step": torch.full((30,), 7)})
+    step = Embeddings(rows.z, {**rows.keys, "step": torch.full((30,), 7)})
     assert drawn(DistanceWeighted(LABEL, limit=2.0, lot="step"), of=step)[0] != pytest.approx(total)
     assert drawn(DistanceWeighted(LABEL, limit=2.0, k=2))[1] == 60
 

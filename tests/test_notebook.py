@@ -9,7 +9,7 @@ import pytest
 from conftest import FAST, waves
 
 from kontrast import api
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.runs.drawing import curve_drawing, map_drawing, spread_out
 from kontrast.runs.run import Run
@@ -83,7 +83,7 @@ def test_a_map_holds_every_field_of_a_shared_space_and_lacks_what_rows_lack():
     z /= np.linalg.norm(z, axis=1, keepdims=True)
     text = z.copy()
     text[:10] = np.nan
-    bank = Bank({"photo": z, "words": text}, np.arange(40).astype(str), shared=True)
+    bank = EmbeddingTable({"photo": z, "words": text}, np.arange(40).astype(str), shared=True)
     points = spread_out(bank)
     assert len(points.row) == 70
     assert (points.xy >= 0).all()
@@ -91,5 +91,5 @@ def test_a_map_holds_every_field_of_a_shared_space_and_lacks_what_rows_lack():
     svg = map_drawing(bank, points).svg
     assert svg.count("<circle") == 40
     assert svg.count("<rect") == 30
-    empty = Bank({"x": np.full((3, 2), np.nan, np.float32)}, np.arange(3).astype(str), shared=True)
+    empty = EmbeddingTable({"x": np.full((3, 2), np.nan, np.float32)}, np.arange(3).astype(str), shared=True)
     assert "<circle" not in map_drawing(empty).svg

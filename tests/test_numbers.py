@@ -252,7 +252,7 @@ def test_a_run_with_a_large_seed_is_carried_out_to_its_end(world, capsys, monkey
 
 
 def test_ranges_in_signatures_reach_into_lists_and_alternatives():
-    hint = typing.Annotated[int, factory.Within(2, 9)]
+    hint = typing.Annotated[int, factory.Range(2, 9)]
     assert [factory.beyond(n, hint | None) for n in (1, 2, 9, 10)] == ["2 to 9", "", "", "2 to 9"]
     assert factory.beyond([3, 1], tuple[hint, ...]) == "2 to 9"
     assert factory.beyond(-1, int) == "0 to 2,147,483,647"

@@ -9,24 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.layers.proxies import Proxies, as_rows
-from kontrast.losses.contrastive.jsd import Jsd
-from kontrast.losses.contrastive.siglip import Siglip
+from kontrast.losses.contrastive.jsd import JSD
+from kontrast.losses.contrastive.siglip import SigLIP
 from kontrast.losses.contrastive.spectral import Spectral
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.functional import pairwise
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.pairwise.arcface import Arcface
+from kontrast.losses.pairwise.arcface import ArcFace
 from kontrast.losses.pairwise.circle import Circle
-from kontrast.losses.pairwise.cosface import Cosface
+from kontrast.losses.pairwise.cosface import CosFace
 from kontrast.losses.pairwise.multi_similarity import MultiSimilarity
 from kontrast.losses.pairwise.proxy_anchor import ProxyAnchor
-from kontrast.losses.pairwise.regress import Regress
+from kontrast.losses.pairwise.similarity_regression import SimilarityRegression
 from kontrast.losses.pairwise.triplet import Triplet
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.soft import Soft
 
 softplus, relu = F.softplus, F.relu
@@ -39,7 +39,7 @@ def rows_of(n=7, views=2, width=6, classes=4, seed=0):
     label[0] = classes  # one row has no peer
     soft = torch.rand(n, classes, generator=g, dtype=torch.float64).repeat(views, 1)
     keys = {"id": torch.arange(n).repeat(views), "view": torch.arange(views).repeat_interleave(n)}
-    return Rows(z, {**keys, "label": label, "soft": soft})
+    return Embeddings(z, {**keys, "label": label, "soft": soft})
 
 
 # Each slow loss sees one anchor: S, P, N as {candidate: number}; it returns (its loss, how much it counts) or None.
@@ -118,14 +118,14 @@ def push(S, P, N):
     return torch.log1p(sum(N[j] * (8 * (S[j] + 0.1)).exp() for j in S)), 1
 
 
-LABEL, SOFT = Same("label"), Soft("soft")
+LABEL, SOFT = SameKey("label"), Soft("soft")
 CASES = {
-    "sigmoid": (Siglip(bias=-3), sigmoid, LABEL, "attracted"),
-    "sigmoid soft": (Siglip(bias=-3), sigmoid, SOFT, "attracted"),
-    "jsd": (Jsd(), jsd, LABEL, "attracted"),
-    "jsd soft": (Jsd(), jsd, SOFT, "attracted"),
+    "sigmoid": (SigLIP(bias=-3), sigmoid, LABEL, "attracted"),
+    "sigmoid soft": (SigLIP(bias=-3), sigmoid, SOFT, "attracted"),
+    "jsd": (JSD(), jsd, LABEL, "attracted"),
+    "jsd soft": (JSD(), jsd, SOFT, "attracted"),
     "spectral": (Spectral(), spectral, LABEL, "attracted"),
-    "regress": (Regress(off=0.3), regress, LABEL, "all"),
+    "regress": (SimilarityRegression(off=0.3), regress, LABEL, "all"),
     "circle": (Circle(scale=8), circle, LABEL, "both"),
     "multi-similarity": (MultiSimilarity(), multi_similarity, LABEL, "attracted"),
     "triplet all": (Triplet(), triplets(relu, "all"), LABEL, "both"),
@@ -136,8 +136,8 @@ CASES = {
     "triplet semihard soft": (Triplet(triplets="semihard", soft=True), triplets(softplus, "semihard"), LABEL, "both"),
     "triplet hard": (Triplet(triplets="hard"), triplets(relu, "hard"), LABEL, "both"),
     "triplet hard soft": (Triplet(triplets="hard", soft=True), triplets(softplus, "hard"), LABEL, "both"),
-    "arcface": (Arcface(scale=8), arcface, LABEL, "proxies"),
-    "cosface": (Cosface(scale=8), cosface, LABEL, "proxies"),
+    "arcface": (ArcFace(scale=8), arcface, LABEL, "proxies"),
+    "cosface": (CosFace(scale=8), cosface, LABEL, "proxies"),
     "proxy-anchor pull": (ProxyAnchor(scale=8), pull, LABEL, "anchored"),
     "proxy-anchor push": (ProxyAnchor(side="push", scale=8), push, LABEL, "all anchored"),
 }
@@ -192,7 +192,7 @@ def test_a_slope_of_its_own_is_autograds(case):
     rows = rows_of()
     own = contrast(rows, rows, relation, loss=loss, kernel=Dot()).value()
 
-    class Plain(Contrast):
+    class Plain(ContrastiveLoss):
         def __init__(self):
             super().__init__()
             self.loss = loss
@@ -208,10 +208,10 @@ def test_a_slope_of_its_own_is_autograds(case):
 
 def test_a_fixed_bias_is_no_parameter_and_a_learned_one_has_the_slope_of_finite_differences():
     rows = rows_of()
-    assert not list(Siglip(learnable=False).parameters())
+    assert not list(SigLIP(learnable=False).parameters())
 
     def value(bias):
-        loss = Siglip()
+        loss = SigLIP()
         loss.bias.data = torch.tensor(bias, dtype=torch.float64)
         return contrast(rows, rows, LABEL, loss=loss, kernel=Dot()).value(), loss.bias
 
@@ -224,7 +224,7 @@ def test_a_fixed_bias_is_no_parameter_and_a_learned_one_has_the_slope_of_finite_
 def test_no_tensor_is_larger_than_the_tile_or_the_rows(case):
     loss, _, relation, who = CASES[case]
     torch.manual_seed(0)
-    rows = Rows(
+    rows = Embeddings(
         F.normalize(torch.randn(300, 8), dim=1),
         {
             "id": torch.arange(300),
@@ -315,7 +315,7 @@ def test_an_anchor_without_a_triplet_counts_nothing_and_nobody_with_one_is_an_er
     loss = {"triplet": Triplet(), "triplet soft": Triplet(soft=True), "circle": Circle()}.get(name)
     loss = loss or Triplet(triplets=name)
     keys = {"id": torch.arange(6), "view": torch.zeros(6, dtype=torch.long), "label": labels}
-    mean = contrast(Rows(z, keys), Rows(z, keys), LABEL, loss=loss, kernel=Dot())
+    mean = contrast(Embeddings(z, keys), Embeddings(z, keys), LABEL, loss=loss, kernel=Dot())
     assert mean.count == (16 if "triplet" in name else 4)  # four anchors, each with one attractor and four repellers
     for nothing in (torch.zeros(6, dtype=torch.long), torch.arange(6)):  # one class only; six classes of one row
         with pytest.raises(UserError, match="label that two rows have, and a row of another label"):

@@ -105,10 +105,10 @@ def mined(relation):
 def miners():
     from kontrast.losses.relations.easy_positive import EasyPositive
     from kontrast.losses.relations.hard import Hard
-    from kontrast.losses.relations.same import Same
+    from kontrast.losses.relations.same_key import SameKey
     from kontrast.losses.relations.semi_hard import SemiHard
 
-    same, first = Same("label"), "TripletMarginLoss(0.2, squared, MeanReducer), BatchEasyHardMiner"
+    same, first = SameKey("label"), "TripletMarginLoss(0.2, squared, MeanReducer), BatchEasyHardMiner"
     return {
         f"{first}(easy, hard)": mined(Hard(EasyPositive(same), sides="negatives")),
         f"{first}(easy, semihard)": mined(SemiHard(EasyPositive(same))),

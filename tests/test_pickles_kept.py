@@ -14,7 +14,7 @@ from planting import MARK, pickled, torch_saved, unmarked
 
 import kontrast
 from kontrast.core import factory
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.data.sources.open_source import open_frame
 from kontrast.exports.compressed import Compressed
@@ -144,7 +144,7 @@ def test_a_lancedb_table_is_no_pickle(finished, tmp_path):
 
 def test_a_compressed_bank_is_no_pickle(tmp_path):
     (tmp_path / "c.parquet").write_bytes(pickled())
-    for reads in (Compressed.load, Bank.load):
+    for reads in (Compressed.load, EmbeddingTable.load):
         with pytest.raises(UserError):
             reads(tmp_path / "c.parquet")
 

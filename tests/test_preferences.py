@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from kontrast.losses.functional import pairwise
-from kontrast.losses.preference.dpo import Dpo
-from kontrast.losses.preference.simpo import Simpo
+from kontrast.losses.preference.dpo import DPO
+from kontrast.losses.preference.simpo import SimPO
 from kontrast.losses.preference_loss import Answers
 
 
@@ -65,8 +65,8 @@ def test_log_probabilities_of_any_size_and_precision_give_no_nan():
     ("call", "words"),
     [
         (lambda s: pairwise.bpr(s, s[:2]), r"chosen \(11,\), rejected \(2,\); expected one shape"),
-        (lambda s: Simpo()(Answers(s), Answers(s)), "simpo: no lengths"),
-        (lambda s: Dpo()(Answers(s), Answers(s)), "dpo: no reference"),
+        (lambda s: SimPO()(Answers(s), Answers(s)), "simpo: no lengths"),
+        (lambda s: DPO()(Answers(s), Answers(s)), "dpo: no reference"),
         (lambda s: pairwise.bpr(s[:0], s[:0]), "an empty batch"),
     ],
 )

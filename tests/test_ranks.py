@@ -15,19 +15,19 @@ from torch.optim import AdamW
 from kontrast.checks.processes import BATCHES, Trial, batch_of, doubles, same, trace, trace_losses
 from kontrast.checks.results import Broken
 from kontrast.core import registry
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.ranks import RankFailed, Ranks, on_ranks
 from kontrast.data.dataset.reader import Batch
 from kontrast.encoders.encoder import Encoder
 from kontrast.layers.rank_norm import RankNorm
 from kontrast.layers.towers import Towers
-from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.tile_weights import TILE
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.relations.same import Same
-from kontrast.methods.clip import Clip
-from kontrast.methods.simclr import Simclr
+from kontrast.losses.relations.same_key import SameKey
+from kontrast.methods.clip import CLIP
+from kontrast.methods.simclr import SimCLR
 
 LOSSES = {name: {} for name in registry.rooms()["losses"]}
 WORLDS = (2, 3)
@@ -68,13 +68,13 @@ def lacking(n, seed):
 
 def clip(ranks, **how):
     torch.manual_seed(0)
-    method = Clip(Towers({f: Net() for f in "abc"}, {f: f for f in "abc"}), width=5)
+    method = CLIP(Towers({f: Net() for f in "abc"}, {f: f for f in "abc"}), width=5)
     return trace(ranks, method, [lacking(n, seed) for seed, n in enumerate((11, 5, 11))], **how)
 
 
 def simclr(ranks, **how):
     torch.manual_seed(0)
-    method = Simclr(Towers({"x": Net()}, {"x": "x"}), hidden=7, width=5)
+    method = SimCLR(Towers({"x": Net()}, {"x": "x"}), hidden=7, width=5)
     if ranks.world > 1:
         net = method.head.net  # `over_ranks` does the same for any module, and imports timm for it: a second a process
         net[1] = RankNorm(net[1], nn.Identity(), nn.Identity())
@@ -87,7 +87,7 @@ def simclr(ranks, **how):
 def composed(ranks, *, half, passes, tile):
     """A trial in passes, of small tiles, in bf16: (its trace, how often gradients were exchanged)."""
     torch.manual_seed(0)
-    trial = Trial(Infonce(), tile)
+    trial = Trial(InfoNCE(), tile)
     batches = [batch_of(n, seed) for seed, n in enumerate(BATCHES)]
     if half:
         trial.float()
@@ -111,10 +111,10 @@ def held(ranks, *, n=1900, width=4, tile=TILE):
     z = [torch.randn(n, width, generator=g)[mine].float().requires_grad_() for _ in range(2)]
     ids = torch.arange(n)[mine]
     with Largest() as largest:
-        rows = {str(k): Rows(one, {"id": ids, "view": torch.full_like(ids, k)}) for k, one in enumerate(z)}
-        everyone = Rows.stack(*ranks.gather(rows).values())
-        ours = Rows.stack(*rows.values())
-        mean = contrast(ours, everyone, Same("id"), loss=Infonce(), kernel=Cosine().float(), tile=tile)
+        rows = {str(k): Embeddings(one, {"id": ids, "view": torch.full_like(ids, k)}) for k, one in enumerate(z)}
+        everyone = Embeddings.stack(*ranks.gather(rows).values())
+        ours = Embeddings.stack(*rows.values())
+        mean = contrast(ours, everyone, SameKey("id"), loss=InfoNCE(), kernel=Cosine().float(), tile=tile)
         ranks.divide({"x": mean})[0].backward()
     assert all(one.grad.abs().sum() > 0 for one in z)
     return largest.numbers, len(ours) * len(everyone), len(everyone) * (4 * width + 16)

@@ -3,20 +3,20 @@
 import torch
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.losses import functional as L
-from kontrast.losses.contrastive.infonce import Infonce
-from kontrast.losses.contrastive.siglip import Siglip
-from kontrast.losses.contrastive.supcon_inside import SupconInside
+from kontrast.losses.contrastive.infonce import InfoNCE
+from kontrast.losses.contrastive.siglip import SigLIP
+from kontrast.losses.contrastive.supcon_inside import SupConInside
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.bilinear import Bilinear
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.dot import Dot
+from kontrast.losses.relations.key_weight import KeyWeight
 from kontrast.losses.relations.neighbours import Neighbours
 from kontrast.losses.relations.preferred import Preferred
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.soft import Soft
-from kontrast.losses.relations.weighed import Weighed
 
 N, D, C, T = 9, 6, 3, 0.5
 M = 2 * N
@@ -56,29 +56,29 @@ def test_dgi_asks_a_summary_which_nodes_are_real():
     kernel = Bilinear(width=D).double()
     kernel.form.data = form.T
     n = torch.arange(M)
-    rows = Rows(nodes, {"id": n, "view": n, "real": real})
-    one = Rows(summary[None], {"id": -1 - n[:1], "view": n[:1]})
-    loss = Siglip(bias=0.0, learnable=False)
-    close(contrast(one, rows, Weighed("real"), loss=loss, kernel=kernel).value() / M, wanted)
+    rows = Embeddings(nodes, {"id": n, "view": n, "real": real})
+    one = Embeddings(summary[None], {"id": -1 - n[:1], "view": n[:1]})
+    loss = SigLIP(bias=0.0, learnable=False)
+    close(contrast(one, rows, KeyWeight("real"), loss=loss, kernel=kernel).value() / M, wanted)
 
 
 def test_heco_finds_its_positives_on_a_list():
     lists = torch.tensor([[i, (i + 3) % N, -1 if i % 2 else (i + 5) % N] for i in range(N)])
     ids = torch.arange(N)
-    one = Rows(RAW1, {"id": ids, "view": 0 * ids, "paths": lists})
-    two = Rows(RAW2, {"id": ids, "view": 0 * ids + 1})
+    one = Embeddings(RAW1, {"id": ids, "view": 0 * ids, "paths": lists})
+    two = Embeddings(RAW2, {"id": ids, "view": 0 * ids + 1})
     s = Z1 @ Z2.T / 0.8
     wanted = mean(lse(s[i]) - lse(s[i, j] for j in lists[i].tolist() if j >= 0) for i in range(N))
     kernel = Cosine(temperature=0.8)
-    close(contrast(one, two, Neighbours("paths"), loss=SupconInside(), kernel=kernel).value(), wanted)
+    close(contrast(one, two, Neighbours("paths"), loss=SupConInside(), kernel=kernel).value(), wanted)
 
 
 def test_a_classifier_is_contrast_with_its_weights():
-    rows = Rows(Z, {"id": torch.arange(M), "view": Y, "label": Y})
+    rows = Embeddings(Z, {"id": torch.arange(M), "view": Y, "label": Y})
     of_class = torch.arange(C)
-    classes = Rows(CENTRES, {"id": -1 - of_class, "view": of_class, "label": of_class})
+    classes = Embeddings(CENTRES, {"id": -1 - of_class, "view": of_class, "label": of_class})
     close(
-        contrast(rows, classes, Same("label"), loss=Infonce(), kernel=Dot()).value(),
+        contrast(rows, classes, SameKey("label"), loss=InfoNCE(), kernel=Dot()).value(),
         F.cross_entropy(Z @ CENTRES.T, Y),
     )
 
@@ -87,11 +87,11 @@ def test_cpl_weighs_the_rejected_by_its_bias():
     up, down, lam, alpha = -randn(N).abs(), -randn(N).abs(), 0.5, 0.1
     ids = torch.arange(N)
     scores = torch.cat([up, lam * down])[:, None]
-    answers = Rows(scores, {"id": -1 - ids.repeat(2), "view": torch.arange(M), "prompt": ids.repeat(2),
+    answers = Embeddings(scores, {"id": -1 - ids.repeat(2), "view": torch.arange(M), "prompt": ids.repeat(2),
                             "chosen": torch.tensor([1.0, 0.0]).repeat_interleave(N)})  # fmt: skip
-    prompts = Rows(torch.ones(N, 1).double() * alpha, {"id": ids, "view": -1 - ids, "prompt": ids})
+    prompts = Embeddings(torch.ones(N, 1).double() * alpha, {"id": ids, "view": -1 - ids, "prompt": ids})
     wanted = mean(-((alpha * up[i]).exp() / ((alpha * up[i]).exp() + (alpha * lam * down[i]).exp())).log() for i in ids)
-    close(contrast(prompts, answers, Preferred(), loss=Infonce(), kernel=Dot()).value(), wanted)
+    close(contrast(prompts, answers, Preferred(), loss=InfoNCE(), kernel=Dot()).value(), wanted)
 
 
 def test_ts2vec_is_a_stack_of_small_problems():
@@ -104,8 +104,8 @@ def test_ts2vec_is_a_stack_of_small_problems():
         return mean(lse(g[i, k] for k in range(2 * B) if k != i) - g[i, (i + B) % (2 * B)] for i in range(2 * B))
 
     ids = torch.arange(B).repeat(2)[None]
-    rows = Rows(torch.cat([u, w]).transpose(0, 1), {"id": ids, "view": torch.arange(2 * B)[None] // B})
-    close(contrast(rows, rows, Same("id"), loss=Infonce(), kernel=Dot()).value(), mean(map(instance, range(time))))
+    rows = Embeddings(torch.cat([u, w]).transpose(0, 1), {"id": ids, "view": torch.arange(2 * B)[None] // B})
+    close(contrast(rows, rows, SameKey("id"), loss=InfoNCE(), kernel=Dot()).value(), mean(map(instance, range(time))))
 
 
 def test_neutral_ad_asks_each_transformation_for_the_sample_among_the_others():
@@ -113,9 +113,9 @@ def test_neutral_ad_asks_each_transformation_for_the_sample_among_the_others():
     zn = F.normalize(z, dim=1) @ F.normalize(z, dim=1).T / 0.1
     wanted = mean(lse(zn[k, j] for j in range(7) if j != k) - zn[k, 0] for k in range(1, 7))
     n = torch.arange(7)
-    rows = Rows(z, {"id": n, "view": n, "sample": (n == 0).double(), "one": 0 * n})
-    relation = Same("one") & Weighed("sample")
-    close(contrast(rows[1:], rows, relation, loss=Infonce(), kernel=Cosine(temperature=0.1)).value(), wanted)
+    rows = Embeddings(z, {"id": n, "view": n, "sample": (n == 0).double(), "one": 0 * n})
+    relation = SameKey("one") & KeyWeight("sample")
+    close(contrast(rows[1:], rows, relation, loss=InfoNCE(), kernel=Cosine(temperature=0.1)).value(), wanted)
 
 
 def test_swav_swaps_soft_targets_over_prototypes():
@@ -123,11 +123,11 @@ def test_swav_swaps_soft_targets_over_prototypes():
     protos = F.normalize(randn(4, D), dim=1)
     s = Z1 @ protos.T / 0.1
     n, k = torch.arange(N), torch.arange(4)
-    rows = Rows(RAW1, {"id": n, "view": n, "soft": codes})
-    keys = Rows(protos, {"id": -1 - k, "view": k, "soft": torch.eye(4).double()})
+    rows = Embeddings(RAW1, {"id": n, "view": n, "soft": codes})
+    keys = Embeddings(protos, {"id": -1 - k, "view": k, "soft": torch.eye(4).double()})
     # The cosine with a one-hot is the code over its norm, which the share over the row takes out again.
     close(
-        contrast(rows, keys, Soft("soft"), loss=Infonce(), kernel=Cosine(temperature=0.1)).value(),
+        contrast(rows, keys, Soft("soft"), loss=InfoNCE(), kernel=Cosine(temperature=0.1)).value(),
         -(codes * s.log_softmax(1)).sum(1).mean(),
     )
 

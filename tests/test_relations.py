@@ -9,38 +9,38 @@ import torch
 from torch.nn import functional as F
 
 from kontrast.core import registry
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
-from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.class_counts import counts
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.nearest_neighbours import nearest
 from kontrast.losses.engine.positives import chosen, pull
 from kontrast.losses.engine.tile_weights import tiles
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.relation import Counting, Pulling, Relation, named
+from kontrast.losses.relation import CandidatesOnly, PositivesOnly, Relation, named
 from kontrast.losses.relation_json import relation_from_json, relation_to_json
-from kontrast.losses.relations.across import Across
 from kontrast.losses.relations.balanced import Balanced
-from kontrast.losses.relations.close import Close
-from kontrast.losses.relations.column import Column
+from kontrast.losses.relations.different_group import DifferentGroup
 from kontrast.losses.relations.distance_weighted import DistanceWeighted
 from kontrast.losses.relations.easy_positive import EasyPositive
+from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.losses.relations.false_negatives import FalseNegatives
 from kontrast.losses.relations.guided import Guided
 from kontrast.losses.relations.hard import Hard
 from kontrast.losses.relations.hardness import Hardness
-from kontrast.losses.relations.near import Near
+from kontrast.losses.relations.key_weight import KeyWeight
+from kontrast.losses.relations.label_column import LabelColumn
 from kontrast.losses.relations.neighbours import Neighbours
 from kontrast.losses.relations.preferred import Preferred
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.semi_hard import SemiHard
-from kontrast.losses.relations.several import Several
+from kontrast.losses.relations.shared_labels import SharedLabels
 from kontrast.losses.relations.soft import Soft
+from kontrast.losses.relations.target_similarity import TargetSimilarity
 from kontrast.losses.relations.teacher import Teacher
-from kontrast.losses.relations.twins import Twins
-from kontrast.losses.relations.weighed import Weighed
-from kontrast.losses.relations.within import Within
+from kontrast.losses.relations.temporal_window import TemporalWindow
+from kontrast.losses.relations.within_group import WithinGroup
 
 N = 96
 
@@ -68,7 +68,7 @@ def rows_of(seed=0):
         "chosen": torch.randint(0, 2, (N,), generator=g),
         "count": counts(label),
     }
-    return Rows(torch.randn(N, 8, generator=g, dtype=torch.float64), keys)
+    return Embeddings(torch.randn(N, 8, generator=g, dtype=torch.float64), keys)
 
 
 def cos(p, q):
@@ -87,34 +87,38 @@ def same(key):
 
 
 CASES = {  # the relation, who attracts, who counts (None: everyone)
-    "same": (Same("id"), same("id"), None),
-    "apart": (Same("id", apart=True), same("id"), lambda a, c: a["id"] != c["id"]),
+    "same": (SameKey("id"), same("id"), None),
+    "apart": (SameKey("id", apart=True), same("id"), lambda a, c: a["id"] != c["id"]),
     "soft": (Soft("soft"), lambda a, c: cos(a["soft"], c["soft"]), None),
-    "within": (Within("group"), same("group"), same("group")),
-    "across": (Across("group"), lambda a, c: a["group"] != c["group"], None),
-    "near": (Near(0.5), lambda a, c: abs(a["time"] - c["time"]) <= 0.5, None),
+    "within": (WithinGroup("group"), same("group"), same("group")),
+    "across": (DifferentGroup("group"), lambda a, c: a["group"] != c["group"], None),
+    "near": (TemporalWindow(0.5), lambda a, c: abs(a["time"] - c["time"]) <= 0.5, None),
     "near in whole numbers": (
-        Near(10**7, key="tick"),
+        TemporalWindow(10**7, key="tick"),
         lambda a, c: abs(a["tick"] - c["tick"]) <= 10**7,
         None,
     ),
     "near in a series": (
-        Near(30.0, series="label"),
+        TemporalWindow(30.0, series="label"),
         lambda a, c: abs(a["time"] - c["time"]) <= 30 and a["label"] == c["label"],
         None,
     ),
     "neighbours": (Neighbours("friends"), lambda a, c: c["id"] in a["friends"], None),
-    "any": (Several("many", how="any"), lambda a, c: shared(a, c, "any"), None),
-    "jaccard": (Several("many"), lambda a, c: shared(a, c, "jaccard"), None),
-    "hamming": (Several("many", how="hamming"), lambda a, c: shared(a, c, "hamming"), None),
+    "any": (SharedLabels("many", how="any"), lambda a, c: shared(a, c, "any"), None),
+    "jaccard": (SharedLabels("many"), lambda a, c: shared(a, c, "jaccard"), None),
+    "hamming": (SharedLabels("many", how="hamming"), lambda a, c: shared(a, c, "hamming"), None),
     "column": (
-        Column("many", 1),
+        LabelColumn("many", 1),
         lambda a, c: a["many"][1] * c["many"][1] * shared(a, c, "hamming"),
         lambda a, c: a["many"][1] * (1 - c["many"][1]) * 5 * (1 - shared(a, c, "hamming")),
     ),
-    "close": (Close("target", width=0.5), lambda a, c: math.exp(-2 * (a["target"] - c["target"]) ** 2), None),
+    "close": (
+        TargetSimilarity("target", width=0.5),
+        lambda a, c: math.exp(-2 * (a["target"] - c["target"]) ** 2),
+        None,
+    ),
     "inverse": (
-        Close("target", shape="inverse"),
+        TargetSimilarity("target", shape="inverse"),
         lambda a, c: 1 / (1 + abs(a["target"] - c["target"])),
         None,
     ),
@@ -125,60 +129,60 @@ CASES = {  # the relation, who attracts, who counts (None: everyone)
     ),
     "teacher's cosine": (Teacher(temperature=None), lambda a, c: max(0, cos(a["teacher"], c["teacher"])), None),
     "preferred": (Preferred(), lambda a, c: a["prompt"] == c["prompt"] and c["chosen"], same("prompt")),
-    "weighed": (Same("label") & Weighed("weight"), lambda a, c: (a["label"] == c["label"]) * c["weight"], None),
-    "weighed anchor": (Weighed("weight", of="anchor"), lambda a, c: a["weight"], None),
-    "prior": (Same("id") & Weighed("weight", what="among"), same("id"), lambda a, c: c["weight"]),
+    "weighed": (SameKey("label") & KeyWeight("weight"), lambda a, c: (a["label"] == c["label"]) * c["weight"], None),
+    "weighed anchor": (KeyWeight("weight", of="anchor"), lambda a, c: a["weight"], None),
+    "prior": (SameKey("id") & KeyWeight("weight", what="among"), same("id"), lambda a, c: c["weight"]),
     "balanced": (
-        Same("label") & Balanced(),
+        SameKey("label") & Balanced(),
         same("label"),
         lambda a, c: 1 / max(1, c["count"] - (a["label"] == c["label"])),
     ),
-    "either": (Same("id") | Same("label"), lambda a, c: a["id"] == c["id"] or a["label"] == c["label"], None),
+    "either": (SameKey("id") | SameKey("label"), lambda a, c: a["id"] == c["id"] or a["label"] == c["label"], None),
     "either, not all count": (
-        Same("id", apart=True) | Same("label", apart=True),
+        SameKey("id", apart=True) | SameKey("label", apart=True),
         lambda a, c: a["id"] == c["id"] or a["label"] == c["label"],
         lambda a, c: a["id"] != c["id"] or a["label"] != c["label"],
     ),
     "either, one not listed": (
-        Same("id", apart=True) | Within("group"),
+        SameKey("id", apart=True) | WithinGroup("group"),
         lambda a, c: a["id"] == c["id"] or a["group"] == c["group"],
         lambda a, c: a["id"] != c["id"] or a["group"] == c["group"],
     ),
     "mixed": (
-        Same("id") + 0.5 * Same("label"),
+        SameKey("id") + 0.5 * SameKey("label"),
         lambda a, c: (a["id"] == c["id"]) + 0.5 * (a["label"] == c["label"]),
         None,
     ),
     "mixed, dense": (
-        Same("id", apart=True) * 2 + Soft("soft"),
+        SameKey("id", apart=True) * 2 + Soft("soft"),
         lambda a, c: 2 * (a["id"] == c["id"]) + cos(a["soft"], c["soft"]),
         None,
     ),
-    "pulling": (Pulling(Same("id", apart=True)), same("id"), None),
+    "pulling": (PositivesOnly(SameKey("id", apart=True)), same("id"), None),
     "counting": (
-        Same("label", apart=True) & Counting(Within("group")),
+        SameKey("label", apart=True) & CandidatesOnly(WithinGroup("group")),
         same("label"),
         lambda a, c: a["label"] != c["label"] and a["group"] == c["group"],
     ),
     "moco": (
-        Same("id") & Counting(Within("id") | Weighed("chosen", what="among")),
+        SameKey("id") & CandidatesOnly(WithinGroup("id") | KeyWeight("chosen", what="among")),
         same("id"),
         lambda a, c: max(a["id"] == c["id"], c["chosen"]),
     ),
     **{  # by themselves, without similarities, miners are what they are wrapped around
         type(miner).__name__: (miner, same("label"), None)
         for miner in (
-            Hard(Same("label")),
-            SemiHard(Same("label")),
-            EasyPositive(Same("label")),
-            DistanceWeighted(Same("label")),
-            FalseNegatives(Same("label")),
-            Guided(Same("label")),
-            Hardness(Same("label")),
+            Hard(SameKey("label")),
+            SemiHard(SameKey("label")),
+            EasyPositive(SameKey("label")),
+            DistanceWeighted(SameKey("label")),
+            FalseNegatives(SameKey("label")),
+            Guided(SameKey("label")),
+            Hardness(SameKey("label")),
         )
     },
     "deep": (
-        (Same("id") | Neighbours("friends")) & Twins("label") & Across("view"),
+        (SameKey("id") | Neighbours("friends")) & ExcludeDuplicates("label") & DifferentGroup("view"),
         lambda a, c: (a["id"] == c["id"] or c["id"] in a["friends"]) and a["view"] != c["view"],
         lambda a, c: a["id"] == c["id"] or a["label"] != c["label"],
     ),
@@ -242,10 +246,10 @@ def test_a_relation_looks_at_no_key_that_it_does_not_name(case):
 
 def test_a_list_of_no_neighbours_at_all_attracts_nobody():
     rows = rows_of()
-    rows = Rows(rows.z, {**rows.keys, "friends": torch.full((N, 2), -1)})
+    rows = Embeddings(rows.z, {**rows.keys, "friends": torch.full((N, 2), -1)})
     assert dense(Neighbours("friends"), rows, 1 << 20)[0].sum() == 0
     with pytest.raises(ValueError, match="no anchor has a positive"):
-        contrast(rows, rows, Neighbours("friends"), loss=Infonce(), kernel=Cosine()).value()
+        contrast(rows, rows, Neighbours("friends"), loss=InfoNCE(), kernel=Cosine()).value()
 
 
 @dataclass(frozen=True)
@@ -258,13 +262,13 @@ class Mine(Relation):
         return a[self.key] == c[self.key], None
 
 
-@pytest.mark.parametrize("relation", [*(case[0] for case in CASES.values()), Mine("label") | Same("id")])
+@pytest.mark.parametrize("relation", [*(case[0] for case in CASES.values()), Mine("label") | SameKey("id")])
 def test_a_relation_goes_to_json_and_back(relation):
     assert relation_from_json(json.loads(json.dumps(relation_to_json(relation)))) == relation
 
 
 def test_json_names_every_relation_of_the_folder_as_find_does():
-    assert relation_to_json(Same("id") & Twins("content")) == {
+    assert relation_to_json(SameKey("id") & ExcludeDuplicates("content")) == {
         "relation": "both",
         "one": {"relation": "same", "key": "id", "apart": False},
         "two": {"relation": "twins", "key": "content"},
@@ -294,7 +298,7 @@ def test_a_relation_that_cannot_be_is_refused_in_words(value, message):
 
 def test_attraction_is_never_negative():
     with pytest.raises(ValueError, match="above 0"):
-        Same("id") * -1
+        SameKey("id") * -1
 
 
 @pytest.mark.parametrize("tile", [300, 1 << 20])
@@ -306,7 +310,7 @@ def test_what_attracts_is_summed_an_anchor_in_any_tiling(tile):
         torch.testing.assert_close(pull(rows, rows, CASES[case][0], tile=tile), whole)
 
 
-@pytest.mark.parametrize("relation", [Same("group") & Across("id"), Same("label") & Across("id")])
+@pytest.mark.parametrize("relation", [SameKey("group") & DifferentGroup("id"), SameKey("label") & DifferentGroup("id")])
 def test_at_most_k_positives_are_kept_the_same_ones_in_any_order_tiling_and_part_of_the_batch(relation):
     rows = rows_of()
     kept = chosen(rows, rows, relation, k=4, seed=3)
@@ -324,17 +328,17 @@ def test_at_most_k_positives_are_kept_the_same_ones_in_any_order_tiling_and_part
         assert not torch.equal(chosen(rows, rows, relation, k=4, seed=4), kept)
     limited = relation & Neighbours("kept", of="row")
     torch.testing.assert_close(
-        pull(Rows(rows.z, {**rows.keys, "kept": kept}), rows, limited), (kept != -1).sum(1).float().double()
+        pull(Embeddings(rows.z, {**rows.keys, "kept": kept}), rows, limited), (kept != -1).sum(1).float().double()
     )
 
 
 def test_each_positive_is_as_likely_to_be_kept_as_any_other():
     ids, view = torch.arange(12), torch.zeros(12, dtype=torch.long)
-    rows = Rows(torch.zeros(12, 1), {"id": ids, "view": view, "label": view})
+    rows = Embeddings(torch.zeros(12, 1), {"id": ids, "view": view, "label": view})
     names = named(rows)["row"]
     hits = torch.zeros(12, 12)
     for seed in range(200):
-        kept = chosen(rows, rows, Same("label"), k=3, seed=seed)
+        kept = chosen(rows, rows, SameKey("label"), k=3, seed=seed)
         hits += (kept[:, :, None] == names).any(1)
     expected = 200 * 3 / 11
     off = hits[~torch.eye(12, dtype=torch.bool)]

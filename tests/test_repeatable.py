@@ -17,7 +17,7 @@ from conftest import call, waves
 from kontrast import api
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Plan
-from kontrast.methods.simclr import Simclr
+from kontrast.methods.simclr import SimCLR
 from kontrast.runs import journey
 from kontrast.runs.catalogue import catalogue
 from kontrast.runs.folder import Folder
@@ -127,14 +127,14 @@ def test_an_operation_without_a_deterministic_form_is_refused_by_name_where_one_
 
 
 def test_training_refuses_it_too_and_leaves_a_run_that_can_go_on(rows, whole, tmp_path, capsys, monkeypatch):
-    run, embed = tmp_path / "run", Simclr.compare
+    run, embed = tmp_path / "run", SimCLR.compare
 
     def compare(self, rows, ranks):
         lacking()
         return embed(self, rows, ranks)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Simclr, "compare", compare)
+        patch.setattr(SimCLR, "compare", compare)
         words = ["train", rows, "--steps", 8, *SMALL, *OFTEN]
         said = refused(capsys, *words, "--out", run, "--deterministic")
         assert "put_ has no deterministic form" in said
@@ -148,18 +148,18 @@ def test_training_refuses_it_too_and_leaves_a_run_that_can_go_on(rows, whole, tm
 def test_number_formats_follow_from_machine_and_encoder_alone(kind, formats, monkeypatch):
     """Where bf16 is computed in hardware: convolutions do so, a bag of tokens does not."""
     from kontrast.data.dataset.reader import Batch
-    from kontrast.encoders.resnet import Resnet
-    from kontrast.encoders.tcn import Tcn
+    from kontrast.encoders.resnet import ResNet
+    from kontrast.encoders.tcn import TCN
     from kontrast.encoders.tokens import Tokens
     from kontrast.layers.towers import Towers
     from kontrast.training import precision
 
     encoder, view = {
-        "image": (lambda: Resnet(channels=3), torch.randn(8, 3, 32, 32)),
+        "image": (lambda: ResNet(channels=3), torch.randn(8, 3, 32, 32)),
         "text": (lambda: Tokens(vocabulary=50), torch.randint(0, 50, (8, 12))),
-        "series": (lambda: Tcn(channels=1), torch.randn(8, 1, 64)),
+        "series": (lambda: TCN(channels=1), torch.randn(8, 1, 64)),
     }[kind]
-    method = Simclr(Towers({kind: encoder()}, {"x": kind}))
+    method = SimCLR(Towers({kind: encoder()}, {"x": kind}))
     batch = Batch({"x.1": view, "x.2": view}, {"id": torch.arange(8), "content x": torch.arange(8)})
     monkeypatch.setattr(precision, "_computes_bf16", lambda device: True)
     monkeypatch.setattr(precision, "_by_stopwatch", lambda *_: pytest.fail("timed"))

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.runs.page.charts import binned
 from kontrast.runs.page.clusters import anchors
 from kontrast.runs.page.columns import column
@@ -51,7 +51,9 @@ def clusters(n=40, seed=0, **more):
     rng = np.random.default_rng(seed)
     label = rng.integers(0, 3, n)
     z = unit(4 * np.eye(8)[label] + rng.normal(size=(n, 8)))
-    return Bank({"image": z}, np.array([f"row {i}" for i in range(n)]), np.array(["a", "b", "c"])[label], **more)
+    return EmbeddingTable(
+        {"image": z}, np.array([f"row {i}" for i in range(n)]), np.array(["a", "b", "c"])[label], **more
+    )
 
 
 def pairs(n=30):
@@ -60,7 +62,7 @@ def pairs(n=30):
     text = unit(z + 0.1 * rng.normal(size=(n, 8)))
     text[::7] = np.nan
     ids = np.array([f"row {i}" for i in range(n)])
-    return Bank({"photo": unit(z), "words": text}, ids, np.array(list("abc") * (n // 3)), shared=True)
+    return EmbeddingTable({"photo": unit(z), "words": text}, ids, np.array(list("abc") * (n // 3)), shared=True)
 
 
 def story(bank=None, **more):
@@ -94,7 +96,7 @@ def islands(text):
 def test_no_word_of_the_user_becomes_markup():
     bank = clusters()
     meta = pa.table({EVIL: [EVIL] * len(bank), "price": np.arange(len(bank)) / 7})
-    evil = Bank({EVIL: bank.z["image"]}, np.array([EVIL] * len(bank)), np.array([EVIL] * len(bank)), meta)
+    evil = EmbeddingTable({EVIL: bank.z["image"]}, np.array([EVIL] * len(bank)), np.array([EVIL] * len(bank)), meta)
     text = page(
         story(
             evil,
@@ -160,7 +162,7 @@ def test_neighbours_on_the_map_are_the_nearest_of_other_rows():
 
 def test_fields_of_several_spaces_get_planes_of_their_own():
     bank = pairs()
-    apart = Bank(bank.z, bank.ids, bank.labels)
+    apart = EmbeddingTable(bank.z, bank.ids, bank.labels)
     assert [p["name"] for p in layout(apart, Shelf({}))["planes"]] == ["whole rows", "photo", "words"]
     assert [p["name"] for p in layout(bank, Shelf({}))["planes"]] == ["photo, words"]
 
@@ -244,9 +246,11 @@ def test_a_row_is_called_by_its_words_then_its_label_then_its_id():
     titled = layout(bank, Shelf({}))
     assert titled["titles"] == list(bank.labels)
     assert titled["named_by"] == "label"
-    named = Bank(bank.z, bank.ids, bank.labels, pa.table({"name": [f"thing number {i}" for i in range(len(bank))]}))
+    named = EmbeddingTable(
+        bank.z, bank.ids, bank.labels, pa.table({"name": [f"thing number {i}" for i in range(len(bank))]})
+    )
     assert layout(named, Shelf({}))["titles"][3] == "thing number 3"
-    assert layout(Bank(bank.z, bank.ids), Shelf({}))["titles"] == list(bank.ids)
+    assert layout(EmbeddingTable(bank.z, bank.ids), Shelf({}))["titles"] == list(bank.ids)
 
 
 def crossed():

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from test_report import PIXEL, clusters, crossed, pairs, story, unit
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.runs.report import write_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -91,7 +91,7 @@ def fourteen_classes():
     z = unit(6 * np.eye(16)[label] + rng.normal(size=(280, 16)))
     kinds = np.array([f"kind {n}" for n in label])
     names = pa.table({"name": [f"thing {i}" for i in range(280)]})
-    return Bank({"image": z}, np.array([f"r{i}" for i in range(280)]), kinds, names)
+    return EmbeddingTable({"image": z}, np.array([f"r{i}" for i in range(280)]), kinds, names)
 
 
 COLOURS = """c => {

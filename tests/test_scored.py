@@ -7,15 +7,15 @@ import pytest
 import torch
 
 import kontrast as kt
-from kontrast.core.embedding_table import Bank
-from kontrast.core.embeddings import Rows
+from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.python_values import frame_of
 from kontrast.encoders.encoder import Encoder
 from kontrast.layers.towers import Towers
-from kontrast.losses.pairwise.cosent import Cosent
+from kontrast.losses.pairwise.cosent import CoSENT
 from kontrast.methods.scored import Scored
 from kontrast.scoring.spearman import Spearman, correlation
 
@@ -71,17 +71,17 @@ def test_spearman_judges_pairs_with_a_score_and_both_fields_alone():
     golds = (z[0] * z[1]).sum(1).astype(float)
     golds[0], z[1, 1] = np.nan, np.nan
     golds[1] = -9
-    bank = Bank({"a": z[0], "b": z[1]}, np.arange(20).astype(str), shared=True, golds=golds)
+    bank = EmbeddingTable({"a": z[0], "b": z[1]}, np.arange(20).astype(str), shared=True, golds=golds)
     found = Spearman()(bank, bank)["Spearman"]
     assert found.value == pytest.approx(1)
     assert found.rows == 18
-    assert Spearman().why_not(bank, Bank(bank.z, bank.ids)) == "no gold scores"
+    assert Spearman().why_not(bank, EmbeddingTable(bank.z, bank.ids)) == "no gold scores"
 
 
 def test_a_bank_keeps_its_gold_scores(tmp_path):
-    bank = Bank({"a": np.eye(3, dtype=np.float32)}, np.arange(3).astype(str), golds=np.array([1, np.nan, 2]))
+    bank = EmbeddingTable({"a": np.eye(3, dtype=np.float32)}, np.arange(3).astype(str), golds=np.array([1, np.nan, 2]))
     bank.take(np.array([2, 1])).save(tmp_path / "b.parquet")
-    np.testing.assert_array_equal(Bank.load(tmp_path / "b.parquet").golds, [2, np.nan])
+    np.testing.assert_array_equal(EmbeddingTable.load(tmp_path / "b.parquet").golds, [2, np.nan])
 
 
 class Plain(Encoder):
@@ -101,13 +101,13 @@ def test_the_loss_is_that_of_the_scored_rows_and_the_pairs_are_those_alike():
     keys = {"id": torch.arange(6), "view": torch.zeros(6), "score": torch.tensor([1, 2, torch.nan, 3, 5, 4.0])}
     keys |= {"has a": torch.arange(6) != 1, "has b": torch.ones(6, dtype=torch.bool)}
     views = method({"a": x, "b": y}, keys)
-    rows = {name: Rows(z, keys) for name, z in views.items()}
+    rows = {name: Embeddings(z, keys) for name, z in views.items()}
     kept = torch.tensor([0, 3, 4, 5])
     (term,) = method.compare(rows, Ranks()).values()
-    torch.testing.assert_close(term.value(), Cosent()(Rows(x, keys)[kept], Rows(y, keys)[kept]).value())
+    torch.testing.assert_close(term.value(), CoSENT()(Embeddings(x, keys)[kept], Embeddings(y, keys)[kept]).value())
     ((one, two),) = method.outline(rows)
     assert one.keys["id"].tolist() == two.keys["id"].tolist() == [3, 4, 5]
-    unknown = {name: Rows(z, {**keys, "score": torch.full((6,), torch.nan)}) for name, z in views.items()}
+    unknown = {name: Embeddings(z, {**keys, "score": torch.full((6,), torch.nan)}) for name, z in views.items()}
     assert method.outline(unknown) == []
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.search.index import Hit, Index, build
 
@@ -38,7 +38,7 @@ def make(n=60, width=8, shared=True, missing=()):
         }
     )
     labels = np.array(["animals" if i % 4 else "" for i in range(n)])
-    return Bank(z, np.array([f"r'{i}" for i in range(n)]), labels, metadata, shared)
+    return EmbeddingTable(z, np.array([f"r'{i}" for i in range(n)]), labels, metadata, shared)
 
 
 TEXT = 'it\'s a "text"'
@@ -151,7 +151,7 @@ def test_fields_of_different_widths_have_a_table_each(tmp_path):
 
 def test_equal_widths_do_not_make_a_shared_space(tmp_path):
     rng = np.random.default_rng(0)
-    index = build(Bank({"a": unit(rng, 4, 3), "b": unit(rng, 4, 3)}, np.array(list("wxyz"))), tmp_path)
+    index = build(EmbeddingTable({"a": unit(rng, 4, 3), "b": unit(rng, 4, 3)}, np.array(list("wxyz"))), tmp_path)
     assert {h.field for h in index.search(np.ones(3), 8, field="a")} == {"a"}
     with pytest.raises(UserError, match="share"):
         index.search(np.ones(3))
@@ -184,7 +184,7 @@ def test_a_rebuild_replaces_and_leaves_nothing_behind(bank, tmp_path):
 
 def test_a_rebuild_that_fails_leaves_the_old_index_as_it_was(bank, tmp_path):
     old = build(bank, tmp_path)
-    torn = Bank(bank.z, bank.ids, bank.labels[:5], bank.metadata, True)
+    torn = EmbeddingTable(bank.z, bank.ids, bank.labels[:5], bank.metadata, True)
     with pytest.raises(IndexError):
         build(torn, tmp_path)
     assert Index.open(tmp_path).facts == old.facts
@@ -208,12 +208,12 @@ def test_an_index_without_its_tables_says_so(tmp_path, bank):
 
 def test_a_bank_of_missing_rows_only_is_refused(tmp_path):
     with pytest.raises(UserError, match="no embedding"):
-        build(Bank({"a": np.full((2, 3), np.nan, np.float32)}, np.array(["x", "y"])), tmp_path / "i")
+        build(EmbeddingTable({"a": np.full((2, 3), np.nan, np.float32)}, np.array(["x", "y"])), tmp_path / "i")
     assert not (tmp_path / "i").exists()
 
 
 def test_a_bank_without_labels_or_metadata_is_found_all_the_same(tmp_path):
-    index = build(Bank({"a": np.eye(3, dtype=np.float32)}, np.array(["x", "y", "z"])), tmp_path)
+    index = build(EmbeddingTable({"a": np.eye(3, dtype=np.float32)}, np.array(["x", "y", "z"])), tmp_path)
     assert index.search(np.array([0, 1, 0.1]), 2) == [
         Hit("y", "a", pytest.approx(0.9950372), "", {}),
         Hit("z", "a", pytest.approx(0.0995037), "", {}),
@@ -225,7 +225,9 @@ def test_a_large_index_is_approximate_measured_and_still_fills_a_narrow_filter(t
     centres = unit(rng, 40, 16)
     z = centres[np.arange(3000) % 40] + 0.3 * unit(rng, 3000, 16)
     z /= np.linalg.norm(z, axis=1, keepdims=True)
-    bank = Bank({"a": z.astype(np.float32)}, np.arange(3000).astype(str), None, pa.table({"n": np.arange(3000)}))
+    bank = EmbeddingTable(
+        {"a": z.astype(np.float32)}, np.arange(3000).astype(str), None, pa.table({"n": np.arange(3000)})
+    )
     index = build(bank, tmp_path, exact_below=2000)
     space = index.facts["spaces"][0]
     assert not space["exact"]

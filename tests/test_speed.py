@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from kontrast.losses.contrastive.infonce import Infonce
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive.infonce import InfoNCE
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.adapters import views
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.functional import ntxent
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.memory_forecast import _Alive
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 
 PAIRS, WIDTH, ROUNDS = 2048, 128, 5
 
@@ -38,13 +38,13 @@ def whole(x, y):
     return F.cross_entropy(s, torch.arange(len(z)).roll(len(x)))
 
 
-class Untuned(Infonce):
+class Untuned(InfoNCE):
     """Without a slope of its own."""
 
-    slope = Contrast.slope
+    slope = ContrastiveLoss.slope
 
 
-class Users(Contrast):
+class Users(ContrastiveLoss):
     """A user's own loss, on plain matrices."""
 
     def per_anchor(self, similarity, attract, among):
@@ -56,7 +56,7 @@ class Users(Contrast):
 def by(loss):
     def run(x, y):
         rows = views(x, y)
-        return contrast(rows, rows, Same("id"), loss=loss, kernel=Cosine()).value()
+        return contrast(rows, rows, SameKey("id"), loss=loss, kernel=Cosine()).value()
 
     return run
 

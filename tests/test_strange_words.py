@@ -14,7 +14,7 @@ from conftest import FAST, call
 from PIL import Image
 
 import kontrast
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError, printable
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
@@ -240,7 +240,7 @@ def test_a_run_s_name_made_of_the_data_s_is_a_plain_one(tmp_path, monkeypatch, d
 
 
 def bank(z, **more):
-    return Bank({"text": np.asarray(z, np.float32)}, np.array([f"r{n}" for n in range(len(z))]), **more)
+    return EmbeddingTable({"text": np.asarray(z, np.float32)}, np.array([f"r{n}" for n in range(len(z))]), **more)
 
 
 @pytest.mark.parametrize("wrong", [[1, np.nan, 0], [np.inf, 0, 0], [-np.inf, np.nan, 1]])
@@ -248,7 +248,7 @@ def test_embeddings_that_are_no_numbers_are_refused_with_their_row(tmp_path, wro
     made = bank([[1, 0, 0], [0, 1, 0], wrong])
     made.save(tmp_path / "b.parquet")
     with pytest.raises(UserError, match=r"b.parquet, 'embedding text': 1 of 3 rows are no embedding: row 2 holds"):
-        Bank.load(tmp_path / "b.parquet")
+        EmbeddingTable.load(tmp_path / "b.parquet")
     for engine in ("faiss", "lancedb"):
         with pytest.raises(UserError, match="row 2 holds"):
             build(made, tmp_path / engine, engine=engine)
@@ -264,7 +264,7 @@ def test_embeddings_that_are_no_numbers_are_refused_with_their_row(tmp_path, wro
 def test_rows_of_nothing_but_nan_lack_the_field_and_zeros_are_near_to_nothing(tmp_path, engine):
     made = bank([[1, 0, 0], [np.nan] * 3, [0, 0, 0], [0.6, 0.8, 0]])
     made.save(tmp_path / "b.parquet")
-    again = Bank.load(tmp_path / "b.parquet")
+    again = EmbeddingTable.load(tmp_path / "b.parquet")
     assert again.has("text").tolist() == [True, False, True, True]
     hits = build(again, tmp_path / "i", engine=engine).search(np.array([1, 0, 0], np.float32), 4)
     assert [hit.id for hit in hits][:2] == ["r0", "r3"]

@@ -6,10 +6,10 @@ import torch
 from conftest import Largest
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.losses.bidirectional import mutual
-from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.symmetric import both_ways, swept
 from kontrast.losses.engine.tile_weights import tiles, usual
@@ -18,17 +18,17 @@ from kontrast.losses.kernels.bilinear import Bilinear
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.relation import Distinct, named
+from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.losses.relations.neighbours import Neighbours
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.soft import Soft
-from kontrast.losses.relations.twins import Twins
 
 RELATIONS = {
-    "a view each": Same("id"),
-    "classes": Same("label"),
-    "decoupled": Same("label", apart=True),
-    "twins masked": Same("id") & Twins("content"),
-    "mixed": Same("id") + 0.25 * Same("label"),
+    "a view each": SameKey("id"),
+    "classes": SameKey("label"),
+    "decoupled": SameKey("label", apart=True),
+    "twins masked": SameKey("id") & ExcludeDuplicates("content"),
+    "mixed": SameKey("id") + 0.25 * SameKey("label"),
     "one-sided": Neighbours("nearest"),
 }
 
@@ -43,7 +43,7 @@ def side(n, view, seed, dtype=torch.float64, first=0):
         "content": ids // 3,
         "nearest": torch.stack([ids, ids + 1, ids + 4], 1),
     }
-    return Rows(torch.randn(n, 5, generator=g, dtype=dtype, requires_grad=True), keys)
+    return Embeddings(torch.randn(n, 5, generator=g, dtype=dtype, requires_grad=True), keys)
 
 
 def plain(anchors, candidates, relation, kernel, weight=None):
@@ -52,7 +52,7 @@ def plain(anchors, candidates, relation, kernel, weight=None):
     size = (1, len(anchors), len(candidates))
     (t,) = tiles(relation & Distinct(), left, right, size, anchors.z.dtype, len(anchors) * len(candidates))
     a, c = kernel(anchors.z, candidates.z)
-    loss = Infonce()
+    loss = InfoNCE()
     each, counts = loss.per_anchor((a @ c.mT)[None], t.attract, t.among), loss.counted(t.attract, t.among)
     counts = counts if weight is None else counts * weight
     return torch.where(counts > 0, each, 0).mul(counts).sum(), counts.sum()
@@ -61,7 +61,7 @@ def plain(anchors, candidates, relation, kernel, weight=None):
 @pytest.mark.parametrize("tile", [None, 700, 5000])
 @pytest.mark.parametrize("name", [n for n in RELATIONS if n != "one-sided"])
 def test_one_side_with_itself_is_the_plain_way(name, tile):
-    rows = Rows.stack(side(110, 0, 0), side(110, 1, 1), side(40, 2, 2, first=400))
+    rows = Embeddings.stack(side(110, 0, 0), side(110, 1, 1), side(40, 2, 2, first=400))
     weight = torch.linspace(0.5, 2, len(rows), dtype=torch.float64)
     kernel = Cosine(temperature=0.3, learnable=True).double()
     found = swept(rows, None, RELATIONS[name], kernel, weight, tile)
@@ -81,7 +81,7 @@ def test_two_sides_are_two_calls_of_the_plain_way(name, tile):
     one, two = side(130, 0, 0), side(90, 1, 1, first=20)
     kernel = Cosine(temperature=0.3, learnable=True).double()
     assert swept(one, two, RELATIONS[name], kernel, None, tile) is not None, "this is not the path to be tested"
-    found = mutual(one, two, RELATIONS[name], loss=Infonce(), kernel=kernel, tile=tile)
+    found = mutual(one, two, RELATIONS[name], loss=InfoNCE(), kernel=kernel, tile=tile)
     wanted = [plain(*sides, RELATIONS[name], kernel) for sides in ((one, two), (two, one))]
     inputs = [one.z, two.z, kernel.log_scale]
     for weights in ((1.0, 0.0), (0.0, 1.0), (0.3, 0.7)):
@@ -93,20 +93,20 @@ def test_two_sides_are_two_calls_of_the_plain_way(name, tile):
     assert [float(m.count) for m in found] == [pytest.approx(float(count)) for _, count in wanted]
 
 
-class Tiled(Infonce):
+class Tiled(InfoNCE):
     """The same by `contrast` in tiles: what a class does not say of itself is not taken for granted."""
 
 
 def test_a_child_of_infonce_with_another_value_is_not_taken_for_it():
-    class Doubled(Infonce):
+    class Doubled(InfoNCE):
         def per_anchor(self, similarity, attract, among):
             return 2 * super().per_anchor(similarity, attract, among)
 
-        slope = Infonce.__mro__[1].slope
+        slope = InfoNCE.__mro__[1].slope
 
-    rows = Rows.stack(side(50, 0, 0), side(50, 1, 1))
+    rows = Embeddings.stack(side(50, 0, 0), side(50, 1, 1))
     once, twice = (
-        contrast(rows, rows, Same("id"), loss=loss, kernel=Cosine()).value() for loss in (Infonce(), Doubled())
+        contrast(rows, rows, SameKey("id"), loss=loss, kernel=Cosine()).value() for loss in (InfoNCE(), Doubled())
     )
     torch.testing.assert_close(twice, 2 * once)
 
@@ -117,9 +117,9 @@ def test_float32_keeps_its_digits_where_one_pair_holds_all_of_the_mass():
     base = F.normalize(torch.randn(40, 16, generator=g, dtype=torch.float64), dim=1)
     z = torch.cat([base, base + 1e-3 * torch.randn(40, 16, generator=g, dtype=torch.float64)])
     keys = {"id": torch.arange(40).repeat(2), "view": torch.arange(2).repeat_interleave(40)}
-    exact, narrow = (Rows(x.clone().requires_grad_(), keys) for x in (z, z.float()))
-    total, _ = plain(exact, exact, Same("id"), Cosine(temperature=0.03).double())
-    found = swept(narrow, None, Same("id"), Cosine(temperature=0.03), None, None)
+    exact, narrow = (Embeddings(x.clone().requires_grad_(), keys) for x in (z, z.float()))
+    total, _ = plain(exact, exact, SameKey("id"), Cosine(temperature=0.03).double())
+    found = swept(narrow, None, SameKey("id"), Cosine(temperature=0.03), None, None)
     assert found is not None
     (want,), (got,) = torch.autograd.grad(total, exact.z), torch.autograd.grad(found[0].total, narrow.z)
     assert (got.double() - want).norm() < 1e-4 * want.norm()
@@ -127,34 +127,36 @@ def test_float32_keeps_its_digits_where_one_pair_holds_all_of_the_mass():
 
 def test_what_cannot_be_had_so_is_left_to_the_tiles():
     one, two = side(60, 0, 0), side(60, 1, 1)
-    rows = Rows.stack(one, two)
-    soft = Rows(rows.z, {**rows.keys, "soft": torch.rand(120, 3, dtype=torch.float64)})
-    assert swept(rows, None, Same("id"), Cosine(temperature=0.01), None, None) is None  # e^100
-    assert swept(one, two, Same("id"), Bilinear(width=5).double(), None, None) is None  # two unlike sides
+    rows = Embeddings.stack(one, two)
+    soft = Embeddings(rows.z, {**rows.keys, "soft": torch.rand(120, 3, dtype=torch.float64)})
+    assert swept(rows, None, SameKey("id"), Cosine(temperature=0.01), None, None) is None  # e^100
+    assert swept(one, two, SameKey("id"), Bilinear(width=5).double(), None, None) is None  # two unlike sides
     assert swept(soft, None, Soft("soft"), Cosine(), None, None) is None  # everyone attracts
-    assert swept(Rows(rows.z[None], rows.keys), None, Same("id"), Dot(), None, None) is None  # a stack
-    assert swept(rows[:0], None, Same("id"), Dot(), None, None) is None
-    crowd = Rows(rows.z[:1].expand(2000, 5), {"id": torch.zeros(2000).long(), "view": torch.arange(2000)})
+    assert swept(Embeddings(rows.z[None], rows.keys), None, SameKey("id"), Dot(), None, None) is None  # a stack
+    assert swept(rows[:0], None, SameKey("id"), Dot(), None, None) is None
+    crowd = Embeddings(rows.z[:1].expand(2000, 5), {"id": torch.zeros(2000).long(), "view": torch.arange(2000)})
     keys = named(crowd)
-    assert both_ways(Same("id") & Distinct(), keys, None, None, crowd.z, 1000) is None  # more pairs than are worth it
+    assert (
+        both_ways(SameKey("id") & Distinct(), keys, None, None, crowd.z, 1000) is None
+    )  # more pairs than are worth it
 
 
 def test_the_pairs_of_large_classes_are_never_listed_all_at_once():
     n = 16_384
     z = torch.randn(n, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    rows = Rows(z, {"id": torch.arange(n), "view": torch.zeros(n).long(), "label": torch.arange(n) % 64})
+    rows = Embeddings(z, {"id": torch.arange(n), "view": torch.zeros(n).long(), "label": torch.arange(n) % 64})
     with Largest() as largest:
-        contrast(rows, rows, Same("label"), loss=Infonce(), kernel=Cosine(temperature=0.5)).value().backward()
+        contrast(rows, rows, SameKey("label"), loss=InfoNCE(), kernel=Cosine(temperature=0.5)).value().backward()
     assert largest.numbers <= usual(n) < n * n // 64
-    pairs = both_ways(Same("id") & Distinct(), named(rows), None, None, z, 2 * n)  # as many as are worth it
+    pairs = both_ways(SameKey("id") & Distinct(), named(rows), None, None, z, 2 * n)  # as many as are worth it
     assert pairs is not None
     assert len(pairs.i) == n
 
 
 def test_no_row_meets_itself_though_it_stands_on_both_sides():
     one = side(100, 0, 0)
-    forth, back = mutual(one, one, Same("label"), loss=Infonce(), kernel=Dot())
-    total, count = plain(one, one, Same("label"), Dot())
+    forth, back = mutual(one, one, SameKey("label"), loss=InfoNCE(), kernel=Dot())
+    total, count = plain(one, one, SameKey("label"), Dot())
     assert forth.count == back.count == count
     torch.testing.assert_close(forth.total, total)
     torch.testing.assert_close(back.total, total)
@@ -169,8 +171,8 @@ def test_a_second_derivative_is_refused_in_words():
 
 
 def test_out_of_memory_begins_anew_in_smaller_blocks(monkeypatch):
-    rows = Rows.stack(side(60, 0, 0), side(60, 1, 1))
-    want = swept(rows, None, Same("id"), Dot(), None, None)
+    rows = Embeddings.stack(side(60, 0, 0), side(60, 1, 1))
+    want = swept(rows, None, SameKey("id"), Dot(), None, None)
     assert want is not None
     (slope,) = torch.autograd.grad(want[0].total, rows.z)
     product, asked = torch.mm, []
@@ -182,7 +184,7 @@ def test_out_of_memory_begins_anew_in_smaller_blocks(monkeypatch):
         return product(a, c, out=out)
 
     monkeypatch.setattr(torch, "mm", starved)
-    found = swept(rows, None, Same("id"), Dot(), None, None)
+    found = swept(rows, None, SameKey("id"), Dot(), None, None)
     assert found is not None
     torch.testing.assert_close(found[0].total, want[0].total)
     torch.testing.assert_close(torch.autograd.grad(found[0].total, rows.z), (slope,))

@@ -7,13 +7,13 @@ import torch
 
 from kontrast.core import factory
 from kontrast.core.errors import UserError
-from kontrast.encoders.tcn import Tcn
+from kontrast.encoders.tcn import TCN
 
 
 @pytest.fixture(params=[30, 100, 700], ids=lambda length: f"length {length}")
 def network(request):
     torch.manual_seed(0)
-    return Tcn(channels=2, length=request.param, hidden=16, out=24).eval(), torch.randn(3, 2, request.param)
+    return TCN(channels=2, length=request.param, hidden=16, out=24).eval(), torch.randn(3, 2, request.param)
 
 
 def padded(x, more):
@@ -78,7 +78,7 @@ def test_gradients_are_finite_and_reach_every_weight(network):
 
 def test_the_middle_of_the_longest_row_sees_all_of_it():
     torch.manual_seed(0)
-    encoder = Tcn(length=128, hidden=8, out=8)
+    encoder = TCN(length=128, hidden=8, out=8)
     h = torch.zeros(1, 8, 128, requires_grad=True)
     x, inside = h, torch.ones(1, 1, 128)
     for block in encoder.blocks:
@@ -88,7 +88,7 @@ def test_the_middle_of_the_longest_row_sees_all_of_it():
 
 
 def test_long_rows_are_strided_to_at_most_128_instants():
-    assert [Tcn(length=length).stride for length in (15, 128, 129, 512, 3000)] == [1, 1, 2, 4, 24]
+    assert [TCN(length=length).stride for length in (15, 128, 129, 512, 3000)] == [1, 1, 2, 4, 24]
 
 
 def test_facts_of_a_series_fill_the_signature():
@@ -99,4 +99,4 @@ def test_facts_of_a_series_fill_the_signature():
 @pytest.mark.parametrize("settings", [{"hidden": 0}, {"out": 0}, {"depth": 0}, {"stride": -1}])
 def test_nonsense_is_refused_in_words(settings):
     with pytest.raises(UserError, match=next(iter(settings))):
-        Tcn(**settings)
+        TCN(**settings)

@@ -8,17 +8,17 @@ from torch import nn
 
 import kontrast as kt
 from kontrast.core import factory
-from kontrast.core.embeddings import Mean, Rows
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.experiment import Choice, Experiment, Plan
 from kontrast.core.ranks import Ranks
 from kontrast.data.dataset.reader import Batch
 from kontrast.data.samplers.sampler import Sampled
 from kontrast.data.samplers.shuffled import Shuffled
 from kontrast.layers.towers import Towers
-from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.methods.method import Method
 from kontrast.training.fleet import alone
 from kontrast.training.health import examine, likely_causes, too_short
@@ -37,7 +37,7 @@ class Small(Method):
         self.towers = Towers({}, {})  # it encodes by itself
         self.net = nn.Sequential(nn.Linear(8, 32), nn.GELU(), nn.Dropout(dropout), nn.Linear(32, 16))
         self.kernel = Cosine(temperature=0.2, learnable=True)
-        self.loss = Infonce()
+        self.loss = InfoNCE()
 
     def draws(self):
         return {"a": "x", "b": "x"}
@@ -46,9 +46,11 @@ class Small(Method):
         return {name: self.net(x) for name, x in views.items()}
 
     def compare(self, rows, ranks):
-        everyone = Rows.stack(*ranks.gather(rows).values())
+        everyone = Embeddings.stack(*ranks.gather(rows).values())
         return {
-            "contrast": contrast(Rows.stack(*rows.values()), everyone, Same("id"), loss=self.loss, kernel=self.kernel)
+            "contrast": contrast(
+                Embeddings.stack(*rows.values()), everyone, SameKey("id"), loss=self.loss, kernel=self.kernel
+            )
         }
 
     def embed(self, field, x):
@@ -77,7 +79,7 @@ def test_a_cut_step_leaves_the_gradient_of_plain_autograd():
     method.zero_grad()
     z = method(batch.views, batch.keys)
     keys = {"id": batch.keys["id"], "view": torch.zeros_like(batch.keys["id"])}
-    rows = {"a": Rows(z["a"], keys), "b": Rows(z["b"], {**keys, "view": keys["view"] + 1})}
+    rows = {"a": Embeddings(z["a"], keys), "b": Embeddings(z["b"], {**keys, "view": keys["view"] + 1})}
     loss = method.compare(rows, Ranks())["contrast"].value()
     loss.backward()
     assert outcome.loss == pytest.approx(loss.item())
@@ -110,7 +112,7 @@ def test_dropout_falls_alike_in_both_passes_of_gradient_caching():
         for name, z in method(part.views, part.keys).items():
             out[name].append(z)
     keys = {"id": batch.keys["id"], "view": torch.zeros_like(batch.keys["id"])}
-    rows = {n: Rows(torch.cat(z), {**keys, "view": keys["view"] + i}) for i, (n, z) in enumerate(out.items())}
+    rows = {n: Embeddings(torch.cat(z), {**keys, "view": keys["view"] + i}) for i, (n, z) in enumerate(out.items())}
     method.compare(rows, Ranks())["contrast"].value().backward()
     torch.testing.assert_close(cached, gradients(method), rtol=1e-5, atol=1e-7)
 
@@ -170,7 +172,7 @@ def test_an_order_gives_every_rank_its_part_and_every_row_once_an_epoch():
 
 def rows_like(z):
     keys = {"id": torch.arange(len(z)), "view": torch.zeros(len(z), dtype=torch.long)}
-    return Rows(z, keys)
+    return Embeddings(z, keys)
 
 
 def test_health_tells_a_point_a_line_and_a_sphere_apart():
@@ -213,8 +215,8 @@ def test_twins_are_counted_as_pairs():
 
 
 def test_a_mean_without_anchors_is_left_out_and_all_without_is_an_error():
-    some = Mean(torch.tensor(6.0), torch.tensor(3.0))
-    none = Mean(torch.tensor(0.0), torch.tensor(0.0))
+    some = LossTerm(torch.tensor(6.0), torch.tensor(3.0))
+    none = LossTerm(torch.tensor(0.0), torch.tensor(0.0))
     loss, values = Ranks().divide({"a": 0.5 * some, "b": 0.5 * none})
     assert values == {"a": 2.0}
     assert loss == 1.0

@@ -2,16 +2,16 @@
 
 import torch
 
-from kontrast.core.embeddings import Mean, Rows
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.experiment import Choice, Experiment
 from kontrast.data.schema.fingerprint import numbers
 from kontrast.layers.head import Head
 from kontrast.losses.alignment.negative_cosine import NegativeCosine
-from kontrast.losses.alignment.vicreg import Vicreg
-from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.alignment.vicreg import VICReg
+from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.methods.method import Method
 
 CLASSES = 3  # of conftest's waves: row n is of kind n % 3
@@ -50,10 +50,10 @@ class Supervised(Views):
         self.kinds = dict(zip(ids.tolist(), (n % CLASSES for n in range(1000)), strict=True))
 
     def compare(self, rows, ranks):
-        both = Rows.stack(*rows.values())
+        both = Embeddings.stack(*rows.values())
         kind = torch.tensor([self.kinds[row] for row in both.keys["id"].tolist()])
-        both = Rows(both.z, {**both.keys, "kind": kind})
-        return {"supcon": contrast(both, both, Same("kind"), loss=Infonce(), kernel=Cosine(temperature=0.3))}
+        both = Embeddings(both.z, {**both.keys, "kind": kind})
+        return {"supcon": contrast(both, both, SameKey("kind"), loss=InfoNCE(), kernel=Cosine(temperature=0.3))}
 
 
 class WithoutNegatives(Views):
@@ -61,7 +61,7 @@ class WithoutNegatives(Views):
 
     def __init__(self, towers):
         super().__init__(towers)
-        self.loss = Vicreg()
+        self.loss = VICReg()
 
     def compare(self, rows, ranks):
         return {"align": self.loss(rows["one"], rows["two"])}
@@ -72,7 +72,7 @@ class Spoiling(Views):
 
     def compare(self, rows, ranks):
         pulled = NegativeCosine()(rows["one"], rows["two"])
-        return {"apart": Mean(-pulled.total, pulled.count)}
+        return {"apart": LossTerm(-pulled.total, pulled.count)}
 
 
 def supervised() -> Experiment:

@@ -16,16 +16,16 @@ from kontrast.checks.processes import equal_to_one
 from kontrast.checks.results import Broken, Doubt, Finding, Make, Property, judge, near
 from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
-from kontrast.losses.alignment_loss import Align
-from kontrast.losses.clustering_loss import Assign
-from kontrast.losses.contrastive_loss import Contrast
-from kontrast.losses.preference_loss import Preference
+from kontrast.losses.alignment_loss import AlignmentLoss
+from kontrast.losses.clustering_loss import ClusteringLoss
+from kontrast.losses.contrastive_loss import ContrastiveLoss
+from kontrast.losses.preference_loss import PreferenceLoss
 
 CONTRACTS: dict[type, dict[str, Property]] = {
-    Contrast: contrasting.PROPERTIES,
-    Align: pairing.PROPERTIES,
-    Assign: pairing.OF_ASSIGNMENTS,
-    Preference: pairing.PROPERTIES,
+    ContrastiveLoss: contrasting.PROPERTIES,
+    AlignmentLoss: pairing.PROPERTIES,
+    ClusteringLoss: pairing.OF_ASSIGNMENTS,
+    PreferenceLoss: pairing.PROPERTIES,
 }
 
 

@@ -7,24 +7,26 @@ from torch import Tensor
 
 from kontrast.checks.fixtures import FORMS, RELATIONS, rows_of, similarity, weights_of
 from kontrast.checks.results import Broken, Doubt, Make, Property, finite, near
-from kontrast.core.embeddings import Mean, Rows
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.core.embeddings import Embeddings, LossTerm
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.engine.tile_weights import TILE, Weights
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relation import Distinct, Relation, named
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 
 
-def _built(make: Make) -> Contrast:
-    return cast(Contrast, make().double())
+def _built(make: Make) -> ContrastiveLoss:
+    return cast(ContrastiveLoss, make().double())
 
 
 def _kernel(temperature: float = 0.5) -> Cosine:
     return cast(Cosine, Cosine(temperature=temperature).double())
 
 
-def _mean(loss: Contrast, anchors: Rows, candidates: Rows, relation: Relation, tile: int = TILE) -> Mean:
+def _mean(
+    loss: ContrastiveLoss, anchors: Embeddings, candidates: Embeddings, relation: Relation, tile: int = TILE
+) -> LossTerm:
     return contrast(anchors, candidates, relation, loss=loss, kernel=_kernel(), tile=tile)
 
 
@@ -46,7 +48,7 @@ def each_anchor_alone(make: Make) -> str:
     return f"{len(rows)} anchors, {len(RELATIONS)} relations: values, counts and gradients"
 
 
-def _one_by_one(loss: Contrast, rows: Rows, relation: Relation) -> tuple[Tensor, Tensor, Tensor]:
+def _one_by_one(loss: ContrastiveLoss, rows: Embeddings, relation: Relation) -> tuple[Tensor, Tensor, Tensor]:
     """(sum, count, the loss of every row, 0 where it does not count), by a slow loop over anchors, by autograd."""
     left, right = named(rows), named(rows)
     a, c = _kernel()(rows.z, rows.z)
@@ -74,14 +76,14 @@ def own_slope(make: Make) -> str:
         loss, (attract, among) = _built(make), weights_of(form)
         counted = weight * (loss.counted(attract, among) > 0)
         value, d_s, scale, *rest = loss.slope(similarity(), attract, among, counted)
-        wanted, d_wanted, one, *rest_wanted = Contrast.slope(loss, similarity(), attract, among, counted)
+        wanted, d_wanted, one, *rest_wanted = ContrastiveLoss.slope(loss, similarity(), attract, among, counted)
         counts = counted > 0
         near(f"{form} weights: the value of slope()", [value[counts]], [wanted[counts]])
         near(f"{form} weights: d loss / d similarity", [d_s * scale[..., None]], [d_wanted * one[..., None]])
         if len(rest) != len(rest_wanted):
             raise Broken(f"slope() gives {len(rest)} gradients of parameters; the loss has {len(rest_wanted)}")
         near(f"{form} weights: d loss / d parameters", rest, rest_wanted)
-    return "its own" if type(loss).slope is not Contrast.slope else "autograd's"
+    return "its own" if type(loss).slope is not ContrastiveLoss.slope else "autograd's"
 
 
 def finite_differences(make: Make) -> str:
@@ -158,8 +160,8 @@ def stacks(make: Make) -> str:
     rows, loss, relation = rows_of(n=6), _built(make), RELATIONS["listed"]
     g = torch.Generator().manual_seed(3)
     z = torch.randn(3, *rows.z.shape, generator=g, dtype=torch.float64, requires_grad=True)
-    stack = Rows(z, {name: key[None] for name, key in rows.keys.items()})
-    parts = [Rows(one, rows.keys) for one in z]
+    stack = Embeddings(z, {name: key[None] for name, key in rows.keys.items()})
+    parts = [Embeddings(one, rows.keys) for one in z]
     each = [per_row(part, part, relation, loss=loss, kernel=_kernel()) for part in (stack, *parts)]
     near("of 3 problems at once, the loss of a row", [each[0].nan_to_num(0)], [torch.stack(each[1:]).nan_to_num(0)])
     totals = [_mean(loss, part, part, relation).total for part in (stack, *parts)]
@@ -177,9 +179,9 @@ def any_size_and_precision(make: Make) -> str:
     for words, size in (("zeros", 0.0), ("vectors of 1e4", 1e4), ("one zero among others", one_zero)):
         for dtype in (torch.float16, torch.bfloat16, torch.float32):
             z = (rows.z.detach() * size).to(dtype).requires_grad_()
-            both = Rows(z, rows.keys)
-            loss = cast(Contrast, make())
-            value = contrast(both, both, Same("label"), loss=loss, kernel=Cosine(temperature=0.05)).value()
+            both = Embeddings(z, rows.keys)
+            loss = cast(ContrastiveLoss, make())
+            value = contrast(both, both, SameKey("label"), loss=loss, kernel=Cosine(temperature=0.05)).value()
             finite(f"the value of {words}, {dtype}", value.detach())
             finite(f"the gradient of {words}, {dtype}", torch.autograd.grad(value, z)[0])
     return "zeros and 1e4, in float16, bfloat16 and float32"
@@ -188,13 +190,13 @@ def any_size_and_precision(make: Make) -> str:
 def without_positives(make: Make) -> str:
     """Anchors whom nobody attracts are dropped and leave no trace, or are counted where the loss says so."""
     ids = torch.arange(5)
-    alone = Rows(torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), {"id": ids, "view": 0 * ids})
-    mean = contrast(alone, alone, Same("id"), loss=cast(Contrast, make()), kernel=Cosine())
+    alone = Embeddings(torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), {"id": ids, "view": 0 * ids})
+    mean = contrast(alone, alone, SameKey("id"), loss=cast(ContrastiveLoss, make()), kernel=Cosine())
     if mean.count:
         near("the count of 5 rows, none with a positive,", [mean.count], [torch.tensor(5.0)])
         finite("the value where nobody has a positive", mean.value())
         return "counted by the loss"
-    rows, loss, relation = rows_of(), _built(make), Same("label")
+    rows, loss, relation = rows_of(), _built(make), SameKey("label")
     have = (rows.keys["label"][:, None] == rows.keys["label"][None]).sum(1) > 2
     rows.keys["label"].copy_(torch.where(have, rows.keys["label"], 100 + torch.arange(len(rows))))
     both = [_mean(loss, anchors, rows, relation) for anchors in (rows, rows[have])]
@@ -224,7 +226,11 @@ def better_costs_less(make: Make) -> str:
     eye = torch.eye(6, dtype=torch.float64)
     good, bad = (
         contrast(
-            rows := Rows(torch.cat([eye, second]), keys), rows, Same("id"), loss=_built(make), kernel=_kernel(1.0)
+            rows := Embeddings(torch.cat([eye, second]), keys),
+            rows,
+            SameKey("id"),
+            loss=_built(make),
+            kernel=_kernel(1.0),
         ).value()
         for second in (eye, eye.roll(1, 0))
     )

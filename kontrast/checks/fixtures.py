@@ -3,26 +3,26 @@
 import torch
 from torch import Tensor
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.losses.engine.tile_weights import Weights
 from kontrast.losses.relation import Relation
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.soft import Soft
-from kontrast.losses.relations.twins import Twins
-from kontrast.losses.relations.within import Within
+from kontrast.losses.relations.within_group import WithinGroup
 
 SHAPE = (2, 7, 11)
 FORMS = ("dense", "listed")
 # One whose weights the engine lists, one without positives among the candidates, one it cannot list, one not 0 or 1.
 RELATIONS: dict[str, Relation] = {
-    "listed": Same("id") & Twins("content"),
-    "apart": Same("label", apart=True),
-    "dense": Same("label") & Within("group"),
+    "listed": SameKey("id") & ExcludeDuplicates("content"),
+    "apart": SameKey("label", apart=True),
+    "dense": SameKey("label") & WithinGroup("group"),
     "soft": Soft("soft"),
 }
 
 
-def rows_of(n: int = 20, width: int = 5, seed: int = 0) -> Rows:
+def rows_of(n: int = 20, width: int = 5, seed: int = 0) -> Embeddings:
     """Two views of n samples, (2n, width) in float64 with gradient; some samples have one content, some are alone in
     their class."""
     g = torch.Generator().manual_seed(seed)
@@ -37,7 +37,7 @@ def rows_of(n: int = 20, width: int = 5, seed: int = 0) -> Rows:
         "soft": torch.rand(2 * n, 4, generator=g, dtype=torch.float64),
         "score": torch.arange(2 * n) * 7 % 9,
     }
-    return Rows(torch.randn(2 * n, width, generator=g, dtype=torch.float64, requires_grad=True), keys)
+    return Embeddings(torch.randn(2 * n, width, generator=g, dtype=torch.float64, requires_grad=True), keys)
 
 
 def similarity() -> Tensor:

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from kontrast.checks.fixtures import rows_of
 from kontrast.checks.results import Broken, Doubt, Make, Property, finite, near
-from kontrast.core.embeddings import Keys, Mean, Rows
+from kontrast.core.embeddings import Embeddings, Keys, LossTerm
 from kontrast.core.ranks import Ranks
-from kontrast.losses.alignment_loss import Align
-from kontrast.losses.clustering_loss import Assign
-from kontrast.losses.preference_loss import Answers, Preference
+from kontrast.losses.alignment_loss import AlignmentLoss
+from kontrast.losses.clustering_loss import ClusteringLoss
+from kontrast.losses.preference_loss import Answers, PreferenceLoss
 
 N, WIDTH = 20, 6
 
@@ -24,17 +24,17 @@ def _sides(seed: int = 0) -> tuple[Tensor, Tensor, Keys]:
     return x.clone(), x + noise / (4 + keys["score"][:, None]), keys
 
 
-def _each(loss: nn.Module, x: Tensor, y: Tensor, keys: Keys) -> Mean:
+def _each(loss: nn.Module, x: Tensor, y: Tensor, keys: Keys) -> LossTerm:
     """The loss as its contract is called: x are predictions, or chosen; y are targets, or rejected."""
-    if isinstance(loss, Align):
-        return loss(Rows(x, keys), Rows(y, keys))
-    if isinstance(loss, Assign):
+    if isinstance(loss, AlignmentLoss):
+        return loss(Embeddings(x, keys), Embeddings(y, keys))
+    if isinstance(loss, ClusteringLoss):
         return loss(x, loss.targets(y, Ranks(alone=True)))
     reference, length = keys["soft"].to(x.dtype), keys["score"] + 3
     return loss(Answers(x.sum(-1), reference[:, 0], length), Answers(y.sum(-1), reference[:, 1], 15 - length))
 
 
-def _value(mean: Mean) -> Tensor:
+def _value(mean: LossTerm) -> Tensor:
     return mean.total.double() / mean.count
 
 
@@ -42,12 +42,12 @@ def each_pair_alone(make: Make) -> str:
     """The sum over a batch is the sum over its pairs, unless the contract says that the loss needs everyone."""
     x, y, keys = _sides()
     loss = make().double()
-    if isinstance(loss, Align) and loss.whole:
+    if isinstance(loss, AlignmentLoss) and loss.whole:
         mean = _each(loss, x, y, keys)
         near("the count of a loss that needs the whole batch", [mean.count], [torch.tensor(1.0)])
         return "needs the whole batch, by its own word (`whole`)"
     cut = [slice(k, k + 1) for k in range(N)]
-    if isinstance(loss, Assign):
+    if isinstance(loss, ClusteringLoss):
         q = loss.targets(y, Ranks(alone=True))
         whole, parts = loss(x, q), [loss(x[k], q[k]) for k in cut]
     else:
@@ -131,7 +131,7 @@ def targets_are_distributions(make: Make) -> str:
     """No gradient, one distribution a row."""
     x, _, _ = _sides()
     loss = make().double()
-    if not isinstance(loss, Assign):
+    if not isinstance(loss, ClusteringLoss):
         return "no assignment"
     q = loss.targets(x.requires_grad_(), Ranks(alone=True))
     if q.requires_grad:
@@ -148,7 +148,7 @@ def better_costs_less(make: Make) -> str:
     x, y, keys = _sides()
     loss = make().double()
     sides: Sequence[tuple[Tensor, Tensor]] = ((x, y), (x, y.roll(1, 0)))
-    if isinstance(loss, Preference):
+    if isinstance(loss, PreferenceLoss):
         sides = ((x.abs(), -x.abs()), (-x.abs(), x.abs()))
     good, bad = (_value(_each(loss, *both, keys)).item() for both in sides)
     if good > bad or good != good or bad != bad:

@@ -13,20 +13,20 @@ from torch.optim import SGD, Optimizer
 
 from kontrast.checks.results import Broken, near
 from kontrast.core import factory
-from kontrast.core.embeddings import Keys, Mean, Rows
+from kontrast.core.embeddings import Embeddings, Keys, LossTerm
 from kontrast.core.ranks import RankFailed, Ranks, on_ranks
 from kontrast.data.dataset.reader import Batch
 from kontrast.layers.prototypes import Prototypes
-from kontrast.losses.alignment_loss import Align
-from kontrast.losses.clustering_loss import Assign
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.alignment_loss import AlignmentLoss
+from kontrast.losses.clustering_loss import ClusteringLoss
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.tile_weights import TILE
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.preference_loss import Answers
-from kontrast.losses.relations.same import Same
-from kontrast.losses.relations.twins import Twins
-from kontrast.losses.relations.within import Within
+from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
+from kontrast.losses.relations.same_key import SameKey
+from kontrast.losses.relations.within_group import WithinGroup
 from kontrast.methods.method import Method
 from kontrast.training.step import step
 
@@ -66,20 +66,23 @@ class Trial(Method):
         """Both views through the network."""
         return {name: self.net(x) for name, x in views.items()}
 
-    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """The loss as its contract is called."""
         one, two = rows.values()
         loss = self.loss
-        if isinstance(loss, Contrast):
-            ours, everyone = Rows.stack(one, two), Rows.stack(*ranks.gather(rows).values())
-            relations = {"sample": Same("id") & Twins("content x"), "label": Same("label") & Within("group")}
+        if isinstance(loss, ContrastiveLoss):
+            ours, everyone = Embeddings.stack(one, two), Embeddings.stack(*ranks.gather(rows).values())
+            relations = {
+                "sample": SameKey("id") & ExcludeDuplicates("content x"),
+                "label": SameKey("label") & WithinGroup("group"),
+            }
             return {
                 name: contrast(ours, everyone, relation, loss=loss, kernel=self.kernel, tile=self.tile)
                 for name, relation in relations.items()
             }
-        if isinstance(loss, Align):
+        if isinstance(loss, AlignmentLoss):
             return {"pairs": loss(*(ranks.gather(rows).values() if loss.whole else (one, two)))}
-        if isinstance(loss, Assign):
+        if isinstance(loss, ClusteringLoss):
             s, t = self.prototypes(one.z), self.prototypes(two.z)
             targets = loss.targets(s.detach(), ranks), loss.targets(t.detach(), ranks)
             return {"1>2": 0.5 * loss(t, targets[0]), "2>1": 0.5 * loss(s, targets[1])}
@@ -91,7 +94,7 @@ class Trial(Method):
         """What the network gives."""
         return self.net(x)
 
-    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
+    def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
         """The two views."""
         one, two = rows.values()
         return [(one, two)]

@@ -12,6 +12,7 @@ from typer._click import exceptions as click  # typer's own copy of click; it ha
 
 from kontrast.cli.app import app, say
 from kontrast.core.errors import Interrupted, UserError, printable
+from kontrast.core.renamed import OldName
 
 # The files of commands, which hang themselves on the application, in the order in which --help shows them.
 for _file in ("training", "using", "doctor", "keeping", "viewing"):
@@ -99,6 +100,8 @@ def _quieten(debug: bool) -> None:
     """Other libraries' chatter is not this program's; set before they are imported, where the user has not."""
     if not debug and not sys.warnoptions:
         warnings.simplefilter("ignore")
+        warnings.simplefilter("default", OldName)
+        warnings.showwarning = lambda message, *_, **__: typer.echo(f"kontrast: {message}", err=True)
     for name, value in (
         ("LANCEDB_LOG", "error"),
         ("TOKENIZERS_PARALLELISM", "false"),

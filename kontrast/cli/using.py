@@ -9,7 +9,7 @@ import typer
 from kontrast.cli.app import AsJson, Data, Outside, Quiet, RunFolder, Trust, app, listener, pairs, say, value
 
 if TYPE_CHECKING:
-    from kontrast.core.embedding_table import Bank
+    from kontrast.core.embedding_table import EmbeddingTable
     from kontrast.runs.listener import Listener
     from kontrast.runs.run import Run
 
@@ -69,7 +69,7 @@ def score(
     say(json.dumps(table, ensure_ascii=False) if as_json else words.scores(table))
 
 
-def _smaller(run: "Run", bank: "Bank", form: Any, width: int | None, out: Path, heard: "Listener") -> None:
+def _smaller(run: "Run", bank: "EmbeddingTable", form: Any, width: int | None, out: Path, heard: "Listener") -> None:
     """Saved in fewer bytes, and what that costs, on the run's held-out rows."""
     from kontrast.exports.compressed import compress, losses
 

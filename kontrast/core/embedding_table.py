@@ -15,7 +15,7 @@ from kontrast.core.untrusted_json import fitting
 
 
 @dataclass(frozen=True)
-class Bank:
+class EmbeddingTable:
     """Rows of embeddings, one block a field of the data.
 
     z: field -> (N, D) float32, L2-normalised; a row that lacks the field is NaN throughout.
@@ -39,13 +39,15 @@ class Bank:
         """(N,) bool: which rows have that field."""
         return ~np.isnan(self.z[name][:, 0])
 
-    def take(self, index: np.ndarray) -> "Bank":
+    def take(self, index: np.ndarray) -> "EmbeddingTable":
         """Those rows, in that order (indices or a mask)."""
         index = np.flatnonzero(index) if index.dtype == bool else index
         labels = None if self.labels is None else self.labels[index]
         metadata = self.metadata.take(pa.array(index)) if self.metadata.num_columns else self.metadata
         golds = None if self.golds is None else self.golds[index]
-        return Bank({n: z[index] for n, z in self.z.items()}, self.ids[index], labels, metadata, self.shared, golds)
+        return EmbeddingTable(
+            {n: z[index] for n, z in self.z.items()}, self.ids[index], labels, metadata, self.shared, golds
+        )
 
     def whole(self) -> np.ndarray:
         """(N, D) one vector a row: of several fields the normalised mean in a shared space, the concatenation else (a
@@ -72,7 +74,7 @@ class Bank:
             pq.write_table(marked, aside)
 
     @staticmethod
-    def load(path: Path) -> "Bank":
+    def load(path: Path) -> "EmbeddingTable":
         """Back from `save`."""
         if not path.is_file():
             raise UserError(f"no bank at {path}; expected a file written by kontrast embed or train.")
@@ -99,7 +101,7 @@ class Bank:
             labels = np.array(table["label"].to_pylist(), dtype=str) if "label" in table.column_names else None
             ids = np.array(table["id"].to_pylist(), dtype=str)
             golds = table["gold"].to_numpy().astype(np.float64) if "gold" in table.column_names else None
-            return Bank(z, ids, labels, pa.table(named), marks.get(b"shared") == b"True", golds)
+            return EmbeddingTable(z, ids, labels, pa.table(named), marks.get(b"shared") == b"True", golds)
 
 
 def _block(column: pa.ChunkedArray, who: str) -> np.ndarray:

@@ -19,7 +19,7 @@ def exact(x: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Rows:
+class Embeddings:
     """Embeddings with the keys of their rows, so that filter, stack, gather and queue cannot misalign them.
 
     z is (N, D), or (L, N, D) for a stack of problems; a key is (N,) or (N, C), in a stack (L or 1, N) or (L or 1, N,
@@ -34,30 +34,30 @@ class Rows:
     def __len__(self) -> int:
         return self.z.shape[-2]
 
-    def __getitem__(self, index: Any) -> "Rows":
-        return Rows(self.z[index], {name: key[index] for name, key in self.keys.items()})
+    def __getitem__(self, index: Any) -> "Embeddings":
+        return Embeddings(self.z[index], {name: key[index] for name, key in self.keys.items()})
 
-    def detach(self) -> "Rows":
+    def detach(self) -> "Embeddings":
         """The same rows, cut from the graph."""
         return replace(self, z=self.z.detach())
 
     @staticmethod
-    def stack(*parts: "Rows") -> "Rows":
+    def stack(*parts: "Embeddings") -> "Embeddings":
         """All rows of all parts, one after the other; the keys are those of the first part."""
         keys = {name: torch.cat([part.keys[name] for part in parts]) for name in parts[0].keys}
-        return Rows(torch.cat([part.z for part in parts]), keys)
+        return Embeddings(torch.cat([part.z for part in parts]), keys)
 
-    def flat(self) -> "Rows":
+    def flat(self) -> "Embeddings":
         """(B, V, D) -> (B V, D): crops or instants become rows of their own, told apart by `view`."""
         B, V = self.z.shape[:2]
         keys = {name: key.repeat_interleave(V, 0) for name, key in self.keys.items()}
-        return Rows(
+        return Embeddings(
             self.z.flatten(0, 1), {**keys, "view": keys["view"] + torch.arange(V, device=self.z.device).repeat(B)}
         )
 
 
 @dataclass(frozen=True)
-class Mean:
+class LossTerm:
     """A sum and what it is to be divided by, once all ranks have added theirs.
 
     weight: its part in the objective. negatives: how many pairs repelled, for who wants to know how many that is an
@@ -71,7 +71,7 @@ class Mean:
     negatives: Tensor | float = 0.0
     chance: Tensor | float | None = None
 
-    def __rmul__(self, weight: float) -> "Mean":
+    def __rmul__(self, weight: float) -> "LossTerm":
         return replace(self, weight=weight * self.weight)
 
     def value(self) -> Tensor:

@@ -22,7 +22,7 @@ WHOLE, LARGE = (1 << 31) - 1, 3e38
 
 
 @dataclass(frozen=True)
-class Within:
+class Range:
     """The range of a number in a signature, both ends allowed: `depth: Annotated[int, Within(1, 100)]`."""
 
     least: float
@@ -143,17 +143,17 @@ def beyond(value: Any, hint: Any) -> str:
     return f"{low:,} to {high:,}"
 
 
-def _ranges(hint: Any) -> Iterator[Within]:
+def _ranges(hint: Any) -> Iterator[Range]:
     """Those that an annotation, or a part of it, bears."""
     for part in get_args(hint):
-        if isinstance(part, Within):
+        if isinstance(part, Range):
             yield part
         else:
             yield from _ranges(part)
 
 
 def _takes(hint: Any, kind: type) -> bool:
-    return hint is kind or any(_takes(part, kind) for part in get_args(hint) if not isinstance(part, Within))
+    return hint is kind or any(_takes(part, kind) for part in get_args(hint) if not isinstance(part, Range))
 
 
 def _as_float(value: Any, hint: Any) -> Any:

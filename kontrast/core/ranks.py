@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from kontrast.core.embeddings import Mean, Rows, exact
+from kontrast.core.embeddings import Embeddings, LossTerm, exact
 
 _ALONE: ContextVar[bool] = ContextVar("alone", default=False)
 
@@ -51,7 +51,7 @@ class Ranks:
             dist.barrier()
             dist.destroy_process_group()
 
-    def gather(self, rows: Mapping[str, Rows]) -> dict[str, Rows]:
+    def gather(self, rows: Mapping[str, Embeddings]) -> dict[str, Embeddings]:
         """Everyone's rows with their keys, gradient included: each rank's part of the loss sends its share back to the
         rank that owns the row.
 
@@ -64,7 +64,7 @@ class Ranks:
         if self.world == 1:
             return dict(rows)
         whole = iter(_Everyone.apply(*(t for r in rows.values() for t in (r.z, *r.keys.values()))))
-        return {name: Rows(next(whole), {key: next(whole) for key in r.keys}) for name, r in rows.items()}
+        return {name: Embeddings(next(whole), {key: next(whole) for key in r.keys}) for name, r in rows.items()}
 
     def sum(self, x: Tensor) -> Tensor:
         """Over ranks, without gradient."""
@@ -79,7 +79,7 @@ class Ranks:
             dist.all_reduce(x, op=dist.ReduceOp.MAX)
         return x
 
-    def divide(self, terms: Mapping[str, Mean]) -> tuple[Tensor, dict[str, float]]:
+    def divide(self, terms: Mapping[str, LossTerm]) -> tuple[Tensor, dict[str, float]]:
         """This rank's loss, scaled so that DDP's average of gradients is the gradient of the global mean; and the
         global means themselves.
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kontrast.core import renamed
 from kontrast.core.errors import UserError, did_you_mean
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -91,6 +92,8 @@ def locate(room: str, name: str) -> Kind:
     for kind in found:
         if kind.room == room:
             return kind
+    if new := renamed.kind(room, name):
+        return locate(room, new)
     known = list(kinds(room))
     there = " and ".join(sorted({kind.room for kind in found} - {"modules"}))
     raise UserError(

@@ -9,7 +9,7 @@ from kontrast.encoders.encoder import Encoder
 _PLACES = 4  # a side
 
 
-class Resnet(Encoder):
+class ResNet(Encoder):
     """(B, C, S, S) -> (B, width): residual blocks in three stages, then a thin map of 4 x 4 places, flattened.
 
     The stem brings images to 16..31 pixels, so 64 px cost what 32 px do; the second and third stage halve that.

@@ -14,7 +14,7 @@ from kontrast.core.errors import UserError
 from kontrast.encoders.encoder import Encoder
 
 
-class Tcn(Encoder):
+class TCN(Encoder):
     """Dilated convolutions over time, for series of any length with gaps (like TS2Vec's encoder, arXiv:2106.10466).
 
     A gap is fed as zero, with a second channel that says so. What follows a row's end is silenced after every

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kontrast.core.atomic_files import whole
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.core.untrusted_json import fitting
 from kontrast.scoring.spaces import unit
@@ -50,12 +50,12 @@ class Compressed:
     metadata: pa.Table = field(default_factory=lambda: pa.table({}))
     shared: bool = False
 
-    def bank(self) -> Bank:
+    def bank(self) -> EmbeddingTable:
         """Float32 of length one again, what is lost being lost; of binary +1 and -1, scaled."""
         z = {}
         for name in self.codes:
             z[name] = np.where(self.has[name][:, None], unit(self._decoded(name)), np.nan).astype(np.float32)
-        return Bank(z, self.ids, self.labels, self.metadata, self.shared)
+        return EmbeddingTable(z, self.ids, self.labels, self.metadata, self.shared)
 
     def size(self) -> int:
         """Bytes of all codes, scales and centres."""
@@ -138,7 +138,7 @@ class Compressed:
         return code * self.scales[name] + self.centres[name] if self.form == "int8" else code.astype(np.float32)
 
 
-def compress(bank: Bank, form: Form = "int8", width: int | None = None) -> Compressed:
+def compress(bank: EmbeddingTable, form: Form = "int8", width: int | None = None) -> Compressed:
     """A bank in fewer bytes; see `Compressed` for the forms. width: dimensions kept, of fields that have more."""
     if form not in get_args(Form):
         raise UserError(f"compress: form={form!r}; expected one of {', '.join(get_args(Form))}.")
@@ -165,14 +165,14 @@ def compress(bank: Bank, form: Form = "int8", width: int | None = None) -> Compr
     )
 
 
-def fitting_width(bank: Bank, width: int) -> None:
+def fitting_width(bank: EmbeddingTable, width: int) -> None:
     """Refuses a number of dimensions that no field of the bank has."""
     most = max(z.shape[1] for z in bank.z.values())
     if not 1 <= width <= most:
         raise UserError(f"compress: width={width}; expected 1 to {most}, what the embeddings have.")
 
 
-def losses(bank: Bank, ways: Iterable[tuple[Form, int | None]]) -> list[dict[str, Any]]:
+def losses(bank: EmbeddingTable, ways: Iterable[tuple[Form, int | None]]) -> list[dict[str, Any]]:
     """What each (form, width) costs: one row a way and field, with recall@10 against the exact float32 search, bytes a
     row, and `smaller`, how many times smaller than float32.
 
@@ -187,7 +187,7 @@ def losses(bank: Bank, ways: Iterable[tuple[Form, int | None]]) -> list[dict[str
         asked = np.unique(np.linspace(0, len(z_ND) - 1, ASKED).astype(int))
         _, true_Qk = _others(z_ND[asked], z_ND, asked)
         for form, width in ways:
-            small = compress(Bank({name: z_ND}, there.ids), form, width)
+            small = compress(EmbeddingTable({name: z_ND}, there.ids), form, width)
             found, _ = _others(*small.similarities(name, z_ND[asked]), asked)
             real = [z_ND[near] @ z_ND[row] for near, row in zip(found, asked, strict=True)]
             size = small.codes[name][0].nbytes

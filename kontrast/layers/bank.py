@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.ranks import Ranks
 
 
@@ -32,16 +32,16 @@ class Memory(nn.Module):
     def __len__(self) -> int:
         return len(self.rows_of)
 
-    def rows(self, ids: Tensor | None = None) -> Rows:
+    def rows(self, ids: Tensor | None = None) -> Embeddings:
         """The slots of these samples (all of them), as rows of view -1, which no drawn view has."""
         ids = torch.arange(len(self), device=self.rows_of.device) if ids is None else ids
         # A copy: the slots move on before the gradient of this step may ask for what they were.
-        return Rows(self.rows_of[ids].clone(), {"id": ids, "view": torch.full_like(ids, -1)})
+        return Embeddings(self.rows_of[ids].clone(), {"id": ids, "view": torch.full_like(ids, -1)})
 
     @torch.no_grad()
     def update(self, ids: Tensor, z: Tensor) -> None:
         """Moves the slots of the samples seen on any rank, each once, towards the mean of its directions."""
-        seen = Ranks().gather({"z": Rows(F.normalize(z.detach(), dim=-1), {"id": ids})})["z"]
+        seen = Ranks().gather({"z": Embeddings(F.normalize(z.detach(), dim=-1), {"id": ids})})["z"]
         slots, of = seen.keys["id"].unique(return_inverse=True)
         new = torch.zeros(len(slots), z.shape[-1], dtype=self.rows_of.dtype, device=z.device)
         new = F.normalize(new.index_add_(0, of, seen.z.to(new.dtype)), dim=-1)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.ranks import Ranks
 
 
@@ -28,7 +28,7 @@ class Estimates(nn.Module):
     def update(self, ids: Tensor, log_g: Tensor) -> Tensor:
         """log of (1 - rate) u + rate g for each row, u what was kept; then u becomes its mean over a sample's rows,
         those of all ranks."""
-        seen = Ranks().gather({"g": Rows(log_g[:, None].to(self.log_u), {"id": ids})})["g"]
+        seen = Ranks().gather({"g": Embeddings(log_g[:, None].to(self.log_u), {"id": ids})})["g"]
         slots, of, times = seen.keys["id"].unique(return_inverse=True, return_counts=True)
         top = seen.z.max()
         mean = torch.zeros_like(self.log_u[slots]).index_add_(0, of, (seen.z[:, 0] - top).exp()) / times

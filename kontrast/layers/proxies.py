@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 
 # No view of a sample has this number, so a proxy is never taken for a row of the batch.
@@ -21,12 +21,12 @@ class Proxies(nn.Module):
             raise UserError(f"proxies: classes={classes}, width={width}: expected 1 or more.")
         self.centres = nn.Parameter(nn.init.kaiming_normal_(torch.empty(classes, width), mode="fan_out"))
 
-    def forward(self) -> Rows:
+    def forward(self) -> Embeddings:
         """The centres as candidates, or as anchors."""
         return as_rows(self.centres)
 
 
-def as_rows(centres: Tensor) -> Rows:
+def as_rows(centres: Tensor) -> Embeddings:
     """(C, D) centres with the keys of their classes 0, 1, ..."""
     label = torch.arange(len(centres), device=centres.device)
-    return Rows(centres, {"id": label, "view": torch.full_like(label, VIEW), "label": label})
+    return Embeddings(centres, {"id": label, "view": torch.full_like(label, VIEW), "label": label})

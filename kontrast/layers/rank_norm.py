@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.ranks import Ranks
 
 
@@ -81,4 +81,4 @@ def over_ranks(module: nn.Module, device: torch.device) -> nn.Module:
 
 def _over_ranks(part: Tensor) -> Tensor:
     """The sum of all ranks' parts, with gradient."""
-    return Ranks().gather({"part": Rows(part[None], {})})["part"].z.sum(0)
+    return Ranks().gather({"part": Embeddings(part[None], {})})["part"].z.sum(0)

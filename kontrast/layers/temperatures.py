@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.layers.unit import unit
 
@@ -38,7 +38,7 @@ class Temperatures(nn.Module):
         self.key, self.largest = key, largest
         self.log_scale = nn.Parameter(torch.full((classes,), -math.log(temperature)), requires_grad=learnable)
 
-    def forward(self, anchors: Rows, candidates: Rows) -> tuple[Rows, Rows]:
+    def forward(self, anchors: Embeddings, candidates: Embeddings) -> tuple[Embeddings, Embeddings]:
         """Both sides on the sphere, each anchor over its temperature."""
         if self.log_scale.requires_grad:
             with torch.no_grad():  # the parameter itself: a clamped copy would have no slope to come back by

@@ -5,11 +5,11 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from kontrast.core.embeddings import Mean, Rows
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
 
 
-class Align(nn.Module, ABC):
+class AlignmentLoss(nn.Module, ABC):
     """Two sets of rows of equal length -> Mean; no relation, no kernel, nobody else's negatives.
 
     `whole` says what it must be given: False, pairs count one by one, so this rank's rows suffice; True, statistics
@@ -23,11 +23,11 @@ class Align(nn.Module, ABC):
     whole: bool = False
 
     @abstractmethod
-    def forward(self, one: Rows, two: Rows) -> Mean:
+    def forward(self, one: Embeddings, two: Embeddings) -> LossTerm:
         """The loss of N pairs."""
 
 
-def sides(loss: Align, one: Rows, two: Rows) -> tuple[Tensor, Tensor]:
+def sides(loss: AlignmentLoss, one: Embeddings, two: Embeddings) -> tuple[Tensor, Tensor]:
     """Both embeddings in float32 or better, or a message if they are not aligned."""
     if one.z.shape[:-1] != two.z.shape[:-1] or one.z.ndim != 2:
         raise UserError(

@@ -2,9 +2,9 @@
 
 import torch
 
-from kontrast.core.embeddings import Mean, Rows
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.ranks import Ranks
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.reduction import apart
 from kontrast.losses.engine.symmetric import swept
@@ -14,15 +14,15 @@ from kontrast.losses.relation import Relation
 
 
 def mutual(
-    one: Rows,
-    two: Rows,
+    one: Embeddings,
+    two: Embeddings,
     relation: Relation,
     *,
-    loss: Contrast,
+    loss: ContrastiveLoss,
     kernel: Kernel | None = None,
-    everyone: tuple[Rows, Rows] | None = None,
+    everyone: tuple[Embeddings, Embeddings] | None = None,
     tile: int | None = None,
-) -> tuple[Mean, Mean]:
+) -> tuple[LossTerm, LossTerm]:
     """The mean loss of the rows of either side as anchors, against all of the other side's: CLIP (arXiv:2103.00020) is
     the mean of both.
 

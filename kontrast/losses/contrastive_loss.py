@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class Contrast(nn.Module, ABC):
+class ContrastiveLoss(nn.Module, ABC):
     """How hard to pull and push: sees similarities and the two weights of a tile, never a rank, a device, a modality.
 
     `attract.dense()` gives a plain matrix to whoever wants one; `log_sum` and `mean` are faster.

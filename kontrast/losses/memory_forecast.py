@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from kontrast.core.embeddings import Keys, Rows
+from kontrast.core.embeddings import Embeddings, Keys
 from kontrast.core.errors import UserError
-from kontrast.losses.contrastive.infonce import Infonce
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive.infonce import InfoNCE
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.tile_weights import tiles, usual
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.relation import Distinct, Relation, named
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 
 # The small problem: wide enough that a row's matrices outweigh its sums, small enough to take a few tenths of a second.
 ANCHORS, CANDIDATES = 32, 1024
@@ -51,7 +51,7 @@ def forecast(
     candidates: int,
     width: int,
     *,
-    loss: Contrast | None = None,
+    loss: ContrastiveLoss | None = None,
     relation: Relation | None = None,
     keys: Keys | None = None,
     kernel: Kernel | None = None,
@@ -68,7 +68,7 @@ def forecast(
     >>> forecast(16_384, 16_384, 128).words
     'loss in tiles of 128 rows: 51 MB instead of 3.0 GB'
     """
-    loss, relation, kernel = loss or Infonce(), relation or Same("id"), kernel or Cosine()
+    loss, relation, kernel = loss or InfoNCE(), relation or SameKey("id"), kernel or Cosine()
     probe = _Probe(loss, relation, _example(keys))
     probe.check()
     narrow, _ = probe.engine(ANCHORS, CANDIDATES, 2, Dot(), rows=1)
@@ -101,7 +101,7 @@ def _example(keys: Keys | None) -> Keys:
 class _Probe:
     """The small problem, measured."""
 
-    loss: Contrast
+    loss: ContrastiveLoss
     relation: Relation
     keys: Keys
 
@@ -133,9 +133,9 @@ class _Probe:
             torch.autograd.grad((each * counts).sum(), [a.z, c.z])
         return alive.most
 
-    def _rows(self, n: int, width: int) -> Rows:
+    def _rows(self, n: int, width: int) -> Embeddings:
         z = torch.randn(n, width, generator=torch.Generator().manual_seed(n)).requires_grad_()
-        return Rows(z, {name: key[:n] for name, key in self.keys.items()} | {"view": torch.arange(n) * 0 + n})
+        return Embeddings(z, {name: key[:n] for name, key in self.keys.items()} | {"view": torch.arange(n) * 0 + n})
 
 
 class _Alive(TorchDispatchMode):

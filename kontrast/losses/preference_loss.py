@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kontrast.core.embeddings import Mean
+from kontrast.core.embeddings import LossTerm
 from kontrast.losses.engine.reduction import collapse
 
 
@@ -22,7 +22,7 @@ class Answers:
     length: Tensor | None = None
 
 
-class Preference(nn.Module, ABC):
+class PreferenceLoss(nn.Module, ABC):
     """Answers chosen and answers rejected, aligned -> the mean over pairs. Each pair counts alone, so nothing is
     gathered.
     """
@@ -33,10 +33,10 @@ class Preference(nn.Module, ABC):
     def per_pair(self, chosen: Answers, rejected: Answers) -> Tensor:
         """(N,): the loss of each pair."""
 
-    def forward(self, chosen: Answers, rejected: Answers) -> Mean:
+    def forward(self, chosen: Answers, rejected: Answers) -> LossTerm:
         """The sum over pairs and their number."""
         each = self.per_pair(_wide(chosen), _wide(rejected))
-        return Mean(collapse(each), collapse(torch.ones_like(each)))
+        return LossTerm(collapse(each), collapse(torch.ones_like(each)))
 
 
 def _wide(answers: Answers) -> Answers:

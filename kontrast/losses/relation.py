@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core import random_streams
-from kontrast.core.embeddings import Keys, Rows
+from kontrast.core.embeddings import Embeddings, Keys
 
 Pairs = tuple[Tensor, Tensor]
 
@@ -159,7 +159,7 @@ class Times(Relation):
 
 
 @dataclass(frozen=True)
-class Pulling(Relation):
+class PositivesOnly(Relation):
     """The attraction of a relation alone: whom it takes out of the candidates counts again."""
 
     one: Relation
@@ -178,7 +178,7 @@ class Pulling(Relation):
 
 
 @dataclass(frozen=True)
-class Counting(Relation):
+class CandidatesOnly(Relation):
     """The candidates of a relation alone: everyone attracts.
 
     `Same("label", apart=True) & Counting(Within("group"))`: positives of any group, negatives of the anchor's own, as
@@ -215,7 +215,7 @@ class Distinct(Relation):
         return None, equal(a["row"], c["row"])
 
 
-def named(rows: Rows) -> dict[str, Tensor]:
+def named(rows: Embeddings) -> dict[str, Tensor]:
     """The keys of rows, with `row`: one number that names id and view together.
 
     Views lie far apart: ids that are counted never meet, ids that are hashes as seldom as two hashes do.

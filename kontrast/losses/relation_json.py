@@ -4,16 +4,23 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, cast
 
-from kontrast.core import factory
+from kontrast.core import factory, renamed
 from kontrast.core.errors import UserError, did_you_mean
-from kontrast.losses.relation import Both, Counting, Either, Mixed, Pulling, Relation, Times
+from kontrast.losses.relation import Both, CandidatesOnly, Either, Mixed, PositivesOnly, Relation, Times
 
 # How relations are put together is the algebra itself (relation.py), not one more file of the folder.
-ALGEBRA = {made.__name__.lower(): made for made in (Both, Counting, Either, Mixed, Pulling, Times)}
+ALGEBRA = {
+    "both": Both,
+    "either": Either,
+    "mixed": Mixed,
+    "times": Times,
+    "positives_only": PositivesOnly,
+    "candidates_only": CandidatesOnly,
+}
 
 
 def relation_to_json(relation: Relation) -> dict[str, Any]:
-    """{"relation": "both", "one": {"relation": "same", "key": "id", ...}, "two": ...}, and the like."""
+    """{"relation": "both", "one": {"relation": "same_key", "key": "id", ...}, "two": ...}, and the like."""
     settings = {field.name: getattr(relation, field.name) for field in fields(cast(Any, relation))}
     return {"relation": _name(type(relation))} | {
         key: relation_to_json(value) if isinstance(value, Relation) else value for key, value in settings.items()
@@ -31,6 +38,8 @@ def relation_from_json(value: Mapping[str, Any] | str) -> Relation:
     if not said:
         raise UserError(f"a relation is written {{'name': name, its fields}}; found {value!r}.")
     name = str(value[said[0]])
+    if name not in ALGEBRA and renamed.KINDS["relations"].get(name) in ALGEBRA:
+        name = str(renamed.kind("relations", name))
     settings = {
         key: relation_from_json(part) if isinstance(part, Mapping) else part
         for key, part in value.items()
@@ -49,7 +58,8 @@ def relation_from_json(value: Mapping[str, Any] | str) -> Relation:
 
 def _name(made: type) -> str:
     """As `find` looks it up: the folder's file, or package.module:Name for a stranger's."""
-    if ALGEBRA.get(made.__name__.lower()) is made:
-        return made.__name__.lower()
+    for name, known in ALGEBRA.items():
+        if known is made:
+            return name
     home, _, file = made.__module__.rpartition(".")
     return file if home == "kontrast.losses.relations" else f"{made.__module__}:{made.__qualname__}"

@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from kontrast.core.choice import Choice
-from kontrast.core.embeddings import Keys, Mean, Rows
+from kontrast.core.embeddings import Embeddings, Keys, LossTerm
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.layers.head import Head
@@ -63,7 +63,7 @@ class Alignment(Method):
             out[name] = where_present(project, x, here, self.width, together=self.together)
         return out
 
-    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """Every pair of views, over the rows that have both."""
         terms = {}
         for a, b in self.pairs:
@@ -81,11 +81,11 @@ class Alignment(Method):
         """The encoder's output."""
         return self.towers(field, x)
 
-    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
+    def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
         """Both views of every pair."""
         return [self._both(rows, a, b) for a, b in self.pairs]
 
-    def _both(self, rows: Mapping[str, Rows], a: str, b: str) -> tuple[Rows, Rows]:
+    def _both(self, rows: Mapping[str, Embeddings], a: str, b: str) -> tuple[Embeddings, Embeddings]:
         fields = self.draws()
         return having_both(rows[a], rows[b], (fields[a], fields[b]))
 

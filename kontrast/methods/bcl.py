@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping
 
-from kontrast.core.embeddings import Mean, Rows
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.ranks import Ranks
 from kontrast.layers.proxies import Proxies
 from kontrast.layers.towers import Towers
-from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.class_counts import counts
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.balanced import Balanced
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.methods.one_field import OneField
 
 
-class Bcl(OneField):
+class BCL(OneField):
     """Balanced contrast (Zhu et al. 2022, arXiv:2207.09052): class averaging and class complement.
 
     Needs labels. Averaging: a candidate counts 1 / (rows of its class in the batch). Complement: one learned centre
@@ -37,14 +37,14 @@ class Bcl(OneField):
     ) -> None:
         super().__init__(towers, views=2, hidden=hidden, width=width)
         self.centres = Proxies(classes=classes, width=width)
-        self.kernel, self.loss = Cosine(temperature=temperature), Infonce()
-        self.relation = Same("label") & Balanced("label", "count")
+        self.kernel, self.loss = Cosine(temperature=temperature), InfoNCE()
+        self.relation = SameKey("label") & Balanced("label", "count")
 
-    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """All views against all views and all centres."""
-        stacked = Rows.stack(*rows.values())
-        ours = Rows(stacked.z, {name: stacked.keys[name] for name in ("id", "view", "label")})
+        stacked = Embeddings.stack(*rows.values())
+        ours = Embeddings(stacked.z, {name: stacked.keys[name] for name in ("id", "view", "label")})
         everyone = ranks.gather({"": ours})[""]
-        candidates = Rows.stack(everyone, self.centres())
-        candidates = Rows(candidates.z, {**candidates.keys, "count": counts(candidates.keys["label"])})
+        candidates = Embeddings.stack(everyone, self.centres())
+        candidates = Embeddings(candidates.z, {**candidates.keys, "count": counts(candidates.keys["label"])})
         return {"contrast": contrast(ours, candidates, self.relation, loss=self.loss, kernel=self.kernel)}

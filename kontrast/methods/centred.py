@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.layers.proxies import Proxies
 from kontrast.layers.towers import Towers
 from kontrast.methods.one_field import OneField
@@ -34,12 +34,12 @@ class Centred(OneField, ABC):
         """The embedding that is compared with the centres."""
         return self.head(self.towers(field, x))
 
-    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
+    def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
         """Each sample with a class, and its centre."""
         ours = with_class(next(iter(rows.values())))
         return [(ours, self.centres().detach()[ours.keys["label"]])]
 
 
-def with_class(rows: Rows) -> Rows:
+def with_class(rows: Embeddings) -> Embeddings:
     """The rows whose class is known."""
     return rows[rows.keys["label"] >= 0]

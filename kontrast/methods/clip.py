@@ -8,16 +8,16 @@ from typing import cast
 from torch import Tensor, nn
 
 from kontrast.core.choice import Choice
-from kontrast.core.embeddings import Keys, Mean, Rows
+from kontrast.core.embeddings import Embeddings, Keys, LossTerm
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.ranks import Ranks
 from kontrast.layers.head import Head
 from kontrast.layers.towers import Towers
 from kontrast.losses.bidirectional import mutual
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernel import Kernel
-from kontrast.losses.relations.twins import Twins
+from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.methods.method import Method
 from kontrast.methods.parts import (
     SAMPLE,
@@ -34,7 +34,7 @@ from kontrast.methods.parts import (
 )
 
 
-class Clip(Method):
+class CLIP(Method):
     """Symmetric InfoNCE between every two fields of a row (Radford et al. 2021, arXiv:2103.00020; several:
     arXiv:1906.05849).
 
@@ -42,8 +42,8 @@ class Clip(Method):
     row takes part in each pair of which it has both fields; as a candidate it counts wherever it has the one asked for.
     A learnable temperature, one a pair. own: whether the other rows of an anchor's own field repel it too, as in
     NT-Xent. Rows with equal content in either field are no negatives of each other. loss, kernel, relation: as in
-    `Simclr`, one loss and one kernel a pair; with the relation {"name": "same", "key": "label"} rows of a class attract
-    across fields.
+    `SimCLR`, one loss and one kernel per pair; with the relation {"name": "same_key", "key": "label"} rows of a class
+    attract across fields.
     """
 
     shared = True
@@ -96,16 +96,16 @@ class Clip(Method):
             out[field] = where_present(embed, x, here, self.width, together=self.together)
         return out
 
-    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """Both directions of every pair, among the rows that have the field."""
         here = {name: known(_present(r, name), self.needs) for name, r in rows.items()}
         everyone = ranks.gather(here)
         terms = {}
-        losses = cast(Iterable[Contrast], self.losses)
+        losses = cast(Iterable[ContrastiveLoss], self.losses)
         for (a, b), kernel, loss in zip(self.pairs, cast(Iterable[Kernel], self.kernels), losses, strict=True):
-            relation = self.relation & Twins(f"content {a}") & Twins(f"content {b}")
+            relation = self.relation & ExcludeDuplicates(f"content {a}") & ExcludeDuplicates(f"content {b}")
             if self.own:
-                both = Rows.stack(everyone[a], everyone[b])
+                both = Embeddings.stack(everyone[a], everyone[b])
                 means = tuple(contrast(here[f], both, relation, loss=loss, kernel=kernel) for f in (a, b))
             else:
                 among = everyone[a], everyone[b]
@@ -118,11 +118,11 @@ class Clip(Method):
         """The point in the shared space."""
         return self.heads[self.towers.tower_of[field]](self.towers(field, x))
 
-    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
+    def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
         """Both fields of the rows that have them, for every pair."""
         return [having_both(rows[a], rows[b], (a, b)) for a, b in self.pairs]
 
 
-def _present(rows: Rows, field: str) -> Rows:
+def _present(rows: Embeddings, field: str) -> Embeddings:
     here = rows.keys[f"has {field}"]
     return rows if here.all() else rows[here]

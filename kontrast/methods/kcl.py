@@ -6,25 +6,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Mean, Rows
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.layers.targets import assign, uniform_points
 from kontrast.layers.towers import Towers
-from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.adapters import fixed
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.positives import chosen, pull
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relation import Relation
-from kontrast.losses.relations.across import Across
+from kontrast.losses.relations.different_group import DifferentGroup
+from kontrast.losses.relations.key_weight import KeyWeight
 from kontrast.losses.relations.neighbours import Neighbours
-from kontrast.losses.relations.same import Same
-from kontrast.losses.relations.weighed import Weighed
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.methods.one_field import OneField
 
 
-class Kcl(OneField):
+class KCL(OneField):
     """K-positive contrast (Kang et al., ICLR 2021); with `strength` above 0 targeted contrast (TSC, arXiv:2111.13998).
 
     Needs labels. Positives are the sample's other views and k others of its class, drawn at random in each step.
@@ -64,32 +64,32 @@ class Kcl(OneField):
         if k < 1 or strength < 0 or every < 1:
             raise UserError(f"method 'kcl': k={k}, strength={strength}, every={every}; expected 1, 0, 1 or more.")
         self.k, self.target_pull, self.every = k, strength, every
-        self.kernel, self.loss = Cosine(temperature=temperature), Infonce()
+        self.kernel, self.loss = Cosine(temperature=temperature), InfoNCE()
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         number = classes if strength else 0
         self.register_buffer("points", uniform_points(number, width) if number else torch.zeros(0, width))
         self.register_buffer("means", torch.zeros(number, width))
         self.register_buffer("of_class", torch.arange(number))
 
-    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """All views against all views, and against the points of all classes."""
-        ours = Rows.stack(*rows.values())
+        ours = Embeddings.stack(*rows.values())
         everyone = ranks.gather({"": ours})[""]
-        kept = chosen(ours, everyone, Same("label") & Across("id"), k=self.k, seed=int(self.steps))
-        ours = Rows(ours.z, {**ours.keys, "kept": kept})
-        relation = Same("id") | (Same("label") & Neighbours("kept", of="row"))
+        kept = chosen(ours, everyone, SameKey("label") & DifferentGroup("id"), k=self.k, seed=int(self.steps))
+        ours = Embeddings(ours.z, {**ours.keys, "kept": kept})
+        relation = SameKey("id") | (SameKey("label") & Neighbours("kept", of="row"))
         if not self.target_pull:
             return {"contrast": contrast(ours, everyone, relation, loss=self.loss, kernel=self.kernel)}
         ours, candidates, relation = self._targeted(ours, everyone, relation)
         mean = contrast(ours, candidates, relation, loss=self.loss, kernel=self.kernel)
         return {"contrast": (1 + self.target_pull) * mean}
 
-    def after_update(self, rows: Mapping[str, Rows], ranks: Ranks) -> None:
+    def after_update(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> None:
         """Counts the step, moves the means of the classes, and now and then assigns the points anew."""
         self.steps += 1
         if not self.target_pull:
             return
-        seen = Rows.stack(*rows.values())
+        seen = Embeddings.stack(*rows.values())
         known = seen.keys["label"] >= 0
         z, label = F.normalize(seen.z[known].float(), dim=1), seen.keys["label"][known]
         sums = torch.zeros_like(self.means).index_add_(0, label, z)
@@ -97,14 +97,20 @@ class Kcl(OneField):
         if int(self.steps) % self.every == 0:
             self.of_class.copy_(assign(self.means, self.points))
 
-    def _targeted(self, ours: Rows, everyone: Rows, relation: Relation) -> tuple[Rows, Rows, Relation]:
+    def _targeted(
+        self, ours: Embeddings, everyone: Embeddings, relation: Relation
+    ) -> tuple[Embeddings, Embeddings, Relation]:
         """The points join the candidates; a row's own attracts it `strength` times as much as all of its positives."""
         classes = torch.arange(len(self.points), device=ours.z.device)
         names = {"label": classes, "target": torch.ones_like(classes)}
         targets = fixed(self.points[self.of_class].to(everyone.z.dtype), names)
         keys = {"id": everyone.keys["id"], "view": everyone.keys["view"], "label": everyone.keys["label"]}
-        samples = Rows(everyone.z, {**keys, "target": torch.zeros_like(keys["id"])})
+        samples = Embeddings(everyone.z, {**keys, "target": torch.zeros_like(keys["id"])})
         share = 1 / pull(ours, everyone, relation).clamp_min(1e-12)
-        ours = Rows(ours.z, {**ours.keys, "share": share})
-        relation = relation & Weighed("share", of="anchor")
-        return ours, Rows.stack(samples, targets), relation + self.target_pull * (Same("label") & Weighed("target"))
+        ours = Embeddings(ours.z, {**ours.keys, "share": share})
+        relation = relation & KeyWeight("share", of="anchor")
+        return (
+            ours,
+            Embeddings.stack(samples, targets),
+            relation + self.target_pull * (SameKey("label") & KeyWeight("target")),
+        )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from kontrast.core.embeddings import Keys, Mean, Rows
+from kontrast.core.embeddings import Embeddings, Keys, LossTerm
 from kontrast.core.ranks import Ranks
 from kontrast.layers.towers import Towers
 
@@ -55,10 +55,10 @@ class Method(nn.Module, ABC):
         return {}
 
     @abstractmethod
-    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """The terms of the objective, from everything `forward` and `targets` returned."""
 
-    def after_update(self, rows: Mapping[str, Rows], ranks: Ranks) -> None:
+    def after_update(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> None:
         """What changes after the optimiser's step: momentum copies, queues, centres."""
         return
 
@@ -67,5 +67,5 @@ class Method(nn.Module, ABC):
         """(B, D): what is judged and served for undistorted rows of one field; not yet normalised."""
 
     @abstractmethod
-    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
+    def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
         """Pairs of aligned rows that ought to be alike, for the health of the run and nothing else."""

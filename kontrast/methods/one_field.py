@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from kontrast.core.embeddings import Keys, Rows
+from kontrast.core.embeddings import Embeddings, Keys
 from kontrast.core.errors import UserError
 from kontrast.layers.head import Head
 from kontrast.layers.towers import Towers
@@ -45,7 +45,7 @@ class OneField(Method, ABC):
         """The encoder's output: what is learned below a head carries over better than what comes out of it."""
         return self.towers(field, x)
 
-    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
+    def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
         """The first two views of each sample; of one view, each row with itself."""
         one, two = (*rows.values(), *rows.values())[:2]
         return [(one, two)]

@@ -5,21 +5,21 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from kontrast.core.embeddings import Mean, Rows
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.layers.proxies import Proxies
 from kontrast.layers.towers import Towers
 from kontrast.layers.unit import unit
-from kontrast.losses.contrastive.infonce import Infonce
+from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.relations.same import Same
-from kontrast.losses.relations.weighed import Weighed
+from kontrast.losses.relations.key_weight import KeyWeight
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.methods.one_field import OneField
 
 
-class Paco(OneField):
+class PaCo(OneField):
     """Parametric contrast (Cui et al. 2021, arXiv:2107.12028): contrast and a logit-adjusted classifier in one softmax.
 
     Needs labels. A sample is drawn to its class's centre with weight 1 and to each other sample of its class with
@@ -62,18 +62,18 @@ class Paco(OneField):
         self.centres = Proxies(classes=classes, width=width)
         counts = torch.as_tensor(list(class_counts), dtype=torch.float32)
         self.register_buffer("prior", counts / counts.sum().clamp_min(1))
-        self.loss, self.kernel = Infonce(), Dot()
-        self.relation = Same("label") & Weighed("pull") & Weighed("count", what="among")
+        self.loss, self.kernel = InfoNCE(), Dot()
+        self.relation = SameKey("label") & KeyWeight("pull") & KeyWeight("count", what="among")
 
-    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """All views against all views and all centres."""
-        stacked = Rows.stack(*rows.values())
-        ours = Rows(unit(stacked.z), {name: stacked.keys[name] for name in ("id", "view", "label")})
+        stacked = Embeddings.stack(*rows.values())
+        ours = Embeddings(unit(stacked.z), {name: stacked.keys[name] for name in ("id", "view", "label")})
         everyone = ranks.gather({"": ours})[""]
         one = torch.ones_like(everyone.z[:, 0])
-        samples = Rows(everyone.z / self.temperature, {**everyone.keys, "pull": self.alpha * one, "count": one})
+        samples = Embeddings(everyone.z / self.temperature, {**everyone.keys, "pull": self.alpha * one, "count": one})
         centres = self.centres()
         full = torch.ones_like(centres.z[:, 0])
-        parts = Rows(centres.z / self.centre_temperature, {**centres.keys, "pull": full, "count": self.prior})
-        mean = contrast(ours, Rows.stack(samples, parts), self.relation, loss=self.loss, kernel=self.kernel)
+        parts = Embeddings(centres.z / self.centre_temperature, {**centres.keys, "pull": full, "count": self.prior})
+        mean = contrast(ours, Embeddings.stack(samples, parts), self.relation, loss=self.loss, kernel=self.kernel)
         return {"contrast": mean}

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from kontrast.core.choice import Choice
-from kontrast.core.embeddings import Mean, Rows
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.ranks import Ranks
 from kontrast.layers.towers import Towers
 from kontrast.losses.engine.contrast import contrast
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.methods.centred import Centred, with_class
 from kontrast.methods.parts import KernelChoice, LossChoice, contrast_loss, kernel_of
 
@@ -45,9 +45,9 @@ class Proxies(Centred):
         super().__init__(towers, classes=classes, views=views, hidden=hidden, width=width)
         self.kernel = kernel_of(kernel, temperature=temperature, width=width)
         self.loss = contrast_loss(loss, temperature=temperature)
-        self.relation = Same("label")
+        self.relation = SameKey("label")
 
-    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """Samples with a label against all centres."""
-        ours = with_class(Rows.stack(*rows.values()))
+        ours = with_class(Embeddings.stack(*rows.values()))
         return {"centres": contrast(ours, self.centres(), self.relation, loss=self.loss, kernel=self.kernel)}

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from kontrast.core.embeddings import Mean, Rows
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.ranks import Ranks
 from kontrast.layers.towers import Towers
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.pairwise import proxy_anchor
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.methods.centred import Centred, with_class
 
 
@@ -38,13 +38,13 @@ class ProxyAnchor(Centred):
         views: int = 1,
     ) -> None:
         super().__init__(towers, classes=classes, views=views, hidden=0, width=width)
-        self.kernel, self.relation = Cosine(temperature=1.0), Same("label")
+        self.kernel, self.relation = Cosine(temperature=1.0), SameKey("label")
         self.pull = proxy_anchor.ProxyAnchor(side="pull", margin=margin, scale=scale)
         self.push = proxy_anchor.ProxyAnchor(side="push", margin=margin, scale=scale)
 
-    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """The mean over centres with a sample of the pull, the mean over all centres of the push."""
-        everyone = ranks.gather({"": with_class(Rows.stack(*rows.values()))})[""]
+        everyone = ranks.gather({"": with_class(Embeddings.stack(*rows.values()))})[""]
         # Every rank holds all centres: each takes its share of them as anchors.
         mine = self.centres()[slice(ranks.rank, None, ranks.world)]
         return {

@@ -6,12 +6,12 @@ from functools import partial
 from torch import Tensor, nn
 
 from kontrast.core.choice import Choice
-from kontrast.core.embeddings import Keys, Mean, Rows
+from kontrast.core.embeddings import Embeddings, Keys, LossTerm
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.layers.head import Head
 from kontrast.layers.towers import Towers
-from kontrast.losses.pairwise.cosent import Cosent
+from kontrast.losses.pairwise.cosent import CoSENT
 from kontrast.methods.method import Method
 from kontrast.methods.parts import LossChoice, alignment_loss, having_both, known, where_present
 
@@ -55,7 +55,7 @@ class Scored(Method):
         if cosine < 0:
             raise UserError(f"method 'scored': cosine={cosine:g}; expected a weight of 0 or more.")
         self.towers, self.loss, self.cosine = towers, alignment_loss(loss), cosine
-        self.beside = Cosent()
+        self.beside = CoSENT()
         used = set(towers.tower_of.values())
         width = width or (PROJECTED if len(used) > 1 else None)
         self.heads = nn.ModuleDict(
@@ -79,7 +79,7 @@ class Scored(Method):
             out[field] = where_present(embed, x, here, self.width, together=self.together)
         return out
 
-    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """The loss over the rows of all ranks that have both fields and a score."""
         one, two = (known(side, self.needs) for side in self._both(rows))
         everyone = ranks.gather({"one": one, "two": two}) if self.loss.whole else {"one": one, "two": two}
@@ -93,7 +93,7 @@ class Scored(Method):
         z = self.towers(field, x)
         return self.heads[self.towers.tower_of[field]](z) if self.heads else z
 
-    def outline(self, rows: Mapping[str, Rows]) -> list[tuple[Rows, Rows]]:
+    def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
         """The pairs whose score is in the upper half of the batch; none where scores are unknown."""
         one, two = (known(side, self.needs) for side in self._both(rows))
         if not len(one):
@@ -101,6 +101,6 @@ class Scored(Method):
         alike = one.keys["score"] >= one.keys["score"].median()
         return [(one[alike], two[alike])]
 
-    def _both(self, rows: Mapping[str, Rows]) -> tuple[Rows, Rows]:
+    def _both(self, rows: Mapping[str, Embeddings]) -> tuple[Embeddings, Embeddings]:
         one, two = (rows[field] for field in self.towers.tower_of)
         return having_both(one, two, self.towers.tower_of)

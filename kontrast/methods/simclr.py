@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 from kontrast.core.choice import Choice
-from kontrast.core.embeddings import Mean, Rows, exact
+from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.layers.towers import Towers
 from kontrast.losses.engine.contrast import contrast
-from kontrast.losses.relations.twins import Twins
+from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.methods.one_field import OneField
 from kontrast.methods.parts import (
     SAMPLE,
@@ -23,10 +23,10 @@ from kontrast.methods.parts import (
 )
 
 
-class Simclr(OneField):
+class SimCLR(OneField):
     """Views of one field, all compared with all (Chen et al. 2020, arXiv:2002.05709); by default NT-Xent.
 
-    With another relation and loss it is the supervised and metric-learning methods of one field: `{"name": "same",
+    With another relation and loss it is the supervised and metric-learning methods of one field: `{"name": "same_key",
     "key": "label"}` is SupCon, with the loss `triplet` FaceNet, and so on; the recipes name them. The projection head
     is for training only: what is judged and served is the encoder's output. Duplicates of a sample are no negatives.
 
@@ -65,14 +65,14 @@ class Simclr(OneField):
         self.loss = contrast_loss(loss, temperature=temperature)
         chosen = relation_of(relation)
         self.needs = targets_of(chosen)
-        self.relation = chosen & Twins(f"content {self.field}")
+        self.relation = chosen & ExcludeDuplicates(f"content {self.field}")
 
-    def compare(self, rows: Mapping[str, Rows], ranks: Ranks) -> dict[str, Mean]:
+    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """All views of this rank against all views of all ranks."""
-        ours = known(Rows.stack(*rows.values()), self.needs)
+        ours = known(Embeddings.stack(*rows.values()), self.needs)
         everyone = ranks.gather({"": ours})[""]
         terms = {"contrast": contrast(ours, everyone, self.relation, loss=self.loss, kernel=self.kernel)}
         if self.norm:
             squares = ours.z.square().sum()
-            terms["norm"] = self.norm * Mean(squares, exact(squares.new_tensor(len(ours))))
+            terms["norm"] = self.norm * LossTerm(squares, exact(squares.new_tensor(len(ours))))
         return terms

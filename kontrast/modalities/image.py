@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kontrast.core import random_streams
 from kontrast.core.errors import UserError
-from kontrast.core.factory import Within
+from kontrast.core.factory import Range
 from kontrast.data.modality import Modality
 from kontrast.modalities import mirroring
 from kontrast.modalities.augmentations.image import LIGHT, LUMA, STRONG, distorted
@@ -49,8 +49,8 @@ class Image(Modality):
     def __init__(
         self,
         *,
-        size: Annotated[int, Within(8, 4096)] | None = None,
-        channels: Annotated[int, Within(1, 4096)] | None = None,
+        size: Annotated[int, Range(8, 4096)] | None = None,
+        channels: Annotated[int, Range(1, 4096)] | None = None,
         strength: Literal["strong", "light", "none"] = "strong",
         flip: bool | None = None,
         mean: list[float] | None = None,

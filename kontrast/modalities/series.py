@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kontrast.core import random_streams
 from kontrast.core.errors import Unreadable, UserError
-from kontrast.core.factory import Within
+from kontrast.core.factory import Range
 from kontrast.data.modality import Modality
 
 _LONGEST = 512  # samples kept of a series where the user names no length
@@ -44,7 +44,7 @@ class Series(Modality):
     def __init__(
         self,
         *,
-        length: Annotated[int, Within(1, 1_000_000)] | None = None,
+        length: Annotated[int, Range(1, 1_000_000)] | None = None,
         normalise: Literal["both", "series", "dataset", "none"] = "both",
         crop: float = 0.5,
         stretch: float = 0.05,

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from kontrast.core import random_streams
 from kontrast.core.errors import Unreadable, UserError, needs
-from kontrast.core.factory import Within
+from kontrast.core.factory import Range
 from kontrast.data.modality import Modality
 from kontrast.modalities.pretrained import folder_of
 
@@ -48,8 +48,8 @@ class Text(Modality):
         self,
         *,
         tokenizer: str | None = None,
-        vocabulary: Annotated[int, Within(300, 4_000_000)] = 8192,
-        length: Annotated[int, Within(4, 1_000_000)] | None = None,
+        vocabulary: Annotated[int, Range(300, 4_000_000)] = 8192,
+        length: Annotated[int, Range(4, 1_000_000)] | None = None,
         deletion: float | None = None,
     ) -> None:
         if vocabulary < 300:

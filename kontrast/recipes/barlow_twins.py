@@ -9,4 +9,4 @@ from kontrast.core.experiment import Experiment
 
 def experiment() -> Experiment:
     """The experiment before the data is seen."""
-    return Experiment(method=Choice("alignment", {"loss": "barlow"}))
+    return Experiment(method=Choice("alignment", {"loss": "barlow_twins"}))

@@ -10,6 +10,6 @@ from kontrast.core.experiment import Experiment, Plan
 def experiment() -> Experiment:
     """The experiment before the data is seen."""
     return Experiment(
-        method=Choice("", {"loss": "circle", "relation": {"name": "same", "key": "label"}, "temperature": 1.0}),
+        method=Choice("", {"loss": "circle", "relation": {"name": "same_key", "key": "label"}, "temperature": 1.0}),
         plan=Plan(sampler=Choice("balanced")),
     )

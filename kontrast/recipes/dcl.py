@@ -9,4 +9,6 @@ from kontrast.core.experiment import Experiment
 
 def experiment() -> Experiment:
     """The experiment before the data is seen."""
-    return Experiment(method=Choice("", {"relation": {"name": "same", "key": "id", "apart": True}, "temperature": 0.1}))
+    return Experiment(
+        method=Choice("", {"relation": {"name": "same_key", "key": "id", "apart": True}, "temperature": 0.1})
+    )

@@ -16,8 +16,8 @@ def experiment() -> Experiment:
             {
                 "relation": {
                     "name": "both",
-                    "one": {"name": "same", "key": "label", "apart": True},
-                    "two": {"name": "counting", "one": {"name": "within", "key": "sensitive"}},
+                    "one": {"name": "same_key", "key": "label", "apart": True},
+                    "two": {"name": "candidates_only", "one": {"name": "within_group", "key": "sensitive"}},
                 },
                 "temperature": 0.1,
             },

@@ -11,7 +11,7 @@ def experiment() -> Experiment:
     """The experiment before the data is seen."""
     return Experiment(
         method=Choice(
-            "", {"loss": "multi_similarity", "relation": {"name": "same", "key": "label"}, "temperature": 1.0}
+            "", {"loss": "multi_similarity", "relation": {"name": "same_key", "key": "label"}, "temperature": 1.0}
         ),
         plan=Plan(sampler=Choice("balanced")),
     )

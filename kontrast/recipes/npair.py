@@ -11,7 +11,7 @@ def experiment() -> Experiment:
     """The experiment before the data is seen."""
     return Experiment(
         method=Choice(
-            "simclr", {"kernel": "dot", "relation": {"name": "same", "key": "label"}, "views": 1, "norm": 0.02}
+            "simclr", {"kernel": "dot", "relation": {"name": "same_key", "key": "label"}, "views": 1, "norm": 0.02}
         ),
         plan=Plan(sampler=Choice("balanced", {"per_class": 2})),
     )

@@ -13,9 +13,9 @@ def experiment() -> Experiment:
         method=Choice(
             "simclr",
             {
-                "loss": {"name": "rnc", "root": True},
+                "loss": {"name": "rank_n_contrast", "root": True},
                 "kernel": {"name": "distance", "temperature": 4.0},
-                "relation": {"name": "close", "key": "number", "shape": "order"},
+                "relation": {"name": "target_similarity", "key": "number", "shape": "order"},
             },
         )
     )

@@ -16,8 +16,8 @@ def experiment() -> Experiment:
             {
                 "relation": {
                     "name": "either",
-                    "one": {"name": "several", "key": "labels", "how": "jaccard"},
-                    "two": {"name": "same", "key": "id"},
+                    "one": {"name": "shared_labels", "key": "labels", "how": "jaccard"},
+                    "two": {"name": "same_key", "key": "id"},
                 },
                 "temperature": 0.1,
             },

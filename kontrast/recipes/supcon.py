@@ -10,4 +10,4 @@ from kontrast.core.experiment import Experiment
 
 def experiment() -> Experiment:
     """The experiment before the data is seen."""
-    return Experiment(method=Choice("", {"relation": {"name": "same", "key": "label"}, "temperature": 0.1}))
+    return Experiment(method=Choice("", {"relation": {"name": "same_key", "key": "label"}, "temperature": 0.1}))

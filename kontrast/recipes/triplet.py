@@ -15,7 +15,7 @@ def experiment() -> Experiment:
             "",
             {
                 "loss": {"name": "triplet", "triplets": "semihard"},
-                "relation": {"name": "same", "key": "label"},
+                "relation": {"name": "same_key", "key": "label"},
                 "temperature": 0.5,
             },
         ),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.runs.page.digits import many, number
 from kontrast.runs.run import Run, judges
@@ -182,7 +182,7 @@ def _judges(first: Run, names: Sequence[str]) -> list[Score]:
     return [score for name, score in named.items() if not names or name in names]
 
 
-def _found(scores: Sequence[Score], train: Bank, test: Bank, seed: int) -> dict[str, Found]:
+def _found(scores: Sequence[Score], train: EmbeddingTable, test: EmbeddingTable, seed: int) -> dict[str, Found]:
     """Every number of a run on the shared rows, what one field finds in another first, as in its report."""
     from threadpoolctl import threadpool_limits
 

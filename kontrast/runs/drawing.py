@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kontrast.core.atomic_files import whole
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.runs.page.charts import binned, ticks
 from kontrast.runs.page.columns import category
@@ -48,7 +48,7 @@ class Points:
     field: np.ndarray
 
 
-def spread_out(bank: Bank, most: int = POINTS) -> Points:
+def spread_out(bank: EmbeddingTable, most: int = POINTS) -> Points:
     """At most so many points, the same for the same bank: every field in a shared space, whole rows otherwise."""
     blocks = list(bank.z.values()) if bank.shared else [bank.whole()]
     rows = sample(len(bank), max(most // len(blocks), 1), seed=0)
@@ -62,7 +62,7 @@ def spread_out(bank: Bank, most: int = POINTS) -> Points:
     return Points((xy - low) / np.maximum(high - low, 1e-12), row, field)
 
 
-def map_drawing(bank: Bank, points: Points | None = None, *, width: int = 520, height: int = 360) -> Drawing:
+def map_drawing(bank: EmbeddingTable, points: Points | None = None, *, width: int = 520, height: int = 360) -> Drawing:
     """Every row as a point, coloured by label; fields of a shared space differ in form. Points say who they are."""
     points = spread_out(bank) if points is None else points
     labels = np.full(len(bank), "") if bank.labels is None else bank.labels

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.reader import Reader, draw
 from kontrast.runs.folder import Folder, load_tensors
@@ -58,13 +58,13 @@ def before(folder: Folder) -> Evidence | None:
 def _pairs(model: Model, data: Dataset, rows: np.ndarray) -> list[Pairs]:
     method, reader = model.method.eval(), Reader(data, model.modalities, model.method.needs)
     device = next(method.parameters()).device
-    sides: list[list[tuple[Rows, Rows]]] = []
+    sides: list[list[tuple[Embeddings, Embeddings]]] = []
     for start in range(0, len(rows), CHUNK):
         batch = reader.read(rows[start : start + CHUNK]).to(device)
         batch = draw(batch, method.draws(), model.modalities, seed=model.experiment.seed + _SEED, epoch=0)
         views = {**method(batch.views, batch.keys), **method.targets(batch.views, batch.keys)}
         keys = {**batch.keys, "view": torch.zeros_like(batch.keys["id"])}
-        sides.append(method.outline({name: Rows(z, keys) for name, z in views.items()}))
+        sides.append(method.outline({name: Embeddings(z, keys) for name, z in views.items()}))
     joined = [[chunk[k] for chunk in sides] for k in range(len(sides[0]))]
     classes = _classes(model, data, rows)
     found = [_joined(parts, classes) for parts in joined if sum(len(one) for one, _ in parts) > 1]
@@ -83,7 +83,7 @@ def _classes(model: Model, data: Dataset, rows: np.ndarray) -> dict[int, int] | 
     return dict(zip(data.keys[rows].tolist(), code.tolist(), strict=True))
 
 
-def _joined(parts: list[tuple[Rows, Rows]], classes: dict[int, int] | None) -> Pairs:
+def _joined(parts: list[tuple[Embeddings, Embeddings]], classes: dict[int, int] | None) -> Pairs:
     one, two = (
         np.concatenate([part[side].z.detach().float().cpu().flatten(1).numpy() for part in parts]) for side in (0, 1)
     )

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from kontrast.core import random_streams
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment
 from kontrast.data.dataset.dataset import Dataset, Quarantined, TooManyUnreadable, prepare
@@ -226,7 +226,9 @@ def _rows(
     return model, rows, lambda now: measured(now, data, looked, most), sizes
 
 
-def _bank(folder: Folder, name: str, embed: Callable[[np.ndarray], Bank], rows: tuple[np.ndarray, np.ndarray]) -> None:
+def _bank(
+    folder: Folder, name: str, embed: Callable[[np.ndarray], EmbeddingTable], rows: tuple[np.ndarray, np.ndarray]
+) -> None:
     for part, index in zip(("train", "test"), rows, strict=True):
         embed(index).save(folder.path / "banks" / f"{name}-{part}.parquet")
 

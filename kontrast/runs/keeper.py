@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from kontrast.core import random_streams
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.core.shards import whole
 from kontrast.data.dataset.dataset import Dataset
@@ -111,7 +111,7 @@ class Keeper:
         probe = Linear()(self._bank(model, taught), self._bank(model, rows[: min(ASKED, most)]))
         return (next((one.value for one in probe.values() if one.field is None), 0.0), auc)
 
-    def _bank(self, model: Model, rows: np.ndarray) -> Bank:
+    def _bank(self, model: Model, rows: np.ndarray) -> EmbeddingTable:
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kontrast.core import factory, random_streams, registry
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Choice, Experiment, plain
 from kontrast.data.dataset.dataset import Dataset
@@ -123,7 +123,7 @@ class Model:
 
     def embed(
         self, data: Dataset, rows: np.ndarray | None = None, *, batch: int = CHUNK, progress: Progress | None = None
-    ) -> Bank:
+    ) -> EmbeddingTable:
         """The rows of a dataset as a Bank; a row lacks what its field lacks. `batch` changes speed and memory only."""
         rows = np.arange(len(data.ids)) if rows is None else rows
         self.method.eval()
@@ -149,7 +149,7 @@ def _word(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def raw_bank(modalities: Mapping[str, Modality], data: Dataset, rows: np.ndarray) -> Bank:
+def raw_bank(modalities: Mapping[str, Modality], data: Dataset, rows: np.ndarray) -> EmbeddingTable:
     """The baseline without any learning: each field's raw features, on the sphere."""
 
     def features(name: str, packed: Tensor) -> Tensor:
@@ -185,12 +185,12 @@ def _blocks(
     return blocks
 
 
-def bank_of(z: Mapping[str, np.ndarray], data: Dataset, rows: np.ndarray, shared: bool) -> Bank:
+def bank_of(z: Mapping[str, np.ndarray], data: Dataset, rows: np.ndarray, shared: bool) -> EmbeddingTable:
     """Embeddings with what is known of their rows."""
     labels = None if data.labels is None else data.labels[rows]
     golds = None if data.golds is None else data.golds[rows]
     metadata = data.metadata.take(rows) if data.metadata.num_columns else data.metadata
-    return Bank(z, data.ids[rows], labels, metadata, shared, golds)
+    return EmbeddingTable(z, data.ids[rows], labels, metadata, shared, golds)
 
 
 def modalities_of(experiment: Experiment) -> dict[str, Modality]:

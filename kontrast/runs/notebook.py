@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.runs import kept
 from kontrast.runs.drawing import Points, curve_drawing, map_drawing, spread_out
 from kontrast.runs.folder import Folder
@@ -43,7 +43,7 @@ def card(folder: Folder) -> str:
     judged = kept.scores(folder)
     scores = [row for row in judged["scores"] if row["trained"]]
     head, rest = claim(judged["verdict"]["words"])
-    bank = Bank.load(folder.path / "banks" / "trained-test.parquet")
+    bank = EmbeddingTable.load(folder.path / "banks" / "trained-test.parquet")
     shown = kept.samples(folder)["thumbnails"]
     return _framed(
         f"<h4>{name}</h4><p><b>{esc(head)}</b> {esc(rest)}</p>{_table(scores)}"
@@ -74,7 +74,7 @@ def _row(score: Mapping[str, Any]) -> str:
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _map(bank: Bank, thumbnails: Mapping[str, Sequence[str | None]]) -> str:
+def _map(bank: EmbeddingTable, thumbnails: Mapping[str, Sequence[str | None]]) -> str:
     points = spread_out(bank)
     drawn = map_drawing(bank, points, width=WIDTH, height=HEIGHT).svg
     over = "".join(
@@ -85,7 +85,7 @@ def _map(bank: Bank, thumbnails: Mapping[str, Sequence[str | None]]) -> str:
 
 
 def _chosen(
-    bank: Bank, points: Points, thumbnails: Mapping[str, Sequence[str | None]]
+    bank: EmbeddingTable, points: Points, thumbnails: Mapping[str, Sequence[str | None]]
 ) -> list[tuple[float, float, int, str]]:
     """Points whose thumbnails do not cover each other, in an order that jumps over the map."""
     fields, found = list(bank.z), []

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kontrast.core.atomic_files import whole
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.runs.page import doctor, facts
 from kontrast.runs.page.charts import curves
 from kontrast.runs.page.digits import clock, many, number
@@ -48,7 +48,7 @@ class Story:
     verdict: Mapping[str, Any] = field(default_factory=dict)
     scores: Sequence[Mapping[str, Any]] = ()
     not_judged: Sequence[tuple[str, str]] = ()
-    bank: Bank | None = None
+    bank: EmbeddingTable | None = None
     thumbnails: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     views: Sequence[Mapping[str, Any]] = ()
     doctor: Sequence[Mapping[str, Any]] = ()

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from kontrast.core import factory, random_streams, registry
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
 from kontrast.core.untrusted_json import fitting
@@ -78,9 +78,9 @@ class Run:
         """Whether it learned: state, words and likely causes."""
         return kept.scores(self.folder)["verdict"]
 
-    def bank(self, name: str = "trained-test") -> Bank:
+    def bank(self, name: str = "trained-test") -> EmbeddingTable:
         """One of the banks judged at the end: {trained, untrained, raw}-{train, test}."""
-        return Bank.load(self.path / "banks" / f"{name}.parquet")
+        return EmbeddingTable.load(self.path / "banks" / f"{name}.parquet")
 
     def embed(
         self,
@@ -90,7 +90,7 @@ class Run:
         precision: Precision = "32",
         outside: bool = False,
         listener: Listener | None = None,
-    ) -> Bank:
+    ) -> EmbeddingTable:
         """Embed any data that has (some of) the run's fields; `batch` changes speed and memory only.
 
         precision: "bf16" is several times faster where the machine computes it, at a cosine of .999 to the same row in
@@ -287,10 +287,10 @@ def judges(experiment: Experiment) -> list[Score]:
     return sorted(made, key=lambda judge: judge.place)
 
 
-def joined(one: Bank, two: Bank) -> Bank:
+def joined(one: EmbeddingTable, two: EmbeddingTable) -> EmbeddingTable:
     """The rows of both, one after the other."""
     labels = None if one.labels is None or two.labels is None else np.concatenate([one.labels, two.labels])
     z = {name: np.concatenate([one.z[name], two.z[name]]) for name in one.z}
     metadata = pa.concat_tables([one.metadata, two.metadata], promote_options="permissive")
     golds = None if one.golds is None or two.golds is None else np.concatenate([one.golds, two.golds])
-    return Bank(z, np.concatenate([one.ids, two.ids]), labels, metadata, one.shared, golds)
+    return EmbeddingTable(z, np.concatenate([one.ids, two.ids]), labels, metadata, one.shared, golds)

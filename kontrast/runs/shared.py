@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.runs import kept
 from kontrast.runs.folder import Folder
@@ -20,7 +20,7 @@ class Shared:
     """banks: (train, test) of each run; all tests hold the same rows in the same order. thumbnails: field -> a snippet
     a row. notes: what a reader of the comparison must know of the rows."""
 
-    banks: tuple[tuple[Bank, Bank], ...]
+    banks: tuple[tuple[EmbeddingTable, EmbeddingTable], ...]
     thumbnails: dict[str, list[str | None]]
     notes: tuple[str, ...]
 
@@ -55,12 +55,12 @@ def shared(runs: Sequence[Run]) -> Shared:
     )
 
 
-def _rows(bank: Bank, ids: Sequence[str]) -> Bank:
+def _rows(bank: EmbeddingTable, ids: Sequence[str]) -> EmbeddingTable:
     place = {row: at for at, row in enumerate(bank.ids.tolist())}
     return bank.take(np.array([place[row] for row in ids]))
 
 
-def _same(one: Run, first: Bank, two: Run, second: Bank, ids: Sequence[str]) -> list[str]:
+def _same(one: Run, first: EmbeddingTable, two: Run, second: EmbeddingTable, ids: Sequence[str]) -> list[str]:
     """What to say of two data sets that are not equal, if rows of one id are the same; else a refusal."""
     names = f"{one.path} and {two.path}"
     if first.labels is not None and second.labels is not None:
@@ -85,7 +85,7 @@ def _same(one: Run, first: Bank, two: Run, second: Bank, ids: Sequence[str]) -> 
     return [f"{names}: not the same data to the byte; rows are matched by id, and raw features agree"]
 
 
-def _met(one: Bank, two: Bank, name: str) -> float | None:
+def _met(one: EmbeddingTable, two: EmbeddingTable, name: str) -> float | None:
     """The share of rows whose nearest by raw features in the other run is themselves; None where they are too few."""
     both = np.flatnonzero(one.has(name) & two.has(name))[:LOOKED_AT]
     if len(both) < 2:
@@ -94,7 +94,7 @@ def _met(one: Bank, two: Bank, name: str) -> float | None:
     return float((alike.diagonal() >= alike.max(1) - 1e-5).mean())
 
 
-def _alike(tests: Sequence[Bank]) -> list[Bank]:
+def _alike(tests: Sequence[EmbeddingTable]) -> list[EmbeddingTable]:
     """A field of several runs is looked at in the rows where all of them have it."""
     made = []
     for test in tests:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.runs.run import Run
 from kontrast.search.index import Hit
 
@@ -43,7 +43,7 @@ def _drawing(run: Run) -> str:
     return str(run.bank("trained-test").ids[0])
 
 
-def _name(bank: Bank, row: str) -> str:
+def _name(bank: EmbeddingTable, row: str) -> str:
     at = bank.ids.tolist().index(row)
     return repr(bank.metadata["text"][at].as_py())
 

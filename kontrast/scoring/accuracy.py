@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.spaces import Space, spaces
 
 
-def labelled(train: Bank, test: Bank) -> Iterator[tuple[Space, Space, np.ndarray]]:
+def labelled(train: EmbeddingTable, test: EmbeddingTable) -> Iterator[tuple[Space, Space, np.ndarray]]:
     """Labelled rows of train and of test and the sorted train labels, for whole rows and each field that has enough."""
     asked_of = {space.field: space.labelled() for space in spaces(test)}
     for learned in (space.labelled() for space in spaces(train)):

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import numpy as np
 
-from kontrast.core.embedding_table import Bank
-from kontrast.core.factory import Within
+from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.factory import Range
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score
 from kontrast.scoring.spaces import spaces, ungroupable
@@ -22,16 +22,14 @@ class Clustering(Score):
 
     place = 50
 
-    def __init__(
-        self, *, starts: Annotated[int, Within(1, 1000)] = 5, rows: Annotated[int, Within(2)] = 10_000
-    ) -> None:
+    def __init__(self, *, starts: Annotated[int, Range(1, 1000)] = 5, rows: Annotated[int, Range(2)] = 10_000) -> None:
         self.starts, self.rows = starts, rows
 
-    def why_not(self, train: Bank, test: Bank) -> str | None:
+    def why_not(self, train: EmbeddingTable, test: EmbeddingTable) -> str | None:
         """No labels, or one class only."""
         return ungroupable(test)
 
-    def __call__(self, train: Bank, test: Bank) -> dict[str, Evidence]:
+    def __call__(self, train: EmbeddingTable, test: EmbeddingTable) -> dict[str, Evidence]:
         """Name -> agreement over all labelled test rows."""
         if self.why_not(train, test) is not None:
             return {}

@@ -5,8 +5,8 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from kontrast.core.embedding_table import Bank
-from kontrast.core.factory import Within
+from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.factory import Range
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.retrieval import pairs
 from kontrast.scoring.score import Score
@@ -28,14 +28,14 @@ class Geometry(Score):
 
     place = 60
 
-    def __init__(self, *, t: Annotated[float, Within(0, 100)] = 2.0, rows: Annotated[int, Within(2)] = 2000) -> None:
+    def __init__(self, *, t: Annotated[float, Range(0, 100)] = 2.0, rows: Annotated[int, Range(2)] = 2000) -> None:
         self.t, self.rows = t, rows
 
-    def why_not(self, train: Bank, test: Bank) -> str | None:
+    def why_not(self, train: EmbeddingTable, test: EmbeddingTable) -> str | None:
         """Too few rows for a shape."""
         return None if present(test).sum() > 1 else "fewer than two test rows"
 
-    def __call__(self, train: Bank, test: Bank) -> dict[str, Evidence]:
+    def __call__(self, train: EmbeddingTable, test: EmbeddingTable) -> dict[str, Evidence]:
         """Name -> distance of a row's pair, or a shape of all rows."""
         if self.why_not(train, test) is not None:
             return {}
@@ -60,7 +60,7 @@ class Geometry(Score):
         }
 
 
-def alignment(test: Bank, one: str, other: str) -> Evidence:
+def alignment(test: EmbeddingTable, one: str, other: str) -> Evidence:
     """Squared distance of each row's two fields; chance is its mean over the fields of different rows."""
     both = test.has(one) & test.has(other)
     x, y = unit(test.z[one][both]).astype(np.float64), unit(test.z[other][both]).astype(np.float64)

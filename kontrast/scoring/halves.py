@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kontrast.core import random_streams
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score
@@ -29,7 +29,7 @@ class Found:
     swings: np.ndarray | None = None
 
 
-def find_all(scores: Sequence[Score], train: Bank, test: Bank, seed: int = 0) -> dict[str, Found]:
+def find_all(scores: Sequence[Score], train: EmbeddingTable, test: EmbeddingTable, seed: int = 0) -> dict[str, Found]:
     """Every number of those judges. Equal seeds split tests of equal length alike.
 
     A judge whose rows depend on each other is asked again on both halves of every split. Drawing its rows again as they

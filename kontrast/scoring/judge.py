@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.scoring.halves import Found, apart, find_all, interval
 from kontrast.scoring.score import Score
@@ -14,7 +14,9 @@ from kontrast.scoring.score import Score
 BASELINES = "untrained", "raw"
 
 
-def judge(scores: Sequence[Score], banks: Mapping[str, tuple[Bank, Bank]], seed: int = 0) -> list[dict[str, Any]]:
+def judge(
+    scores: Sequence[Score], banks: Mapping[str, tuple[EmbeddingTable, EmbeddingTable]], seed: int = 0
+) -> list[dict[str, Any]]:
     """A table of plain JSON values, one row a number, led by what the trained banks have.
 
     banks: "trained" and, where there are, "untrained" and "raw" -> (train, test). A row: score, name, field (None:
@@ -44,7 +46,7 @@ def judge(scores: Sequence[Score], banks: Mapping[str, tuple[Bank, Bank]], seed:
     )
 
 
-def _rows(score: Score, banks: Mapping[str, tuple[Bank, Bank]], seed: int) -> list[dict[str, Any]]:
+def _rows(score: Score, banks: Mapping[str, tuple[EmbeddingTable, EmbeddingTable]], seed: int) -> list[dict[str, Any]]:
     name = type(score).__name__.lower()
     train, test = banks["trained"]
     found = {which: find_all([score], *pair, seed) for which, pair in banks.items()}

@@ -6,8 +6,8 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from kontrast.core.embedding_table import Bank
-from kontrast.core.factory import Within
+from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.factory import Range
 from kontrast.scoring.accuracy import accuracy, labelled
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score
@@ -29,14 +29,14 @@ class Knn(Score):
 
     place = 20
 
-    def __init__(self, *, k: Annotated[int, Within(1)] = 20, temperature: Annotated[float, Within(0)] = 0.07) -> None:
+    def __init__(self, *, k: Annotated[int, Range(1)] = 20, temperature: Annotated[float, Range(0)] = 0.07) -> None:
         self.k, self.temperature = k, temperature
 
-    def why_not(self, train: Bank, test: Bank) -> str | None:
+    def why_not(self, train: EmbeddingTable, test: EmbeddingTable) -> str | None:
         """No labels, or one class only."""
         return unlearnable(train, test)
 
-    def __call__(self, train: Bank, test: Bank) -> dict[str, Evidence]:
+    def __call__(self, train: EmbeddingTable, test: EmbeddingTable) -> dict[str, Evidence]:
         """Name -> whether each labelled test row is named rightly."""
         found = {}
         for learned, asked, labels in labelled(train, test) if self.why_not(train, test) is None else ():

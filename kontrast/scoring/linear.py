@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kontrast.core.embedding_table import Bank
-from kontrast.core.factory import Within
+from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.factory import Range
 from kontrast.scoring.accuracy import accuracy, labelled
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score
@@ -32,16 +32,16 @@ class Linear(Score):
     def __init__(
         self,
         *,
-        strengths: tuple[Annotated[float, Within(1e-9, 1e9)], ...] = (1e-3, 1e-2, 0.1, 1.0),
-        iterations: Annotated[int, Within(1, 100_000)] = 100,
+        strengths: tuple[Annotated[float, Range(1e-9, 1e9)], ...] = (1e-3, 1e-2, 0.1, 1.0),
+        iterations: Annotated[int, Range(1, 100_000)] = 100,
     ) -> None:
         self.strengths, self.iterations = tuple(sorted(strengths)), iterations
 
-    def why_not(self, train: Bank, test: Bank) -> str | None:
+    def why_not(self, train: EmbeddingTable, test: EmbeddingTable) -> str | None:
         """No labels, or one class only."""
         return unlearnable(train, test)
 
-    def __call__(self, train: Bank, test: Bank) -> dict[str, Evidence]:
+    def __call__(self, train: EmbeddingTable, test: EmbeddingTable) -> dict[str, Evidence]:
         """Name -> whether each labelled test row is named rightly."""
         found = {}
         for learned, asked, labels in labelled(train, test) if self.why_not(train, test) is None else ():

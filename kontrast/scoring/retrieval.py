@@ -6,8 +6,8 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from kontrast.core.embedding_table import Bank
-from kontrast.core.factory import Within
+from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.factory import Range
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.score import Score
 from kontrast.scoring.spaces import Space, spaces, ungroupable, unit
@@ -33,11 +33,11 @@ class Retrieval(Score):
     place = 40
 
     def __init__(
-        self, *, ks: tuple[Annotated[int, Within(1)], ...] = (1, 10), queries: Annotated[int, Within(1)] = 2000
+        self, *, ks: tuple[Annotated[int, Range(1)], ...] = (1, 10), queries: Annotated[int, Range(1)] = 2000
     ) -> None:
         self.ks, self.queries = tuple(ks), queries
 
-    def why_not(self, train: Bank, test: Bank) -> str | None:
+    def why_not(self, train: EmbeddingTable, test: EmbeddingTable) -> str | None:
         """Neither two comparable fields nor labels."""
         if pairs(test):
             return None
@@ -47,7 +47,7 @@ class Retrieval(Score):
             return None if _can_find(spaces(test)[0].labelled()).any() else f"{few}, and no label has two rows"
         return f"{few}, and {unfit}"
 
-    def __call__(self, train: Bank, test: Bank) -> dict[str, Evidence]:
+    def __call__(self, train: EmbeddingTable, test: EmbeddingTable) -> dict[str, Evidence]:
         """Name -> hit, reciprocal rank or average precision of every asking row."""
         found = {}
         for one, other in pairs(test):
@@ -56,7 +56,7 @@ class Retrieval(Score):
             found |= self._within(spaces(test)[0].labelled())
         return found
 
-    def _between(self, test: Bank, one: str, other: str) -> dict[str, Evidence]:
+    def _between(self, test: EmbeddingTable, one: str, other: str) -> dict[str, Evidence]:
         candidates = test.has(other)
         asking = test.has(one) & candidates
         own = (np.cumsum(candidates) - 1)[asking]  # where each asking row stands among the candidates
@@ -90,7 +90,7 @@ class Retrieval(Score):
         }
 
 
-def pairs(bank: Bank) -> list[tuple[str, str]]:
+def pairs(bank: EmbeddingTable) -> list[tuple[str, str]]:
     """Ordered pairs of fields of one width that some row has both of."""
     return [
         (a, b)

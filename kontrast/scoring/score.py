@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.scoring.evidence import Evidence
 
 
@@ -20,11 +20,11 @@ class Score(ABC):
     """Where it stands among others, the smallest first: what users ask for before what experts read."""
 
     @abstractmethod
-    def __call__(self, train: Bank, test: Bank) -> dict[str, Evidence]:
+    def __call__(self, train: EmbeddingTable, test: EmbeddingTable) -> dict[str, Evidence]:
         """What is found; {} exactly where `why_not` gives a reason."""
 
     @abstractmethod
-    def why_not(self, train: Bank, test: Bank) -> str | None:
+    def why_not(self, train: EmbeddingTable, test: EmbeddingTable) -> str | None:
         """Why these banks cannot be judged, in a few words that follow "not judged: "; None where they can. Cheap."""
 
     def for_parts(self) -> "Score":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Space:
         return self.take(self.labels != "")
 
 
-def spaces(bank: Bank) -> list[Space]:
+def spaces(bank: EmbeddingTable) -> list[Space]:
     """Whole rows first; then, of a bank with several fields, each field; only the rows that have any, or that, field.
 
     Rows are ordered by a hash of their id: what draws, starts or breaks ties by position cannot profit from rows
@@ -46,7 +46,7 @@ def spaces(bank: Bank) -> list[Space]:
     return found + [_space(f, bank.z[f], bank, bank.has(f)) for f in bank.z if len(bank.z) > 1]
 
 
-def present(bank: Bank) -> np.ndarray:
+def present(bank: EmbeddingTable) -> np.ndarray:
     """(N,) bool: which rows have any field."""
     return np.logical_or.reduce([bank.has(field) for field in bank.z])
 
@@ -56,17 +56,17 @@ def unit(z: np.ndarray) -> np.ndarray:
     return (z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
-def _space(field: str | None, z: np.ndarray, bank: Bank, kept: np.ndarray) -> Space:
+def _space(field: str | None, z: np.ndarray, bank: EmbeddingTable, kept: np.ndarray) -> Space:
     labels = np.full(len(bank), "") if bank.labels is None else bank.labels
     return Space(field, unit(z[kept]), bank.ids[kept], labels[kept])
 
 
-def classes(bank: Bank) -> int:
+def classes(bank: EmbeddingTable) -> int:
     """How many classes the rows with a label and an embedding have."""
     return 0 if bank.labels is None else len(set(bank.labels[present(bank)].tolist()) - {""})
 
 
-def unlearnable(train: Bank, test: Bank) -> str | None:
+def unlearnable(train: EmbeddingTable, test: EmbeddingTable) -> str | None:
     """Why a classifier of train rows cannot be tried on test rows."""
     if train.labels is None or test.labels is None:
         return "no labels"
@@ -75,7 +75,7 @@ def unlearnable(train: Bank, test: Bank) -> str | None:
     return "no labelled test row" if classes(test) == 0 else None
 
 
-def ungroupable(test: Bank) -> str | None:
+def ungroupable(test: EmbeddingTable) -> str | None:
     """Why test rows cannot be grouped by label."""
     if test.labels is None:
         return "no labels"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.scoring.evidence import Evidence
 from kontrast.scoring.retrieval import pairs
 from kontrast.scoring.score import Score
@@ -21,14 +21,14 @@ class Spearman(Score):
 
     place = 5
 
-    def why_not(self, train: Bank, test: Bank) -> str | None:
+    def why_not(self, train: EmbeddingTable, test: EmbeddingTable) -> str | None:
         """No gold scores, or too few pairs that have one."""
         if test.golds is None:
             return "no gold scores"
         enough = [pair for pair in pairs(test) if _known(test, *pair).sum() >= FEWEST]
         return None if enough else f"fewer than {FEWEST} pairs with a gold score"
 
-    def __call__(self, train: Bank, test: Bank) -> dict[str, Evidence]:
+    def __call__(self, train: EmbeddingTable, test: EmbeddingTable) -> dict[str, Evidence]:
         """`Spearman`, or `one~other Spearman` per pair of fields if there are several."""
         found = {}
         order = list(test.z)
@@ -58,6 +58,6 @@ def _ranks(values_N: np.ndarray) -> np.ndarray:
     return (np.cumsum(counts) - (counts + 1) / 2)[place]
 
 
-def _known(test: Bank, one: str, other: str) -> np.ndarray:
+def _known(test: EmbeddingTable, one: str, other: str) -> np.ndarray:
     assert test.golds is not None
     return np.isfinite(test.golds) & test.has(one) & test.has(other)

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from kontrast.core import factory, untrusted_json
 from kontrast.core.atomic_files import whole
-from kontrast.core.embedding_table import Bank, refuse_unsound
+from kontrast.core.embedding_table import EmbeddingTable, refuse_unsound
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.untrusted_json import fitting
 from kontrast.data.tables.column_reader import without_nan
@@ -143,7 +143,7 @@ class Index:
         hits = [_hit(row, metadata) for row in found.to_pylist()]
         return sorted(hits, key=lambda hit: (-hit.similarity, hit.id, hit.field))
 
-    def add(self, bank: Bank) -> int:
+    def add(self, bank: EmbeddingTable) -> int:
         """Rows more; a row whose id is there already takes its place. Returns how many records there are then.
 
         The bank needs the index's fields and metadata columns or fewer: what it lacks is missing.
@@ -235,7 +235,7 @@ class Index:
 
 
 def build(
-    bank: Bank,
+    bank: EmbeddingTable,
     folder: Path,
     *,
     engine: str = "lancedb",
@@ -330,7 +330,7 @@ def _schema(said: str) -> pa.Schema:
     return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said)))
 
 
-def _columns(bank: Bank) -> tuple[dict[str, dict[str, str]], pa.Table]:
+def _columns(bank: EmbeddingTable) -> tuple[dict[str, dict[str, str]], pa.Table]:
     """What a filter may name -> the table's column, its type, what it holds and the user's column; and the metadata as
     stored.
 
@@ -353,7 +353,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string()) if pa.types.is_null(column.type) else without_nan(column)
 
 
-def _records(bank: Bank, field: str, metadata: pa.Table) -> pa.Table:
+def _records(bank: EmbeddingTable, field: str, metadata: pa.Table) -> pa.Table:
     """The rows that have the field, as a table ready to be stored."""
     rows = np.flatnonzero(bank.has(field))
     z = np.ascontiguousarray(bank.z[field][rows], np.float32)

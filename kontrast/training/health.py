@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 
 ENOUGH = 200  # steps: runs that ended before were often no better than their start, and better with more
 
@@ -45,7 +45,7 @@ class Health:
 
 
 @torch.no_grad()
-def examine(pairs: Sequence[tuple[Rows, Rows]]) -> Health:
+def examine(pairs: Sequence[tuple[Embeddings, Embeddings]]) -> Health:
     """The health of pairs of aligned rows, the worst of them for rank and spread. At most 512 rows of each are looked
     at."""
     found = [_examine(one.z[:512].float(), two.z[:512].float()) for one, two in pairs if len(one) > 1]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kontrast.core import random_streams
-from kontrast.core.embeddings import Mean, Rows, exact
+from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.core.ranks import Ranks
 from kontrast.core.shards import sharded
 from kontrast.data.dataset.reader import Batch
@@ -28,7 +28,7 @@ class Outcome:
     terms: Mapping[str, float]
     anchors: float
     negatives: float
-    rows: Mapping[str, Rows]
+    rows: Mapping[str, Embeddings]
     chance: float | None = None
 
 
@@ -60,7 +60,8 @@ def step(
         fixed = method.targets(batch.views, batch.keys)
     view = torch.zeros_like(batch.keys["id"])
     rows = {
-        name: Rows(z, {**batch.keys, "view": view + 64 * k}) for k, (name, z) in enumerate({**leaves, **fixed}.items())
+        name: Embeddings(z, {**batch.keys, "view": view + 64 * k})
+        for k, (name, z) in enumerate({**leaves, **fixed}.items())
     }
     loss, terms = ranks.divide(means := method.compare(rows, ranks))
     own = [p for p in method.parameters() if p.requires_grad and not sharded(p)]
@@ -85,7 +86,7 @@ def step(
     return Outcome(total, terms, anchors, negatives, kept, level if math.isfinite(level) else None)
 
 
-def _counted(mean: Mean) -> Tensor:
+def _counted(mean: LossTerm) -> Tensor:
     """(3,): anchors, pairs that repelled, and the sum of what embeddings that know nothing lose, NaN if unknown."""
     level = torch.nan if mean.chance is None else mean.chance
     parts = (exact(mean.count), _number(mean.negatives, mean.count), _number(level, mean.count))

@@ -20,7 +20,7 @@ import pyarrow as pa
 import torch
 
 from kontrast.core import factory
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.experiment import Experiment, Source
 from kontrast.data.dataset.dataset import prepare
@@ -306,7 +306,7 @@ def bank(place: Path) -> tuple[list[bytes], Feed]:
 
     def feed(data: bytes) -> None:
         (place / "bank.parquet").write_bytes(data)
-        loaded = Bank.load(place / "bank.parquet")
+        loaded = EmbeddingTable.load(place / "bank.parquet")
         loaded.whole()
         loaded.take(np.arange(len(loaded)) % 2 == 0)
         for name in loaded.z:

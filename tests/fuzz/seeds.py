@@ -207,10 +207,10 @@ def addresses() -> list[bytes]:
 
 def bank(folder: Path) -> bytes:
     """As a run writes it."""
-    from kontrast.core.embedding_table import Bank
+    from kontrast.core.embedding_table import EmbeddingTable
 
     z = np.eye(3, 4, dtype=np.float32)
-    Bank({"text": z}, np.array(["a", "b", "c"]), np.array(["x", "y", ""]), pa.table({"n": [1, 2, 3]})).save(
+    EmbeddingTable({"text": z}, np.array(["a", "b", "c"]), np.array(["x", "y", ""]), pa.table({"n": [1, 2, 3]})).save(
         folder / "bank.parquet"
     )
     return (folder / "bank.parquet").read_bytes()

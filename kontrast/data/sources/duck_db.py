@@ -17,7 +17,7 @@ _ROWS = 65_536
 _EXAMPLE = "duckdb:shop.duckdb#SELECT * FROM products"
 
 
-class DuckDb(SourceReader):
+class DuckDB(SourceReader):
     """`duckdb:FILE#QUERY`, a query or a table's name; without FILE, a query to other files: `duckdb:#SELECT * FROM
     'a/*.parquet' JOIN 'names.csv' USING (sku)`.
 

@@ -1,12 +1,12 @@
 """Alignment: how far views of one sample lie apart on the sphere."""
 
-from kontrast.core.embeddings import Mean, Rows
-from kontrast.losses.alignment_loss import Align, sides
+from kontrast.core.embeddings import Embeddings, LossTerm
+from kontrast.losses.alignment_loss import AlignmentLoss, sides
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.normalize import sphere
 
 
-class Alignment(Align):
+class Alignment(AlignmentLoss):
     """L_k = |x_k - y_k|^power of normalised rows, the mean over pairs: Wang & Isola 2020 (arXiv:2005.10242). With
     `Uniformity`.
     """
@@ -15,9 +15,9 @@ class Alignment(Align):
         super().__init__()
         self.power = input_checks.number(power, "alignment: power", above=0)
 
-    def forward(self, one: Rows, two: Rows) -> Mean:
+    def forward(self, one: Embeddings, two: Embeddings) -> LossTerm:
         """The equation above; the square is floored, since a root has no slope at 0."""
         x, y = (sphere(z) for z in sides(self, one, two))
         square = (x - y).square().sum(1)
         each = square if self.power == 2 else square.clamp_min(1e-12) ** (self.power / 2)
-        return Mean(each.sum(), each.new_tensor(len(each)))
+        return LossTerm(each.sum(), each.new_tensor(len(each)))

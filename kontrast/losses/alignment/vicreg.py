@@ -4,18 +4,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Mean, Rows
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
-from kontrast.losses.alignment.barlow import features
-from kontrast.losses.alignment_loss import Align, sides
+from kontrast.losses.alignment.barlow_twins import features
+from kontrast.losses.alignment_loss import AlignmentLoss, sides
 from kontrast.losses.engine import dense, input_checks
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.pairwise.regress import Regress
-from kontrast.losses.relations.same import Same
+from kontrast.losses.pairwise.similarity_regression import SimilarityRegression
+from kontrast.losses.relations.same_key import SameKey
 
 
-class Vicreg(Align):
+class VICReg(AlignmentLoss):
     """invariance mean (x - y)^2 + variance V + covariance (K(x) + K(y)), Bardes, Ponce, LeCun 2022 (arXiv:2105.04906).
 
     V is the mean over both views and all features of relu(1 - sqrt(var + 1e-4)) (the authors' code; the paper's
@@ -31,9 +31,9 @@ class Vicreg(Align):
         self.invariance = input_checks.number(invariance, "vicreg: invariance", least=0)
         self.variance = input_checks.number(variance, "vicreg: variance", least=0)
         self.covariance = input_checks.number(covariance, "vicreg: covariance", least=0)
-        self.kernel, self.loss = Dot(), Regress()
+        self.kernel, self.loss = Dot(), SimilarityRegression()
 
-    def forward(self, one: Rows, two: Rows) -> Mean:
+    def forward(self, one: Embeddings, two: Embeddings) -> LossTerm:
         """The equation above."""
         x, y = sides(self, one, two)
         if len(x) < 2:
@@ -41,7 +41,7 @@ class Vicreg(Align):
         flat = [F.relu(1 - (z.var(0) + 1e-4).sqrt()).mean() for z in (x, y)]
         both = self._covariance(x) + self._covariance(y)
         total = self.invariance * F.mse_loss(x, y) + self.variance * sum(flat) / 2 + self.covariance * both
-        return Mean(total, torch.ones_like(total))
+        return LossTerm(total, torch.ones_like(total))
 
     def _covariance(self, z: Tensor) -> Tensor:
         z = (z - z.mean(0)) / (len(z) - 1) ** 0.5
@@ -49,4 +49,4 @@ class Vicreg(Align):
             with torch.autocast(z.device.type, enabled=False):
                 return dense.off_squares(z.mT @ z)[1] / z.shape[1]
         rows = features(z, 0)  # a feature never meets itself, so all that is compared is to be 0
-        return contrast(rows, rows, Same("id"), loss=self.loss, kernel=self.kernel).total / z.shape[1]
+        return contrast(rows, rows, SameKey("id"), loss=self.loss, kernel=self.kernel).total / z.shape[1]

@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from kontrast.core.embeddings import Mean, Rows
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
-from kontrast.losses.alignment_loss import Align, sides
+from kontrast.losses.alignment_loss import AlignmentLoss, sides
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.normalize import sphere
 
 
-class Wmse(Align):
+class WMSE(AlignmentLoss):
     """mean_k 2 - 2 cos(W x_k, W' y_k), W the inverse Cholesky factor of a view's covariance (Ermolov et al. 2021,
     arXiv:2007.06346).
 
@@ -27,7 +27,7 @@ class Wmse(Align):
         self.size = None if size is None else input_checks.whole(size, "wmse: size", least=2)
         self.shrink = input_checks.number(shrink, "wmse: shrink", least=0, below=1)
 
-    def forward(self, one: Rows, two: Rows) -> Mean:
+    def forward(self, one: Embeddings, two: Embeddings) -> LossTerm:
         """The equation above."""
         x, y = sides(self, one, two)
         size = self.size or len(x)
@@ -37,7 +37,7 @@ class Wmse(Align):
         with torch.autocast(x.device.type, enabled=False):
             x, y = (sphere(self._white(z[:kept].view(-1, size, z.shape[1]))) for z in (x, y))
             total = (2 - 2 * (x * y).sum(-1)).mean()
-        return Mean(total, torch.ones_like(total))
+        return LossTerm(total, torch.ones_like(total))
 
     def _white(self, z: Tensor) -> Tensor:
         """(G, n, D): each group centred and whitened."""

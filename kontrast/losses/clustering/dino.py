@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from kontrast.core.ranks import Ranks
-from kontrast.losses.clustering_loss import Assign
+from kontrast.losses.clustering_loss import ClusteringLoss
 from kontrast.losses.engine import input_checks
 
 
-class Dino(Assign):
+class DINO(ClusteringLoss):
     """Cross-entropy from softmax((t - c) / teacher_temperature) to softmax(s / temperature): Caron et al. 2021
     (arXiv:2104.14294).
 

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from kontrast.core.ranks import Ranks
-from kontrast.losses.clustering_loss import Assign
+from kontrast.losses.clustering_loss import ClusteringLoss
 from kontrast.losses.engine import input_checks
 
 
-class Swav(Assign):
+class SwAV(ClusteringLoss):
     """Cross-entropy towards Sinkhorn-balanced assignments: Caron et al. 2020 (arXiv:2006.09882). Scores are cosines
     to prototypes.
 

@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from kontrast.losses.contrastive_loss import Contrast, log_sum, mean
+from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum, mean
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.negatives import repel
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class Debiased(Contrast):
+class Debiased(ContrastiveLoss):
     """L_i = -s+ + log(e^s+ + g), g = max((N R - prior N e^s+) / (1 - prior), N e^(-1/temperature)).
 
     N counts the negatives, R = mean of e^S over them, s+ the positive's logit (of several: the mean of S, and the

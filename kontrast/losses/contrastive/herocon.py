@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.losses.contrastive_loss import Contrast, log_sum
+from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum
 from kontrast.losses.engine.negatives import repel
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class Herocon(Contrast):
+class HeroCon(ContrastiveLoss):
     """L_ij = log(1 + sum_k Q_ik e^S_ik / (P_ij e^S_ij)), the mean over all pairs of anchor i and positive j; k runs
     over negatives only.
 

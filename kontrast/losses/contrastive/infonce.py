@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from kontrast.losses.contrastive_loss import Contrast, log_sum, mean
+from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum, mean
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class Infonce(Contrast):
+class InfoNCE(ContrastiveLoss):
     """L_i = log sum_k Q_ik e^S_ik - sum_j P_ij S_ij / sum_j P_ij, with P who attracts and Q who is among the
     candidates.
 

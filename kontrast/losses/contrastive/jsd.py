@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.negatives import repel
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class Jsd(Contrast):
+class JSD(ContrastiveLoss):
     """L_i = sum_j P_ij softplus(-S_ij) / sum P + sum_j N_ij softplus(S_ij) / sum N - 2 log 2, with N = Q (1 - P).
 
     InfoGraph (arXiv:1908.01000), MVGRL (arXiv:2006.05582), from f-GAN (arXiv:1606.00709). Nodes are anchors, graphs are

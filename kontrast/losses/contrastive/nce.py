@@ -3,12 +3,12 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class Nce(Contrast):
+class NCE(ContrastiveLoss):
     """L_i = sum_j P_ij softplus(shift - S_ij) + sum_k Q_ik softplus(S_ik - shift).
 
     With shift = log(noise rows * mean e^S over the bank) it is the approximation of instance discrimination, where the

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.negatives import repel, repelled_
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class Siglip(Contrast):
+class SigLIP(ContrastiveLoss):
     """L_i = sum_j P_ij softplus(-(S_ij + b)) + N_ij softplus(S_ij + b), N = Q (1 - P): SigLIP (arXiv:2303.15343).
 
     A sum over the candidates, then the mean over anchors, as in the paper's algorithm 1; a mean over pairs would be

@@ -5,12 +5,12 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from kontrast.losses.contrastive_loss import Contrast, mean
+from kontrast.losses.contrastive_loss import ContrastiveLoss, mean
 from kontrast.losses.engine.negatives import repel
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class Spectral(Contrast):
+class Spectral(ContrastiveLoss):
     """L_i = -2 sum_j P_ij S_ij / sum P + sum_j N_ij S_ij^2 / sum N, with N = Q (1 - P) (HaoChen et al. 2021,
     arXiv:2106.04156).
 

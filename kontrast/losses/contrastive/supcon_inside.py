@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from kontrast.losses.contrastive_loss import Contrast, log_sum
+from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class SupconInside(Contrast):
+class SupConInside(ContrastiveLoss):
     """L_i = log sum_k Q_ik e^S_ik - log sum_j P_ij e^S_ij: one good positive is enough, the others may lie far.
 
     `mean` takes the mean over positives instead of their sum: L_in of SupCon (arXiv:2004.11362, equation 3). The sum

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from kontrast.core.embeddings import Mean, Rows
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.layers.unit import unit, wide
@@ -14,7 +14,7 @@ from kontrast.losses.engine.reduction import reduced
 from kontrast.losses.kernel import Kernel
 
 
-def rows(z: Tensor, keys: Mapping[str, Tensor] | None = None, *, view: int = 0) -> Rows:
+def rows(z: Tensor, keys: Mapping[str, Tensor] | None = None, *, view: int = 0) -> Embeddings:
     """(N, D) as rows with ids of their own, different on every rank, unless `keys` brings an `id`.
 
     Rows i of two views drawn with other `view` are one sample; where `keys` brings the ids, each row is a view of its
@@ -25,16 +25,16 @@ def rows(z: Tensor, keys: Mapping[str, Tensor] | None = None, *, view: int = 0) 
         if len(key) != len(z):
             raise UserError(f"{name} has {len(key)} rows for {len(z)} embeddings; expected one per row.")
     if keys and "id" in keys:
-        return Rows(z, {"view": _nth(keys["id"]), **keys})
+        return Embeddings(z, {"view": _nth(keys["id"]), **keys})
     own = torch.arange(len(z), device=z.device) + (Ranks().rank << 40)
-    return Rows(z, {"id": own, "view": torch.full_like(own, view), **(keys or {})})
+    return Embeddings(z, {"id": own, "view": torch.full_like(own, view), **(keys or {})})
 
 
 def _nth(ids: Tensor) -> Tensor:
     """Which occurrence of its id each row is, counted over all ranks, so that no two rows bear one name."""
     ranks = Ranks()
     where = torch.full_like(ids, ranks.rank)
-    everyone = gathered(Rows(ids[:, None], {"id": ids, "rank": where})).keys
+    everyone = gathered(Embeddings(ids[:, None], {"id": ids, "rank": where})).keys
     order = everyone["id"].argsort(stable=True)
     ordered = everyone["id"][order]
     nth = torch.empty_like(order)
@@ -42,19 +42,19 @@ def _nth(ids: Tensor) -> Tensor:
     return nth[everyone["rank"] == ranks.rank]
 
 
-def views(*z: Tensor) -> Rows:
+def views(*z: Tensor) -> Embeddings:
     """Aligned views (N, D) of the same N samples, stacked."""
     input_checks.aligned(**{f"z{v}": one for v, one in enumerate(z, 1)})
-    return Rows.stack(*(rows(one, view=v) for v, one in enumerate(z)))
+    return Embeddings.stack(*(rows(one, view=v) for v, one in enumerate(z)))
 
 
-def fixed(z: Tensor, keys: Mapping[str, Tensor]) -> Rows:
+def fixed(z: Tensor, keys: Mapping[str, Tensor]) -> Embeddings:
     """Rows that are no samples (centres, a queue): ids below zero, the same on every rank."""
     ids = -1 - torch.arange(len(z), device=z.device)
-    return Rows(z, {"id": ids, "view": torch.full_like(ids, -1), **keys})
+    return Embeddings(z, {"id": ids, "view": torch.full_like(ids, -1), **keys})
 
 
-def gathered(ours: Rows) -> Rows:
+def gathered(ours: Embeddings) -> Embeddings:
     """The rows of all ranks, with gradient."""
     return Ranks().gather({"z": ours})["z"]
 
@@ -100,7 +100,7 @@ def sphere(z: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
     return unit(wide(z)) / temperature
 
 
-def settle(**terms: Mean) -> Tensor:
+def settle(**terms: LossTerm) -> Tensor:
     """The sum of the terms' global means, scaled so that DDP's average of gradients is its gradient; or what else is
     asked for (`reduction.reducing`).
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kontrast.core.embeddings import Mean, Rows, exact
+from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.layers.unit import longest, wide
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.oom_retry import Once, fitting
 from kontrast.losses.engine.reduction import apart
 from kontrast.losses.engine.symmetric import swept
@@ -25,16 +25,16 @@ Walk = Callable[[int], Iterator[Tile]]
 
 
 def contrast(
-    anchors: Rows,
-    candidates: Rows,
+    anchors: Embeddings,
+    candidates: Embeddings,
     relation: Relation,
     *,
-    loss: Contrast,
+    loss: ContrastiveLoss,
     kernel: Kernel,
     weight: Tensor | None = None,
     tile: int | None = None,
     half: bool = False,
-) -> Mean:
+) -> LossTerm:
     """The mean loss of the anchors against the candidates, as a sum and its count.
 
     Rows of a stack (L, N, D) meet only candidates of their own problem. Anchors without a positive are dropped and not
@@ -57,15 +57,15 @@ def contrast(
 
 
 def _contrast(
-    anchors: Rows,
-    candidates: Rows,
+    anchors: Embeddings,
+    candidates: Embeddings,
     relation: Relation,
-    loss: Contrast,
+    loss: ContrastiveLoss,
     kernel: Kernel,
     weight: Tensor | None,
     tile: int | None,
     half: bool,
-) -> Mean:
+) -> LossTerm:
     with torch.autocast(anchors.z.device.type, enabled=False), _halved(half):
         if anchors is candidates and loss.softmax and not half and not apart():
             found = swept(anchors, None, relation, kernel, weight, tile)
@@ -79,19 +79,19 @@ def _contrast(
         size, weights = tile or usual(len(candidates)), each.expand(a.shape[:2])
         if apart():
             total, count = _Apart.apply(a, c, loss, walk, size, *learned)  # pyright: ignore[reportGeneralTypeIssues]
-            return Mean(*((x * weights).view(anchors.z.shape[:-1]) for x in (total, count)))
+            return LossTerm(*((x * weights).view(anchors.z.shape[:-1]) for x in (total, count)))
         total, count, negatives, chance = _Tiled.apply(  # pyright: ignore[reportGeneralTypeIssues]
             a, c, tie, loss, walk, size, weights, *learned
         )
-    return Mean(total.to(wide(anchors.z).dtype), count, negatives=negatives, chance=chance)
+    return LossTerm(total.to(wide(anchors.z).dtype), count, negatives=negatives, chance=chance)
 
 
 def per_row(
-    anchors: Rows,
-    candidates: Rows,
+    anchors: Embeddings,
+    candidates: Embeddings,
     relation: Relation,
     *,
-    loss: Contrast,
+    loss: ContrastiveLoss,
     kernel: Kernel,
     tile: int | None = None,
 ) -> Tensor:
@@ -116,7 +116,7 @@ def per_row(
 
 
 def _problem(
-    anchors: Rows, candidates: Rows, relation: Relation, kernel: Kernel, precise: bool
+    anchors: Embeddings, candidates: Embeddings, relation: Relation, kernel: Kernel, precise: bool
 ) -> tuple[Tensor, Tensor, Walk]:
     """Both sides as the kernel wants them, (L, N, E) and (L, M, E), and a walk over their weights in tiles of any
     size."""
@@ -162,7 +162,7 @@ class _Tiled(torch.autograd.Function):
         a: Tensor,
         c: Tensor,
         tie: Tensor,
-        loss: Contrast,
+        loss: ContrastiveLoss,
         walk: Walk,
         tile: int,
         weight: Tensor,
@@ -190,7 +190,7 @@ class _Apart(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, a: Tensor, c: Tensor, loss: Contrast, walk: Walk, tile: int, *learned: Tensor
+        ctx: Any, a: Tensor, c: Tensor, loss: ContrastiveLoss, walk: Walk, tile: int, *learned: Tensor
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(a, c)
         ctx.rest = loss, walk, tile, learned
@@ -255,7 +255,7 @@ def _add_products(d_a: Tensor | None, d_c: Tensor | None, a: Tensor, c: Tensor, 
 def _passed(
     a: Tensor,
     c: Tensor,
-    loss: Contrast,
+    loss: ContrastiveLoss,
     weight: Tensor,
     learned: Sequence[Tensor],
     needed: Sequence[bool],

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from kontrast.core import random_streams
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.losses.engine.tile_weights import TILE, Tile, tiles
 from kontrast.losses.relation import Distinct, Relation, named
 
 
-def pull(anchors: Rows, candidates: Rows, relation: Relation, *, tile: int = TILE) -> Tensor:
+def pull(anchors: Embeddings, candidates: Embeddings, relation: Relation, *, tile: int = TILE) -> Tensor:
     """(N,): the sum of what attracts each anchor; for 0 and 1 the number of its positives. Not for stacks."""
     sums = anchors.z.new_zeros(len(anchors), dtype=torch.promote_types(anchors.z.dtype, torch.float32))
     for t in _walk(anchors, candidates, relation, sums.dtype, tile):
@@ -23,7 +23,9 @@ def pull(anchors: Rows, candidates: Rows, relation: Relation, *, tile: int = TIL
     return sums
 
 
-def chosen(anchors: Rows, candidates: Rows, relation: Relation, *, k: int, seed: int = 0, tile: int = TILE) -> Tensor:
+def chosen(
+    anchors: Embeddings, candidates: Embeddings, relation: Relation, *, k: int, seed: int = 0, tile: int = TILE
+) -> Tensor:
     """(N, k): k of those that attract each anchor, drawn by lot, as `row` numbers padded with -1.
 
     `relation & Neighbours("kept", of="row")` then has at most k positives an anchor: k-positive contrastive learning
@@ -47,7 +49,9 @@ def chosen(anchors: Rows, candidates: Rows, relation: Relation, *, k: int, seed:
     return kept
 
 
-def _walk(anchors: Rows, candidates: Rows, relation: Relation, dtype: torch.dtype, tile: int) -> Iterator[Tile]:
+def _walk(
+    anchors: Embeddings, candidates: Embeddings, relation: Relation, dtype: torch.dtype, tile: int
+) -> Iterator[Tile]:
     left = {name: key[None] for name, key in named(anchors).items()}
     right = {name: key[None] for name, key in named(candidates).items()}
     return tiles(relation & Distinct(), left, right, (1, len(anchors), len(candidates)), dtype, tile)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from kontrast.core.embeddings import Mean
+from kontrast.core.embeddings import LossTerm
 from kontrast.core.ranks import Ranks, by_itself
 
 Reduction = Literal["mean", "sum", "none"]
@@ -44,7 +44,7 @@ def collapse(each: Tensor) -> Tensor:
     return each if apart() else each.sum()
 
 
-def reduced(ranks: Ranks, terms: Mapping[str, Mean]) -> Tensor:
+def reduced(ranks: Ranks, terms: Mapping[str, LossTerm]) -> Tensor:
     """The terms as asked for.
 
     Returns:

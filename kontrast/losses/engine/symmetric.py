@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kontrast.core.embeddings import Keys, Mean, Rows, exact
+from kontrast.core.embeddings import Embeddings, Keys, LossTerm, exact
 from kontrast.layers.unit import longest, wide
 from kontrast.losses.engine.oom_retry import Once, fitting
 from kontrast.losses.engine.tile_weights import CALM
@@ -302,8 +302,8 @@ class _Sweeps(torch.autograd.Function):
 
 
 def swept(
-    one: Rows, two: Rows | None, relation: Relation, kernel: Kernel, weight: Tensor | None, tile: int | None
-) -> list[Mean] | None:
+    one: Embeddings, two: Embeddings | None, relation: Relation, kernel: Kernel, weight: Tensor | None, tile: int | None
+) -> list[LossTerm] | None:
     """InfoNCE of one side against the other and back, or of one side against itself (`two` is None): a Mean each.
 
     None where it cannot be had so; then `contrast` has to do it. weight: of the anchors, where there is one side.
@@ -330,4 +330,4 @@ def swept(
     sides = [side for side in (both.forth, both.back) if side is not None]
     tallies = [side.tally() for side in sides]
     told = zip(totals, tallies, strict=False)
-    return [Mean(total, n, negatives=many, chance=chance) for total, (n, many, chance) in told]
+    return [LossTerm(total, n, negatives=many, chance=chance) for total, (n, many, chance) in told]

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.layers.unit import wide
-from kontrast.losses.contrastive.herocon import Herocon
-from kontrast.losses.contrastive.infonce import Infonce
-from kontrast.losses.contrastive.rnc import Rnc
-from kontrast.losses.contrastive.supcon_inside import SupconInside
+from kontrast.losses.contrastive.herocon import HeroCon
+from kontrast.losses.contrastive.infonce import InfoNCE
+from kontrast.losses.contrastive.rank_n_contrast import RankNContrast
+from kontrast.losses.contrastive.supcon_inside import SupConInside
 from kontrast.losses.engine import dense, input_checks
 from kontrast.losses.engine.adapters import Tempered, fixed, gathered, rows, settle, sphere
 from kontrast.losses.engine.class_counts import counts
@@ -27,16 +27,16 @@ from kontrast.losses.engine.temperature import by_class
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.kernels.distance import Distance
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.relation import Counting, Relation
-from kontrast.losses.relations.across import Across
+from kontrast.losses.relation import CandidatesOnly, Relation
 from kontrast.losses.relations.balanced import Balanced
-from kontrast.losses.relations.close import Close
-from kontrast.losses.relations.column import Column
+from kontrast.losses.relations.different_group import DifferentGroup
+from kontrast.losses.relations.key_weight import KeyWeight
+from kontrast.losses.relations.label_column import LabelColumn
 from kontrast.losses.relations.neighbours import Neighbours
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.soft import Soft
-from kontrast.losses.relations.weighed import Weighed
-from kontrast.losses.relations.within import Within
+from kontrast.losses.relations.target_similarity import TargetSimilarity
+from kontrast.losses.relations.within_group import WithinGroup
 
 # One entry per row: a tensor, an array or a list; `door` says what of each it takes.
 Labels = Any
@@ -60,7 +60,7 @@ def supcon(z: Tensor, labels: Labels, *, temperature: float | Tensor = 0.1) -> T
         if value is not None:
             return value
     ours, everyone, kernel = _labelled(z, labels, temperature)
-    return settle(loss=contrast(ours, everyone, Same("label"), loss=Infonce(), kernel=kernel))
+    return settle(loss=contrast(ours, everyone, SameKey("label"), loss=InfoNCE(), kernel=kernel))
 
 
 def supcon_inside(z: Tensor, labels: Labels, *, temperature: float | Tensor = 0.1, mean: bool = True) -> Tensor:
@@ -73,12 +73,12 @@ def supcon_inside(z: Tensor, labels: Labels, *, temperature: float | Tensor = 0.
     >>> round(supcon_inside(z, torch.tensor([0, 0, 1]), temperature=1.0).item(), 4)  # one positive: the same as supcon
     0.3133
     """
-    loss = SupconInside(mean=input_checks.flag(mean, "mean"))
+    loss = SupConInside(mean=input_checks.flag(mean, "mean"))
     ours, everyone, kernel = _labelled(z, labels, temperature)
-    return settle(loss=contrast(ours, everyone, Same("label"), loss=loss, kernel=kernel))
+    return settle(loss=contrast(ours, everyone, SameKey("label"), loss=loss, kernel=kernel))
 
 
-def _labelled(z: Tensor, labels: Labels, temperature: float | Tensor) -> tuple[Rows, Rows, Kernel]:
+def _labelled(z: Tensor, labels: Labels, temperature: float | Tensor) -> tuple[Embeddings, Embeddings, Kernel]:
     """Anchors, candidates and kernel; with one number for all, both are the same rows."""
     input_checks.embeddings(z)
     if not isinstance(temperature, Tensor) or temperature.numel() == 1:
@@ -110,10 +110,10 @@ def gensupcon(
     everyone, relation = gathered(ours), Soft("soft")
     if teacher is not None:
         parts = [(Soft(name), _share(ours, everyone, Soft(name))) for name in ("soft", "teacher")]
-        ours = Rows(ours.z, {**ours.keys, "1/soft": parts[0][1], "1/teacher": parts[1][1]})
-        relation = Soft("soft") & Weighed("1/soft", of="anchor")
-        relation = relation + alpha * (Soft("teacher") & Weighed("1/teacher", of="anchor"))
-    mean = contrast(ours, everyone, relation, loss=Infonce(), kernel=Tempered(temperature))
+        ours = Embeddings(ours.z, {**ours.keys, "1/soft": parts[0][1], "1/teacher": parts[1][1]})
+        relation = Soft("soft") & KeyWeight("1/soft", of="anchor")
+        relation = relation + alpha * (Soft("teacher") & KeyWeight("1/teacher", of="anchor"))
+    mean = contrast(ours, everyone, relation, loss=InfoNCE(), kernel=Tempered(temperature))
     return settle(loss=mean if teacher is None else (1 + alpha) * mean)
 
 
@@ -129,7 +129,7 @@ def soft_nearest_neighbour(z: Tensor, labels: Labels, *, temperature: float | Te
     """
     ours = rows(z, {"label": input_checks.labels(labels, input_checks.embeddings(z))})
     kernel = Distance(temperature=input_checks.temperature(temperature))
-    return settle(loss=contrast(ours, gathered(ours), Same("label"), loss=SupconInside(), kernel=kernel))
+    return settle(loss=contrast(ours, gathered(ours), SameKey("label"), loss=SupConInside(), kernel=kernel))
 
 
 def multi_positive(z: Tensor, labels: Labels, *, temperature: float | Tensor = 0.1) -> Tensor:
@@ -143,7 +143,7 @@ def multi_positive(z: Tensor, labels: Labels, *, temperature: float | Tensor = 0
     """
     ours = rows(z, {"label": input_checks.labels(labels, input_checks.embeddings(z))})
     kernel = Tempered(temperature)
-    return settle(loss=contrast(ours, gathered(ours), Same("label"), loss=Herocon(), kernel=kernel))
+    return settle(loss=contrast(ours, gathered(ours), SameKey("label"), loss=HeroCon(), kernel=kernel))
 
 
 def kcl(
@@ -163,7 +163,7 @@ def kcl(
     ours = rows(z, {"label": input_checks.labels(labels, z), "id": input_checks.slots(ids, z, "ids")})
     everyone = gathered(ours)
     ours, relation = _few(ours, everyone, k, seed)
-    return settle(loss=contrast(ours, everyone, relation, loss=Infonce(), kernel=Tempered(temperature)))
+    return settle(loss=contrast(ours, everyone, relation, loss=InfoNCE(), kernel=Tempered(temperature)))
 
 
 def tsc(
@@ -197,12 +197,12 @@ def tsc(
     ours, relation = _few(ours, everyone, k, seed)
     of_class = torch.arange(len(points), device=z.device)
     targets = fixed(points.to(z.dtype), {"label": of_class, "target": torch.ones_like(of_class)})
-    samples = Rows(everyone.z, {**everyone.keys, "target": torch.zeros_like(everyone.keys["id"])})
-    candidates = Rows.stack(samples, targets)
-    ours = Rows(ours.z, {**ours.keys, "share": _share(ours, candidates, relation)})
-    whole = relation & Weighed("share", of="anchor")
-    whole = whole + strength * (Same("label") & Weighed("target"))
-    mean = contrast(ours, candidates, whole, loss=Infonce(), kernel=Tempered(temperature))
+    samples = Embeddings(everyone.z, {**everyone.keys, "target": torch.zeros_like(everyone.keys["id"])})
+    candidates = Embeddings.stack(samples, targets)
+    ours = Embeddings(ours.z, {**ours.keys, "share": _share(ours, candidates, relation)})
+    whole = relation & KeyWeight("share", of="anchor")
+    whole = whole + strength * (SameKey("label") & KeyWeight("target"))
+    mean = contrast(ours, candidates, whole, loss=InfoNCE(), kernel=Tempered(temperature))
     return settle(loss=(1 + strength) * mean)
 
 
@@ -222,11 +222,11 @@ def bcl(z: Tensor, labels: Labels, centres: Tensor | None = None, *, temperature
     candidates = gathered(ours)
     if centres is not None:
         own = fixed(centres.to(z.dtype), {"label": torch.arange(len(centres), device=z.device)})
-        candidates = Rows.stack(candidates, own)
-    candidates = Rows(candidates.z, {**candidates.keys, "count": counts(candidates.keys["label"])})
+        candidates = Embeddings.stack(candidates, own)
+    candidates = Embeddings(candidates.z, {**candidates.keys, "count": counts(candidates.keys["label"])})
     kernel = Tempered(temperature)
-    relation = Same("label") & Balanced("label", "count")
-    return settle(loss=contrast(ours, candidates, relation, loss=Infonce(), kernel=kernel))
+    relation = SameKey("label") & Balanced("label", "count")
+    return settle(loss=contrast(ours, candidates, relation, loss=InfoNCE(), kernel=kernel))
 
 
 def paco(
@@ -259,24 +259,24 @@ def paco(
     centre_temperature = input_checks.temperature(centre_temperature, "centre_temperature")
     unit = sphere(z)
     ours = rows(unit, {"label": input_checks.labels(labels, z, classes=len(centres))})
-    others = gathered(Rows(unit / temperature, ours.keys))
+    others = gathered(Embeddings(unit / temperature, ours.keys))
     centres = wide(centres) / centre_temperature
     if features is not None:
         rows(z, {"features": features})  # refuses another number of rows
         # Side by side: in one inner product z meets rows, the features meet centres.
-        ours = Rows(torch.cat([unit, wide(features).to(unit.dtype)], 1), ours.keys)
-        others = Rows(pad(others.z, (0, features.shape[1])), others.keys)
+        ours = Embeddings(torch.cat([unit, wide(features).to(unit.dtype)], 1), ours.keys)
+        others = Embeddings(pad(others.z, (0, features.shape[1])), others.keys)
         centres = pad(centres, (unit.shape[1], 0))
     ones, of_class = torch.ones_like(others.z[:, 0]), torch.arange(len(centres), device=z.device)
-    others = Rows(others.z, {**others.keys, "pull": alpha * ones, "count": ones})
+    others = Embeddings(others.z, {**others.keys, "pull": alpha * ones, "count": ones})
     full = unit.new_ones(len(centres))
     own = fixed(
         centres.to(unit.dtype),
         {"label": of_class, "pull": full, "count": full if prior is None else _prior(prior, centres).to(unit.dtype)},
     )
-    relation = Same("label") & Weighed("pull")
-    relation = relation if prior is None else relation & Weighed("count", what="among")
-    return settle(loss=contrast(ours, Rows.stack(others, own), relation, loss=Infonce(), kernel=Dot()))
+    relation = SameKey("label") & KeyWeight("pull")
+    relation = relation if prior is None else relation & KeyWeight("count", what="among")
+    return settle(loss=contrast(ours, Embeddings.stack(others, own), relation, loss=InfoNCE(), kernel=Dot()))
 
 
 def fscl(z: Tensor, labels: Labels, groups: Labels, *, temperature: float | Tensor = 0.1, even: bool = False) -> Tensor:
@@ -297,15 +297,15 @@ def fscl(z: Tensor, labels: Labels, groups: Labels, *, temperature: float | Tens
     input_checks.embeddings(z)
     ours = rows(z, {"label": input_checks.labels(labels, z), "group": input_checks.labels(groups, z, "groups")})
     everyone = gathered(ours)
-    relation, weight = Same("label", apart=True) & Counting(Within("group")), None
+    relation, weight = SameKey("label", apart=True) & CandidatesOnly(WithinGroup("group")), None
     if input_checks.flag(even, "even"):
-        peers = pull(ours, everyone, Same("label") & Within("group"))
-        share = 1 / gathered(Rows(peers[:, None], ours.keys)).z[:, 0].clamp_min(1)
-        everyone = Rows(everyone.z, {**everyone.keys, "share": share})
-        relation = relation & Weighed("share")
+        peers = pull(ours, everyone, SameKey("label") & WithinGroup("group"))
+        share = 1 / gathered(Embeddings(peers[:, None], ours.keys)).z[:, 0].clamp_min(1)
+        everyone = Embeddings(everyone.z, {**everyone.keys, "share": share})
+        relation = relation & KeyWeight("share")
         weight = pull(ours, everyone, relation) / (1 + peers)
     kernel = Tempered(temperature)
-    return settle(loss=contrast(ours, everyone, relation, loss=Infonce(), kernel=kernel, weight=weight))
+    return settle(loss=contrast(ours, everyone, relation, loss=InfoNCE(), kernel=kernel, weight=weight))
 
 
 def herocon(z: Tensor, labels: Labels, *, temperature: float | Tensor = 1.0) -> Tensor:
@@ -324,7 +324,7 @@ def herocon(z: Tensor, labels: Labels, *, temperature: float | Tensor = 1.0) -> 
     everyone = gathered(ours)
     kernel = Tempered(temperature)
     terms = {
-        f"label {n}": contrast(ours, everyone, Column("labels", n), loss=Herocon(), kernel=kernel)
+        f"label {n}": contrast(ours, everyone, LabelColumn("labels", n), loss=HeroCon(), kernel=kernel)
         for n in range(sets.shape[1])
     }
     return settle(**terms)
@@ -344,11 +344,11 @@ def rnc(z: Tensor, targets: Labels, *, temperature: float | Tensor = 2.0) -> Ten
     ours = rows(z, {"target": target})
     if bool((unknown := target.isnan()).any()):
         ours = ours[~unknown]
-    relation = Close("target", shape="order")
-    return settle(loss=contrast(ours, gathered(ours), relation, loss=Rnc(root=True), kernel=kernel))
+    relation = TargetSimilarity("target", shape="order")
+    return settle(loss=contrast(ours, gathered(ours), relation, loss=RankNContrast(root=True), kernel=kernel))
 
 
-def _share(ours: Rows, everyone: Rows, relation: Relation) -> Tensor:
+def _share(ours: Embeddings, everyone: Embeddings, relation: Relation) -> Tensor:
     """1 / the sum of what attracts each anchor; 0 where nothing does."""
     whole = pull(ours, everyone, relation)
     return torch.where(whole > 0, 1 / whole.clamp_min(torch.finfo(whole.dtype).tiny), 0)
@@ -362,9 +362,9 @@ def _prior(given: Labels, centres: Tensor) -> Tensor:
     return prior
 
 
-def _few(ours: Rows, everyone: Rows, k: int, seed: int) -> tuple[Rows, Relation]:
+def _few(ours: Embeddings, everyone: Embeddings, k: int, seed: int) -> tuple[Embeddings, Relation]:
     """The other views of a sample and k others of its class attract."""
     k, seed = input_checks.whole(k, "k", least=0), input_checks.whole(seed, "seed")
-    kept = chosen(ours, everyone, Same("label") & Across("id"), k=k, seed=seed)
-    relation = Same("id") | (Same("label") & Neighbours("kept", of="row"))
-    return Rows(ours.z, {**ours.keys, "kept": kept}), relation
+    kept = chosen(ours, everyone, SameKey("label") & DifferentGroup("id"), k=k, seed=seed)
+    relation = SameKey("id") | (SameKey("label") & Neighbours("kept", of="row"))
+    return Embeddings(ours.z, {**ours.keys, "kept": kept}), relation

@@ -6,25 +6,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.losses.alignment.negative_cosine import NegativeCosine
-from kontrast.losses.contrastive.infonce import Infonce
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive.infonce import InfoNCE
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.adapters import Folded, gathered, rows, settle, sphere
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.pairwise.pair_margin import PairMargin
-from kontrast.losses.relation import Counting, Relation
+from kontrast.losses.relation import CandidatesOnly, Relation
 from kontrast.losses.relations.distance_weighted import DistanceWeighted
 from kontrast.losses.relations.easy_positive import EasyPositive
 from kontrast.losses.relations.false_negatives import FalseNegatives
 from kontrast.losses.relations.guided import Guided
 from kontrast.losses.relations.hardness import Hardness
-from kontrast.losses.relations.same import Same
-from kontrast.losses.relations.weighed import Weighed
-from kontrast.losses.relations.within import Within
+from kontrast.losses.relations.key_weight import KeyWeight
+from kontrast.losses.relations.same_key import SameKey
+from kontrast.losses.relations.within_group import WithinGroup
 
 # How triplets are picked: all there are, or one of these rules.
 MINING = ("all", "semihard", "hard", "easy", "distance")
@@ -93,13 +93,13 @@ def infonce(
     relation = _mined(relation, false_negatives, hardness, guides is not None, guide_margin)
     ours = rows(asking, {} if guides is None else {"guide": guides[0]})
     kernel = Folded(unit)
-    forth = contrast(ours, candidates, relation, loss=Infonce(), kernel=kernel)
+    forth = contrast(ours, candidates, relation, loss=InfoNCE(), kernel=kernel)
     if not both:
         return settle(loss=forth)
     asked = gathered(rows(asking, {} if guides is None else {"guide": guides[0]}))
     keys = rows(sphere(key), {} if guides is None else {"guide": guides[1]}, view=1)
-    relation = _mined(Same("id"), false_negatives, hardness, guides is not None, guide_margin)
-    back = contrast(keys, asked, relation, loss=Infonce(), kernel=kernel)
+    relation = _mined(SameKey("id"), false_negatives, hardness, guides is not None, guide_margin)
+    back = contrast(keys, asked, relation, loss=InfoNCE(), kernel=kernel)
     return settle(forth=0.5 * forth, back=0.5 * back)
 
 
@@ -134,7 +134,7 @@ def pair_margin(z: Tensor, labels: Any, *, margin: float = 1.0, near: float = 0.
     """
     ours = rows(sphere(input_checks.embeddings(z)), {"label": input_checks.labels(labels, z)})
     loss = PairMargin(margin=margin, near=near, power=power)
-    return settle(loss=contrast(ours, gathered(ours), Same("label"), loss=loss, kernel=Dot()))
+    return settle(loss=contrast(ours, gathered(ours), SameKey("label"), loss=loss, kernel=Dot()))
 
 
 def simsiam(p: Tensor, t: Tensor) -> Tensor:
@@ -161,10 +161,10 @@ def simsiam(p: Tensor, t: Tensor) -> Tensor:
     return settle(loss=NegativeCosine()(rows(p), rows(t, view=1)))
 
 
-def mined_triplet(z: Tensor, labels: Any, loss: Contrast, mining: str, seed: int) -> Tensor:
+def mined_triplet(z: Tensor, labels: Any, loss: ContrastiveLoss, mining: str, seed: int) -> Tensor:
     """Triplets in squared distance on the sphere, of the positives or negatives that a miner picks."""
     ours = rows(sphere(input_checks.embeddings(z)) * 2**0.5, {"label": input_checks.labels(labels, z)})
-    same = Same("label")
+    same = SameKey("label")
     relation = EasyPositive(same) if mining == "easy" else DistanceWeighted(same, seed=seed)
     return settle(loss=contrast(ours, gathered(ours), relation, loss=loss, kernel=Folded(2.0)))
 
@@ -191,11 +191,11 @@ def _guides(
 
 def _candidates(
     key: Tensor, negatives: Tensor | None, in_batch: bool, guides: tuple[Tensor, Tensor, Tensor | None] | None
-) -> tuple[Rows, Relation]:
+) -> tuple[Embeddings, Relation]:
     """Keys and negatives of all ranks, and which of them count for each anchor."""
     ours = rows(key, {} if guides is None else {"guide": guides[1]}, view=1)
     if negatives is None:
-        return gathered(ours), Same("id")
+        return gathered(ours), SameKey("id")
     if not isinstance(negatives, Tensor) or not negatives.is_floating_point() or not negatives.numel():
         raise UserError("negatives hold no floating-point numbers; expected a tensor (M, width) or (rows, K, width).")
     own = negatives.ndim == 3
@@ -210,10 +210,10 @@ def _candidates(
     ids = ours.keys["id"].repeat_interleave(negatives.shape[1]) if own else -1 - more.keys["id"]
     view = 2 + (torch.arange(len(flat), device=key.device) % negatives.shape[1] if own else 0 * ids)
     one, zero = torch.ones_like(ours.z[:, 0]), torch.zeros_like(flat[:, 0])
-    ours = Rows(ours.z, {**ours.keys, "pulls": one, "seen": one if in_batch else 0 * one})
-    more = Rows(more.z, {**more.keys, "id": ids, "view": view, "pulls": zero, "seen": zero if own else zero + 1})
-    whose = Within("id") | Weighed("seen", what="among")
-    return gathered(Rows.stack(ours, more)), Same("id") & Weighed("pulls") & Counting(whose)
+    ours = Embeddings(ours.z, {**ours.keys, "pulls": one, "seen": one if in_batch else 0 * one})
+    more = Embeddings(more.z, {**more.keys, "id": ids, "view": view, "pulls": zero, "seen": zero if own else zero + 1})
+    whose = WithinGroup("id") | KeyWeight("seen", what="among")
+    return gathered(Embeddings.stack(ours, more)), SameKey("id") & KeyWeight("pulls") & CandidatesOnly(whose)
 
 
 def _mined(

@@ -7,18 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kontrast.core.embeddings import Mean, Rows, exact
+from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.core.errors import UserError
 from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
-from kontrast.losses.contrastive.infonce import Infonce
-from kontrast.losses.contrastive.nce import Nce
+from kontrast.losses.contrastive.infonce import InfoNCE
+from kontrast.losses.contrastive.nce import NCE
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.adapters import Tempered, gathered, rows, settle, sphere, views
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.engine.reduction import collapse
-from kontrast.losses.relations.same import Same
-from kontrast.losses.relations.weighed import Weighed
+from kontrast.losses.relations.key_weight import KeyWeight
+from kontrast.losses.relations.same_key import SameKey
 
 
 def instance_discrimination(
@@ -53,23 +53,23 @@ def instance_discrimination(
         float(input_checks.number(proximal, "proximal", least=0)),
     )
     ours = rows(z, {"id": ids})
-    kernel, relation = Tempered(temperature), Same("id")
+    kernel, relation = Tempered(temperature), SameKey("id")
     if noise is None:
-        mean = contrast(ours, memory.rows(), relation, loss=Infonce(), kernel=kernel)
+        mean = contrast(ours, memory.rows(), relation, loss=InfoNCE(), kernel=kernel)
     else:
         noise = _drawn(noise, z, memory)
         _measure(ours, memory, kernel)
         own, drawn = memory.rows(ids), memory.rows(noise)
         zero, one = torch.zeros_like(ids), torch.ones_like(noise)
-        candidates = Rows.stack(
-            Rows(own.z, {**own.keys, "own": zero + 1, "noise": zero}),
-            Rows(drawn.z, {**drawn.keys, "own": one - 1, "noise": one}),
+        candidates = Embeddings.stack(
+            Embeddings(own.z, {**own.keys, "own": zero + 1, "noise": zero}),
+            Embeddings(drawn.z, {**drawn.keys, "own": one - 1, "noise": one}),
         )
-        relation = relation & Weighed("own") & Weighed("noise", what="among")
-        loss = Nce(shift=math.log(len(noise)) + float(memory.log_mean))
+        relation = relation & KeyWeight("own") & KeyWeight("noise", what="among")
+        loss = NCE(shift=math.log(len(noise)) + float(memory.log_mean))
         mean = contrast(ours, candidates, relation, loss=loss, kernel=kernel)
     leap = (sphere(z) - memory.rows(ids).z).square().sum(1)
-    return settle(loss=mean, leap=proximal * Mean(collapse(leap), exact(collapse(torch.ones_like(leap)))))
+    return settle(loss=mean, leap=proximal * LossTerm(collapse(leap), exact(collapse(torch.ones_like(leap)))))
 
 
 def sogclr(z1: Tensor, z2: Tensor, ids: Any, estimates: Estimates, *, temperature: float | Tensor = 0.1) -> Tensor:
@@ -88,19 +88,19 @@ def sogclr(z1: Tensor, z2: Tensor, ids: Any, estimates: Estimates, *, temperatur
     if not isinstance(estimates, Estimates):
         raise UserError(f"estimates is a {type(estimates).__name__}; expected a kontrast.layers.estimates.Estimates.")
     ids = input_checks.slots(ids, z1, "ids", len(estimates.log_u))
-    everyone, kernel, relation = gathered(ours), Tempered(temperature), Same("id", apart=True)
+    everyone, kernel, relation = gathered(ours), Tempered(temperature), SameKey("id", apart=True)
     cos = (sphere(z1) * sphere(z2)).sum(-1).repeat(2) / kernel.temperature
-    losses = per_row(ours, everyone, relation, loss=Infonce(), kernel=kernel)
+    losses = per_row(ours, everyone, relation, loss=InfoNCE(), kernel=kernel)
     if len(everyone) < 4:
-        return settle(loss=contrast(ours, everyone, relation, loss=Infonce(), kernel=kernel))  # refuses, in words
+        return settle(loss=contrast(ours, everyone, relation, loss=InfoNCE(), kernel=kernel))  # refuses, in words
     log_g = losses + cos.detach() - math.log(len(everyone) - 2)
     log_u = estimates.update(ids.repeat(2), log_g).to(log_g)
     far = (log_g - log_u).exp()
-    pushed = contrast(ours, everyone, relation, loss=Infonce(), kernel=kernel, weight=far)
+    pushed = contrast(ours, everyone, relation, loss=InfoNCE(), kernel=kernel, weight=far)
     # far (mass - S) + (far - 1) S is far * mass - S, the gradient wanted; the value is put right beside it.
     slope = pushed.total + ((far - 1) * cos).sum()
     total = slope - slope.detach() + (log_u - cos.detach()).sum()
-    return settle(loss=Mean(total, exact(total.new_tensor(len(ours)))))
+    return settle(loss=LossTerm(total, exact(total.new_tensor(len(ours)))))
 
 
 def _drawn(noise: Any, z: Tensor, memory: Memory) -> Tensor:
@@ -112,11 +112,11 @@ def _drawn(noise: Any, z: Tensor, memory: Memory) -> Tensor:
 
 
 @torch.no_grad()
-def _measure(ours: Rows, memory: Memory, kernel: Tempered) -> None:
+def _measure(ours: Embeddings, memory: Memory, kernel: Tempered) -> None:
     """The first batch fixes log mean e^S over the memory, as the paper does with Z."""
     if not memory.log_mean.isnan():
         return
-    lost = per_row(ours, memory.rows(), Same("id"), loss=Infonce(), kernel=kernel)
+    lost = per_row(ours, memory.rows(), SameKey("id"), loss=InfoNCE(), kernel=kernel)
     own = (sphere(ours.z) * memory.rows(ours.keys["id"]).z).sum(-1) / kernel.temperature
-    mass = gathered(Rows((lost + own)[:, None], ours.keys)).z
+    mass = gathered(Embeddings((lost + own)[:, None], ours.keys)).z
     memory.log_mean.copy_(mass.logsumexp(0).squeeze() - math.log(len(mass) * len(memory)))

@@ -5,23 +5,23 @@ import math
 import torch
 from torch import Tensor
 
-from kontrast.core.embeddings import Mean, Rows, exact
+from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.layers.unit import wide
 from kontrast.losses.bidirectional import mutual
 from kontrast.losses.contrastive.debiased import Debiased
-from kontrast.losses.contrastive.infonce import Infonce
-from kontrast.losses.contrastive.supcon_inside import SupconInside
+from kontrast.losses.contrastive.infonce import InfoNCE
+from kontrast.losses.contrastive.supcon_inside import SupConInside
 from kontrast.losses.engine import dense, input_checks
 from kontrast.losses.engine.adapters import Tempered, fixed, gathered, rows, settle, sphere, views
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.engine.reduction import collapse
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.relation import Counting
-from kontrast.losses.relations.same import Same
-from kontrast.losses.relations.weighed import Weighed
-from kontrast.losses.relations.within import Within
+from kontrast.losses.relation import CandidatesOnly
+from kontrast.losses.relations.key_weight import KeyWeight
+from kontrast.losses.relations.same_key import SameKey
+from kontrast.losses.relations.within_group import WithinGroup
 
 
 def ntxent(*z: Tensor, temperature: float | Tensor = 0.1) -> Tensor:
@@ -42,7 +42,7 @@ def ntxent(*z: Tensor, temperature: float | Tensor = 0.1) -> Tensor:
         if dense.small(2 * len(z[0]), 2 * len(z[0]), dense.FEW) and len(z[0]) > 1:
             return dense.ntxent(*z, kernel.temperature**0.5)
     ours = views(*z)
-    return settle(loss=contrast(ours, gathered(ours), Same("id"), loss=Infonce(), kernel=kernel))
+    return settle(loss=contrast(ours, gathered(ours), SameKey("id"), loss=InfoNCE(), kernel=kernel))
 
 
 def clip(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.07) -> Tensor:
@@ -60,7 +60,7 @@ def clip(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.07) -> Tenso
     )  # half of it on either side, so that one matrix is the other's transpose
     if dense.small(len(z1), len(z2), dense.FEW):
         return dense.clip(z1, z2, root)
-    forth, back = mutual(rows(sphere(z1, root)), rows(sphere(z2, root), view=1), Same("id"), loss=Infonce())
+    forth, back = mutual(rows(sphere(z1, root)), rows(sphere(z2, root), view=1), SameKey("id"), loss=InfoNCE())
     return settle(forth=0.5 * forth, back=0.5 * back)
 
 
@@ -91,7 +91,7 @@ def dclw(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1, sigma: fl
     total, n = Ranks().sum(exact(torch.stack([alike.sum(), alike.new_tensor(len(alike))])))
     w = 2 - alike * (n / total).to(alike.dtype)
     pull = ((1 - w) * cos / temperature).repeat(2)  # once for each of both views as anchors
-    pulled = Mean(collapse(pull), exact(collapse(torch.ones_like(pull))))
+    pulled = LossTerm(collapse(pull), exact(collapse(torch.ones_like(pull))))
     return settle(loss=_apart(ours, temperature), weights=pulled)
 
 
@@ -122,7 +122,7 @@ def hard_negative(
     ours = views(z1, z2)
     kernel = Tempered(temperature)
     loss = Debiased(prior=prior, hardness=hardness, temperature=kernel.temperature)
-    return settle(loss=contrast(ours, gathered(ours), Same("id"), loss=loss, kernel=kernel))
+    return settle(loss=contrast(ours, gathered(ours), SameKey("id"), loss=loss, kernel=kernel))
 
 
 def moco(q: Tensor, k: Tensor, queue: Tensor, *, temperature: float | Tensor = 0.2) -> Tensor:
@@ -139,9 +139,9 @@ def moco(q: Tensor, k: Tensor, queue: Tensor, *, temperature: float | Tensor = 0
     input_checks.centres(queue, k, "queue", per="old key")
     own = rows(k.detach(), {"queue": torch.zeros(len(k), dtype=torch.bool, device=k.device)}, view=1)
     old = fixed(queue.detach().to(k), {"queue": torch.ones(len(queue), dtype=torch.bool, device=k.device)})
-    relation = Same("id") & Counting(Within("id") | Weighed("queue", what="among"))
+    relation = SameKey("id") & CandidatesOnly(WithinGroup("id") | KeyWeight("queue", what="among"))
     kernel = Tempered(temperature)
-    return settle(loss=contrast(rows(q), Rows.stack(own, old), relation, loss=Infonce(), kernel=kernel))
+    return settle(loss=contrast(rows(q), Embeddings.stack(own, old), relation, loss=InfoNCE(), kernel=kernel))
 
 
 def npair(f: Tensor, g: Tensor, *, l2: float = 0.02) -> Tensor:
@@ -154,9 +154,9 @@ def npair(f: Tensor, g: Tensor, *, l2: float = 0.02) -> Tensor:
     """
     input_checks.aligned(f=f, g=g)
     l2 = float(input_checks.number(l2, "l2", least=0))
-    picked = contrast(rows(f), gathered(rows(g, view=1)), Same("id"), loss=Infonce(), kernel=Dot())
+    picked = contrast(rows(f), gathered(rows(g, view=1)), SameKey("id"), loss=InfoNCE(), kernel=Dot())
     squares = (wide(f).square().sum(1) + wide(g).square().sum(1)) / 2
-    return settle(loss=picked, norm=l2 * Mean(collapse(squares), exact(collapse(torch.ones_like(squares)))))
+    return settle(loss=picked, norm=l2 * LossTerm(collapse(squares), exact(collapse(torch.ones_like(squares)))))
 
 
 def mil_nce(z: Tensor, bags: Tensor, *, temperature: float | Tensor = 1.0, both: bool = True) -> Tensor:
@@ -179,25 +179,25 @@ def mil_nce(z: Tensor, bags: Tensor, *, temperature: float | Tensor = 1.0, both:
     keys = {"id": ours.keys["id"].repeat_interleave(bags.shape[1])}
     narrations = rows(bags.flatten(0, 1), keys)
     # A clip is no narration: without this, the first clip and the first narration could bear one name.
-    clips = Rows(ours.z, {**ours.keys, "view": torch.full_like(ours.keys["view"], -1)})
-    asking = (clips, gathered(narrations), Same("id"))
+    clips = Embeddings(ours.z, {**ours.keys, "view": torch.full_like(ours.keys["view"], -1)})
+    asking = (clips, gathered(narrations), SameKey("id"))
     if not both:
-        return settle(loss=contrast(*asking, loss=SupconInside(), kernel=Dot()))
-    asked = (narrations, gathered(clips), Same("id", apart=True))
+        return settle(loss=contrast(*asking, loss=SupConInside(), kernel=Dot()))
+    asked = (narrations, gathered(clips), SameKey("id", apart=True))
     own = (clips.z[:, None] * wide(bags)).sum(-1)  # (N, K)
     pull = own.logsumexp(1)
     with torch.no_grad():
-        forth = per_row(*asking, loss=SupconInside(), kernel=Dot()) + pull
-        back = per_row(*asked, loss=Infonce(), kernel=Dot()).view_as(own) + own
+        forth = per_row(*asking, loss=SupConInside(), kernel=Dot()) + pull
+        back = per_row(*asked, loss=InfoNCE(), kernel=Dot()).view_as(own) + own
         back = back.nan_to_num(-torch.inf, torch.inf)  # a clip that is alone is asked by nobody
         whole = torch.logaddexp(forth, back.logsumexp(1))
         share = (back - whole[:, None]).exp()  # of the softmax mass
-    first = contrast(*asking, loss=SupconInside(), kernel=Dot(), weight=1 - share.sum(1))
-    second = contrast(*asked, loss=Infonce(), kernel=Dot(), weight=share.flatten())
+    first = contrast(*asking, loss=SupConInside(), kernel=Dot(), weight=1 - share.sum(1))
+    second = contrast(*asked, loss=InfoNCE(), kernel=Dot(), weight=share.flatten())
     # The slope is that of (1 - share) forth + share back - pull, with shares held; the value is put right beside it.
     slope = first.total + second.total - (share.sum(1) * pull).sum() + (share * own).sum()
     total = slope - slope.detach() + (whole - pull.detach()).sum()
-    return settle(loss=Mean(total, exact(total.new_tensor(len(z)))))
+    return settle(loss=LossTerm(total, exact(total.new_tensor(len(z)))))
 
 
 def herocon_views(v1: Tensor, v2: Tensor, g1: Tensor, g2: Tensor) -> Tensor:
@@ -218,12 +218,12 @@ def herocon_views(v1: Tensor, v2: Tensor, g1: Tensor, g2: Tensor) -> Tensor:
     none = torch.zeros_like(a)
     sides = {"one": torch.cat([a - ga, none], 1), "two": torch.cat([a, -gb], 1)}
     ours = [rows(z, view=1 + n) for n, z in enumerate(sides.values())]
-    pushing = gathered(Rows.stack(*ours))
+    pushing = gathered(Embeddings.stack(*ours))
     own = rows(torch.cat([a, none], 1), view=3)
     mass = 0.5 * math.e / (len(pushing) / 2)
-    candidates = Rows.stack(
-        Rows(own.z, {**own.keys, "pulls": torch.ones_like(a[:, 0]), "counts": torch.zeros_like(a[:, 0])}),
-        Rows(
+    candidates = Embeddings.stack(
+        Embeddings(own.z, {**own.keys, "pulls": torch.ones_like(a[:, 0]), "counts": torch.zeros_like(a[:, 0])}),
+        Embeddings(
             pushing.z,
             {
                 **pushing.keys,
@@ -232,11 +232,11 @@ def herocon_views(v1: Tensor, v2: Tensor, g1: Tensor, g2: Tensor) -> Tensor:
             },
         ),
     )
-    relation = Same("id") & Weighed("pulls") & Weighed("counts", what="among")
+    relation = SameKey("id") & KeyWeight("pulls") & KeyWeight("counts", what="among")
     anchors = rows(torch.cat([b, a], 1))
-    return settle(loss=contrast(anchors, candidates, relation, loss=Infonce(), kernel=Dot()))
+    return settle(loss=contrast(anchors, candidates, relation, loss=InfoNCE(), kernel=Dot()))
 
 
-def _apart(ours: Rows, temperature: float | Tensor) -> Mean:
+def _apart(ours: Embeddings, temperature: float | Tensor) -> LossTerm:
     kernel = Tempered(temperature)
-    return contrast(ours, gathered(ours), Same("id", apart=True), loss=Infonce(), kernel=kernel)
+    return contrast(ours, gathered(ours), SameKey("id", apart=True), loss=InfoNCE(), kernel=kernel)

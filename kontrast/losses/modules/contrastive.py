@@ -6,16 +6,16 @@ from typing import ClassVar
 from torch import Tensor
 
 from kontrast.core import factory
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.ranks import Ranks
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.adapters import rows, settle
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.reduction import Reduction
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.loss_module import LossModule
 from kontrast.losses.relation import Relation
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 
 
 class Contrastive(LossModule):
@@ -41,8 +41,8 @@ class Contrastive(LossModule):
         The concepts "relations", "kernels" and "losses" of the documentation.
 
     Example:
-        >>> from kontrast.losses.relations.same import Same
-        >>> loss = Contrastive(loss="infonce", kernel="cosine", relation=Same("label"))
+        >>> from kontrast.losses.relations.same_key import Same
+        >>> loss = Contrastive(loss="infonce", kernel="cosine", relation=SameKey("label"))
         >>> value = loss(torch.eye(4), {"label": torch.tensor([0, 0, 1, 1])})
         >>> round(value.item(), 4)  # log 3, at right angles
         1.0986
@@ -53,24 +53,27 @@ class Contrastive(LossModule):
     def __init__(
         self,
         *,
-        loss: Contrast | str = "infonce",
+        loss: ContrastiveLoss | str = "infonce",
         kernel: Kernel | str = "cosine",
         relation: Relation | None = None,
         reduction: Reduction = "mean",
         gather: bool = True,
     ) -> None:
         super().__init__(reduction=reduction, gather=gather)
-        self.loss: Contrast = factory.build("losses", loss, {}) if isinstance(loss, str) else loss
+        self.loss: ContrastiveLoss = factory.build("losses", loss, {}) if isinstance(loss, str) else loss
         self.kernel: Kernel = factory.build("kernels", kernel, {}) if isinstance(kernel, str) else kernel
-        self.relation = Same("id") if relation is None else relation
+        self.relation = SameKey("id") if relation is None else relation
 
     def forward(
-        self, embeddings: Rows | Tensor, keys: Mapping[str, Tensor] | None = None, candidates: Rows | None = None
+        self,
+        embeddings: Embeddings | Tensor,
+        keys: Mapping[str, Tensor] | None = None,
+        candidates: Embeddings | None = None,
     ) -> Tensor:
         """Rows, or a tensor (N, D) with keys -> a scalar; "none": (N,)."""
 
         def compared() -> Tensor:
-            ours = embeddings if isinstance(embeddings, Rows) else rows(embeddings, keys)
+            ours = embeddings if isinstance(embeddings, Embeddings) else rows(embeddings, keys)
             everyone = Ranks().gather({"": ours if candidates is None else candidates})[""]
             return settle(loss=contrast(ours, everyone, self.relation, loss=self.loss, kernel=self.kernel))
 

@@ -6,17 +6,17 @@ import torch
 from torch import Tensor
 
 from kontrast.core import factory
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.adapters import fixed, gathered, rows, settle
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.reduction import Reduction
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.loss_module import LossModule
 from kontrast.losses.relation import Relation
-from kontrast.losses.relations.same import Same
+from kontrast.losses.relations.same_key import SameKey
 
 
 class CrossBatchMemory(LossModule):
@@ -64,7 +64,7 @@ class CrossBatchMemory(LossModule):
         *,
         dim: int,
         queue: int = 1024,
-        loss: Contrast | str = "pair_margin",
+        loss: ContrastiveLoss | str = "pair_margin",
         kernel: Kernel | str | None = None,
         relation: Relation | None = None,
         reduction: Reduction = "mean",
@@ -73,10 +73,10 @@ class CrossBatchMemory(LossModule):
         super().__init__(reduction=reduction, gather=gather)
         if dim < 1 or queue < 1:
             raise UserError(f"CrossBatchMemory: dim={dim}, queue={queue}; expected 1 or more of both.")
-        self.loss: Contrast = factory.build("losses", loss, {}) if isinstance(loss, str) else loss
+        self.loss: ContrastiveLoss = factory.build("losses", loss, {}) if isinstance(loss, str) else loss
         cosine = factory.build("kernels", "cosine", {"temperature": 1.0}) if kernel is None else kernel
         self.kernel: Kernel = factory.build("kernels", cosine, {}) if isinstance(cosine, str) else cosine
-        self.relation = Same("label") if relation is None else relation
+        self.relation = SameKey("label") if relation is None else relation
         self.register_buffer("z_of", torch.zeros(queue, dim))
         self.register_buffer("label_of", torch.full((queue,), -1))
         self.register_buffer("filled", torch.zeros((), dtype=torch.long))
@@ -89,7 +89,7 @@ class CrossBatchMemory(LossModule):
 
         def compared() -> Tensor:
             ours = rows(z, {"label": labels})
-            everyone = Rows.stack(gathered(ours), fixed(earlier, {"label": theirs}))
+            everyone = Embeddings.stack(gathered(ours), fixed(earlier, {"label": theirs}))
             return settle(loss=contrast(ours, everyone, self.relation, loss=self.loss, kernel=self.kernel))
 
         found = self.reduced(compared)
@@ -100,7 +100,9 @@ class CrossBatchMemory(LossModule):
     @torch.no_grad()
     def _remember(self, z: Tensor, labels: Tensor) -> None:
         """The oldest rows make room."""
-        seen = Ranks(alone=not self.gather).gather({"": Rows(z.detach(), {"label": labels})})[""][-len(self.z_of) :]
+        seen = Ranks(alone=not self.gather).gather({"": Embeddings(z.detach(), {"label": labels})})[""][
+            -len(self.z_of) :
+        ]
         at = (self.place + torch.arange(len(seen), device=z.device)) % len(self.z_of)
         self.z_of[at], self.label_of[at] = seen.z.to(self.z_of), seen.keys["label"].to(self.label_of)
         self.place.copy_((self.place + len(seen)) % len(self.z_of))

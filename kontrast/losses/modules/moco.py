@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from kontrast.core.embeddings import Rows
+from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.layers.scale import Scale
@@ -79,7 +79,7 @@ class MoCo(LossModule):
     @torch.no_grad()
     def _enqueue(self, key: Tensor) -> None:
         """The oldest keys make room; of more keys than the queue is long, the last stay."""
-        keys = Ranks(alone=not self.gather).gather({"": Rows(normalize(key.detach().float(), dim=1), {})})[""].z
+        keys = Ranks(alone=not self.gather).gather({"": Embeddings(normalize(key.detach().float(), dim=1), {})})[""].z
         keys = keys[-len(self.queue) :].to(self.queue)
         at = (self.place + torch.arange(len(keys), device=keys.device)) % len(self.queue)
         self.queue[at] = keys

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from kontrast.losses.contrastive_loss import Contrast, log_sum, mean
+from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum, mean
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class Arcface(Contrast):
+class ArcFace(ContrastiveLoss):
     """L_i = log sum_j Q_ij e^{T_ij} - mean_P T_ij, T = scale cos(angle_ij + margin) where j attracts, scale S_ij
     elsewhere.
 

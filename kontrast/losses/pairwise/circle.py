@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.losses.contrastive_loss import Contrast, log_sum
+from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.negatives import repel
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class Circle(Contrast):
+class Circle(ContrastiveLoss):
     """L_i = log(1 + sum_n e^{g a_n (S_n - m)} sum_p e^{-g a_p (S_p - 1 + m)}), a_p = [1 + m - S_p]+, a_n = [S_n + m]+.
 
     Sun et al. 2020 (arXiv:2002.10857). p attract, n repel; g is `scale`, m `margin`; the a pace the gradient and

@@ -1,13 +1,13 @@
 """CoSENT: cosines of text pairs are to be in the order of their gold scores."""
 
-from kontrast.core.embeddings import Mean, Rows
-from kontrast.losses.alignment_loss import Align, sides
+from kontrast.core.embeddings import Embeddings, LossTerm
+from kontrast.losses.alignment_loss import AlignmentLoss, sides
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.normalize import sphere
 from kontrast.losses.pairwise.pair_order import ranked
 
 
-class Cosent(Align):
+class CoSENT(AlignmentLoss):
     """log(1 + sum over pairs k, l with gold_k > gold_l of e^{scale (cos_l - cos_k)}) (Su 2022; Huang et al. 2024,
     TASLP 32).
 
@@ -21,7 +21,7 @@ class Cosent(Align):
         super().__init__()
         self.scale, self.key = input_checks.number(scale, "cosent: scale", above=0), key
 
-    def forward(self, one: Rows, two: Rows) -> Mean:
+    def forward(self, one: Embeddings, two: Embeddings) -> LossTerm:
         """The equation above."""
         x, y = (sphere(z) for z in sides(self, one, two))
-        return Mean(*ranked(self.scale * (x * y).sum(1), one.keys[self.key]))
+        return LossTerm(*ranked(self.scale * (x * y).sum(1), one.keys[self.key]))

@@ -5,12 +5,12 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from kontrast.losses.contrastive_loss import Contrast, log_sum, mean
+from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum, mean
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class Cosface(Contrast):
+class CosFace(ContrastiveLoss):
     """L_i = log sum_j Q_ij e^{T_ij} - mean_P T_ij, T_ij = scale (S_ij - margin P_ij): Wang et al. 2018
     (arXiv:1801.09414).
 

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.losses.contrastive_loss import Contrast, log_sum
+from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.negatives import repel
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class MultiSimilarity(Contrast):
+class MultiSimilarity(ContrastiveLoss):
     """L_i = log(1 + sum_p e^{-a (S_p - c)}) / a + log(1 + sum_n e^{b (S_n - c)}) / b over mined p and n
     (arXiv:1904.06627).
 

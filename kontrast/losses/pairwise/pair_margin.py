@@ -5,13 +5,13 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from kontrast.losses.contrastive_loss import Contrast, mean
+from kontrast.losses.contrastive_loss import ContrastiveLoss, mean
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.negatives import repel
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class PairMargin(Contrast):
+class PairMargin(ContrastiveLoss):
     """L_i = mean_p [d_ip - near]+^power + mean_n [margin - d_in]+^power, d the distance, p attract and n repel.
 
     The contrastive loss of Hadsell, Chopra and LeCun 2006 (CVPR 2006), whose power is 2; the oldest of all. Means over

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.losses.contrastive_loss import Contrast, log_sum
+from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.negatives import repel
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class ProxyAnchor(Contrast):
+class ProxyAnchor(ContrastiveLoss):
     """One side of the loss of Kim et al. 2020 (arXiv:2003.13911); the whole is the sum of both sides' means.
 
     pull: log(1 + sum_p e^{-scale (S_ip - margin)}), its mean over the proxies i with a sample in the batch. push:

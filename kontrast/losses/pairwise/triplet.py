@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.negatives import repel
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class Triplet(Contrast):
+class Triplet(ContrastiveLoss):
     """Mean of phi(S_in - S_ip + margin) over triplets (i, p, n): p attracts i, n repels it; phi is relu, softplus if
     `soft`.
 

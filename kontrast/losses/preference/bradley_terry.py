@@ -4,10 +4,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kontrast.losses.engine import input_checks
-from kontrast.losses.preference_loss import Answers, Preference
+from kontrast.losses.preference_loss import Answers, PreferenceLoss
 
 
-class BradleyTerry(Preference):
+class BradleyTerry(PreferenceLoss):
     """L = -log sigmoid(s_chosen - s_rejected - margin) (Bradley & Terry 1952; BPR, arXiv:1205.2618; reward models,
     arXiv:2203.02155).
     """

@@ -4,10 +4,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kontrast.losses.engine import input_checks
-from kontrast.losses.preference_loss import Answers, Preference
+from kontrast.losses.preference_loss import Answers, PreferenceLoss
 
 
-class Click(Preference):
+class CLICK(PreferenceLoss):
     """L = max(0, margin - s_w + s_l), s summed over tokens (Zheng et al. 2023, arXiv:2306.03350); beside a language
     model's loss, weighed 0.5.
     """

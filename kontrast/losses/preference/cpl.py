@@ -5,10 +5,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kontrast.losses.engine import input_checks
-from kontrast.losses.preference_loss import Answers, Preference
+from kontrast.losses.preference_loss import Answers, PreferenceLoss
 
 
-class Cpl(Preference):
+class CPL(PreferenceLoss):
     """L = -log e^{a+} / (e^{a+} + e^{bias a-}), a = alpha sum_t discount^t log pi(act_t | state_t): contrastive
     preference learning.
 

@@ -5,10 +5,10 @@ from torch.nn import functional as F
 
 from kontrast.core.errors import UserError
 from kontrast.losses.engine import input_checks
-from kontrast.losses.preference_loss import Answers, Preference
+from kontrast.losses.preference_loss import Answers, PreferenceLoss
 
 
-class Dpo(Preference):
+class DPO(PreferenceLoss):
     """L = -log sigmoid(beta [(s_w - ref_w) - (s_l - ref_l)]), w chosen, l rejected (Rafailov et al. 2023,
     arXiv:2305.18290).
     """

@@ -5,10 +5,10 @@ from torch.nn import functional as F
 
 from kontrast.core.errors import UserError
 from kontrast.losses.engine import input_checks
-from kontrast.losses.preference_loss import Answers, Preference
+from kontrast.losses.preference_loss import Answers, PreferenceLoss
 
 
-class Simpo(Preference):
+class SimPO(PreferenceLoss):
     """L = -log sigmoid(beta s_w / n_w - beta s_l / n_l - margin), n tokens (Meng, Xia, Chen 2024, arXiv:2405.14734).
 
     The paper's margin is half its beta, 2 to 10.

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from kontrast.core.atomic_files import whole
 from kontrast.core.errors import UserError
-from kontrast.core.factory import Within
+from kontrast.core.factory import Range
 from kontrast.runs.listener import Listener
 from kontrast.runs.told import of_experiment, of_moment, of_scores
 from kontrast.training.loop import Moment
@@ -32,7 +32,7 @@ class Mlflow(Listener):
     """
 
     def __init__(
-        self, *, uri: str | None = None, experiment: str = "kontrast", every: Annotated[int, Within(1)] = 10
+        self, *, uri: str | None = None, experiment: str = "kontrast", every: Annotated[int, Range(1)] = 10
     ) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import: a run is nobody else's business
         self.uri, self.experiment, self.every = uri or os.environ.get("MLFLOW_TRACKING_URI"), experiment, max(every, 1)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from kontrast.core.errors import needs
-from kontrast.core.factory import Within
+from kontrast.core.factory import Range
 from kontrast.runs.listener import Listener
 from kontrast.runs.told import of_experiment, of_moment, of_scores
 from kontrast.training.loop import Moment
@@ -19,7 +19,7 @@ class Tensorboard(Listener):
     purged.
     """
 
-    def __init__(self, *, every: Annotated[int, Within(1)] = 10) -> None:
+    def __init__(self, *, every: Annotated[int, Range(1)] = 10) -> None:
         needs("tensorboard", "track")
         self.every = max(every, 1)
         self.folder: Path | None = None

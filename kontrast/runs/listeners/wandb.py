@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from kontrast.core.atomic_files import whole
 from kontrast.core.errors import needs
-from kontrast.core.factory import Within
+from kontrast.core.factory import Range
 from kontrast.runs.listener import Listener
 from kontrast.runs.told import of_experiment, of_moment, of_scores
 from kontrast.training.loop import Moment
@@ -20,7 +20,7 @@ class Wandb(Listener):
     statistics are recorded. A resumed run bears the same id, so that both parts become one when synced.
     """
 
-    def __init__(self, *, project: str = "kontrast", every: Annotated[int, Within(1)] = 10) -> None:
+    def __init__(self, *, project: str = "kontrast", every: Annotated[int, Range(1)] = 10) -> None:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read at import; its reports would go over the network
         self.wandb: Any = needs("wandb", "track")
         self.project, self.every = project, max(every, 1)

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 
 MOST_COLUMNS, MOST_VALUES, LONGEST = 12, 200, 120
 
 
-def columns(bank: Bank, rows: np.ndarray) -> list[dict[str, Any]]:
+def columns(bank: EmbeddingTable, rows: np.ndarray) -> list[dict[str, Any]]:
     """Label first, then metadata, of those rows; {"name", "kind", "values", "codes"?}."""
     made = []
     if bank.labels is not None and any(bank.labels[rows]):

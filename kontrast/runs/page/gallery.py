@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.runs.page.digits import many, number, share
 from kontrast.runs.page.safe import esc
 from kontrast.runs.page.shelf import Shelf
@@ -27,7 +27,7 @@ class Direction(NamedTuple):
         return self.asked != self.found
 
 
-def gallery(bank: Bank, shelf: Shelf, seed: int = 0) -> str:
+def gallery(bank: EmbeddingTable, shelf: Shelf, seed: int = 0) -> str:
     """Every direction: within a field, across fields of a shared space, whole rows where the spaces are apart."""
     parts = []
     for i, way in enumerate(directions(bank)):
@@ -39,7 +39,7 @@ def gallery(bank: Bank, shelf: Shelf, seed: int = 0) -> str:
     return parts[0].replace("<details", "<details class='only'", 1) if len(parts) == 1 else "".join(parts)
 
 
-def directions(bank: Bank) -> list[Direction]:
+def directions(bank: EmbeddingTable) -> list[Direction]:
     """At most nine: three fields in one space already make as many."""
     if len(bank.z) == 1:
         ((name, z),) = bank.z.items()
@@ -89,7 +89,7 @@ def unit(z_ND: np.ndarray) -> np.ndarray:
     return z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
 
 
-def _direction(bank: Bank, way: Direction, shelf: Shelf, seed: int) -> str:
+def _direction(bank: EmbeddingTable, way: Direction, shelf: Shelf, seed: int) -> str:
     able = ~np.isnan(way.queries[:, 0])
     asked = choose(bank.labels, able, QUERIES, seed)
     best, alike = nearest(way, asked, NEAREST)
@@ -99,7 +99,7 @@ def _direction(bank: Bank, way: Direction, shelf: Shelf, seed: int) -> str:
     return f"<p class='note'>{_overall(bank, way, able, seed)}</p>{rows}"
 
 
-def _overall(bank: Bank, way: Direction, able: np.ndarray, seed: int) -> str:
+def _overall(bank: EmbeddingTable, way: Direction, able: np.ndarray, seed: int) -> str:
     """The same over many rows, so that eight examples are not taken for proof."""
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(able))[:COUNTED]
     best = np.concatenate([nearest(way, part, NEAREST)[0] for part in np.array_split(rows, max(len(rows) // 128, 1))])
@@ -124,7 +124,7 @@ def _overall(bank: Bank, way: Direction, able: np.ndarray, seed: int) -> str:
     return esc(f"{said}The number under each is its cosine similarity. The rows shown were drawn by a fixed seed.")
 
 
-def _query(bank: Bank, way: Direction, shelf: Shelf, row: int, best: np.ndarray, alike: np.ndarray) -> str:
+def _query(bank: EmbeddingTable, way: Direction, shelf: Shelf, row: int, best: np.ndarray, alike: np.ndarray) -> str:
     label = "" if bank.labels is None else str(bank.labels[row])
     head = f"<b>{esc(label) or '&nbsp;'}</b><small title='{esc(bank.ids[row])}'>{esc(bank.ids[row])}</small>"
     cards = [
@@ -143,7 +143,7 @@ def _query(bank: Bank, way: Direction, shelf: Shelf, row: int, best: np.ndarray,
     return f"<div class='query'>{''.join(cards)}</div>"
 
 
-def _pictures(bank: Bank, shelf: Shelf, row: int, names: list[str]) -> str:
+def _pictures(bank: EmbeddingTable, shelf: Shelf, row: int, names: list[str]) -> str:
     made = []
     for name in names:
         place = shelf.place(name, row)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kontrast.core.embedding_table import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.runs.page.clusters import anchors
 from kontrast.runs.page.columns import columns
 from kontrast.runs.page.digits import many, number
@@ -21,7 +21,7 @@ NEAR = 5
 TRUST = "how far neighbours on the map are neighbours in the full space"
 
 
-def layout(bank: Bank, shelf: Shelf, points: int = POINTS, seed: int = 0) -> dict[str, Any]:
+def layout(bank: EmbeddingTable, shelf: Shelf, points: int = POINTS, seed: int = 0) -> dict[str, Any]:
     """Planes, points, columns and thumbnails as the script reads them."""
     spaces = _spaces(bank)
     rows = sample(len(bank), max(points // sum(len(blocks) for _, blocks in spaces), 1), seed)
@@ -86,14 +86,14 @@ def sample(n: int, most: int, seed: int) -> np.ndarray:
     return np.arange(n) if n <= most else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
-def _spaces(bank: Bank) -> list[tuple[str, list[np.ndarray]]]:
+def _spaces(bank: EmbeddingTable) -> list[tuple[str, list[np.ndarray]]]:
     """Name and blocks: fields of one space share a plane; else each has its own, after one for whole rows."""
     if bank.shared or len(bank.z) == 1:
         return [(", ".join(bank.z), list(bank.z.values()))]
     return [("whole rows", [bank.whole()]), *((name, [z]) for name, z in bank.z.items())]
 
 
-def _titles(bank: Bank, rows: np.ndarray, told: list[dict[str, Any]]) -> tuple[list[str], str]:
+def _titles(bank: EmbeddingTable, rows: np.ndarray, told: list[dict[str, Any]]) -> tuple[list[str], str]:
     """What a reader would call each row, and the column that says it: its words, else its label, else its id."""
     texts = [column for column in told if column["kind"] == "text"]
     labels = [column for column in told if column["name"] == "label" and column["kind"] == "category"]

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import torch
 
-from kontrast.core.factory import Within
+from kontrast.core.factory import Range
 from kontrast.training.optimiser import Optimiser
 
 
-class Adamw(Optimiser):
+class AdamW(Optimiser):
     """Adam with decoupled weight decay (arXiv:1711.05101); the default, sound at every batch size a single machine
     holds."""
 
@@ -16,7 +16,7 @@ class Adamw(Optimiser):
     weight_decay = 0.05
 
     def __init__(
-        self, *, beta1: Annotated[float, Within(0, 0.99999)] = 0.9, beta2: Annotated[float, Within(0, 0.9999999)] = 0.99
+        self, *, beta1: Annotated[float, Range(0, 0.99999)] = 0.9, beta2: Annotated[float, Range(0, 0.9999999)] = 0.99
     ) -> None:
         self.betas = (beta1, beta2)
 

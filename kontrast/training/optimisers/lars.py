@@ -5,11 +5,11 @@ from typing import Annotated
 
 import torch
 
-from kontrast.core.factory import Within
+from kontrast.core.factory import Range
 from kontrast.training.optimiser import Optimiser
 
 
-class Lars(Optimiser):
+class LARS(Optimiser):
     """Layer-wise adaptive rate scaling (You et al. 2017, arXiv:1708.03888), for batches of thousands.
 
     For a matrix w with gradient g: step = trust * |w| / |g + decay w|; biases, norms and other vectors take a plain
@@ -20,7 +20,7 @@ class Lars(Optimiser):
     weight_decay = 1e-6
 
     def __init__(
-        self, *, momentum: Annotated[float, Within(0, 1)] = 0.9, trust: Annotated[float, Within(0, 1)] = 0.001
+        self, *, momentum: Annotated[float, Range(0, 1)] = 0.9, trust: Annotated[float, Range(0, 1)] = 0.001
     ) -> None:
         self.momentum, self.trust = momentum, trust
 

@@ -4,17 +4,17 @@ from typing import Annotated
 
 import torch
 
-from kontrast.core.factory import Within
+from kontrast.core.factory import Range
 from kontrast.training.optimiser import Optimiser
 
 
-class Sgd(Optimiser):
+class SGD(Optimiser):
     """SGD with momentum; the optimiser of many published contrastive recipes on images."""
 
     learning_rate = 0.06
     weight_decay = 5e-4
 
-    def __init__(self, *, momentum: Annotated[float, Within(0, 1)] = 0.9) -> None:
+    def __init__(self, *, momentum: Annotated[float, Range(0, 1)] = 0.9) -> None:
         self.momentum = momentum
 
     def build(self, groups: list[dict[str, object]], learning_rate: float) -> torch.optim.Optimizer:

@@ -9,7 +9,7 @@ from kontrast.losses.relation import Pairs, Relation, equal, known, nobody
 
 
 @dataclass(frozen=True)
-class Same(Relation):
+class SameKey(Relation):
     """Equal keys attract: "id" is SimCLR (arXiv:2002.05709) and CLIP (arXiv:2103.00020), "label" is SupCon
     (arXiv:2004.11362).
 

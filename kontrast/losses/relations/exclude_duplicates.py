@@ -10,7 +10,7 @@ from kontrast.losses.relation import Pairs, Relation, equal
 
 
 @dataclass(frozen=True)
-class Twins(Relation):
+class ExcludeDuplicates(Relation):
     """Takes false negatives out of the candidates: another sample (another `id`) whose `key` is equal, a duplicate.
 
     Where a picture stands twice in the data, each of its copies would be pushed away from what is the same. Written

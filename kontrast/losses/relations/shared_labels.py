@@ -12,7 +12,7 @@ from kontrast.losses.relation import Pairs, Relation, nobody
 
 
 @dataclass(frozen=True)
-class Several(Relation):
+class SharedLabels(Relation):
     """Sets of labels as (N, C) keys of 0 and 1 (multi-hot).
 
     how "any": 1 where one label is shared; "jaccard": shared / held by either; "hamming": the part of the C labels on

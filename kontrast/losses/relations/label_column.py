@@ -10,7 +10,7 @@ from kontrast.losses.relation import Relation
 
 
 @dataclass(frozen=True)
-class Column(Relation):
+class LabelColumn(Relation):
     """HeroCon's supervised relation for the label in one column of a multi-hot (N, C) key (Zheng et al., KDD 2022).
 
     With h the Hamming distance of the label sets of two rows: among anchors that have the label, j attracts by 1 -

@@ -9,11 +9,11 @@ from kontrast.losses.relation import Pairs, Relation, nobody
 
 
 @dataclass(frozen=True)
-class Across(Relation):
+class DifferentGroup(Relation):
     """Positives come from another domain, site, camera or sensor alone; every row still counts among the candidates.
 
     Written `Same("label") & Across("domain")`: what two domains share is pulled together, what tells them apart is not
-    rewarded. `Across("id")` asks for another sample, not another view. The opposite is `Within`.
+    rewarded. `DifferentGroup("id")` asks for another sample, not another view. The opposite is `Within`.
     """
 
     key: str

@@ -10,7 +10,7 @@ from kontrast.losses.relation import Pairs, Relation, between, equal, nobody
 
 
 @dataclass(frozen=True)
-class Near(Relation):
+class TemporalWindow(Relation):
     """|time_i - time_j| <= window attracts, in the unit of the key; `series` (a key) asks for the same series too.
 
     Neighbouring windows as positives: TNC (arXiv:2106.00750), CPC's horizon (arXiv:1807.03748), time-contrastive

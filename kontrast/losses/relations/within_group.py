@@ -9,7 +9,7 @@ from kontrast.losses.relation import Relation, known
 
 
 @dataclass(frozen=True)
-class Within(Relation):
+class WithinGroup(Relation):
     """Rows of other groups neither attract nor count: contrast inside a domain, a batch of one source, a sensitive
     group. A group of -1 is unknown: its rows are compared with nobody."""
 

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class Rnc(Contrast):
+class RankNContrast(ContrastiveLoss):
     """L_i = mean over j of log sum_{k: P_ik <= P_ij} Q_ik e^S_ik - S_ij; the smaller P_ik, the farther k's target.
 
     For continuous targets (an age, a dose): the order of embeddings follows the order of targets (arXiv:2210.01189).

@@ -14,7 +14,7 @@ Shape = Literal["gaussian", "inverse", "order"]
 
 
 @dataclass(frozen=True)
-class Close(Relation):
+class TargetSimilarity(Relation):
     """A real key (an age, a dose): attract = exp(-(y_i - y_j)^2 / (2 width^2)), or 1 / (1 + |y_i - y_j| / width).
 
     "gaussian" is the kernel of y-aware InfoNCE (arXiv:2106.08808); "inverse" never vanishes, so it keeps the order of

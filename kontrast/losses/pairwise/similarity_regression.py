@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.negatives import repel
 from kontrast.losses.engine.tile_weights import Weights
 
 
-class Regress(Contrast):
+class SimilarityRegression(ContrastiveLoss):
     """L_i = sum_j P_ij (1 - S_ij)^2 + off sum_j N_ij S_ij^2, with N = Q (1 - P).
 
     On the feature axis (features are the rows, the inner product the kernel) this is Barlow Twins and the covariance

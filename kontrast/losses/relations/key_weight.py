@@ -12,7 +12,7 @@ from kontrast.losses.relation import Pairs, Relation, nobody
 
 
 @dataclass(frozen=True)
-class Weighed(Relation):
+class KeyWeight(Relation):
     """Multiplies what attracts, or who counts, by the key (at least 0) of the candidate or of the anchor.
 
     what="among" with a class prior as the key is logit adjustment: log prior is added to the candidate's logit
