@@ -16,10 +16,10 @@ import sys
 STEP = """
 import sys, time, torch
 from torch import nn
-from kontrast.encoders.resnet import Resnet
+from kontrast.encoders.resnet import ResNet
 from kontrast.losses.functional import ntxent
 torch.manual_seed(0)
-net = nn.Sequential(Resnet(channels=3, size=32), nn.Linear(512, 128))
+net = nn.Sequential(ResNet(channels=3, size=32), nn.Linear(512, 128))
 ways = torch.optim.AdamW(net.parameters(), 1e-3)
 x = torch.randn(2 * int(sys.argv[2]), 3, 32, 32)
 def step():

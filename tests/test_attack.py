@@ -149,9 +149,9 @@ def test_what_a_cell_spells_is_found_again_and_never_leads_elsewhere(tmp_path):
 CODE = """
 from pathlib import Path
 from kontrast.core.experiment import Choice, Experiment
-from kontrast.methods.simclr import Simclr
+from kontrast.methods.simclr import SimCLR
 from kontrast.methods.method import Method
-from kontrast.losses.contrastive_loss import Contrast
+from kontrast.losses.contrastive_loss import ContrastiveLoss
 
 def ran(*_, **__):
     Path("ran").touch()
@@ -162,7 +162,7 @@ def experiment() -> Experiment:
 def unsaid():
     ran()
 
-class Loss(Contrast):
+class Loss(ContrastiveLoss):
     def __init__(self):
         ran()
 
@@ -174,7 +174,7 @@ class Mine(Method):
     most = 1
     def __init__(self, towers, *, temperature: float = 0.2):
         super().__init__()
-        self.own = Simclr(towers)
+        self.own = SimCLR(towers)
         self.towers = towers
     def draws(self): return self.own.draws()
     def forward(self, views, keys): return self.own(views, keys)

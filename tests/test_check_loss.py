@@ -15,19 +15,19 @@ IDEAS = """
 import torch
 from torch import nn
 from torch.nn import functional as F
-from kontrast.losses.alignment_loss import Align
-from kontrast.losses.clustering_loss import Assign
-from kontrast.losses.contrastive.infonce import Infonce
-from kontrast.losses.contrastive_loss import Contrast, log_sum, mean
+from kontrast.losses.alignment_loss import AlignmentLoss
+from kontrast.losses.clustering_loss import ClusteringLoss
+from kontrast.losses.contrastive.infonce import InfoNCE
+from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum, mean
 from kontrast.losses.preference_loss import Preference
-from kontrast.core.embeddings import Mean
+from kontrast.core.embeddings import LossTerm
 
 
 def nce(s, attract, among):
     return log_sum(s, among) - mean(s, attract)
 
 
-class Mine(Contrast):
+class Mine(ContrastiveLoss):
     def __init__(self, *, scale: float = 1.0):
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(scale))
@@ -38,23 +38,23 @@ class Mine(Contrast):
         return torch.where(Q, s, -torch.inf).logsumexp(-1) - (P * s).sum(-1) / P.sum(-1).clamp_min(1e-12)
 
 
-class MixesAnchors(Contrast):
+class MixesAnchors(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         each = nce(similarity, attract, among)
         return each + (each - each.mean(-1, keepdim=True)) / 2
 
 
-class MixesProblems(Contrast):
+class MixesProblems(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         return nce(similarity, attract, among).mean(0, keepdim=True).expand(similarity.shape[:2])
 
 
-class DependsOnTile(Contrast):
+class DependsOnTile(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         return nce(similarity, attract, among) / similarity.shape[1]
 
 
-class WrongSlope(Contrast):
+class WrongSlope(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         return nce(similarity, attract, among)
 
@@ -63,39 +63,39 @@ class WrongSlope(Contrast):
         return each, d * 1.001, *rest
 
 
-class FirstCandidatesCountMore(Contrast):
+class FirstCandidatesCountMore(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         return nce(similarity - 0.01 * torch.arange(similarity.shape[-1]), attract, among)
 
 
-class ReadsValues(Contrast):
+class ReadsValues(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         return log_sum(similarity, among) - attract.values.mean() * mean(similarity, attract)
 
 
-class WritesWeights(Contrast):
+class WritesWeights(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         attract.values.clamp_(max=0.4)
         return nce(similarity, attract, among)
 
 
-class NanAtZeros(Contrast):
+class NanAtZeros(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         return nce(similarity / similarity.norm(dim=-1, keepdim=True), attract, among)
 
 
-class OverflowsInExp(Contrast):
+class OverflowsInExp(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         return (among.dense() * (8 * similarity).exp()).sum(-1).log() - 8 * mean(similarity, attract)
 
 
-class NanWithoutPositives(Contrast):
+class NanWithoutPositives(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         P = attract.dense()
         return log_sum(similarity, among) - (P * similarity).sum(-1) / P.sum(-1)
 
 
-class Remembers(Contrast):
+class Remembers(ContrastiveLoss):
     def __init__(self):
         super().__init__()
         self.register_buffer("seen", torch.zeros(()))
@@ -105,32 +105,32 @@ class Remembers(Contrast):
         return nce(similarity, attract, among) * (1 + 1 / self.seen)
 
 
-class Random(Contrast):
+class Random(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         return nce(similarity * (1 + 1e-6 * torch.rand((), dtype=torch.float64)), attract, among)
 
 
-class StopsGradient(Contrast):
+class StopsGradient(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         return nce(similarity, attract, among) * similarity.detach().square().mean(-1)
 
 
-class UpsideDown(Contrast):
+class UpsideDown(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         return -nce(similarity, attract, among)
 
 
-class WrongShape(Contrast):
+class WrongShape(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         return nce(similarity, attract, among).mean()
 
 
-class Crashes(Contrast):
+class Crashes(ContrastiveLoss):
     def per_anchor(self, similarity, attract, among):
         return nce(similarity, attract, among) + self.missing
 
 
-class NotPickled(Contrast):
+class NotPickled(ContrastiveLoss):
     def __init__(self):
         super().__init__()
         self.shape = lambda x: x
@@ -144,20 +144,20 @@ class Placed(Mine):
         super().__init__(scale=scale)
 
 
-class Statistics(Align):
+class Statistics(AlignmentLoss):
     def forward(self, one, two):
         x, y = ((r.z.float() - r.z.float().mean(0)) for r in (one, two))
         each = (x - y).square().sum(1)
-        return Mean(each.sum(), each.new_tensor(len(each)))
+        return LossTerm(each.sum(), each.new_tensor(len(each)))
 
 
-class NoGradient(Align):
+class NoGradient(AlignmentLoss):
     def forward(self, one, two):
         each = (one.z - two.z).detach().square().sum(1) + 0 * one.z.sum()
-        return Mean(each.sum(), each.new_tensor(len(each)))
+        return LossTerm(each.sum(), each.new_tensor(len(each)))
 
 
-class AloneOnItsRank(Assign):
+class AloneOnItsRank(ClusteringLoss):
     temperature = 0.1
 
     @torch.no_grad()
@@ -232,7 +232,7 @@ def test_a_right_loss_of_ones_own_passes_on_two_processes_too(ideas):
     findings = check_loss("my_lab.ideas:Mine", settings={"scale": 0.5}, worlds=(2,))
     assert [f for f in findings if f.verdict != "ok"] == []
     assert [f.name for f in findings][:2] == ["contract", "settings"]
-    assert findings[0].detail == "Contrast, kontrast.losses.contrastive_loss"
+    assert findings[0].detail == "ContrastiveLoss, kontrast.losses.contrastive_loss"
     assert findings[1].detail == "scale"
     assert findings[-1].name == "2 processes = 1"
 
@@ -276,11 +276,11 @@ def test_a_stranger_s_error_is_a_verdict_with_its_place():
 def test_the_command_tells_in_words_and_by_its_exit_code(name, code, words, tmp_path, monkeypatch, capsys):
     (tmp_path / "our_lab").mkdir()
     (tmp_path / "our_lab" / "ideas.py").write_text(
-        "from kontrast.losses.contrastive.infonce import Infonce\n"
-        "from kontrast.losses.contrastive_loss import Contrast\n\n\n"
-        "class Mixing(Contrast):\n"
+        "from kontrast.losses.contrastive.infonce import InfoNCE\n"
+        "from kontrast.losses.contrastive_loss import ContrastiveLoss\n\n\n"
+        "class Mixing(ContrastiveLoss):\n"
         "    def per_anchor(self, similarity, attract, among):\n"
-        "        each = Infonce().per_anchor(similarity, attract, among)\n"
+        "        each = InfoNCE().per_anchor(similarity, attract, among)\n"
         "        return each / each.detach().mean()\n"
     )
     monkeypatch.chdir(tmp_path)

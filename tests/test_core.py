@@ -86,7 +86,7 @@ def test_every_kind_in_every_room_loads_and_says_what_it_is():
 
 def test_a_strangers_class_is_named_by_module_and_name(tmp_path, monkeypatch):
     (tmp_path / "lab_of_this_test.py").write_text(
-        "from kontrast.losses.contrastive.infonce import Infonce\nclass Mine(Infonce):\n    'Mine.'\n"
+        "from kontrast.losses.contrastive.infonce import InfoNCE\nclass Mine(InfoNCE):\n    'Mine.'\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])

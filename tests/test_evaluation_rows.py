@@ -10,7 +10,7 @@ from conftest import waves
 from test_pacing import QUICK, Facts
 
 import kontrast as kt
-from kontrast.core.bank import Bank
+from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.experiment import Experiment, Plan
 from kontrast.runs import evaluation_rows, words
 from kontrast.runs.evaluation_rows import EARLIER, FEWEST, USUAL, chosen
@@ -111,7 +111,7 @@ def test_a_number_chosen_by_the_clock_is_pinned_before_rows_are_embedded(tmp_pat
     assert seen == [0.05]
     pinned = Experiment.from_json((tmp_path / "run" / "experiment.json").read_text())
     assert pinned.plan.evaluation_rows == 15
-    untrained = Bank.load(tmp_path / "run" / "banks" / "untrained-test.parquet")
+    untrained = EmbeddingTable.load(tmp_path / "run" / "banks" / "untrained-test.parquet")
     run = kt.resume(tmp_path / "run", data={"series": series})
     assert seen == [0.05]
     assert run.bank("trained-test").ids.tolist() == untrained.ids.tolist()
@@ -155,7 +155,7 @@ def test_rows_per_step_follow_from_what_the_minutes_leave(plan, expected):
 def test_the_doctor_foresees_the_steps_that_the_minutes_will_be_given(monkeypatch):
     import torch
 
-    from kontrast.data.batches import Batch
+    from kontrast.data.dataset.reader import Batch
     from kontrast.doctor import forecast
 
     batch = Batch({"x": torch.zeros(256, 2)}, {"id": torch.arange(256)})

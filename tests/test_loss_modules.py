@@ -457,7 +457,7 @@ def test_the_lines_of_the_guide_work_in_their_spelling():
     kt.losses.DINO(dim=256)(student, teacher)
     kt.losses.SwAV()(torch.rand(32, 16), torch.rand(32, 16))
     kt.losses.functional.ntxent(z1, z2, temperature=0.2)
-    embeddings = kt.Rows(z, {"id": ids, "view": 0 * ids, "label": labels})
+    embeddings = kt.Embeddings(z, {"id": ids, "view": 0 * ids, "label": labels})
     kt.losses.Contrastive(loss="triplet", kernel=Cosine(temperature=0.5), relation=SameKey("label"))(embeddings)
 
 

@@ -270,25 +270,33 @@ def test_a_relation_goes_to_json_and_back(relation):
 def test_json_names_every_relation_of_the_folder_as_find_does():
     assert relation_to_json(SameKey("id") & ExcludeDuplicates("content")) == {
         "relation": "both",
-        "one": {"relation": "same", "key": "id", "apart": False},
-        "two": {"relation": "twins", "key": "content"},
+        "one": {"relation": "same_key", "key": "id", "apart": False},
+        "two": {"relation": "exclude_duplicates", "key": "content"},
     }
     written = json.dumps([relation_to_json(case[0]) for case in CASES.values()])
-    everything = {*registry.rooms()["relations"], "both", "either", "mixed", "times", "pulling", "counting"}
+    everything = {
+        *registry.rooms()["relations"],
+        "both",
+        "either",
+        "mixed",
+        "times",
+        "positives_only",
+        "candidates_only",
+    }
     assert {name for name in everything if f'"relation": "{name}"' in written} == everything
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"relation": "same", "kye": "id"}, "did you mean 'key'"),
-        ({"relation": "smae", "key": "id"}, "did you mean 'same'"),
-        ({"relation": "both", "one": {"relation": "same", "key": "id"}}, "needs 'two'"),
+        ({"relation": "same_key", "kye": "id"}, "did you mean 'key'"),
+        ({"relation": "same_kye", "key": "id"}, "did you mean 'same_key'"),
+        ({"relation": "both", "one": {"relation": "same_key", "key": "id"}}, "needs 'two'"),
         ({"relation": "both", "three": 1}, "has no part 'three'"),
-        ({"relation": "same", "key": 3}, "is not str"),
-        ("same", "needs .key."),
+        ({"relation": "same_key", "key": 3}, "is not str"),
+        ("same_key", "needs .key."),
         (3, "a relation is written"),
-        ({"relation": "near", "window": -1.0}, "expected 0 or more"),
+        ({"relation": "temporal_window", "window": -1.0}, "expected 0 or more"),
     ],
 )
 def test_a_relation_that_cannot_be_is_refused_in_words(value, message):

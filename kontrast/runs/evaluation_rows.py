@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from kontrast.core.experiment import Experiment
-from kontrast.data.dataset import Dataset
+from kontrast.data.dataset.dataset import Dataset
 from kontrast.runs.model import Model
 from kontrast.runs.page.digits import number
 from kontrast.training.budget import SHARE, Budget

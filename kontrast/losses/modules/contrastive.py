@@ -31,7 +31,7 @@ class Contrastive(LossModule):
         gather: Compare with the rows of all processes, where torch.distributed runs.
 
     Shape:
-        embeddings: `kt.Rows` with the keys that the relation reads; or a tensor (N, D) and its keys. candidates: others
+        embeddings: `kt.Embeddings` with the keys that the relation reads; or a tensor (N, D) and its keys. candidates: others
         to compare with; None for the embeddings themselves.
 
     Equation:
