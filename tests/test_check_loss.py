@@ -19,7 +19,7 @@ from kontrast.losses.alignment_loss import AlignmentLoss
 from kontrast.losses.clustering_loss import ClusteringLoss
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum, mean
-from kontrast.losses.preference_loss import Preference
+from kontrast.losses.preference_loss import PreferenceLoss
 from kontrast.core.embeddings import LossTerm
 
 
@@ -170,7 +170,7 @@ class GradientToTargets(AloneOnItsRank):
         return scores.softmax(-1)
 
 
-class AgainstTheMean(Preference):
+class AgainstTheMean(PreferenceLoss):
     def per_pair(self, chosen, rejected):
         return F.softplus(rejected.score.mean() - chosen.score)
 

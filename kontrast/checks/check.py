@@ -38,10 +38,11 @@ def check_loss(
 ) -> list[Finding]:
     """The findings on a loss of this project (`infonce`) or one's own (`my_lab.ideas:MyLoss`), built with `settings`.
 
-    A loss is right if none has failed; a warning is what may be meant. The first finding names its contract (ContrastiveLoss,
-    AlignmentLoss, ClusteringLoss or PreferenceLoss), the last ones compare `worlds` of processes on this machine with one, which takes
-    seconds each. `progress` is called with every finding as it comes. An unknown name, a class of no contract or a
-    wrong setting is a `UserError`. Call it under `if __name__ == "__main__":` in a script.
+    A loss is right if none has failed; a warning is what may be meant. The first finding names its contract
+    (ContrastiveLoss, AlignmentLoss, ClusteringLoss or PreferenceLoss), the last ones compare `worlds` of processes on
+    this machine with one, which takes seconds each. `progress` is called with every finding as it comes. An unknown
+    name, a class of no contract or a wrong setting is a `UserError`. In a script, call it under
+    `if __name__ == "__main__":`.
     """
     chosen = dict(settings or {})
     contract = contract_of(name)

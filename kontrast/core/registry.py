@@ -138,8 +138,14 @@ def singular(room: str) -> str:
     return known.get(room, room.removesuffix("s"))
 
 
-def _files() -> Iterator[Path]:
-    return (path for path in sorted(PACKAGE.rglob("*.py")) if not path.stem.startswith("_"))
+def _files() -> tuple[Path, ...]:
+    return _walked(PACKAGE)
+
+
+@functools.cache
+def _walked(package: Path) -> tuple[Path, ...]:
+    """Files that may hold a kind; walked once per process, since every look-up asks for them."""
+    return tuple(path for path in sorted(package.rglob("*.py")) if not path.stem.startswith("_"))
 
 
 def _all() -> Iterator[Kind]:

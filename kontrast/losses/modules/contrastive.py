@@ -31,8 +31,8 @@ class Contrastive(LossModule):
         gather: Compare with the rows of all processes, where torch.distributed runs.
 
     Shape:
-        embeddings: `kt.Embeddings` with the keys that the relation reads; or a tensor (N, D) and its keys. candidates: others
-        to compare with; None for the embeddings themselves.
+        embeddings: `kt.Embeddings` with the keys that the relation reads; or a tensor (N, D) and its keys. candidates:
+        others to compare with; None for the embeddings themselves.
 
     Equation:
         The loss's, over S_ij = kernel(i, j).
