@@ -41,7 +41,7 @@ class Contrastive(LossModule):
         The concepts "relations", "kernels" and "losses" of the documentation.
 
     Example:
-        >>> from kontrast.losses.relations.same_key import Same
+        >>> from kontrast.losses.relations.same_key import SameKey
         >>> loss = Contrastive(loss="infonce", kernel="cosine", relation=SameKey("label"))
         >>> value = loss(torch.eye(4), {"label": torch.tensor([0, 0, 1, 1])})
         >>> round(value.item(), 4)  # log 3, at right angles
