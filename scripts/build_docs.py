@@ -10,6 +10,8 @@
 | `<!-- losses -->` | every loss with its equation and paper, from the docstrings |
 | `<!-- functions -->` | every loss as a module, and its function |
 | `<!-- recipes -->` | which recipe data of a shape gets, asked of recipes/choosing.py |
+| `<!-- reference: relations -->` | the contracts and kinds of a room, as directives of mkdocstrings |
+| `<!-- reference: kt -->` | the same of `kt.*`; also of `functional` and `augmentations` |
 
 A part ends with `<!-- end -->`.
 """
@@ -32,18 +34,25 @@ import example_data
 import pages
 from typer.models import OptionInfo
 
+import kontrast
 from kontrast import cli
 from kontrast.cli import app
 from kontrast.core import registry
 from kontrast.core.experiment import Choice, Experiment
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
+from kontrast.losses import functional
+from kontrast.modalities import augmentations
 from kontrast.recipes.choosing import choose
 
-_PART = re.compile(r"(<!-- (options|kinds|losses|functions|recipes)(?:: ([\w-]+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+_PART = re.compile(
+    r"(<!-- (options|kinds|losses|functions|recipes|reference)(?:: ([\w-]+))? -->\n).*?(<!-- end -->)", re.DOTALL
+)
 _PAPER = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 # Where the equation of a docstring ends and the citation begins.
 _CITED = re.compile(r"[,:;(]?\s*\(?(?:(?:[A-Z][A-Za-z]+(?: et al\.|,| &)? )+\d{4}|arXiv:).*", re.DOTALL)
+# Rooms without a page of the reference: what a graph takes of a modality is no choice of a user's.
+UNREFERENCED = {"entries"}
 # What a reader has, and the file of scripts/example_data.py that is like it.
 _SHAPES = {
     "pictures in folders": "clothes/",
@@ -65,7 +74,7 @@ def parts(text: str) -> str:
 
 
 def _made(part: str, name: str | None) -> str:
-    made = {"options": options, "kinds": kinds}
+    made = {"options": options, "kinds": kinds, "reference": reference}
     alone = {"losses": losses, "functions": functions, "recipes": recipes}
     return made[part](name or "") if part in made else alone[part]()
 
@@ -156,6 +165,43 @@ def recipes() -> str:
             towers = ", ".join(f"{tower}: `{one.name}`" for tower, one in chosen.encoders.items())
             rows.append((shape, f"`{data}`", taken, f"`{chosen.method.name}`", why, towers))
     return _table(("what you have", "for example", "what is seen in it", "recipe", "why", "encoder"), rows)
+
+
+def reference(of: str) -> str:
+    """Directives of mkdocstrings, each replaced by a signature and a docstring when the site is built."""
+    if of == "kt":
+        made = [getattr(kontrast, name) for name in kontrast.__all__]
+        return "\n\n".join(_directive(f"{one.__module__}.{one.__qualname__}") for one in made if callable(one))
+    if of == "functional":
+        made = [one for one in vars(functional).values() if inspect.isfunction(one)]
+        return "\n\n".join(_directive(f"{one.__module__}.{one.__name__}") for one in made if one.__name__[0] != "_")
+    if of == "augmentations":
+        files = sorted(Path(augmentations.__path__[0]).glob("[a-z]*.py"))
+        return "\n\n".join(_directive(f"{augmentations.__name__}.{file.stem}") for file in files)
+    found = list(registry.kinds(of).values())
+    if not found:
+        raise SystemExit(f"<!-- reference: {of} -->: there is no room of this name; expected one of {registry.rooms()}")
+    if of == registry.RECIPES:
+        return "\n\n".join(_directive(kind.module, members="false") for kind in found)
+    members = "[forward]" if of == "modules" else "false"
+    contracts = dict.fromkeys(
+        f"{base.__module__}.{base.__name__}"
+        for kind in found
+        for base in registry.load(of, kind.name).__mro__
+        if "ROOM" in vars(base)
+    )
+    kinds_of_it = (_directive(f"{kind.module}.{kind.attribute}", members=members) for kind in found)
+    return "\n\n".join([*map(_directive, contracts), *kinds_of_it])
+
+
+def reference_of(page: Path) -> str:
+    """What a page of the reference is about: a room, or `kt`, `functional`, `augmentations`."""
+    found = re.search(r"<!-- reference: ([\w-]+) -->", page.read_text(encoding="utf8"))
+    return found[1] if found else ""
+
+
+def _directive(path: str, *, members: str = "") -> str:
+    return f"::: {path}" + (f"\n    options:\n      members: {members}" if members else "")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

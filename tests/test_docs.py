@@ -4,7 +4,10 @@ import ast
 import contextlib
 import importlib
 import importlib.util
+import inspect
+import json
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -20,6 +23,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 import build_docs  # noqa: E402
 import pages  # noqa: E402
+
+from kontrast.core import registry  # noqa: E402
 
 PAGES = pages.pages()
 NAMES = [page.relative_to(pages.DOCS).as_posix() for page in PAGES]
@@ -185,7 +190,8 @@ def site(tmp_path_factory):
     shutil.copy(ROOT / "zensical.toml", place)
     made = subprocess.run(
         [sys.executable, "-m", "zensical", "build", "--clean", "--strict"],
-        cwd=place, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, "NO_COLOR": "1"},
+        cwd=place, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert made.returncode == 0, made.stdout + made.stderr
     return place / "site"
@@ -208,6 +214,37 @@ def test_the_site_loads_nothing_from_elsewhere_and_breaks_no_link(site):
                 assert not link or there.is_file() or (there / "index.html").is_file(), (page, link)
     for style in site.rglob("*.css"):
         assert not re.search(r"url\(\s*[\"']?(https?:)?//", style.read_text(encoding="utf8")), style
+
+
+REFERENCE = [name for name in NAMES if name.startswith("reference/") and name != "reference/index.md"]
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_the_reference_shows_every_docstring_it_names_and_the_search_knows_it(name, site):
+    asked = re.findall(r"^::: ([\w.]+)$", (pages.DOCS / name).read_text(encoding="utf8"), re.MULTILINE)
+    assert asked
+    built = name.replace(".md", ".html")
+    text = (site / built).read_text(encoding="utf8")
+    assert ":::" not in text
+    known = {one["location"] for one in json.loads((site / "search.json").read_text(encoding="utf8"))["items"]}
+    for path in asked:
+        assert f'id="{path}"' in text, path
+        assert f"{built}#{path}" in known, path
+        made = pkgutil.resolve_name(path)
+        told = (inspect.getdoc(made) or "").split("\n")[0]
+        assert told, f"{path} has no docstring"
+        words = re.findall(r"\w{4,}", re.sub(r"`[^`]*`", "", told))[:5]
+        assert all(word in text for word in words), (path, told)
+
+
+def test_the_reference_names_what_is_public():
+    named = set()
+    for name in REFERENCE:
+        named |= set(re.findall(r"^::: ([\w.]+)$", (pages.DOCS / name).read_text(encoding="utf8"), re.MULTILINE))
+    marked = {build_docs.reference_of(pages.DOCS / name) for name in REFERENCE}
+    assert marked == {"kt", "functional", "augmentations", *registry.rooms()} - build_docs.UNREFERENCED
+    wanted = {f"{kind.module}.{kind.attribute}" for kind in registry.kinds("relations").values()}
+    assert wanted | {"kontrast.api.train", "kontrast.losses.functional.by_view.ntxent"} <= named
 
 
 def test_opened_as_a_file_the_site_asks_nobody_and_can_be_searched(site):
