@@ -141,7 +141,7 @@ class Watch(Listener):
         assert self.model is not None
         ((field, modality),) = self.model.modalities.items()
         method = copy.deepcopy(self.model.method).eval()
-        return knn(lambda p: method.embed(field, modality.plain(p)), self.task)
+        return knn(lambda p: method.embed(field, modality.preprocess(p)), self.task)
 
 
 def default_arm(task: Task, seed: int, target: float) -> Arm:

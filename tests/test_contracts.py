@@ -42,10 +42,10 @@ def test_a_modality_keeps_its_contract(kind):
     batch = modality.collate(packed)
     assert len(batch) == len(packed)
     ids = torch.arange(len(packed)) + 100
-    views = modality.distort(batch.clone(), random_streams.key(0, 0, ids, 0))
-    again = modality.distort(batch.clone(), random_streams.key(0, 0, ids, 0))
+    views = modality.augment(batch.clone(), random_streams.key(0, 0, ids, 0))
+    again = modality.augment(batch.clone(), random_streams.key(0, 0, ids, 0))
     torch.testing.assert_close(views, again, equal_nan=True, rtol=0, atol=0)
-    other = modality.distort(batch.clone(), random_streams.key(0, 1, ids, 0))
+    other = modality.augment(batch.clone(), random_streams.key(0, 1, ids, 0))
     assert not torch.equal(torch.nan_to_num(views.float()), torch.nan_to_num(other.float())[: len(views)])
     raw = modality.raw(batch.clone())
     assert raw.shape[0] == len(packed)
@@ -54,7 +54,7 @@ def test_a_modality_keeps_its_contract(kind):
     assert modality.look(views[0])
     twin = factory.build("modalities", kind, {})
     twin.restore(modality.state())
-    torch.testing.assert_close(twin.plain(batch.clone()), modality.plain(batch.clone()), equal_nan=True)
+    torch.testing.assert_close(twin.preprocess(batch.clone()), modality.preprocess(batch.clone()), equal_nan=True)
     assert twin.facts() == modality.facts()
     registry.load("encoders", modality.encoder)
     with pytest.raises(Unreadable):
@@ -77,7 +77,7 @@ def built(name):
 def test_an_encoder_keeps_its_contract(name):
     encoder, modality, batch = built(name)
     assert isinstance(encoder, Encoder)
-    x = modality.plain(batch.clone())
+    x = modality.preprocess(batch.clone())
     z = encoder(x)
     assert z.shape == (len(batch), encoder.width)
     z.float().square().sum().backward()
@@ -100,7 +100,7 @@ def test_views_that_are_drawn_together_are_those_drawn_one_by_one(kind):
     assert list(found.views) == list(draws)
     row = random_streams.key(3, 2, batch.keys["id"], -1)
     for number, view in enumerate(draws):
-        alone = modality.distort(batch.views["x"].clone(), random_streams.key(3, 2, batch.keys["id"], number), row)
+        alone = modality.augment(batch.views["x"].clone(), random_streams.key(3, 2, batch.keys["id"], number), row)
         torch.testing.assert_close(found.views[view], alone, equal_nan=True, rtol=0, atol=1e-5)
 
 
@@ -120,7 +120,7 @@ def test_a_method_takes_a_step_and_every_encoder_gets_a_gradient(name):
     views = {}
     for number, (view, field) in enumerate(method.draws().items()):
         modality, packed = made[field]
-        views[view] = modality.distort(modality.collate(packed), random_streams.key(0, 0, keys["id"], number))
+        views[view] = modality.augment(modality.collate(packed), random_streams.key(0, 0, keys["id"], number))
     outcome = step(method, method, Batch(views, keys), Ranks(), seed=0)
     assert np.isfinite(outcome.loss)
     assert outcome.anchors > 0
@@ -131,7 +131,7 @@ def test_a_method_takes_a_step_and_every_encoder_gets_a_gradient(name):
     method.eval()
     for kind in kinds:
         modality, packed = made[kind]
-        assert torch.isfinite(method.embed(kind, modality.plain(modality.collate(packed)))).all()
+        assert torch.isfinite(method.embed(kind, modality.preprocess(modality.collate(packed)))).all()
 
 
 @pytest.mark.parametrize("room", ["encoders", "methods", "kernels", "losses", "modalities", "optimisers", "scoring"])

@@ -45,7 +45,7 @@ class Words(Modality):
     def collate(self, packed):
         raise AssertionError
 
-    plain = distort = raw = show = look = collate
+    preprocess = augment = raw = show = look = collate
 
     def facts(self):
         return {"longest": self.longest}

@@ -140,7 +140,7 @@ def test_arrays_with_other_channels_need_the_setting(rng):
     np.testing.assert_array_equal(read(bands, channels=5), bands)
     many = fitted(16, 5)
     packed = many.pack(many.read(bands, None))
-    assert many.distort(many.collate([packed]), torch.zeros(1, dtype=torch.int64)).shape == (1, 5, 16, 16)
+    assert many.augment(many.collate([packed]), torch.zeros(1, dtype=torch.int64)).shape == (1, 5, 16, 16)
     assert many.show(packed).startswith("<img")
 
 
@@ -206,7 +206,9 @@ def test_fit_learns_size_channels_and_scale(rng):
     image = Image()
     image.fit([image.read(colours(rng, 50, 60), None) for _ in range(4)])
     assert image.facts() == {"size": 48, "channels": 3}
-    x = torch.cat([image.plain(image.collate([image.pack(colours(rng, 50, 60).transpose(2, 0, 1))])) for _ in range(8)])
+    x = torch.cat(
+        [image.preprocess(image.collate([image.pack(colours(rng, 50, 60).transpose(2, 0, 1))])) for _ in range(8)]
+    )
     assert x.mean().abs() < 0.1
     assert (x.std() - 1).abs() < 0.1
     for side, size in ((8, 16), (28, 32), (300, 64)):
@@ -270,7 +272,7 @@ def test_state_survives_json_and_gives_the_same_views(rng):
     other = Image()
     other.restore(json.loads(json.dumps(image.state())))
     batch = image.collate([image.pack(item) for item in items])
-    assert torch.equal(image.plain(batch), other.plain(batch))
+    assert torch.equal(image.preprocess(batch), other.preprocess(batch))
 
 
 @pytest.mark.parametrize(

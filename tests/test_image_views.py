@@ -27,12 +27,12 @@ def test_a_row_s_view_is_the_same_alone_and_in_any_batch(rng, strength, channels
     image = fitted(channels=channels, strength=strength)
     batch, keys = batch_of(rng, channels=channels), random_streams.key(3, 1, torch.arange(12), 0)
     before = batch.clone()
-    views = image.distort(batch, keys)
+    views = image.augment(batch, keys)
     order = torch.randperm(12)
-    torch.testing.assert_close(image.distort(batch[order], keys[order]), views[order], atol=2e-6, rtol=0)
+    torch.testing.assert_close(image.augment(batch[order], keys[order]), views[order], atol=2e-6, rtol=0)
     for i in (0, 7):
         torch.testing.assert_close(
-            image.distort(batch[i : i + 1], keys[i : i + 1]), views[i : i + 1], atol=2e-6, rtol=0
+            image.augment(batch[i : i + 1], keys[i : i + 1]), views[i : i + 1], atol=2e-6, rtol=0
         )
     assert torch.equal(batch, before)
     assert views.shape == batch.shape
@@ -44,23 +44,23 @@ def test_a_row_s_view_is_the_same_alone_and_in_any_batch(rng, strength, channels
 def test_other_keys_give_other_views(rng):
     image = fitted()
     batch = batch_of(rng, 1).expand(64, 3, 32, 32)
-    views = image.distort(batch, random_streams.key(0, 0, torch.arange(64), 0)).flatten(1)
+    views = image.augment(batch, random_streams.key(0, 0, torch.arange(64), 0)).flatten(1)
     assert torch.pdist(views).min() > 1
-    again = image.distort(batch, random_streams.key(0, 0, torch.arange(64), 1)).flatten(1)
+    again = image.augment(batch, random_streams.key(0, 0, torch.arange(64), 1)).flatten(1)
     assert (views - again).norm(dim=1).min() > 1
 
 
 def test_strength_none_is_plain(rng):
     image = fitted(strength="none")
     batch = batch_of(rng)
-    assert torch.equal(image.distort(batch, torch.arange(12)), image.plain(batch))
+    assert torch.equal(image.augment(batch, torch.arange(12)), image.preprocess(batch))
 
 
 def test_light_views_stay_nearer_than_strong_ones(rng):
     batch = torch.from_numpy(np.linspace(0, 255, 32, dtype=np.uint8)).repeat(64, 3, 32, 1)
     keys = random_streams.key(0, 0, torch.arange(64), 0)
     far = [
-        (image.distort(batch, keys) - image.plain(batch)).abs().mean()
+        (image.augment(batch, keys) - image.preprocess(batch)).abs().mean()
         for image in (fitted(strength="strong"), fitted(strength="light"))
     ]
     assert far[1] < 0.6 * far[0]
@@ -70,7 +70,7 @@ def flipped(image, n=64):
     """The share of views of a ramp that rises to the right in which it falls."""
     C = image.channels
     batch = torch.from_numpy(np.linspace(0, 255, 32, dtype=np.uint8)).repeat(n, C, 32, 1)
-    views = image.distort(batch, random_streams.key(0, 0, torch.arange(n), 0))
+    views = image.augment(batch, random_streams.key(0, 0, torch.arange(n), 0))
     return (views[..., 16:].mean((1, 2, 3)) < views[..., :16].mean((1, 2, 3))).float().mean().item()
 
 
@@ -94,7 +94,7 @@ def test_pictures_that_are_something_else_in_a_mirror_are_not_mirrored(rng):
             image.fit(items)
             rows = torch.arange(64)
             batch = torch.from_numpy(np.ascontiguousarray(ramp)).repeat(64, 1, 1, 1)
-            views = image.distort(batch, random_streams.key(0, 0, rows, 0), random_streams.key(0, 0, rows, -1))
+            views = image.augment(batch, random_streams.key(0, 0, rows, 0), random_streams.key(0, 0, rows, -1))
             share = (views[..., 16:].mean((1, 2, 3)) < views[..., :16].mean((1, 2, 3))).float().mean().item()
             assert (0.25 < share < 0.75) == mirrored
             assert image.note().startswith("also mirrored: " if mirrored else "not mirrored: ")

@@ -1,4 +1,4 @@
-"""The series modality: what is read and refused, which axis is time, gaps, lengths, distortions, baseline, picture."""
+"""The series modality: what is read and refused, which axis is time, gaps, lengths, views, baseline, picture."""
 
 import json
 import math
@@ -123,7 +123,7 @@ def test_no_row_is_longer_than_512_unless_the_user_says_so():
 
 def test_both_shows_the_shape_and_the_level():
     series, batch = fitted([[0, 1, 0, 1], [10, 12, 10, 12]])
-    shape, level = series.plain(batch).unbind(1)
+    shape, level = series.preprocess(batch).unbind(1)
     torch.testing.assert_close(shape[0], shape[1])
     torch.testing.assert_close(shape[0], torch.tensor([-1.0, 1, -1, 1]))
     assert (level[1] > 0).all()
@@ -134,60 +134,60 @@ def test_both_shows_the_shape_and_the_level():
 def test_normalising_keeps_gaps_and_does_not_look_at_other_rows(uneven, normalise):
     series, batch = uneven
     series.normalise = normalise
-    whole = series.plain(batch)
+    whole = series.preprocess(batch)
     assert whole.shape[1] == series.facts()["channels"]
     assert torch.equal(whole.isnan()[:, :2], batch.isnan())
-    torch.testing.assert_close(series.plain(batch[1:2, :, :25]), whole[1:2, :, :25])
+    torch.testing.assert_close(series.preprocess(batch[1:2, :, :25]), whole[1:2, :, :25])
 
 
 def test_a_flat_row_stays_flat():
     series, batch = fitted([[5, 5, 5.0001], [0, 9, 1], [3, 1, 8]])
-    assert series.plain(batch)[0, 0].abs().max() < 0.01
+    assert series.preprocess(batch)[0, 0].abs().max() < 0.01
 
 
 def test_rounding_errors_of_flat_rows_are_no_shape():
     series, batch = fitted([[7.1] * 50, [300.3] * 50, [-0.7] * 50])
-    assert series.plain(batch)[:, 0].abs().max() < 0.05
+    assert series.preprocess(batch)[:, 0].abs().max() < 0.05
 
 
 def test_a_set_of_one_constant_is_finite():
     series, batch = fitted([[7, 7, 7], [7, 7, 7]])
-    for seen in (series.plain(batch), series.distort(batch, keys(2)), series.raw(batch)):
+    for seen in (series.preprocess(batch), series.augment(batch, keys(2)), series.raw(batch)):
         assert seen.nan_to_num(0).isfinite().all()
 
 
-def test_a_row_is_distorted_the_same_alone_and_in_any_batch(uneven):
+def test_a_row_is_augmented_the_same_alone_and_in_any_batch(uneven):
     series, batch = uneven
-    together = series.distort(batch, keys(3))
-    alone = series.distort(batch[1:2, :, :25], keys(3)[1:2])
+    together = series.augment(batch, keys(3))
+    alone = series.augment(batch[1:2, :, :25], keys(3)[1:2])
     torch.testing.assert_close(alone, together[1:2, :, :25], equal_nan=True)
     assert together[1, :, 25:].isnan().all()
 
 
-def test_another_key_is_another_distortion(uneven):
+def test_another_key_is_another_augmentation(uneven):
     series, batch = uneven
-    one, two = (series.distort(batch, keys(3, epoch)) for epoch in (0, 1))
+    one, two = (series.augment(batch, keys(3, epoch)) for epoch in (0, 1))
     assert not torch.allclose(one.nan_to_num(0), two.nan_to_num(0))
 
 
-def test_distortion_leaves_every_row_something(uneven):
+def test_augmentation_leaves_every_row_something(uneven):
     series, batch = uneven
     for epoch in range(50):
-        seen = series.distort(batch, keys(3, epoch)).isfinite().any(1)
+        seen = series.augment(batch, keys(3, epoch)).isfinite().any(1)
         assert (seen.sum(1) >= 5).all()
 
 
-def test_distortion_switched_off_is_plain(uneven):
+def test_augmentation_switched_off_is_preprocessing(uneven):
     _, batch = uneven
     still = Series(crop=1, stretch=0, warp=0, scale=0, shift=0, noise=0, gaps=0)
     still.restore(uneven[0].state())
-    torch.testing.assert_close(still.distort(batch, keys(3)), still.plain(batch), equal_nan=True)
+    torch.testing.assert_close(still.augment(batch, keys(3)), still.preprocess(batch), equal_nan=True)
 
 
 def test_a_window_is_a_piece_of_the_row_in_order():
     series, batch = fitted([np.arange(100.0)], normalise="none", scale=0, shift=0, noise=0, gaps=0, warp=0.5)
     for epoch in range(30):
-        seen = series.distort(batch, keys(1, epoch))[0, 0]
+        seen = series.augment(batch, keys(1, epoch))[0, 0]
         seen = seen[seen.isfinite()]
         assert (seen.diff() > 0).all()
         assert seen[0] == seen[0].round()
@@ -198,7 +198,7 @@ def test_a_window_is_a_piece_of_the_row_in_order():
 
 def test_hidden_spans_are_at_most_the_share_asked_for():
     series, batch = fitted([np.arange(200.0)], crop=1, stretch=0, warp=0, gaps=0.4)
-    hidden = [series.distort(batch, keys(1, epoch))[0, 0].isnan().float().mean().item() for epoch in range(50)]
+    hidden = [series.augment(batch, keys(1, epoch))[0, 0].isnan().float().mean().item() for epoch in range(50)]
     assert max(hidden) <= 0.4
     assert np.mean(hidden) > 0.1
 
@@ -208,7 +208,7 @@ def test_noise_has_the_strength_asked_for():
         [np.sin(np.arange(5000.0))], length=5000, crop=1, stretch=0, warp=0, scale=0, shift=0, gaps=0, noise=0.3
     )
     series.normalise = "none"
-    ratio = (series.distort(batch, keys(1)) - batch).std() / batch.std()
+    ratio = (series.augment(batch, keys(1)) - batch).std() / batch.std()
     assert ratio.item() == pytest.approx(0.3, abs=0.02)
 
 
@@ -254,7 +254,7 @@ def test_state_goes_through_json_and_back(uneven):
     series, batch = uneven
     other = Series()
     other.restore(json.loads(json.dumps(series.state())))
-    torch.testing.assert_close(other.plain(batch), series.plain(batch), equal_nan=True)
+    torch.testing.assert_close(other.preprocess(batch), series.preprocess(batch), equal_nan=True)
     assert other.facts() == series.facts()
 
 

@@ -81,38 +81,38 @@ def test_packed_texts_are_cut_at_the_length_and_batches_end_with_minus_one():
 
 def test_plain_shows_the_first_of_several_texts_and_no_marks():
     text = fitted()
-    plain = text.plain(batch_of(text, [["the red fox", "the brown cat runs over"], "dog"]))
+    plain = text.preprocess(batch_of(text, [["the red fox", "the brown cat runs over"], "dog"]))
     assert torch.equal(plain, batch_of(text, ["the red fox", "dog"]))
 
 
-def test_distort_shows_each_of_several_texts_about_equally_often():
+def test_augment_shows_each_of_several_texts_about_equally_often():
     text = fitted(deletion=0.0)
     batch = batch_of(text, [["fox", "cat", "bird bird"]]).expand(3000, -1)
-    views = text.distort(batch, keys(3000))
+    views = text.augment(batch, keys(3000))
     for said in ("fox", "cat", "bird bird"):
         row = batch_of(text, [said])
         row = torch.nn.functional.pad(row, (0, views.shape[1] - row.shape[1]), value=-1)
         assert 850 < (views == row).all(1).sum() < 1150
 
 
-def test_distort_leaves_out_the_said_share_in_order_and_never_everything():
+def test_augment_leaves_out_the_said_share_in_order_and_never_everything():
     text = fitted(deletion=0.3)
     text.fit([text.read("a b c d e f g h i j", HERE)])
     batch = batch_of(text, ["abcdefghij"] * 2000)
-    views = text.distort(batch, keys(2000))
+    views = text.augment(batch, keys(2000))
     assert 0.68 < (views >= 0).sum() / (batch >= 0).sum() < 0.72
     place = {int(token): n for n, token in enumerate(batch[0])}
     order = [[place[int(t)] for t in row if t >= 0] for row in views[:50]]
     assert all(row == sorted(row) for row in order)
-    assert ((fitted(deletion=0.99).distort(batch, keys(2000)) >= 0).sum(1) >= 1).all()
+    assert ((fitted(deletion=0.99).augment(batch, keys(2000)) >= 0).sum(1) >= 1).all()
 
 
-def test_a_row_is_distorted_alike_alone_and_in_any_batch():
+def test_a_row_is_augmented_alike_alone_and_in_any_batch():
     text = fitted(deletion=0.4)
     batch = batch_of(text, [CORPUS[0], [CORPUS[1], "fox " * 40], "dog", CORPUS[5]])
-    together = text.distort(batch, keys(4))
+    together = text.augment(batch, keys(4))
     for i in range(4):
-        alone = text.distort(
+        alone = text.augment(
             batch_of(text, [[CORPUS[0]], [CORPUS[1], "fox " * 40], ["dog"], [CORPUS[5]]][i : i + 1]), keys(4)[i : i + 1]
         )
         assert torch.equal(alone[alone >= 0], together[i][together[i] >= 0])
@@ -121,8 +121,8 @@ def test_a_row_is_distorted_alike_alone_and_in_any_batch():
 def test_an_absent_row_stays_absent():
     absent = torch.full((2, 3), -1)
     text = fitted()
-    assert (text.distort(absent, keys(2)) == -1).all()
-    assert (text.plain(absent) == -1).all()
+    assert (text.augment(absent, keys(2)) == -1).all()
+    assert (text.preprocess(absent) == -1).all()
     assert text.raw(absent).eq(0).all()
 
 
@@ -145,7 +145,7 @@ def test_the_state_survives_json_and_needs_nothing_else():
     batch = batch_of(text, CORPUS)
     assert torch.equal(batch_of(other, CORPUS), batch)
     assert torch.equal(other.raw(batch), text.raw(batch))
-    assert torch.equal(other.distort(batch, keys(len(batch))), text.distort(batch, keys(len(batch))))
+    assert torch.equal(other.augment(batch, keys(len(batch))), text.augment(batch, keys(len(batch))))
     assert other.facts() == text.facts()
 
 
@@ -170,10 +170,10 @@ def test_a_pretrained_tokenizer_is_kept_whole_with_its_special_tokens():
     assert (batch[1] >= 0).sum() == 256
     assert batch[1, 255] == 102
     assert other.facts()["vocabulary"] == 30522
-    assert torch.equal(other.distort(batch[1:], keys(1)), batch[1:, :256])
+    assert torch.equal(other.augment(batch[1:], keys(1)), batch[1:, :256])
     deleting = Text(tokenizer="gone", deletion=0.9)
     deleting.restore(text.state())
-    view = deleting.distort(batch[1:], keys(1))[0]
+    view = deleting.augment(batch[1:], keys(1))[0]
     assert view[0] == 101
     assert view[-1] == 102
     assert len(view) < 80

@@ -90,7 +90,7 @@ def x(folder) -> torch.Tensor:
     text = Text(tokenizer=folder)
     items = [text.read(sentence, Path(".")) for sentence in SENTENCES]
     text.fit(items)
-    return text.plain(text.collate([text.pack(item) for item in items]))
+    return text.preprocess(text.collate([text.pack(item) for item in items]))
 
 
 def transformer(folder, **settings):

@@ -28,7 +28,7 @@ def seconds_in_parts(size, rows, *parts):
     for _ in range(ROUNDS):
         for part in parts:
             begun = time.process_time()
-            views = [image.distort(*some) for some in zip(batch.split(part), keys.split(part), strict=True)]
+            views = [image.augment(*some) for some in zip(batch.split(part), keys.split(part), strict=True)]
             _ = views[0] if part == rows else torch.cat(views)
             best[part] = min(best[part], time.process_time() - begun)
     return [best[part] for part in parts]

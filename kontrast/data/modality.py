@@ -1,4 +1,4 @@
-"""The contract of a modality: how the cells of one field are read, kept, batched, distorted and shown. One file each in
+"""The contract of a modality: how the cells of one field are read, kept, batched, augmented and shown. One file each in
 `modalities/`."""
 
 from abc import ABC, abstractmethod
@@ -11,8 +11,9 @@ from torch import Tensor
 
 
 class Modality(ABC):
-    """A field's cells on their way to an encoder: cell -> read -> pack (cached, once) -> collate -> plain or distort ->
-    encoder.
+    """A field's cells on their way to an encoder.
+
+    cell -> `read` -> `pack` (cached, once) -> `collate` -> `preprocess` or `augment` -> encoder.
 
     `fit` learns from training cells what the others share (size, vocabulary, scale); `state` carries that to the run
     folder and back.
@@ -45,11 +46,11 @@ class Modality(ABC):
         """A batch from cached rows."""
 
     @abstractmethod
-    def plain(self, batch: Tensor) -> Tensor:
-        """What the encoder sees of undistorted rows; the result for a row does not depend on the other rows."""
+    def preprocess(self, batch: Tensor) -> Tensor:
+        """What the encoder sees of unaugmented rows; the result for a row does not depend on the other rows."""
 
     @abstractmethod
-    def distort(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
+    def augment(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
         """What the encoder sees in training: all rows at once, on the batch's device, each row's draws its own. Where a
         method asks for several views, the rows come so many times, with other keys.
 
@@ -67,7 +68,7 @@ class Modality(ABC):
 
     @abstractmethod
     def look(self, view: Tensor) -> str:
-        """One row of what `plain` or `distort` gave, as HTML: what the encoder saw."""
+        """One row of what `preprocess` or `augment` gave, as HTML: what the encoder saw."""
 
     @abstractmethod
     def facts(self) -> Mapping[str, Any]:

@@ -68,6 +68,6 @@ def _told(losses: list[float], rows: int, rate: float) -> Finding:
         return Finding("overfit", "note", words, numbers)
     words = (
         f"{done}: it cannot even learn these by heart. Usual causes: rows that are all alike, copies among them, "
-        f"distortions that erase everything (look at the views), or a learning rate far off ({rate:g})."
+        f"augmentations that erase everything (look at the views), or a learning rate far off ({rate:g})."
     )
     return Finding("overfit", "warning", words, numbers)

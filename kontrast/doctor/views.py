@@ -16,7 +16,7 @@ _SAME = 1e-6
 
 
 class Views(Examination):
-    """Distortions are the teacher: what they change the encoder learns to ignore, and a look tells if it should."""
+    """Augmentations are the teacher: what they change the encoder learns to ignore, and a look tells if it should."""
 
     place = 90
 
@@ -32,9 +32,9 @@ class Views(Examination):
             batch = modality.collate(store.rows(few))
             ids = torch.from_numpy(case.data.keys[few])
             seed = case.experiment.seed
-            drawn = [modality.distort(batch.clone(), random_streams.key(seed, 0, ids, n), ids) for n in range(_VIEWS)]
+            drawn = [modality.augment(batch.clone(), random_streams.key(seed, 0, ids, n), ids) for n in range(_VIEWS)]
             if len(case.modalities) == 1 and all(_equal(drawn[0], other) for other in drawn[1:]):
-                words = f"{name}: all views of a row are the same, so one field alone teaches nothing. Distort more."
+                words = f"{name}: all views of a row are the same, so one field alone teaches nothing. Augment more."
                 found.append(Finding("same views", "warning", words, {"field": name}))
             for k, row in enumerate(few):
                 original = modality.show(store.rows(few[k : k + 1])[0])

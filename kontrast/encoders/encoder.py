@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 
 class Encoder(nn.Module, ABC):
-    """`forward`: what `Modality.plain` or `distort` gave -> (B, width). In eval mode a row's features do not depend on
-    its batch.
+    """`forward`: what `Modality.preprocess` or `augment` gave -> (B, width). In eval mode a row's features do not
+    depend on its batch.
 
     Constructor parameters are settings, but for those named like a fact of the modality (channels, vocabulary), which
     the data fills.

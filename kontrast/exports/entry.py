@@ -26,7 +26,7 @@ class Entry(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, *inputs: Tensor) -> Tensor:
-        """The inputs, in the order of `axes` -> what `Modality.plain` gives."""
+        """The inputs, in the order of `axes` -> what `Modality.preprocess` gives."""
 
     @abstractmethod
     def feed(self, packed: Sequence[np.ndarray]) -> dict[str, np.ndarray]:

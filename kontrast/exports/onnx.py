@@ -153,7 +153,7 @@ def _parity(model: Model, field: str, entry: Entry, packed: list[np.ndarray], ta
     runtime = needs("onnxruntime", "export")
     session = runtime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
     modality: Modality = model.modalities[field]
-    want = model.embed_views(field, modality.plain(modality.collate(packed))).numpy()
+    want = model.embed_views(field, modality.preprocess(modality.collate(packed))).numpy()
     parts = [part for part in (packed[:1], packed[1:]) if part]
     found = np.concatenate([session.run(None, entry.feed(part))[0] for part in parts])
     return {

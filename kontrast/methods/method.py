@@ -36,7 +36,7 @@ class Method(nn.Module, ABC):
     """Names of the targets (label, number, group ...) that columns of the data must give."""
 
     strength: str = "strong"
-    """How much its views are distorted by default: "strong" where distortion alone makes the pair, "light" where the
+    """How much its views are augmented by default: "strong" where augmentation alone makes the pair, "light" where the
     data does."""
 
     together: bool = False
@@ -64,7 +64,7 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def embed(self, field: str, x: Tensor) -> Tensor:
-        """(B, D): what is judged and served for undistorted rows of one field; not yet normalised."""
+        """(B, D): what is judged and served for unaugmented rows of one field; not yet normalised."""
 
     @abstractmethod
     def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:

@@ -1,4 +1,4 @@
-"""SimCLR: two distorted views of a field of each sample attract, all other samples of the batch repel."""
+"""SimCLR: two augmented views of a field of each sample attract, all other samples of the batch repel."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Images: pictures of any format and size become squares of one size, distorted by whole batches on any device.
+"""Images: pictures of any format and size become squares of one size, augmented by whole batches on any device.
 
 Axis letters: B rows, C channels, H and W pixels, S the side of the square.
 """
@@ -21,7 +21,7 @@ from kontrast.core.errors import UserError
 from kontrast.core.factory import Range
 from kontrast.data.modality import Modality
 from kontrast.modalities import mirroring
-from kontrast.modalities.augmentations.image import LIGHT, LUMA, STRONG, distorted
+from kontrast.modalities.augmentations.image import LIGHT, LUMA, STRONG, augment
 from kontrast.modalities.picture import picture
 
 # `read` shrinks a short side to this (or to `size`, if larger): a sample of photographs must fit into memory.
@@ -36,8 +36,8 @@ class Image(Modality):
 
     `size`: side in pixels; by default the median short side of a sample, a multiple of 8 from 16 to 64.
     `channels`: 1 or 3; by default 1 where all of a sample is grey. Arrays may have another number if it is set.
-    `strength` of the distortions: "strong" where two views of one image are the pair (SimCLR), "light" where the pairs
-    come from the data (an image and its caption), "none".
+    `strength` of the augmentations: "strong" where two views of one image are the pair (SimCLR), "light" where the
+    pairs come from the data (an image and its caption), "none".
     `flip`: whether mirror images mean the same; by default only of coloured pictures (grey ones are more often scans,
     digits, x-rays) whose mirror images lie no farther from the others than they do themselves (`mirroring`).
     `mean`, `std`: a channel's, in 0..1; by default the sample's.
@@ -121,24 +121,24 @@ class Image(Modality):
         """(B, C, S, S) uint8."""
         return torch.from_numpy(packed if isinstance(packed, np.ndarray) else np.stack(packed))
 
-    def plain(self, batch: Tensor) -> Tensor:
+    def preprocess(self, batch: Tensor) -> Tensor:
         """(B, C, S, S) float32, normalised."""
         return self._normalised(batch.float().div_(255))
 
-    def distort(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
+    def augment(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
         """(B, C, S, S) float32, normalised: a random crop, flip and colours, by `strength`.
 
         "light" mirrors all pictures of a row together: a mirrored pair is one more pair.
         """
         if self.strength == "none":
-            return self.plain(batch)
+            return self.preprocess(batch)
         strength = STRONG if self.strength == "strong" else LIGHT
         alone = self.flip if self.flip is not None else self.strength == "strong" and self._mirrors
         strength = replace(strength, flip=0.5 * alone)
         mirrored_B = None
         if self.strength == "light" and self.flip is None and self._mirrors and row_B is not None:
             mirrored_B = random_streams.uniform(random_streams.fork(row_B, 0), 1)[:, 0] < 0.5
-        return distorted(
+        return augment(
             batch,
             key_B,
             strength,

@@ -34,7 +34,7 @@ class Series(Modality):
     amplitude; "dataset" takes both from the training rows, so that level and amplitude stay; "both" shows the encoder
     the two side by side, twice the channels; "none" leaves the numbers alone.
 
-    Distortions, 0 (crop: 1) for none: crop is the smallest share of time that is kept; stretch the largest change of
+    Augmentations, 0 (crop: 1) for none: crop is the smallest share of time that is kept; stretch the largest change of
     speed (0.2: 20 %); warp the largest local change of speed; scale the largest change of amplitude; shift (of the
     level, at most) and noise are in the row's own standard deviations; gaps is the largest hidden share of time.
     """
@@ -136,7 +136,7 @@ class Series(Modality):
             row[:, : len(series)] = series.T
         return torch.from_numpy(batch)
 
-    def plain(self, batch: Tensor) -> Tensor:
+    def preprocess(self, batch: Tensor) -> Tensor:
         """(B, K, T) normalised; NaN stays NaN."""
         parts = []
         if self.normalise in ("both", "series"):
@@ -147,7 +147,7 @@ class Series(Modality):
             parts.append((batch - self._fact(self._mean, batch)) / self._fact(self._spread, batch))
         return torch.cat(parts, 1) if parts else batch
 
-    def distort(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
+    def augment(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
         """(B, K, T): another window of time at another speed, amplitude and level, with noise; gaps stay, more come."""
         keys = [random_streams.fork(key_B, branch) for branch in range(4)]
         mean, deviation = _moments(batch)
@@ -161,7 +161,7 @@ class Series(Modality):
             seen = seen + self.noise * deviation * _gauss(keys[2], *batch.shape[1:])
         if self.gaps:
             seen = seen.masked_fill(self._hidden(batch, keys[3]), math.nan)
-        return self.plain(seen)
+        return self.preprocess(seen)
 
     def raw(self, batch: Tensor) -> Tensor:
         """(B, R): gaps bridged by straight lines, rows averaged onto a grid of at most 128 steps, z-normalised.

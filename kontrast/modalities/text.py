@@ -107,11 +107,11 @@ class Text(Modality):
         batch[np.arange(batch.shape[1]) < sizes[:, None]] = np.concatenate([*packed, np.empty(0, np.int32)])
         return torch.from_numpy(batch)
 
-    def plain(self, batch: Tensor) -> Tensor:
+    def preprocess(self, batch: Tensor) -> Tensor:
         """The first text of each row."""
         return _compact(batch, (batch >= 0) & (_text_number(batch) == 0))
 
-    def distort(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
+    def augment(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
         """One of the row's texts, drawn evenly, less a random share of its tokens; special ones and one other stay."""
         number = _text_number(batch)
         texts_B = number.max(1).values + 1
@@ -126,7 +126,7 @@ class Text(Modality):
 
     def raw(self, batch: Tensor) -> Tensor:
         """(B, 1024) TF-IDF of tokens and the trigrams within them, hashed with signs (Weinberger 2009), length one."""
-        ids = self.plain(batch)
+        ids = self.preprocess(batch)
         there = ids >= 0
         tokens_U, where = ids[there].unique(return_inverse=True)
         count_BU = torch.zeros(len(ids), len(tokens_U), device=ids.device)

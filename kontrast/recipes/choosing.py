@@ -105,7 +105,7 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
 
 
 def _strength(made: type[Method], method: Choice) -> str:
-    """How strongly views are distorted: lightly where the positives come from the data, its labels among them.
+    """How strongly views are augmented: lightly where the positives come from the data, its labels among them.
 
     CIFAR-10, 2,000 pictures, 160 steps of SupCon: kNN .426 and linear .480 lightly, .412 and .444 strongly.
     """

@@ -1,6 +1,6 @@
 """SimCLR: one field of any modality, no labels and no pairs needed.
 
-Two distorted views of each sample attract, all other samples repel (Chen et al. 2020, arXiv:2002.05709).
+Two augmented views of each sample attract, all other samples repel (Chen et al. 2020, arXiv:2002.05709).
     kontrast train pictures/ --recipe simclr
 """
 

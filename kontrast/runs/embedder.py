@@ -17,7 +17,7 @@ class Embedder(nn.Module):
         encoder = run.module("image")                             # in eval mode, on the CPU
         x = encoder.prepare(["a.png", "b.png"])                   # (B, ...): in a DataLoader's collate_fn, say
         model = nn.Sequential(encoder, nn.Linear(encoder.width, 10))
-        one, two = encoder.views(["a.png", "b.png"])              # distorted, as in training
+        one, two = encoder.views(["a.png", "b.png"])              # augmented, as in training
 
     forward: a prepared batch -> (B, width), what the run is judged and searched by, not yet of length one. It is
     equal to `Run.embed` up to that. In a LightningModule, `self.encoder = run.module("image")` is all. What the method
@@ -41,18 +41,18 @@ class Embedder(nn.Module):
         return self.method.embed(self.field, x)
 
     def prepare(self, cells: Sequence[Any], folder: str | Path = ".") -> Tensor:
-        """Cells as the data held them (paths relative to `folder`, texts, arrays) -> a batch without distortion.
+        """Cells as the data held them (paths relative to `folder`, texts, arrays) -> a batch without augmentation.
 
         Raises Unreadable, a ValueError, for a cell that cannot be read.
         """
-        return self.modality.plain(self._packed(cells, folder))
+        return self.modality.preprocess(self._packed(cells, folder))
 
     def views(self, cells: Sequence[Any], folder: str | Path = ".", *, count: int = 2) -> list[Tensor]:
-        """Distorted batches of the same cells, drawn from torch's random numbers (torch.manual_seed repeats them)."""
+        """Augmented batches of the same cells, drawn from torch's random numbers (torch.manual_seed repeats them)."""
         batch = self._packed(cells, folder)
         span = torch.iinfo(torch.int64)
         keys = torch.randint(span.min, span.max, (count + 1, len(batch)))
-        return [self.modality.distort(batch.clone(), key_B, keys[-1]) for key_B in keys[:-1]]
+        return [self.modality.augment(batch.clone(), key_B, keys[-1]) for key_B in keys[:-1]]
 
     def _packed(self, cells: Sequence[Any], folder: str | Path) -> Tensor:
         return self.modality.collate([self.modality.pack(self.modality.read(cell, Path(folder))) for cell in cells])

@@ -251,7 +251,7 @@ def _samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:
         batch = modality.collate(data.stores[name].rows(few))
         ids = torch.from_numpy(data.keys[few])
         drawn = [
-            modality.distort(batch.clone(), random_streams.key(model.experiment.seed, 0, ids, n), ids) for n in range(3)
+            modality.augment(batch.clone(), random_streams.key(model.experiment.seed, 0, ids, n), ids) for n in range(3)
         ]
         for k, row in enumerate(few):
             looks = [modality.look(view[k]) for view in drawn]

@@ -106,7 +106,7 @@ class Model:
 
     @torch.no_grad()
     def embed_views(self, field: str, x: Tensor) -> Tensor:
-        """(B, ...) as `Modality.plain` gives it -> (B, D) float32 on the sphere, each row on its own."""
+        """(B, ...) as `Modality.preprocess` gives it -> (B, D) float32 on the sphere, each row on its own."""
         device = next(self.method.parameters()).device
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bf16):
             z = self.method.embed(field, x.to(device))
@@ -119,7 +119,7 @@ class Model:
         modality = self.modalities[field]
         packed = [modality.pack(modality.read(cell, folder)) for cell in cells]
         self.method.eval()
-        return self.embed_views(field, modality.plain(modality.collate(packed))).numpy()
+        return self.embed_views(field, modality.preprocess(modality.collate(packed))).numpy()
 
     def embed(
         self, data: Dataset, rows: np.ndarray | None = None, *, batch: int = CHUNK, progress: Progress | None = None
@@ -129,7 +129,7 @@ class Model:
         self.method.eval()
 
         def features(name: str, packed: Tensor) -> Tensor:
-            return self.embed_views(name, self.modalities[name].plain(packed))
+            return self.embed_views(name, self.modalities[name].preprocess(packed))
 
         z = _blocks(self.modalities, data, rows, features, batch, progress)
         return bank_of(z, data, rows, self.method.shared)

@@ -89,12 +89,15 @@ def likely_causes(
 ) -> list[str]:
     """What most often stands behind a collapse or a standstill, the likeliest first.
 
-    varied: mean standard deviation over rows of what the encoder was given, 0 when the distortions or the data leave
+    varied: mean standard deviation over rows of what the encoder was given, 0 when the augmentations or the data leave
     nothing to tell apart. twins: share of the candidates that are duplicates. gradient: norm of the last gradient.
     short: why the run was too short, or "".
     """
     checks = [
-        (varied < 1e-3, "all views look the same to the encoder: constant data, or distortions that erase everything"),
+        (
+            varied < 1e-3,
+            "all views look the same to the encoder: constant data, or augmentations that erase all",
+        ),
         (twins > 0.5, f"{twins:.0%} of the candidates are duplicates of the anchor and masked"),
         (learning_rate > 3 * usual_rate, f"learning rate {learning_rate:g}, far above the usual {usual_rate:g}"),
         (

@@ -81,7 +81,7 @@ def used(frame: Frame, cache: Path) -> None:
         rows = np.flatnonzero(data.stores[name].has)[:4]
         if len(rows):
             batch = modality.collate(data.stores[name].rows(rows))
-            assert torch.isfinite(modality.plain(batch.clone())).any() or modality.encoder != "resnet"
+            assert torch.isfinite(modality.preprocess(batch.clone())).any() or modality.encoder != "resnet"
             modality.raw(batch)
             modality.show(data.stores[name].rows(rows)[0])
     for name in frame.columns:

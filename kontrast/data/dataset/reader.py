@@ -61,7 +61,7 @@ class Reader:
         self.stand_in = {name: int(np.flatnonzero(dataset.stores[name].has)[0]) for name in modalities}
 
     def read(self, index: np.ndarray) -> Batch:
-        """The undistorted rows as `Modality.collate` gives them, a field each."""
+        """The unaugmented rows as `Modality.collate` gives them, a field each."""
         data, views = self.dataset, {}
         keys = {"id": torch.from_numpy(data.keys[index])}
         for name, modality in self.modalities.items():
@@ -119,7 +119,7 @@ def ahead(read: Callable[[int], Batch], start: int, depth: int) -> Generator[Bat
 
 
 def draw(batch: Batch, draws: Mapping[str, str], modalities: Mapping[str, Modality], *, seed: int, epoch: int) -> Batch:
-    """The views a method asks for (view -> field), distorted by draws from (seed, epoch, sample id, view) alone.
+    """The views a method asks for (view -> field), augmented by draws from (seed, epoch, sample id, view) alone.
 
     All views of a field in one call: a batch's draws are a hundred small tensors, however many rows it has.
     """
@@ -129,6 +129,6 @@ def draw(batch: Batch, draws: Mapping[str, str], modalities: Mapping[str, Modali
         mine = {view: stream for (view, of), stream in zip(draws.items(), streams, strict=True) if of == field}
         x = batch.views[field]
         several = x.expand(len(mine), *x.shape).flatten(0, 1)  # of one view no copy
-        views = modalities[field].distort(several, torch.cat([*mine.values()]), row.repeat(len(mine)))
+        views = modalities[field].augment(several, torch.cat([*mine.values()]), row.repeat(len(mine)))
         drawn |= dict(zip(mine, views.split(len(batch)), strict=True))
     return Batch({view: drawn[view] for view in draws}, batch.keys)

@@ -29,7 +29,7 @@ class Image(Entry):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """(B, S, S, C) uint8 -> (B, C, S, S) normalised."""
-        return self.modality.plain(inputs[0].permute(0, 3, 1, 2))
+        return self.modality.preprocess(inputs[0].permute(0, 3, 1, 2))
 
     def feed(self, packed: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """(C, S, S) each."""

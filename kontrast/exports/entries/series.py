@@ -26,7 +26,7 @@ class Series(Entry):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """(B, T, C) -> (B, K, T) normalised."""
-        return self.modality.plain(inputs[0].transpose(1, 2))
+        return self.modality.preprocess(inputs[0].transpose(1, 2))
 
     def feed(self, packed: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """(T, C) each."""

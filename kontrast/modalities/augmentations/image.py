@@ -1,4 +1,4 @@
-"""Distortions of whole batches of images: one warp and one colour matrix a row, each row's draws from its own key.
+"""Augmentations of whole batches of images: one warp and one colour matrix a row, each row's draws from its own key.
 
 Axis letters: B rows, C channels, H and W pixels. Pixels are float in 0..1 unless said otherwise.
 """
@@ -23,7 +23,7 @@ _PART = 1 << 19
 
 @dataclass(frozen=True)
 class Strength:
-    """How far the distortions go: .4 draws a factor from 0.6..1.4, a hue of .1 is 36 degrees."""
+    """How far the augmentations go: .4 draws a factor from 0.6..1.4, a hue of .1 is 36 degrees."""
 
     smallest_crop: float
     brightness: float
@@ -58,7 +58,7 @@ def recolour(x_BCHW: Tensor, key_B: Tensor, strength: Strength) -> Tensor:
     return out_BCHW
 
 
-def distorted(
+def augment(
     bytes_BCHW: Tensor,
     key_B: Tensor,
     strength: Strength,
@@ -118,7 +118,7 @@ def _colours(
     u_B6: Tensor, strength: Strength, ranges: Sequence[tuple[float, float]], unit: float = 1
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What a pixel of 0..unit is multiplied by, (B, 3, 3) or (B, C, 1); how much of the image's mean is added to a
-    channel, (B, C); and what black becomes, (C,). `ranges`: what black and white of a channel become, undistorted. u:
+    channel, (B, C); and what black becomes, (C,). `ranges`: what black and white of a channel become, unaugmented. u:
     uniform draws.
     """
     most = (strength.brightness, strength.contrast, strength.saturation, strength.hue)
