@@ -29,26 +29,26 @@ from kontrast.data.dataset.reader import Reader
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.recipes.choosing import choose as choose_recipe
+from kontrast.reporting.logger import Logger
 from kontrast.runs.folder import Folder
-from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model, method_of, modalities_of
 from kontrast.runs.train import first_views, order_of, train
-from kontrast.training.fleet import alone
-from kontrast.training.loop import Moment
-from kontrast.training.precision import Mode, choose, forced
-from kontrast.training.repeat import repeatable
+from kontrast.training.determinism import repeatable
+from kontrast.training.launcher import alone
+from kontrast.training.loop import StepRecord
+from kontrast.training.precision import PrecisionMode, choose, forced
 
 COLD = 2  # steps left out
 
 
 @dataclass
-class Times(Listener):
+class Times(Logger):
     """Seconds of processor time from Moment to Moment."""
 
     seconds: list[float] = field(default_factory=list)
     last: float = 0.0
 
-    def moment(self, moment: Moment) -> None:
+    def moment(self, moment: StepRecord) -> None:
         """A step more."""
         now = time.process_time()
         self.seconds.append(now - self.last)
@@ -106,7 +106,7 @@ def _spread(values: list[float], shape: str) -> str:
     return f"{middle} ({low} to {high})"
 
 
-def _formats(mode: Mode) -> str:
+def _formats(mode: PrecisionMode) -> str:
     return replace(mode, gain=None).words
 
 

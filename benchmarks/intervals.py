@@ -15,12 +15,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from kontrast.core.embedding_table import EmbeddingTable
-from kontrast.scoring.clustering import Clustering
-from kontrast.scoring.geometry import Geometry
-from kontrast.scoring.halves import find_all, interval
-from kontrast.scoring.knn import Knn
-from kontrast.scoring.retrieval import Retrieval
-from kontrast.scoring.score import Score
+from kontrast.evaluation.clustering import Clustering
+from kontrast.evaluation.evaluator import Evaluator
+from kontrast.evaluation.geometry import Geometry
+from kontrast.evaluation.intervals import find_all, interval
+from kontrast.evaluation.knn import KNN
+from kontrast.evaluation.retrieval import Retrieval
 
 TRAIN = 400
 
@@ -60,7 +60,7 @@ def covered(shape: Shape, trials: int) -> dict[str, tuple[float, float, float, f
     """Of each number: its true value, how often the interval covers it, the width over the right one, and how often
     there is an interval."""
     train = drawn(np.random.default_rng(5), shape, TRAIN)
-    scores: list[Score] = [Knn(), Retrieval(), Clustering(), Geometry()]
+    scores: list[Evaluator] = [KNN(), Retrieval(), Clustering(), Geometry()]
     found: dict[str, list[tuple[float, float, float]]] = {}
     for trial in range(trials):
         test = drawn(np.random.default_rng([7, trial]), shape, shape.rows)

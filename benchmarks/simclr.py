@@ -23,11 +23,11 @@ from kontrast.encoders.encoder import Encoder
 from kontrast.layers.towers import Towers
 from kontrast.methods.simclr import SimCLR
 from kontrast.recipes.choosing import choose
+from kontrast.reporting.logger import Logger
 from kontrast.runs.folder import Folder
-from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model, method_of, modalities_of
 from kontrast.runs.train import train
-from kontrast.training.fleet import alone
+from kontrast.training.launcher import alone
 
 SIDE = 32
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, lightly's default
@@ -73,7 +73,7 @@ def lightly_loader(images: np.ndarray, labels: np.ndarray, batch: int, workers: 
 
 def kontrast_run(
     images: np.ndarray,
-    listener: Listener,
+    listener: Logger,
     started: Callable[[Model], None],
     *,
     seed: int = 0,

@@ -6,7 +6,7 @@ bare PyTorch: a loop as one writes it over ready tensors, in a process of its ow
     head, autocast and memory layout, NT-Xent in four lines, torch.optim.AdamW; views lie drawn in memory, nothing is
     clipped, judged or written.
 bare, kontrast's parts: the same loop with kontrast's loss (`kontrast.losses.functional.ntxent`) and optimiser (fused),
-    in kontrast's process, so that it too keeps its pages (`kontrast.training.pages`): what is left is kontrast's loop.
+    in kontrast's process, so that it too keeps its pages (`training.memory_pages`): what is left is kontrast's loop.
 kontrast: `kontrast train`: rows from a cache on disk, views drawn, relations, clipping, health, moments written.
 lightly: its SimCLR example: the same encoder and head in plain float32, NTXentLoss, SGD, a DataLoader of PIL views.
 
@@ -46,12 +46,12 @@ from kontrast.encoders.resnet import ResNet
 from kontrast.layers.head import Head
 from kontrast.losses.functional import ntxent
 from kontrast.modalities.image import Image
-from kontrast.runs.listener import Listener
+from kontrast.reporting.logger import Logger
 from kontrast.runs.model import Model
-from kontrast.training.loop import Moment
+from kontrast.training.loop import StepRecord
 from kontrast.training.optimiser import groups_of
 from kontrast.training.optimisers.adamw import AdamW
-from kontrast.training.precision import Mode, pinned, prepare
+from kontrast.training.precision import PrecisionMode, pinned, prepare
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 COLD = 5  # steps left out
@@ -64,7 +64,7 @@ NETWORKS: dict[str, tuple[Callable[[], Encoder], bool]] = {
 
 
 @dataclass
-class Times(Listener):
+class Times(Logger):
     """Seconds of kontrast's steps, from Moment to Moment, its shares of waiting; and what `others`, which run between
     two steps, tell of theirs."""
 
@@ -74,7 +74,7 @@ class Times(Listener):
     waits: list[float] = field(default_factory=list)
     last: float = 0.0
 
-    def moment(self, moment: Moment) -> None:
+    def moment(self, moment: StepRecord) -> None:
         """A step more."""
         now = time.perf_counter()
         self.seconds.append(now - self.last)
@@ -87,8 +87,8 @@ class Times(Listener):
 
 
 def ours(
-    told: "Told", network: str, mode: Mode | None, others: Mapping[str, Callable[[], float]]
-) -> tuple[Times, Mode]:
+    told: "Told", network: str, mode: PrecisionMode | None, others: Mapping[str, Callable[[], float]]
+) -> tuple[Times, PrecisionMode]:
     """The steps of a run, and the mode that it chose, or was given."""
     heard = Times(others)
     plan: dict[str, Any] = {"steps": told.steps + COLD, "batch": told.batch, "compile": "off"}
@@ -106,7 +106,7 @@ def _nothing(model: Model) -> None:
 
 
 def bare(
-    batch: int, network: str, mode: Mode, loss: Loss, made: Callable[[nn.Module], Optimizer]
+    batch: int, network: str, mode: PrecisionMode, loss: Loss, made: Callable[[nn.Module], Optimizer]
 ) -> Callable[[], float]:
     """A step over ready views, which tells its seconds."""
     torch.manual_seed(0)
@@ -130,7 +130,7 @@ def bare(
     return step
 
 
-def script(batch: int, network: str, mode: Mode) -> Callable[[], float]:
+def script(batch: int, network: str, mode: PrecisionMode) -> Callable[[], float]:
     """Of PyTorch's parts alone."""
     labels = torch.arange(batch)  # NT-Xent of the contestants takes labels as all of them do
 
@@ -140,7 +140,7 @@ def script(batch: int, network: str, mode: Mode) -> Callable[[], float]:
     return bare(batch, network, mode, lambda x, y: plain_ntxent(x, y, labels), usual)
 
 
-def parts(batch: int, network: str, mode: Mode) -> Callable[[], float]:
+def parts(batch: int, network: str, mode: PrecisionMode) -> Callable[[], float]:
     """With kontrast's loss and optimiser."""
 
     def own(model: nn.Module) -> Optimizer:
@@ -251,8 +251,8 @@ def rows(network: str, told: Told) -> list[str]:
     waited = statistics.mean(alone.waits)
     views = drawing(told.images, told.batch) / statistics.median(seconds["kontrast"])
     said = {name: _over(name, more) for name, more in over.items()} | {
-        "kontrast": f"{Mode(mode.bf16, mode.channels_last).words}, as the bare ones; waiting {waited:.1%}, under 3 %: "
-        f"{_passed(waited < 0.03)}; views {views:.1%}",
+        "kontrast": f"{PrecisionMode(mode.bf16, mode.channels_last).words}, as the bare ones; "
+        f"waiting {waited:.1%}, under 3 %: {_passed(waited < 0.03)}; views {views:.1%}",
         "lightly": "float32",
     }
     lines = []

@@ -38,12 +38,12 @@ from kontrast.data.dataset.dataset import prepare
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.recipes.choosing import choose
+from kontrast.reporting.logger import Logger
 from kontrast.runs.folder import Folder
-from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model, method_of, modalities_of
 from kontrast.runs.train import train
-from kontrast.training.fleet import alone
-from kontrast.training.loop import Moment
+from kontrast.training.launcher import alone
+from kontrast.training.loop import StepRecord
 
 COLD = 1  # steps left out: they allocate
 RANK = 8
@@ -53,12 +53,12 @@ Way = Literal["lora", "full"]
 
 
 @dataclass
-class Stopwatch(Listener):
+class Stopwatch(Logger):
     """Processor seconds of the process after each step."""
 
     at: list[float] = field(default_factory=list)
 
-    def moment(self, moment: Moment) -> None:
+    def moment(self, moment: StepRecord) -> None:
         """A step more."""
         self.at.append(time.process_time())
 

@@ -34,9 +34,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.simclr import MEAN, STD, Backbone, kontrast_run, lightly_loader, load
-from kontrast.runs.listener import Listener
+from kontrast.reporting.logger import Logger
 from kontrast.runs.model import Model
-from kontrast.training.loop import Moment
+from kontrast.training.loop import StepRecord
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class _Reached(Exception):
     """The accuracy that was asked for."""
 
 
-class Watch(Listener):
+class Watch(Logger):
     """Judges a copy every so many steps and at the end, its own seconds not counted, and stops the run at `target`."""
 
     def __init__(self, task: Task, target: float, every: float) -> None:
@@ -126,7 +126,7 @@ class Watch(Listener):
         """What to judge."""
         self.model = model
 
-    def moment(self, moment: Moment) -> None:
+    def moment(self, moment: StepRecord) -> None:
         """Where it is due."""
         if moment.step % self.every and moment.step < moment.total:
             return

@@ -20,16 +20,16 @@ from kontrast.data.tables.frame import Frame
 from kontrast.data.tables.uri import called
 from kontrast.recipes.choosing import override, settle
 from kontrast.recipes.config import Config, configured
+from kontrast.reporting.logger import Logger, NullLogger, hearing
 from kontrast.runs import kept
 from kontrast.runs.environment import environment
 from kontrast.runs.folder import Folder
-from kontrast.runs.journey import travel
-from kontrast.runs.listener import Listener, Silence, hearing
+from kontrast.runs.pipeline import travel
 from kontrast.runs.replay import Replay, begin, same
 from kontrast.runs.run import Run
 from kontrast.runs.train import stoppable
-from kontrast.training.fleet import Fleet, Strategy, launch, usual_device
-from kontrast.training.repeat import repeatable
+from kontrast.training.determinism import repeatable
+from kontrast.training.launcher import Launcher, Strategy, launch, usual_device
 
 # What other libraries call an argument of `train` -> what it is here.
 _OTHERS = {
@@ -70,7 +70,7 @@ def train(
     strategy: Strategy = "ddp",
     trust_code: bool = False,
     command: str | None = None,
-    listener: Listener | None = None,
+    listener: Logger | None = None,
 ) -> Run:
     """Train on any data and leave a run folder: embeddings, scores, report.
 
@@ -101,7 +101,7 @@ def train(
     shown = "<the same data>" if where == "memory" else repr(where)
     told = command or f"kontrast.train({shown}, seed={asked.seed}, ...)"
     with launch(_device(device), devices, nodes, strategy) as fleet:
-        listener = listener if listener and fleet.first else Silence()
+        listener = listener if listener and fleet.first else NullLogger()
         folder = _fresh(fleet, None if out is None else Path(out), name)
         try:
             with ExitStack() as holding:
@@ -135,7 +135,7 @@ def resume(
     nodes: int = 1,
     strategy: Strategy = "ddp",
     trust_code: bool = False,
-    listener: Listener | None = None,
+    listener: Logger | None = None,
 ) -> Run:
     """Continue an interrupted run, bit for bit on one CPU; on another number of devices up to rounding.
 
@@ -152,10 +152,10 @@ def resume(
             "start a new run."
         )
     if (folder.path / "scores.json").is_file():
-        return _finished(folder, listener or Silence())
+        return _finished(folder, listener or NullLogger())
     source = _source(path, experiment, data, "resume")
     with launch(_device(device), devices, nodes, strategy) as fleet:
-        listener = listener if listener and fleet.first else Silence()
+        listener = listener if listener and fleet.first else NullLogger()
         folder = replace(folder, writes=fleet.first)
         with ExitStack() as holding:
             with fleet.in_turn():
@@ -178,7 +178,7 @@ def replay(
     out: str | Path | None = None,
     device: str = "auto",
     trust_code: bool = False,
-    listener: Listener | None = None,
+    listener: Logger | None = None,
 ) -> tuple[Run, Replay]:
     """Run a finished run once more from its folder (same rows, experiment, seed) into a new one, and compare the two.
 
@@ -226,7 +226,7 @@ def _source(path: str | Path, experiment: Experiment, data: object, verb: str) -
     return source
 
 
-def _finished(folder: Folder, listener: Listener) -> Run:
+def _finished(folder: Folder, listener: Logger) -> Run:
     """A run that was judged; what is left to do where it was killed right after that."""
     run = Run(folder.path, folder.trusts)
     if not (folder.path / "report.html").is_file() or folder.cache.is_dir():
@@ -245,7 +245,7 @@ def _begun(folder: Folder, frame: Frame, experiment: Experiment) -> tuple[dict[s
     return {"name": experiment.method.name, "why": "as begun"}, infer(frame, experiment.source.fields, None)
 
 
-def _fresh(fleet: Fleet, out: Path | None, name: str) -> Folder:
+def _fresh(fleet: Launcher, out: Path | None, name: str) -> Folder:
     """The first process's new folder, in which the others only read."""
     made = ""
     with fleet.in_turn():

@@ -31,7 +31,7 @@ from PIL import Image
 
 import kontrast as kt
 from kontrast.core.errors import Interrupted
-from kontrast.runs.listener import Listener
+from kontrast.reporting.logger import Logger
 
 STEPS, STOPPED = 4, 2
 ROWS, CLASSES, SHOWN = 36, 3, 5
@@ -338,7 +338,7 @@ def unpacked(records: Path, folder: Path, *names: str) -> Iterator[Path]:
         yield folder
 
 
-class _Stop(Listener):
+class _Stop(Logger):
     """Ctrl-C in the middle of a run."""
 
     def moment(self, moment: Any) -> None:

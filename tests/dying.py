@@ -19,9 +19,9 @@ from pathlib import Path
 
 import kontrast.api
 import kontrast.cli
-import kontrast.runs.journey
+import kontrast.runs.pipeline
 from kontrast.core import embedding_table
-from kontrast.runs import folder, journey
+from kontrast.runs import folder, pipeline
 
 
 class Moments:
@@ -52,7 +52,12 @@ class Moments:
 
     def listen(self):
         fsync, replace, append = os.fsync, os.replace, folder.Folder.append
-        save, write, judge, report = folder.save_file, embedding_table.pq.write_table, journey.judge, journey.Run.report
+        save, write, judge, report = (
+            folder.save_file,
+            embedding_table.pq.write_table,
+            pipeline.evaluate,
+            pipeline.Run.report,
+        )
 
         def fsynced(fd):
             self.here("before fsync", os.readlink(f"/proc/self/fd/{fd}"))
@@ -84,7 +89,7 @@ class Moments:
             return report(run)
 
         os.fsync, os.replace, folder.Folder.append = fsynced, replaced, appended
-        folder.save_file, embedding_table.pq.write_table, journey.judge, journey.Run.report = (
+        folder.save_file, embedding_table.pq.write_table, pipeline.evaluate, pipeline.Run.report = (
             saved,
             written,
             judged,

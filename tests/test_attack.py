@@ -23,7 +23,7 @@ from kontrast.data.schema import file_tree
 from kontrast.modalities.text import Text
 from kontrast.runs.run import Run
 from kontrast.search.index import Index
-from kontrast.training.pauses import Clock, watched
+from kontrast.training.clock import Clock, watched
 
 SMALL = ["--batch", 8, "--steps", 1, "--encoder", "series=tcn,hidden=8,out=8,depth=2", "--set", 'scores=["knn"]']
 
@@ -297,7 +297,7 @@ def test_one_cell_of_two_hundred_thousand_letters_takes_linear_time():
 
 def test_a_clock_stands_still_while_the_process_is_stopped():
     code = (
-        "import os, sys, time\nfrom kontrast.training.pauses import watched\n"
+        "import os, sys, time\nfrom kontrast.training.clock import watched\n"
         "with watched() as clock:\n"
         "    began, wall = clock.now(), time.perf_counter()\n"
         "    print('ready', flush=True)\n"

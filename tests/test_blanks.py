@@ -10,7 +10,7 @@ from kontrast.data.schema.missing_values import emptied
 from kontrast.data.sources.open_source import open_frame
 from kontrast.data.tables.frame import Frame
 from kontrast.recipes.choosing import settle
-from kontrast.runs.words import left_out
+from kontrast.runs.messages import left_out
 
 WORDS = Source().missing
 

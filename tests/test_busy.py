@@ -121,14 +121,14 @@ def test_the_command_line_spins_less_unless_the_user_has_said_how(monkeypatch):
 
 
 def test_a_script_is_warned_that_began_before_anything_could_be_set(monkeypatch):
-    from kontrast.runs import watching
-    from kontrast.runs.listener import Silence
+    from kontrast.reporting.logger import NullLogger
+    from kontrast.runs import starvation
 
     for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
     with pytest.warns(UserWarning, match="GOMP_SPINCOUNT=1000"):
-        watching._tell("words", Silence())
+        starvation._tell("words", NullLogger())
     monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
-    watching._tell("words", Silence())
+    starvation._tell("words", NullLogger())
     assert watched.STARVED > watched.FREE

@@ -10,14 +10,14 @@ from conftest import FAST, waves
 from kontrast import api
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
+from kontrast.evaluation.intervals import Found, apart, find_all, interval
+from kontrast.evaluation.knn import KNN
+from kontrast.evaluation.metric_result import MetricResult
+from kontrast.evaluation.retrieval import Retrieval
 from kontrast.runs.compare import compare, line
-from kontrast.runs.page.comparison import page, write_comparison
+from kontrast.runs.comparison_page import page, write_comparison
 from kontrast.runs.replay import begin, same
 from kontrast.runs.run import Run
-from kontrast.scoring.evidence import Evidence
-from kontrast.scoring.halves import Found, apart, find_all, interval
-from kontrast.scoring.knn import Knn
-from kontrast.scoring.retrieval import Retrieval
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def rebanked(run, part, change):
 
 
 def means(x):
-    return Found(Evidence.mean(x, alone=True, chance=0.5, bounds=(-np.inf, np.inf)))
+    return Found(MetricResult.mean(x, alone=True, chance=0.5, bounds=(-np.inf, np.inf)))
 
 
 def test_the_paired_interval_of_means_is_that_of_the_differences():
@@ -90,7 +90,7 @@ def told(seed, noise, *scores):
 
 
 def test_equally_good_encoders_are_told_apart_in_about_one_of_twenty():
-    tellings = [told(seed, 0.4, Knn(), Retrieval()) for seed in range(60)]
+    tellings = [told(seed, 0.4, KNN(), Retrieval()) for seed in range(60)]
     for name in ("kNN accuracy", "mAP"):  # rows alone, and rows that are each other's candidates
         share = np.mean([lines[name].verdict != "SAME" for lines in tellings])
         assert share <= 0.15, (name, share)  # 5 % expected, 2.8 % its standard deviation; candidates held fixed: 30 %
@@ -100,17 +100,17 @@ def test_equally_good_encoders_are_told_apart_in_about_one_of_twenty():
 
 
 def test_a_better_encoder_is_better_and_a_worse_one_worse():
-    worse = told(0, 1.5, Knn(), Retrieval())
-    better = told(0, 0.05, Knn(), Retrieval())
+    worse = told(0, 1.5, KNN(), Retrieval())
+    better = told(0, 0.05, KNN(), Retrieval())
     assert {worse[name].verdict for name in ("kNN accuracy", "mAP", "MAP@R")} == {"WORSE"}
     assert {better[name].verdict for name in ("mAP", "MAP@R")} == {"BETTER"}
 
 
 def test_lower_can_be_better_and_what_describes_is_higher_or_lower():
     one, two = np.linspace(0, 1, 50), np.linspace(0, 1, 50) - 0.5
-    made = [Found(Evidence.mean(x, alone=True, chance=2.0, higher_is_better=False)) for x in (one, two)]
+    made = [Found(MetricResult.mean(x, alone=True, chance=2.0, higher_is_better=False)) for x in (one, two)]
     assert line("alignment", *made).verdict == "BETTER"
-    assert line("spread", *(Found(Evidence.mean(x, alone=True)) for x in (one, two))).verdict == "LOWER"
+    assert line("spread", *(Found(MetricResult.mean(x, alone=True)) for x in (one, two))).verdict == "LOWER"
 
 
 # ---- whole runs

@@ -35,18 +35,18 @@ STEPS = 2  # of every training on a page: enough to see that all of it works
 def quick():
     """Short trainings, few halves, no trial of number formats and probes: pages show what long ones print."""
     from kontrast.doctor import forecast
+    from kontrast.evaluation import intervals
+    from kontrast.evaluation.linear import Linear
     from kontrast.runs import train
-    from kontrast.scoring import halves
-    from kontrast.scoring.linear import Linear
-    from kontrast.training.precision import Mode
+    from kontrast.training.precision import PrecisionMode
 
     named = train.steps_named
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "steps_named", lambda plan, order: min(STEPS, named(plan, order) or STEPS))
         for module in (train, forecast):
-            patch.setattr(module, "choose", lambda method, batch, plan, steps: (Mode(), 0.1))
+            patch.setattr(module, "choose", lambda method, batch, plan, steps: (PrecisionMode(), 0.1))
         patch.setattr(Linear, "_strength", lambda self, x, y, classes: (0.1, None))
-        patch.setattr(halves, "SPLITS", 2)
+        patch.setattr(intervals, "SPLITS", 2)
         yield
 
 

@@ -15,8 +15,8 @@ from kontrast.doctor.examination import Examination, Finding
 from kontrast.doctor.examine import examinations, examine, exit_code, to_json
 from kontrast.doctor.nearest import EXACT, nearest
 from kontrast.doctor.tell import WIDTH, tell
-from kontrast.runs.listener import Listener
-from kontrast.runs.page.doctor import load, section
+from kontrast.reporting.logger import Logger
+from kontrast.reporting.page.doctor import load, section
 
 QUICK = {"plan.batch": 16, "plan.precision": "32", "plan.channels_last": "off", "plan.compile": "off"}
 WORDS = np.array(
@@ -265,7 +265,7 @@ def test_the_section_escapes_what_the_data_says_and_is_empty_without_a_doctor(tm
 def test_the_screen_has_the_gravest_first_in_lines_that_fit():
     lines = []
 
-    class Ear(Listener):
+    class Ear(Logger):
         def fact(self, name, words):
             lines.append((name, words))
 

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import on_ranks
-from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
+from kontrast.layers.memory_bank import MemoryBank
 from kontrast.losses import functional
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine import input_checks
@@ -94,7 +94,7 @@ def role(name, argument):
 
 def good(name):
     """Arguments that a loss takes; views as `z` of `ntxent` are positional."""
-    memory = Memory(samples=20, width=D).double()
+    memory = MemoryBank(samples=20, width=D).double()
     memory.log_mean.fill_(0.3)
     given = {
         "embeddings": lambda a: randn(N, D, seed=len(a) + ord(a[-1])).requires_grad_(),
@@ -185,7 +185,7 @@ FURTHER = {  # a range of its own
     ("swav", "scores"): [[randn(N, D)]],
     ("swav", "iterations"): [0],
     ("instance_discrimination", "ids"): [torch.arange(N) + 13, torch.arange(N) - 1, ["a"] * N],
-    ("instance_discrimination", "memory"): [Memory(samples=20, width=D + 1)],
+    ("instance_discrimination", "memory"): [MemoryBank(samples=20, width=D + 1)],
     ("sogclr", "ids"): [torch.arange(N) + 13, torch.arange(N) - 1],
     ("herocon", "labels"): [2 * F.one_hot(Y, C), F.one_hot(Y, C) + 0.5],
     ("moco", "k"): [randn(N - 3, D), randn(N, D + 1)],

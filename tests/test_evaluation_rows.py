@@ -12,7 +12,7 @@ from test_pacing import QUICK, Facts
 import kontrast as kt
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.experiment import Experiment, Plan
-from kontrast.runs import evaluation_rows, words
+from kontrast.runs import evaluation_rows, messages
 from kontrast.runs.evaluation_rows import EARLIER, FEWEST, USUAL, chosen
 from kontrast.runs.held_pairs import before
 from kontrast.runs.replay import begin
@@ -68,9 +68,11 @@ def test_a_run_is_evaluated_on_as_many_rows_as_its_plan_says_and_says_so(sampled
     assert {row["rows"] for row in told["scores"] if row["trained"]} == {20}
     assert f"on 20 of {data['held_out']} held-out rows, taught by 40 of {data['train']}" in heard.said["evaluation"]
     assert f"20 of {data['held_out']} test rows" in (run.path / "report.html").read_text()
-    assert words.indexed(told["rows"]).startswith(f"the run embedded 60 of its {data['train'] + data['held_out']} rows")
-    assert not words.indexed({"train": {"evaluated": 4, "of": 4}})
-    assert not words.indexed(None)
+    assert messages.indexed(told["rows"]).startswith(
+        f"the run embedded 60 of its {data['train'] + data['held_out']} rows"
+    )
+    assert not messages.indexed({"train": {"evaluated": 4, "of": 4}})
+    assert not messages.indexed(None)
 
 
 def test_a_run_that_is_evaluated_whole_says_nothing_of_it(tmp_path):
@@ -106,7 +108,7 @@ def test_a_number_chosen_by_the_clock_is_pinned_before_rows_are_embedded(tmp_pat
 
     monkeypatch.setattr(evaluation_rows, "chosen", few)
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
-        patch.setattr("kontrast.runs.journey.train", broken)
+        patch.setattr("kontrast.runs.pipeline.train", broken)
         kt.train({"series": series}, minutes=0.05, settings=QUICK, out=tmp_path / "run")
     assert seen == [0.05]
     pinned = Experiment.from_json((tmp_path / "run" / "experiment.json").read_text())
@@ -125,7 +127,7 @@ def test_a_run_of_before_goes_on_with_the_rows_that_it_embedded(tmp_path, monkey
         raise RuntimeError("a power cut")
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
-        patch.setattr("kontrast.runs.journey.train", broken)
+        patch.setattr("kontrast.runs.pipeline.train", broken)
         settings = {**QUICK, "plan.evaluation_rows": EARLIER}
         kt.train({"series": series}, steps=2, settings=settings, out=tmp_path / "run")
     file = tmp_path / "run" / "experiment.json"

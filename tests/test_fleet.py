@@ -20,8 +20,8 @@ from kontrast.core.errors import UserError
 from kontrast.core.ranks import on_ranks
 from kontrast.layers.rank_norm import over_ranks
 from kontrast.runs.folder import Folder
-from kontrast.runs.holding import held
-from kontrast.training.fleet import launch
+from kontrast.runs.lock import held
+from kontrast.training.launcher import launch
 
 pytestmark = pytest.mark.timeout(600)
 SAME = ["--precision", "32", "--channels-last", "off", "--compile", "off", "--quiet"]

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import on_ranks
-from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
+from kontrast.layers.memory_bank import MemoryBank
 from kontrast.losses import functional as L
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.adapters import rows
@@ -75,10 +75,10 @@ CALLS = {
     "herocon": lambda a, b, y, i: L.herocon(torch.cat([a, b]), multi(y).repeat(2, 1)),
     "rnc": lambda a, b, y, i: L.rnc(torch.cat([a, b]), (i * 7 % 11).repeat(2)),
     "instance_discrimination": lambda a, b, y, i: L.instance_discrimination(
-        a, i, Memory(samples=20, width=5).to(a.dtype if a.dtype == torch.float64 else torch.float32), proximal=1.0
+        a, i, MemoryBank(samples=20, width=5).to(a.dtype if a.dtype == torch.float64 else torch.float32), proximal=1.0
     ),
     "instance_discrimination, noise": lambda a, b, y, i: L.instance_discrimination(
-        a, i, Memory(samples=20, width=5).to(a.dtype if a.dtype == torch.float64 else torch.float32),
+        a, i, MemoryBank(samples=20, width=5).to(a.dtype if a.dtype == torch.float64 else torch.float32),
         noise=torch.arange(5, 15),
     ),
     "sogclr": lambda a, b, y, i: L.sogclr(a, b, i, Estimates(samples=20)),

@@ -12,8 +12,8 @@ from kontrast.core.errors import Interrupted
 from kontrast.data.schema import fingerprint, split
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
+from kontrast.reporting.logger import Logger
 from kontrast.runs.folder import Folder
-from kontrast.runs.listener import Listener
 from kontrast.runs.model import Model
 
 SMALL = {"series": {"name": "tcn", "hidden": 8, "out": 16, "depth": 2}}
@@ -91,7 +91,7 @@ def test_nor_of_rows_that_the_data_itself_names_validation_and_test(tmp_path):
     assert json.loads((one.path / "data.json").read_text())["validation"] == N // 4
 
 
-class Hand(Listener):
+class Hand(Logger):
     """Presses Ctrl-C after the third step."""
 
     def moment(self, moment):

@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from kontrast.core.embeddings import Embeddings
-from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
+from kontrast.layers.memory_bank import MemoryBank
 from kontrast.losses import functional as L
 from kontrast.losses.contrastive.herocon import HeroCon
 from kontrast.losses.engine.contrast import contrast
@@ -108,7 +108,7 @@ def test_gen_scl_its_one_hot_case_and_its_distillation_as_one_relation():
 
 
 def test_the_memory_bank_of_instance_discrimination():
-    memory = Memory(samples=20, width=D).double()
+    memory = MemoryBank(samples=20, width=D).double()
     ids = torch.arange(N) * 2
     bank = memory.rows_of
     wanted = mean(lse(Z1[i] @ v / T for v in bank) - Z1[i] @ bank[2 * i] / T for i in range(N))
@@ -118,7 +118,7 @@ def test_the_memory_bank_of_instance_discrimination():
 
 
 def test_the_noise_contrastive_form_of_instance_discrimination():
-    memory = Memory(samples=20, width=D).double()
+    memory = MemoryBank(samples=20, width=D).double()
     bank, ids, noise = memory.rows_of, torch.arange(N), torch.tensor([3, 15, 19, 7, 7])
     Zc = mean(lse(Z1[i] @ v / T for v in bank).exp() for i in range(N)).detach()  # the sum over the bank, a constant
     m, n = len(noise), len(bank)

@@ -5,14 +5,14 @@ import pytest
 from banks import bank, blobs, several
 
 from kontrast.core.errors import UserError
-from kontrast.runs import words
-from kontrast.runs.page.scores import scores
-from kontrast.scoring.clustering import Clustering
-from kontrast.scoring.evidence import Evidence
-from kontrast.scoring.halves import Found, apart, find_all, interval
-from kontrast.scoring.judge import judge
-from kontrast.scoring.knn import Knn
-from kontrast.scoring.retrieval import Retrieval
+from kontrast.evaluation.clustering import Clustering
+from kontrast.evaluation.evaluate import evaluate
+from kontrast.evaluation.intervals import Found, apart, find_all, interval
+from kontrast.evaluation.knn import KNN
+from kontrast.evaluation.metric_result import MetricResult
+from kontrast.evaluation.retrieval import Retrieval
+from kontrast.reporting.page.scores import scores
+from kontrast.runs import messages
 
 TRIALS = 50
 
@@ -55,7 +55,7 @@ def test_the_interval_of_a_share_covers_near_its_bounds_and_on_few_rows(share, r
 
 
 def right(entries):
-    return Found(Evidence.mean(entries, alone=True))
+    return Found(MetricResult.mean(entries, alone=True))
 
 
 def test_all_rows_right_is_not_certain():
@@ -71,7 +71,7 @@ def test_all_rows_right_is_not_certain():
 
 def test_where_halves_hide_misses_the_rows_still_show_them():
     """R@10 of 100 rows, of which each half has 50: nothing is missed among so few."""
-    low, high = interval(Found(Evidence.mean(np.arange(100) > 1), swings=np.zeros(10)))
+    low, high = interval(Found(MetricResult.mean(np.arange(100) > 1), swings=np.zeros(10)))
     assert low < 0.95
     assert high > 0.99
 
@@ -89,19 +89,19 @@ def test_too_few_rows_are_said_instead_of_a_false_interval():
     for found in find_all([Retrieval(), Clustering()], test, test).values():
         assert np.isnan(interval(found)).all()
     lonely = bank(np.random.default_rng(0).normal(size=(30, 4)), [*range(28), 0, 1])  # two labels of two rows each
-    table = judge([Retrieval()], {"trained": (lonely, lonely)})
+    table = evaluate([Retrieval()], {"trained": (lonely, lonely)})
     assert [(row["name"], row["trained"]["low"]) for row in table] == [("mAP", None), ("MAP@R", None)]
     assert table[0]["trained"]["value"] > 0
-    assert "too few rows for an interval" in words.scores(table)
+    assert "too few rows for an interval" in messages.scores(table)
     assert "too few rows for an interval" in scores(table, [])
 
 
 def test_paired_differences_stand_on_the_same_rows_and_only_on_them():
     train, test = blobs(80, noise=1.5), blobs(60, noise=1.5, seed=1, prefix="t")
-    table = judge([Knn(), Retrieval(), Clustering()], {"trained": (train, test), "raw": (train, test)})
+    table = evaluate([KNN(), Retrieval(), Clustering()], {"trained": (train, test), "raw": (train, test)})
     assert {(row["paired"]["raw"]["low"], row["paired"]["raw"]["high"]) for row in table} == {(0.0, 0.0)}
     other = test.take(np.arange(60)[::-1])
-    (row, *_) = judge([Retrieval()], {"trained": (train, test), "raw": (train, other)})
+    (row, *_) = evaluate([Retrieval()], {"trained": (train, test), "raw": (train, other)})
     assert row["paired"] == {}
     with pytest.raises(UserError, match="same rows"):
         apart(right(np.ones(9)), right(np.ones(8)))

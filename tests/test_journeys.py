@@ -13,11 +13,11 @@ from safetensors.numpy import load_file
 
 import kontrast as kt
 from kontrast.core.embedding_table import EmbeddingTable
-from kontrast.runs.listener import Listener
+from kontrast.reporting.logger import Logger
 from kontrast.runs.train import Interrupted
 
 
-class Hand(Listener):
+class Hand(Logger):
     """Presses Ctrl-C after a step."""
 
     def __init__(self, step):
@@ -28,7 +28,7 @@ class Hand(Listener):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-class Ear(Listener):
+class Ear(Logger):
     """Remembers the first screen."""
 
     def __init__(self):

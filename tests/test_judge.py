@@ -9,19 +9,19 @@ from banks import bank, several
 
 from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
-from kontrast.scoring.clustering import Clustering
-from kontrast.scoring.geometry import Geometry
-from kontrast.scoring.judge import judge
-from kontrast.scoring.knn import Knn
-from kontrast.scoring.linear import Linear
-from kontrast.scoring.retrieval import Retrieval
+from kontrast.evaluation.clustering import Clustering
+from kontrast.evaluation.evaluate import evaluate
+from kontrast.evaluation.geometry import Geometry
+from kontrast.evaluation.knn import KNN
+from kontrast.evaluation.linear import Linear
+from kontrast.evaluation.retrieval import Retrieval
 
-JUDGES = [Knn(), Linear(strengths=(0.01, 0.1)), Retrieval(), Clustering(), Geometry()]
+JUDGES = [KNN(), Linear(strengths=(0.01, 0.1)), Retrieval(), Clustering(), Geometry()]
 
 
 def test_fields_are_judged_each_and_whole_over_the_rows_that_have_them():
     train, test = several(60), several(50, seed=1, prefix="t")
-    found = Knn()(train, test)
+    found = KNN()(train, test)
     assert {name: e.field for name, e in found.items()} == {
         "kNN accuracy": None,
         "google kNN accuracy": "google",
@@ -37,7 +37,7 @@ def test_fields_are_judged_each_and_whole_over_the_rows_that_have_them():
 )
 def test_a_judge_that_cannot_judge_says_why(labels, reason):
     test = bank(np.random.default_rng(0).normal(size=(30, 4)), labels)
-    for score in (Knn(), Linear(), Retrieval(), Clustering()):
+    for score in (KNN(), Linear(), Retrieval(), Clustering()):
         assert score(test, test) == {}
         assert reason in score.why_not(test, test)
     assert Geometry().why_not(test, test) is None
@@ -64,7 +64,7 @@ def three(shared=True):
 
 
 def test_the_table_sets_trained_beside_raw_and_untrained_and_is_json():
-    table = judge(JUDGES, three(), seed=1)
+    table = evaluate(JUDGES, three(), seed=1)
     assert json.loads(json.dumps(table, allow_nan=False)) == table
     by_name = {row["name"]: row for row in table}
     row = by_name["google>twitter R@1"]
@@ -80,37 +80,37 @@ def test_the_table_sets_trained_beside_raw_and_untrained_and_is_json():
     assert row["raw"]["low"] <= row["raw"]["value"] <= row["raw"]["high"]
     assert by_name["google>twitter alignment"]["higher_is_better"] is False
     assert len(by_name) == len(table)
-    again = judge(JUDGES[2:3], three(), seed=1)
+    again = evaluate(JUDGES[2:3], three(), seed=1)
     assert again == [row for row in table if row["score"] == "retrieval"]
 
 
 def test_raw_features_of_another_width_have_no_number_between_fields():
     banks = three()
     banks["raw"] = tuple(replace(b, z={**b.z, "twitter": b.z["twitter"][:, :4]}) for b in banks["raw"])
-    table = {row["name"]: row for row in judge([Retrieval()], banks)}
+    table = {row["name"]: row for row in evaluate([Retrieval()], banks)}
     assert table["google>twitter R@1"]["raw"] is None
     assert table["mAP"]["raw"] is not None
 
 
 def test_fields_of_a_trained_encoder_are_compared_only_in_one_space():
-    assert [row["name"] for row in judge([Retrieval()], three(shared=False))] == ["mAP", "MAP@R"]
+    assert [row["name"] for row in evaluate([Retrieval()], three(shared=False))] == ["mAP", "MAP@R"]
     unlabelled = {which: tuple(replace(b, labels=None) for b in pair) for which, pair in three(shared=False).items()}
-    (row,) = judge([Retrieval()], unlabelled)
+    (row,) = evaluate([Retrieval()], unlabelled)
     assert (row["reason"], row["trained"]) == ("the fields do not share one space", None)
 
 
 def test_the_table_says_why_a_judge_does_not_apply():
     test = bank(np.random.default_rng(0).normal(size=(30, 4)), ["a"] * 30)
-    (row,) = judge([Clustering()], {"trained": (test, test)})
+    (row,) = evaluate([Clustering()], {"trained": (test, test)})
     assert (row["name"], row["reason"], row["rows"], row["trained"]) == ("clustering", "one class only", 30, None)
 
 
 def test_banks_that_do_not_fit_are_refused_in_words():
     test = bank(np.eye(3))
     with pytest.raises(UserError, match="expected 'trained'"):
-        judge(JUDGES, {"raw": (test, test)})
+        evaluate(JUDGES, {"raw": (test, test)})
     with pytest.raises(UserError, match="train has image, test has text"):
-        judge(JUDGES, {"trained": (test, replace(test, z={"text": test.z["image"]}))})
+        evaluate(JUDGES, {"trained": (test, replace(test, z={"text": test.z["image"]}))})
 
 
 def test_the_folder_lists_the_judges():

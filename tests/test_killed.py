@@ -17,7 +17,7 @@ from conftest import call
 
 from kontrast.runs.catalogue import catalogue
 from kontrast.runs.folder import KEPT, Folder
-from kontrast.runs.holding import HOLDER, LOCK, in_use
+from kontrast.runs.lock import HOLDER, LOCK, in_use
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="children are forked, files named by /proc")
 STEPS = 8

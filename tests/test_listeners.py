@@ -9,10 +9,10 @@ import pytest
 
 from kontrast.core import factory
 from kontrast.core.errors import UserError
-from kontrast.runs.listener import Listener, Several, hearing
-from kontrast.runs.told import of_experiment, of_moment, of_scores
+from kontrast.reporting.logger import Logger, Loggers, hearing
+from kontrast.runs.tracker_values import of_experiment, of_moment, of_scores
 from kontrast.training.health import Health
-from kontrast.training.loop import Moment
+from kontrast.training.loop import StepRecord
 
 SCORE = {"value": 0.75, "low": 0.7, "high": 0.8}
 SCORES = [
@@ -25,7 +25,7 @@ FOUND = {"scores": SCORES, "verdict": {"state": "learning", "words": "", "causes
 
 def moment(step, total=12):
     health = Health(3.0, 8, 0.9, 0.1, -1.0, 8) if step == 4 else None
-    return Moment(step, total, 0, 5 / step, {"contrast": 5 / step}, 100.0, 0.1, 1.0, 1e-3, 1.0, 8, 7, 0, health)
+    return StepRecord(step, total, 0, 5 / step, {"contrast": 5 / step}, 100.0, 0.1, 1.0, 1e-3, 1.0, 8, 7, 0, health)
 
 
 def told(listener, folder, steps, finish=True):
@@ -50,7 +50,7 @@ def test_what_trackers_are_told_is_flat_and_finite(folder):
     assert of_scores(folder.path) == {name: 0.75, f"{name}/low": 0.7, f"{name}/high": 0.8, f"{name}/untrained": 0.25}
 
 
-class Heard(Listener):
+class Heard(Logger):
     def __init__(self, fails=False):
         self.words, self.fails = [], fails
 
@@ -74,7 +74,7 @@ class Heard(Listener):
 
 def test_several_hear_the_same_and_the_end_whatever_happens(folder):
     one, two, three = Heard(), Heard(fails=True), Heard()
-    several = Several([one, two, three])
+    several = Loggers([one, two, three])
     with pytest.raises(OSError, match="full disk"), hearing(several, folder.path):
         several.fact("data", "x")
         several.progress("reading", 1, 2)

@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from kontrast.core.embeddings import Embeddings
-from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
+from kontrast.layers.memory_bank import MemoryBank
 from kontrast.layers.targets import assign, uniform_points
 from kontrast.layers.temperatures import Temperatures
 from kontrast.layers.unit import unit
@@ -234,7 +234,7 @@ def test_a_zero_vector_has_no_direction_and_gets_no_gradient():
 
 
 def test_a_memory_moves_its_slots_half_way_and_keeps_them_on_the_sphere():
-    memory = Memory(samples=5, width=4)
+    memory = MemoryBank(samples=5, width=4)
     before = memory.rows_of.clone()
     z = torch.randn(3, 4)
     memory.update(torch.tensor([4, 0, 4]), z)
@@ -242,7 +242,7 @@ def test_a_memory_moves_its_slots_half_way_and_keeps_them_on_the_sphere():
     torch.testing.assert_close(memory.rows_of[0], F.normalize(0.5 * before[0] + 0.5 * F.normalize(z[1], dim=0), dim=0))
     mean = F.normalize(F.normalize(z[[0, 2]], dim=1).sum(0), dim=0)
     torch.testing.assert_close(memory.rows_of[4], F.normalize(before[4] + mean, dim=0))
-    twin = Memory(samples=5, width=4, seed=1)
+    twin = MemoryBank(samples=5, width=4, seed=1)
     twin.load_state_dict(memory.state_dict())
     assert torch.equal(twin.rows_of, memory.rows_of)
 
@@ -282,7 +282,7 @@ def test_classes_take_the_targets_nearest_to_them_and_none_twice():
         (Debiased, {"temperature": 0.0}),
         (Distance, {"temperature": 0.0}),
         (Bilinear, {"temperature": -1.0}),
-        (Memory, {"samples": 3, "width": 2, "keep": 1.0}),
+        (MemoryBank, {"samples": 3, "width": 2, "keep": 1.0}),
         (Estimates, {"samples": 3, "rate": 0.0}),
         (Temperatures, {"classes": 3, "temperature": 0.0}),
     ],

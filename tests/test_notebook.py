@@ -11,7 +11,7 @@ from conftest import FAST, waves
 from kontrast import api
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
-from kontrast.runs.drawing import curve_drawing, map_drawing, spread_out
+from kontrast.reporting.drawings import curve_drawing, map_drawing, spread_out
 from kontrast.runs.run import Run
 
 

@@ -13,7 +13,7 @@ import torch
 from conftest import call, waves
 from typer.main import get_command
 
-import kontrast.runs.journey
+import kontrast.runs.pipeline
 from kontrast.cli.app import app, value
 from kontrast.core import factory, random_streams, registry
 from kontrast.core.errors import UserError
@@ -21,7 +21,7 @@ from kontrast.core.experiment import Choice, Plan, Source
 from kontrast.recipes.choosing import override
 from kontrast.runs.trial import try_out
 from kontrast.training.memory import capacity
-from kontrast.training.weighing import refuse_beyond
+from kontrast.training.parameter_count import refuse_beyond
 
 VALUES = ["0", "-1", str(2**31), str(2**63), str(10**12), str(10**30), "nan", "inf", ""]
 SMALL = ["--batch", "8", "--precision", "32", "--channels-last", "off", "--set", 'scores=["knn"]', "--quiet"]
@@ -66,7 +66,7 @@ def begun(world, monkeypatch):
         try_out(*asked)
         raise Begun
 
-    monkeypatch.setattr(kontrast.runs.journey, "try_out", stop)
+    monkeypatch.setattr(kontrast.runs.pipeline, "try_out", stop)
 
 
 def refused_or_begun(world, capsys, *words):
@@ -151,7 +151,7 @@ def asked(world):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(world)
-        patch.setattr(kontrast.runs.journey, "try_out", keep)
+        patch.setattr(kontrast.runs.pipeline, "try_out", keep)
         for kind in TINY:
             with pytest.raises(Begun):
                 call(*training(kind), "--out", "new")
@@ -194,8 +194,8 @@ def test_every_setting_of_what_is_chosen_by_name_refuses_what_is_no_number(room)
 @pytest.mark.parametrize("number", [0, -1, 2**31, 10**12])
 def test_numbers_of_judges_are_carried_out_or_refused(world, number):
     """On the banks of a run: what is not refused gives the same table, but for what the number is about."""
+    from kontrast.evaluation.evaluate import evaluate
     from kontrast.runs.run import Run
-    from kontrast.scoring.judge import judge
 
     run = Run(world / "run")
     banks = {w: (run.bank(f"{w}-train"), run.bank(f"{w}-test")) for w in ("trained", "untrained", "raw")}
@@ -207,7 +207,7 @@ def test_numbers_of_judges_are_carried_out_or_refused(world, number):
                     factory.check("scoring", name, {setting: asked})
                 except UserError:
                     continue
-                assert judge([factory.build("scoring", name, {setting: asked})], banks, 0), (name, setting, number)
+                assert evaluate([factory.build("scoring", name, {setting: asked})], banks, 0), (name, setting, number)
 
 
 def test_a_model_that_no_memory_holds_is_never_built():

@@ -160,7 +160,7 @@ def test_a_saved_dataset_names_files_of_its_own_folder_only(world):
 
 
 def test_a_search_by_a_table_keeps_to_its_folder_too(world):
-    from kontrast.runs.query import ask
+    from kontrast.runs.search_query import ask
 
     fine = written(world, ["in/a.png", "in/b.png", "in/c.png", "in/d.png", "in/e.png", "in/f.png"])
     run = kontrast.train(fine, steps=2, settings=FAST, out=world / "run", device="cpu")

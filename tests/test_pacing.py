@@ -13,8 +13,8 @@ from kontrast.core.experiment import Plan
 from kontrast.data.dataset.length_buckets import bucketed
 from kontrast.data.samplers.sampler import Sampled
 from kontrast.data.samplers.shuffled import Shuffled
+from kontrast.reporting.logger import Logger
 from kontrast.runs.folder import Folder
-from kontrast.runs.listener import Listener
 from kontrast.training import pacing
 from kontrast.training.budget import Budget
 from kontrast.training.loop import _replanned
@@ -22,7 +22,7 @@ from kontrast.training.loop import _replanned
 QUICK = {"plan.precision": "32", "encoders.series": {"name": "tcn", "hidden": 8, "out": 16, "depth": 2}, "scores": []}
 
 
-class Facts(Listener):
+class Facts(Logger):
     """Keeps what the first screen says."""
 
     def __init__(self):
@@ -82,15 +82,15 @@ def test_a_run_says_how_long_it_is_and_pins_what_it_chose(tmp_path):
 
 
 def test_minutes_hold_all_of_a_run_and_are_kept_where_it_goes_on(tmp_path, monkeypatch):
-    from kontrast.runs import journey
+    from kontrast.runs import pipeline
 
-    heard, embed = Facts(), journey.Model.embed
+    heard, embed = Facts(), pipeline.Model.embed
 
     def slow(self, *given, **named):  # what comes before training takes its share
         time.sleep(0.5)
         return embed(self, *given, **named)
 
-    monkeypatch.setattr(journey.Model, "embed", slow)
+    monkeypatch.setattr(pipeline.Model, "embed", slow)
     run = kt.train({"series": waves(300)[0]}, minutes=0.1, settings=QUICK, out=tmp_path / "run", listener=heard)
     _, numbers = Folder(run.path).newest_checkpoint()
     words = heard.said["length"].split("\n")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from kontrast.training import pages
+from kontrast.training import memory_pages
 
 GLIBC = platform.libc_ver()[0] == "glibc"
 STEPS = """
 import os, resource, torch
-from kontrast.training.pages import kept_pages
+from kontrast.training.memory_pages import kept_pages
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -35,7 +35,7 @@ print(usual, kept, most - held())
 """
 MARKED = """
 import torch
-from kontrast.training.pages import kept_pages
+from kontrast.training.memory_pages import kept_pages
 
 with kept_pages():
     within = torch.zeros(10_000_000)
@@ -72,7 +72,7 @@ def test_what_is_kept_lies_in_large_pages():
 def test_without_glibc_nothing_is_touched(monkeypatch):
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr(ctypes, "CDLL", lambda name: pytest.fail("a library was asked"))
-    with pages.kept_pages():
+    with memory_pages.kept_pages():
         pass
 
 
@@ -94,6 +94,6 @@ def test_given_back_after_an_error_and_without_room_too(monkeypatch):
     libc = Full()
     monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.36"))
     monkeypatch.setattr(ctypes, "CDLL", lambda name: libc)
-    with pytest.raises(KeyboardInterrupt), pages.kept_pages():
+    with pytest.raises(KeyboardInterrupt), memory_pages.kept_pages():
         raise KeyboardInterrupt
-    assert libc.asked == [*pages._KEPT.items(), *pages._USUAL.items(), "trim"]
+    assert libc.asked == [*memory_pages._KEPT.items(), *memory_pages._USUAL.items(), "trim"]

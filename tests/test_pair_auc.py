@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kontrast.scoring.halves import Found, apart, interval
-from kontrast.scoring.pair_auc import Pairs, pair_auc
+from kontrast.evaluation.intervals import Found, apart, interval
+from kontrast.evaluation.pair_auc import Pairs, pair_auc
 
 
 def drawn(n, noise, seed, width=8):

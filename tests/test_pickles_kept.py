@@ -18,9 +18,9 @@ from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.data.sources.open_source import open_frame
 from kontrast.exports.compressed import Compressed
+from kontrast.reporting.logger import NullLogger
 from kontrast.runs.folder import Folder
 from kontrast.runs.held_pairs import before
-from kontrast.runs.listener import Silence
 from kontrast.runs.model import Model
 from kontrast.runs.run import judges
 
@@ -59,7 +59,7 @@ def ask(path, trust=False):
         "report": run.report,
         "card": run._repr_html_,
         "checkpoint": Folder(path).newest_checkpoint,
-        "score": lambda: run.score(path.parent / "x.csv", listener=Silence()),
+        "score": lambda: run.score(path.parent / "x.csv", listener=NullLogger()),
         "judges": lambda: judges(run.experiment),
         "before": lambda: before(Folder(path)),
         "experiment": lambda: run.experiment,

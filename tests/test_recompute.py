@@ -17,12 +17,12 @@ from kontrast.data.dataset.reader import Batch
 from kontrast.encoders.encoder import Encoder
 from kontrast.modalities.series import Series
 from kontrast.modalities.text import Text
-from kontrast.runs.listener import Listener
+from kontrast.reporting.logger import Logger
 from kontrast.runs.model import method_of
 from kontrast.training.memory import forecast
 
 
-class Hand(Listener):
+class Hand(Logger):
     """Ctrl-C at a step."""
 
     def __init__(self, step):

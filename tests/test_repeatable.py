@@ -18,10 +18,10 @@ from kontrast import api
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Plan
 from kontrast.methods.simclr import SimCLR
-from kontrast.runs import journey
+from kontrast.runs import pipeline
 from kontrast.runs.catalogue import catalogue
 from kontrast.runs.folder import Folder
-from kontrast.training.repeat import repeatable, unrepeatable
+from kontrast.training.determinism import repeatable, unrepeatable
 
 CPU = torch.device("cpu")
 SMALL = ["--batch", 16, "--encoder", "series=tcn,hidden=16,out=32,depth=2", "--set", 'scores=["knn"]', "--quiet"]
@@ -261,7 +261,7 @@ def interrupted(rows, run, monkeypatch, at="prepare"):
     import signal
 
     with monkeypatch.context() as patch:
-        patch.setattr(journey, at, lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+        patch.setattr(pipeline, at, lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
         assert call("train", rows, "--steps", 8, *SMALL, *OFTEN, "--out", run) == 128 + signal.SIGTERM
 
 
@@ -279,13 +279,13 @@ def test_a_data_file_gone_before_a_resume_is_named_and_may_lie_elsewhere(rows, w
 
 
 def test_pictures_deleted_once_they_are_read_are_not_missed(digits, tmp_path, monkeypatch):
-    here, train = Path(shutil.copytree(digits, tmp_path / "digits")), journey.train
+    here, train = Path(shutil.copytree(digits, tmp_path / "digits")), pipeline.train
 
     def trained(*words, **options):
         shutil.rmtree(here)
         return train(*words, **options)
 
-    monkeypatch.setattr(journey, "train", trained)
+    monkeypatch.setattr(pipeline, "train", trained)
     small = {"image": {"name": "resnet", "base": 8, "thin": 4}}
     run = api.train(here, encoders=small, steps=2, out=tmp_path / "run", settings={"plan.batch": 32, "scores": ["knn"]})
     assert run.scores

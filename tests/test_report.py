@@ -8,15 +8,15 @@ import pyarrow as pa
 import pytest
 
 from kontrast.core.embedding_table import EmbeddingTable
-from kontrast.runs.page.charts import binned
-from kontrast.runs.page.clusters import anchors
-from kontrast.runs.page.columns import column
-from kontrast.runs.page.gallery import choose, directions, nearest
-from kontrast.runs.page.map import layout
-from kontrast.runs.page.project import project
-from kontrast.runs.page.safe import block
-from kontrast.runs.page.shelf import Shelf
-from kontrast.runs.report import Story, page, write_report
+from kontrast.reporting.page.charts import binned
+from kontrast.reporting.page.clusters import anchors
+from kontrast.reporting.page.columns import column
+from kontrast.reporting.page.gallery import choose, directions, nearest
+from kontrast.reporting.page.map import layout
+from kontrast.reporting.page.project import project
+from kontrast.reporting.page.safe import block
+from kontrast.reporting.page.shelf import Shelf
+from kontrast.reporting.report import Story, page, write_report
 
 EVIL = "<script>alert(1)</script>\"'&</style><!--"
 PIXEL = (

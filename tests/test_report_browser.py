@@ -11,7 +11,7 @@ import pytest
 from test_report import PIXEL, clusters, crossed, pairs, story, unit
 
 from kontrast.core.embedding_table import EmbeddingTable
-from kontrast.runs.report import write_report
+from kontrast.reporting.report import write_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

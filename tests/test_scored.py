@@ -14,10 +14,10 @@ from kontrast.core.ranks import Ranks
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.python_values import frame_of
 from kontrast.encoders.encoder import Encoder
+from kontrast.evaluation.spearman import Spearman, correlation
 from kontrast.layers.towers import Towers
 from kontrast.losses.pairwise.cosent import CoSENT
 from kontrast.methods.scored import Scored
-from kontrast.scoring.spearman import Spearman, correlation
 
 # Of each trade the words that a first sentence uses, and those that a second one does.
 TRADES = (

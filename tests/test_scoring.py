@@ -9,15 +9,15 @@ from banks import bank, blobs, several, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kontrast.scoring.clustering import Clustering, agreement
-from kontrast.scoring.geometry import Geometry, effective_rank
-from kontrast.scoring.halves import find_all, interval
-from kontrast.scoring.knn import Knn
-from kontrast.scoring.linear import Linear, fit, folds
-from kontrast.scoring.retrieval import Retrieval
-from kontrast.scoring.spaces import present, spaces
+from kontrast.evaluation.clustering import Clustering, agreement
+from kontrast.evaluation.geometry import Geometry, effective_rank
+from kontrast.evaluation.intervals import find_all, interval
+from kontrast.evaluation.knn import KNN
+from kontrast.evaluation.linear import Linear, fit, folds
+from kontrast.evaluation.retrieval import Retrieval
+from kontrast.evaluation.spaces import present, spaces
 
-JUDGES = [Knn(), Linear(strengths=(0.01, 0.1)), Retrieval(), Clustering(), Geometry()]
+JUDGES = [KNN(), Linear(strengths=(0.01, 0.1)), Retrieval(), Clustering(), Geometry()]
 
 
 # ---- slow loops
@@ -71,7 +71,7 @@ def slow_within(test):
 def test_knn_is_the_slow_vote(k, temperature):
     train, test = blobs(90, noise=1.5), blobs(60, noise=1.5, seed=1, prefix="t")
     train.labels[::9], test.labels[::8] = "", ""
-    found = Knn(k=k, temperature=temperature)(train, test)
+    found = KNN(k=k, temperature=temperature)(train, test)
     assert values(found) == {"kNN accuracy": pytest.approx(slow_knn(train, test, k, temperature))}
 
 
@@ -118,7 +118,7 @@ def test_a_perfect_encoder_scores_one():
     y = np.arange(60) % 3
     train, test = bank(np.eye(3)[y], y), bank(np.eye(3)[y], y, prefix="t")
     found = {}
-    for score in (Knn(), Linear(), Retrieval(), Clustering()):
+    for score in (KNN(), Linear(), Retrieval(), Clustering()):
         found |= values(score(train, test))
     assert found == pytest.approx(
         dict.fromkeys(("kNN accuracy", "linear accuracy", "mAP", "MAP@R", "NMI", "AMI", "ARI"), 1)
@@ -247,13 +247,13 @@ def test_the_probe_picks_a_strong_ridge_where_noise_abounds():
     """20 rows of 2 classes in 200 dimensions: the choice is made on train rows, works, and warns of nothing."""
     train, test = blobs(20, 2, 200, 1.0), blobs(200, 2, 200, 1.0, seed=1, prefix="t")
     assert Linear()(train, test)["linear accuracy"].value > 0.95
-    assert Knn()(train, test)["kNN accuracy"].value > 0.95
+    assert KNN()(train, test)["kNN accuracy"].value > 0.95
 
 
 def test_a_test_label_that_train_lacks_is_a_miss():
     train = bank(np.eye(3)[[0, 0, 1, 1]], ["a", "a", "b", "b"])
     test = bank(np.eye(3)[[0, 1, 2]], ["a", "b", "new"], prefix="t")
-    for score in (Knn(), Linear()):
+    for score in (KNN(), Linear()):
         (evidence,) = score(train, test).values()
         assert evidence.value == pytest.approx(2 / 3)
 

@@ -221,7 +221,7 @@ def _query(folder, texts):
 @pytest.mark.parametrize("made", [_parquet, _shards, _query])
 def test_a_source_opened_again_resumes_bit_for_bit_and_changed_rows_are_refused(tmp_path, made):
     import kontrast
-    from kontrast.runs.listener import Silence
+    from kontrast.reporting.logger import NullLogger
 
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(["red", "blue", "shoe", "hat", "old", "new", "big"], 6)) + f" {i}" for i in range(160)]
@@ -229,7 +229,7 @@ def test_a_source_opened_again_resumes_bit_for_bit_and_changed_rows_are_refused(
     settings = {"plan.batch": 32, "plan.precision": "32", "plan.channels_last": "off", "plan.compile": "off"}
     whole = kontrast.train(data, steps=6, settings=settings, out=tmp_path / "whole", device="cpu")
 
-    class Stop(Silence):
+    class Stop(NullLogger):
         """Ends the run after its first step."""
 
         def fact(self, name, words):

@@ -16,7 +16,7 @@ from kontrast.data.schema import fingerprint, split
 from kontrast.data.schema.fields import infer
 from kontrast.data.tables.frame import Frame
 from kontrast.modalities.text import Text
-from kontrast.runs import words
+from kontrast.runs import messages
 
 
 def dataset(tmp_path, columns, kinds=None, *, held_out=0.3, validation=None, seed=0):
@@ -70,7 +70,7 @@ def test_few_groups_approach_the_share_and_the_first_screen_says_so(tmp_path):
         )
         assert data.held_out.sum() == 28
         assert data.divided == "2 of 10 groups of 'who', each whole"
-        assert words.split(data) == "112 train · 28 held out for judging (20%): 2 of 10 groups of 'who', each whole"
+        assert messages.split(data) == "112 train · 28 held out for judging (20%): 2 of 10 groups of 'who', each whole"
 
 
 @settings(max_examples=50, deadline=None)

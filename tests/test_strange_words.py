@@ -88,7 +88,7 @@ def test_no_escape_code_reaches_the_terminal(strange, tmp_path, capsys, monkeypa
 
 
 def test_a_screen_and_a_stream_of_facts_show_nothing_unseen(capsys):
-    from kontrast.runs.terminal import Json, Screen
+    from kontrast.reporting.terminal import Json, Screen
 
     for heard in (Screen(), Json()):
         heard.fact("data", f"{ESCAPES}\nand {ESCAPES}")
@@ -100,7 +100,7 @@ def test_no_word_becomes_markup_in_any_page(strange, tmp_path):
     run, data = strange
     from kontrast.doctor.examine import examine
     from kontrast.runs.compare import compare
-    from kontrast.runs.page.comparison import write_comparison
+    from kontrast.runs.comparison_page import write_comparison
 
     examine(data, settings=FAST, out=run.path)
     run.report()

@@ -21,7 +21,7 @@ from kontrast.data.schema.fields import infer
 from kontrast.data.tables.frame import Frame
 from kontrast.methods.parts import relation_of, targets_of
 from kontrast.modalities.text import Text
-from kontrast.runs import words
+from kontrast.runs import messages
 
 SPLIT = ["train", "train", "train", "train", "val", "test"]
 
@@ -146,10 +146,10 @@ def test_the_first_screen_says_what_training_learns_from_and_how_it_could(tmp_pa
     data, _ = rows(tmp_path, {"age": "number"}, label="y", y=list("ababab"), age=[1.0] * 6)
     judging = "'y' (label) judges only; to learn from it: --recipe supcon"
     number = "'age' (number) is not learnt from; to learn from it: --recipe rnc"
-    assert words.targets(data, ()).splitlines() == [judging, number]
-    assert words.targets(data, {"label"}).splitlines() == ["training learns from 'y' (label, 2 classes)", number]
+    assert messages.targets(data, ()).splitlines() == [judging, number]
+    assert messages.targets(data, {"label"}).splitlines() == ["training learns from 'y' (label, 2 classes)", number]
     alone, _ = rows(tmp_path / "b", {})
-    assert words.targets(alone, ()) == ""
+    assert messages.targets(alone, ()) == ""
 
 
 def test_the_recipe_named_for_each_kind_of_target_reads_it():

@@ -7,10 +7,10 @@ import pytest
 
 import kontrast
 from kontrast.data.schema import fingerprint
-from kontrast.runs.listener import Silence
+from kontrast.reporting.logger import NullLogger
 
 
-class Heard(Silence):
+class Heard(NullLogger):
     """Keeps what was said."""
 
     def __init__(self):

@@ -20,12 +20,12 @@ from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.methods.method import Method
-from kontrast.training.fleet import alone
 from kontrast.training.health import examine, likely_causes, too_short
+from kontrast.training.launcher import alone
 from kontrast.training.loop import _spare_core, schedule, twins_in
 from kontrast.training.memory import forecast
 from kontrast.training.optimiser import groups_of
-from kontrast.training.precision import Casting, Mode, choose, prepare
+from kontrast.training.precision import Casting, PrecisionMode, choose, prepare
 from kontrast.training.step import step
 
 
@@ -257,9 +257,9 @@ def test_an_experiment_builds_its_method_from_names_alone():
 def test_a_compiled_method_computes_what_the_plain_one_does():
     torch.manual_seed(0)
     method, batch = Small(dropout=0.0), batch_of()
-    compiled = prepare(method, Mode(compiled=True))
+    compiled = prepare(method, PrecisionMode(compiled=True))
     torch.testing.assert_close(compiled(batch.views, batch.keys), method(batch.views, batch.keys), rtol=1e-5, atol=1e-6)
-    assert "compiled" in Mode(compiled=True).words
+    assert "compiled" in PrecisionMode(compiled=True).words
 
 
 class Seeing(Small):
@@ -274,7 +274,7 @@ class Seeing(Small):
 def test_pictures_come_with_their_channels_last_in_that_mode_alone_and_with_the_same_numbers(last):
     views = {"picture": torch.randn(4, 3, 8, 8), "series": torch.randn(4, 2, 8)}
     method = Seeing()
-    out = Casting(method, Mode(channels_last=last))(views, {"id": torch.arange(4)})
+    out = Casting(method, PrecisionMode(channels_last=last))(views, {"id": torch.arange(4)})
     assert method.seen == [last]
     assert all(torch.equal(out[name], x.flatten(1)) for name, x in views.items())
 

@@ -3,11 +3,11 @@
 import pytest
 from test_report import score, story
 
-from kontrast.runs.page.charts import ticks
-from kontrast.runs.page.digits import clock, interval, number, round_number
-from kontrast.runs.page.verdict import standing
-from kontrast.runs.report import page
-from kontrast.runs.verdict import Measure, claim, of_older, verdict
+from kontrast.core.number_format import clock, interval, number, round_number
+from kontrast.evaluation.standing import standing
+from kontrast.evaluation.verdict import Measure, claim, of_older, verdict
+from kontrast.reporting.page.charts import ticks
+from kontrast.reporting.report import page
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from safetensors.numpy import load_file
 
 import kontrast as kt
 from kontrast.core.errors import Interrupted
-from kontrast.runs.listener import Listener
+from kontrast.reporting.logger import Logger
 
 SMALL = {"series": {"name": "tcn", "hidden": 16, "out": 32, "depth": 3}}
 
 
-class Ear(Listener):
+class Ear(Logger):
     def __init__(self):
         self.facts = {}
 
@@ -24,7 +24,7 @@ class Ear(Listener):
         self.facts[name] = words
 
 
-class Hand(Listener):
+class Hand(Logger):
     """Presses Ctrl-C after that step."""
 
     def __init__(self, step):

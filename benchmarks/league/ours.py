@@ -11,20 +11,20 @@ import numpy as np
 import kontrast as kt
 from benchmarks.league.contestant import Budget, Embed
 from benchmarks.league.task import Cells, Task, take
-from kontrast.runs.listener import Listener
-from kontrast.training.loop import Moment
+from kontrast.reporting.logger import Logger
+from kontrast.training.loop import StepRecord
 
 JUDGED = 200
 """Test rows that kontrast itself may judge by, without labels; what the table says comes from the probe alone."""
 
 
-class Stopwatch(Listener):
+class Stopwatch(Logger):
     """When the last step was done, and which it was."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget, self.steps, self.seconds = budget, 0, 0.0
 
-    def moment(self, moment: Moment) -> None:
+    def moment(self, moment: StepRecord) -> None:
         """A step is done."""
         self.steps, self.seconds = moment.step, self.budget.used
 

@@ -15,7 +15,7 @@ import typer
 from kontrast.core.errors import UserError, printable
 
 if TYPE_CHECKING:
-    from kontrast.runs.listener import Listener
+    from kontrast.reporting.logger import Logger
 
 app = typer.Typer(
     name="kontrast",
@@ -37,14 +37,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
 
 
-def listener(quiet: bool, as_json: bool, log: Sequence[str] | None = None) -> "Listener":
+def listener(quiet: bool, as_json: bool, log: Sequence[str] | None = None) -> "Logger":
     """Who hears a command: the screen, lines of JSON, or nobody; and trackers, by name."""
     from kontrast.core import factory
-    from kontrast.runs.listener import Several, Silence
-    from kontrast.runs.terminal import Json, Screen
+    from kontrast.reporting.logger import Loggers, NullLogger
+    from kontrast.reporting.terminal import Json, Screen
 
-    screen = Silence() if quiet else Json() if as_json else Screen()
-    return Several([screen, *(factory.build("listeners", name, {}) for name in log)]) if log else screen
+    screen = NullLogger() if quiet else Json() if as_json else Screen()
+    return Loggers([screen, *(factory.build("listeners", name, {}) for name in log)]) if log else screen
 
 
 def say(line: str) -> None:

@@ -36,7 +36,7 @@ def compare(
     for line in [json.dumps(made.to_json(), ensure_ascii=False)] if as_json else made.words(every=not brief):
         say(line)
     if html is not None:
-        from kontrast.runs.page.comparison import write_comparison
+        from kontrast.runs.comparison_page import write_comparison
 
         write_comparison(made, html)
         if not as_json:

@@ -157,7 +157,7 @@ def demo(
 ) -> None:
     """Two drawings and the names of 1,900 emoji in one space: train, judge, index, report, search. Four minutes."""
     from kontrast import api
-    from kontrast.runs.showing import show_off
+    from kontrast.cli.demo import show_off
 
     heard = listener(quiet, False)
     run = api.train(recipe="emoji", steps=steps, minutes=minutes, out=out, command=command(), listener=heard)

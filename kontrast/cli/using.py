@@ -10,7 +10,7 @@ from kontrast.cli.app import AsJson, Data, Outside, Quiet, RunFolder, Trust, app
 
 if TYPE_CHECKING:
     from kontrast.core.embedding_table import EmbeddingTable
-    from kontrast.runs.listener import Listener
+    from kontrast.reporting.logger import Logger
     from kontrast.runs.run import Run
 
 
@@ -63,13 +63,13 @@ def score(
 ) -> None:
     """Judge a run on other data, beside raw features and the untrained encoder."""
     from kontrast import api
-    from kontrast.runs import words
+    from kontrast.runs import messages
 
     table = api.load(run, trust_code=trust).score(data, outside=outside, listener=listener(quiet or as_json, False))
-    say(json.dumps(table, ensure_ascii=False) if as_json else words.scores(table))
+    say(json.dumps(table, ensure_ascii=False) if as_json else messages.scores(table))
 
 
-def _smaller(run: "Run", bank: "EmbeddingTable", form: Any, width: int | None, out: Path, heard: "Listener") -> None:
+def _smaller(run: "Run", bank: "EmbeddingTable", form: Any, width: int | None, out: Path, heard: "Logger") -> None:
     """Saved in fewer bytes, and what that costs, on the run's held-out rows."""
     from kontrast.exports.compressed import compress, losses
 
@@ -128,7 +128,7 @@ def search(
 ) -> None:
     """Find the rows nearest to a text, a picture or a series."""
     from kontrast import api
-    from kontrast.runs.showing import hit_lines
+    from kontrast.cli.demo import hit_lines
 
     hits = api.load(run, trust_code=trust).search(query, like=like, k=k, field=field, among=among, where=where)
     if as_json:

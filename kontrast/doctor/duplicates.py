@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from kontrast.core.number_format import many
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding, gravest
-from kontrast.runs.page.digits import many
 
 _MANY = 0.05
 

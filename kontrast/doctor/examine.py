@@ -14,7 +14,7 @@ from kontrast.data.dataset.dataset import prepare
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import LEVELS, Examination, Finding
 from kontrast.recipes.choosing import settle
-from kontrast.runs.listener import Listener, Silence
+from kontrast.reporting.logger import Logger, NullLogger
 from kontrast.runs.model import modalities_of
 
 FILE = "doctor.json"
@@ -29,7 +29,7 @@ def examine(
     settings: Mapping[str, Any] | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
-    listener: Listener | None = None,
+    listener: Logger | None = None,
 ) -> list[Finding]:
     """All findings on the data, the gravest first; nothing is trained but a few steps on copies.
 
@@ -38,7 +38,7 @@ def examine(
     out: a folder for doctor.json and views.png; None leaves nothing behind. Raises UserError where nothing can be read
     or nothing can be learned from.
     """
-    listener = listener or Silence()
+    listener = listener or NullLogger()
     asked: Experiment = registry.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
     asked = asked if seed is None else replace(asked, seed=seed)
     data = asked.source.data if data is None else data
@@ -96,7 +96,7 @@ def exit_code(findings: Sequence[Finding], *, strict: bool = False) -> int:
     return int(any(finding.level in bad for finding in findings))
 
 
-def _ordered(case: Case, listener: Listener) -> list[Finding]:
+def _ordered(case: Case, listener: Logger) -> list[Finding]:
     found: list[Finding] = []
     todo = examinations()
     for done, one in enumerate(todo):

@@ -7,6 +7,7 @@ import time
 import torch
 
 from kontrast.core.experiment import Plan
+from kontrast.core.number_format import clock
 from kontrast.core.ranks import Ranks
 from kontrast.data.dataset.reader import Batch
 from kontrast.doctor.case import Case
@@ -14,11 +15,10 @@ from kontrast.doctor.examination import Examination, Finding
 from kontrast.doctor.steps import first_batch, without_compiling
 from kontrast.losses.memory_forecast import forecast as loss_plan
 from kontrast.methods.method import Method
-from kontrast.runs.page.digits import clock
 from kontrast.runs.train import steps_named
 from kontrast.training import memory, pacing
 from kontrast.training.budget import Budget
-from kontrast.training.precision import Mode, choose, pinned
+from kontrast.training.precision import PrecisionMode, choose, pinned
 from kontrast.training.step import step
 
 _TIGHT = 0.8
@@ -79,7 +79,7 @@ def _small_loss(method: Method, batch: Batch) -> tuple[int, str]:
     return plan.tiled, f" · {plan.words}"
 
 
-def _timed(method: Method, batch: Batch, plan: Plan) -> tuple[Mode, float, str]:
+def _timed(method: Method, batch: Batch, plan: Plan) -> tuple[PrecisionMode, float, str]:
     """(number format, seconds a step, how it was measured where not as training does)."""
     few = batch[slice(0, _SOME)]
     taken = []

@@ -1,8 +1,8 @@
 """Near duplicates: pictures saved again, texts with a typo, series with a little noise; in a field and across two."""
 
+from kontrast.core.number_format import many
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding, gravest
-from kontrast.runs.page.digits import many
 
 _MANY, _ANY = 0.05, 0.005
 

@@ -7,7 +7,7 @@ from kontrast.data.dataset.reader import Batch, Reader
 from kontrast.data.samplers.sampler import Sampler
 from kontrast.doctor.case import Case
 from kontrast.runs.train import first_views, order_of
-from kontrast.training.fleet import usual_device
+from kontrast.training.launcher import usual_device
 
 
 def first_batch(case: Case, most: int | None = None) -> tuple[Batch, Sampler]:

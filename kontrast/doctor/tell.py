@@ -5,13 +5,13 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from kontrast.doctor.examination import Finding
-from kontrast.runs.listener import Listener
-from kontrast.runs.terminal import COLUMN
+from kontrast.reporting.logger import Logger
+from kontrast.reporting.terminal import COLUMN
 
 WIDTH = 100
 
 
-def tell(findings: Sequence[Finding], listener: Listener, command: str = "") -> None:
+def tell(findings: Sequence[Finding], listener: Logger, command: str = "") -> None:
     """Errors, warnings and notes under their level, facts under their own name; then how many there are of each.
 
     command: what to type next, where nothing forbids it.

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kontrast.core.experiment import Experiment
-from kontrast.runs.page.digits import interval, number
+from kontrast.core.number_format import interval, number
 
 
 def card(

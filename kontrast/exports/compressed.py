@@ -17,7 +17,7 @@ from kontrast.core.atomic_files import whole
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.core.untrusted_json import fitting
-from kontrast.scoring.spaces import unit
+from kontrast.evaluation.spaces import unit
 from kontrast.search.exact import nearest, recall
 
 Form = Literal["float32", "float16", "int8", "binary"]

@@ -9,10 +9,10 @@ from typing import Any
 
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Choice, Experiment, Source
+from kontrast.core.number_format import number
 from kontrast.runs import kept
 from kontrast.runs.folder import Folder
-from kontrast.runs.holding import LOCK
-from kontrast.runs.page.digits import number
+from kontrast.runs.lock import LOCK
 
 DEEP = 3  # folders below the one that is asked about; runs/ holds them right under it
 TAGS = "tags.json"

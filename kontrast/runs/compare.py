@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
-from kontrast.runs.page.digits import many, number
-from kontrast.runs.run import Run, judges
-from kontrast.runs.shared import Shared, shared
-from kontrast.scoring.halves import Found, apart, find_all
-from kontrast.scoring.score import Score
+from kontrast.core.number_format import many, number
+from kontrast.evaluation.evaluator import Evaluator
+from kontrast.evaluation.intervals import Found, apart, find_all
+from kontrast.runs.common_rows import Shared, shared
+from kontrast.runs.run import Run, evaluators
 
 Verdict = Literal["BETTER", "WORSE", "SAME", "HIGHER", "LOWER"]
 
@@ -173,20 +173,20 @@ def line(name: str, one: Found, two: Found, *, level: float = 0.95) -> Line:
     return Line(name, second.field, first.value, second.value, difference, low, high, verdict, second.rows, merit, up)
 
 
-def _judges(first: Run, names: Sequence[str]) -> list[Score]:
+def _judges(first: Run, names: Sequence[str]) -> list[Evaluator]:
     """Those that judged a run, or the named ones among them."""
-    named = {type(score).__name__.lower(): score for score in judges(first.experiment)}
+    named = {type(score).__name__.lower(): score for score in evaluators(first.experiment)}
     unknown = [name for name in names if name not in named]
     if unknown:
         raise UserError(f"{first.path} is not judged by '{unknown[0]}'; there is: {', '.join(named)}.")
     return [score for name, score in named.items() if not names or name in names]
 
 
-def _found(scores: Sequence[Score], train: EmbeddingTable, test: EmbeddingTable, seed: int) -> dict[str, Found]:
+def _found(scores: Sequence[Evaluator], train: EmbeddingTable, test: EmbeddingTable, seed: int) -> dict[str, Found]:
     """Every number of a run on the shared rows, what one field finds in another first, as in its report."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # thousands of small operations, as in scoring/judge.py
+    with threadpool_limits(1):  # thousands of small operations, as in evaluation/evaluate.py
         found = find_all(scores, train, test, seed)
     kept = [(name, one) for name, one in found.items() if test.shared or not one.evidence.across]
     across = {name: ">" in (one.evidence.field or "") and one.evidence.higher_is_better for name, one in kept}

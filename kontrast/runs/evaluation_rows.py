@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from kontrast.core.experiment import Experiment
+from kontrast.core.number_format import number
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.runs.model import Model
-from kontrast.runs.page.digits import number
 from kontrast.training.budget import SHARE, Budget
 
 USUAL = 1500  # held-out rows: an accuracy of .80 is then known to 2 points either way

@@ -21,7 +21,7 @@ from kontrast.core import untrusted_json
 from kontrast.core.atomic_files import named, spelled, whole
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment, refuse_code
-from kontrast.runs.holding import HOLDER, LOCK, held, in_use
+from kontrast.runs.lock import HOLDER, LOCK, held, in_use
 
 QUARANTINE = "quarantine.csv"
 TRAINED_ON = "trained_on.safetensors"  # hashes of the rows trained on: eight bytes a row and field

@@ -6,17 +6,17 @@ import torch
 from kontrast.core.embeddings import Embeddings
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.reader import Reader, draw
+from kontrast.evaluation.metric_result import MetricResult
+from kontrast.evaluation.pair_auc import Pairs, pair_auc
 from kontrast.runs.folder import Folder, load_tensors
 from kontrast.runs.model import CHUNK, Model
-from kontrast.scoring.evidence import Evidence
-from kontrast.scoring.pair_auc import Pairs, pair_auc
 
 MOST = 1000  # rows: an interval of a hundredth, and a matrix of a million cosines
 BEFORE = "banks/untrained-pairs.safetensors"
 _SEED = 0x5EE4  # keeps the views drawn here apart from those of training
 
 
-def measured(model: Model, data: Dataset, rows: np.ndarray, most: int = MOST) -> Evidence | None:
+def measured(model: Model, data: Dataset, rows: np.ndarray, most: int = MOST) -> MetricResult | None:
     """The AUC of the method's own positive pairs on these rows.
 
     The views are drawn from the seed and the rows' ids alone, so that all weights meet the same views.
@@ -38,20 +38,22 @@ def measured(model: Model, data: Dataset, rows: np.ndarray, most: int = MOST) ->
     return pair_auc(pairs) if pairs else None  # none where they follow from labels, which these rows keep to themselves
 
 
-def keep_before(folder: Folder, found: Evidence | None) -> None:
+def keep_before(folder: Folder, found: MetricResult | None) -> None:
     """Write the AUC of the untrained weights into the run folder, for the end of the run."""
     value = torch.full((1,), torch.nan, dtype=torch.float64) if found is None else torch.tensor([found.value])
     entries = torch.zeros(0) if found is None else torch.from_numpy(found.entries)
     folder.save_tensors(BEFORE, {"value": value.double(), "entries": entries.double()})
 
 
-def before(folder: Folder) -> Evidence | None:
+def before(folder: Folder) -> MetricResult | None:
     """Read what `keep_before` wrote; None if there was nothing to measure, or the run was begun without it."""
     if not (folder.path / BEFORE).is_file():
         return None
     kept = load_tensors(folder.path / BEFORE)
     entries = kept["entries"].numpy()
-    return Evidence(float(kept["value"]), len(entries), entries, chance=0.5, bounds=(0, 1)) if len(entries) else None
+    return (
+        MetricResult(float(kept["value"]), len(entries), entries, chance=0.5, bounds=(0, 1)) if len(entries) else None
+    )
 
 
 @torch.no_grad()

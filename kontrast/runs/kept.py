@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 from typing import Any
 
 from kontrast.core.untrusted_json import shaped
+from kontrast.evaluation.verdict import of_older
 from kontrast.runs.folder import TARGETS, Folder
-from kontrast.runs.verdict import of_older
 
 _NUMBER = (int, float)
 _VALUE = {"value?": _NUMBER, "low?": _NUMBER, "high?": _NUMBER}

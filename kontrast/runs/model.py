@@ -26,7 +26,7 @@ from kontrast.methods.method import Method
 from kontrast.runs import kept
 from kontrast.runs.folder import TARGETS, Folder, load_tensors, save_tensors
 from kontrast.training.memory import capacity
-from kontrast.training.weighing import refuse_beyond
+from kontrast.training.parameter_count import refuse_beyond
 
 CHUNK = 256  # rows embedded at once, unless asked otherwise
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.number_format import interval, number
+from kontrast.evaluation.standing import label
+from kontrast.evaluation.verdict import claim
+from kontrast.reporting.drawings import Points, curve_drawing, map_drawing, spread_out
+from kontrast.reporting.page.safe import esc
 from kontrast.runs import kept
-from kontrast.runs.drawing import Points, curve_drawing, map_drawing, spread_out
 from kontrast.runs.folder import Folder
-from kontrast.runs.page.digits import interval, number
-from kontrast.runs.page.safe import esc
-from kontrast.runs.page.verdict import label
-from kontrast.runs.verdict import claim
 
 MOST, SNIPPET = 10, 20_000  # scores shown; characters of a thumbnail, so that an output cell stays small
 THUMBS, SIDE, WIDTH, HEIGHT = 24, 44, 520, 360

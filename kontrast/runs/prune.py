@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kontrast.core.errors import UserError
 from kontrast.runs.catalogue import Entry, bytes_
-from kontrast.runs.holding import LOCK, held, in_use
+from kontrast.runs.lock import LOCK, held, in_use
 
 # What a run writes. A folder goes only when nothing else lies in it: notes or figures of its owner's stay.
 OWN = (

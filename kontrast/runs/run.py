@@ -22,19 +22,19 @@ from kontrast.data.schema import fingerprint
 from kontrast.data.schema.fields import infer
 from kontrast.data.schema.missing_values import emptied
 from kontrast.data.sources.open_source import open_frame
-from kontrast.runs import kept, words
-from kontrast.runs.drawing import Drawing, curve_drawing, map_drawing
+from kontrast.evaluation.evaluate import evaluate
+from kontrast.evaluation.evaluator import Evaluator
+from kontrast.reporting.drawings import Drawing, curve_drawing, map_drawing
+from kontrast.reporting.logger import Logger, NullLogger
+from kontrast.reporting.report import write_report
+from kontrast.runs import kept, messages
 from kontrast.runs.embedder import Embedder
 from kontrast.runs.folder import TRAINED_ON, Folder, load_tensors
-from kontrast.runs.gather import gather
-from kontrast.runs.holding import held
-from kontrast.runs.listener import Listener, Silence
+from kontrast.runs.lock import held
 from kontrast.runs.model import Model, Precision, method_of, raw_bank
 from kontrast.runs.notebook import card
-from kontrast.runs.query import ask
-from kontrast.runs.report import write_report
-from kontrast.scoring.judge import judge
-from kontrast.scoring.score import Score
+from kontrast.runs.report_data import gather
+from kontrast.runs.search_query import ask
 from kontrast.search import index as indexing
 from kontrast.search.index import Hit, Index
 
@@ -89,7 +89,7 @@ class Run:
         batch: int = 256,
         precision: Precision = "32",
         outside: bool = False,
-        listener: Listener | None = None,
+        listener: Logger | None = None,
     ) -> EmbeddingTable:
         """Embed any data that has (some of) the run's fields; `batch` changes speed and memory only.
 
@@ -100,13 +100,13 @@ class Run:
             raise UserError(f"embed: batch={batch}; expected 1 or more.")
         if precision not in get_args(Precision):
             raise UserError(f"embed: precision={precision!r}; expected '32' or 'bf16'.")
-        listener = listener or Silence()
+        listener = listener or NullLogger()
         model = Model.load(self.folder)
         model = model.halved() if precision == "bf16" else model
         with self._opened(model, data, outside, listener) as dataset:
             return model.embed(dataset, batch=batch, progress=listener.progress)
 
-    def score(self, data: object, *, outside: bool = False, listener: Listener | None = None) -> list[dict[str, Any]]:
+    def score(self, data: object, *, outside: bool = False, listener: Logger | None = None) -> list[dict[str, Any]]:
         """Judge on other data: its rows are the test; the rows the run was trained on teach kNN and probe.
 
         Each score tells the fingerprint of the rows (`data`) and how many of them were trained on (`trained_on`), which
@@ -114,17 +114,17 @@ class Run:
         are classes that training never saw.
         """
         warn = partial(listener.fact, "WARNING") if listener else partial(warnings.warn, stacklevel=3)
-        heard, listener = listener is not None, listener or Silence()
+        heard, listener = listener is not None, listener or NullLogger()
         model = Model.load(self.folder)
         untrained = replace(model, method=method_of(model.experiment, model.modalities, model.facts))
         with self._opened(model, data, outside, listener) as dataset:
             rows = np.arange(len(dataset.ids))
             facts = {"data": fingerprint.of_rows(dataset.ids, dataset.content), "trained_on": self._trained_on(dataset)}
-            if facts["trained_on"] > words.HANDFUL * len(rows):
-                warn(words.trained_on(facts["trained_on"], len(rows)))
+            if facts["trained_on"] > messages.HANDFUL * len(rows):
+                warn(messages.trained_on(facts["trained_on"], len(rows)))
             elif facts["trained_on"]:
                 listener.fact("note", f"{facts['trained_on']:,} of {len(rows):,} rows were trained on too")
-            if new := words.unseen(self.bank("trained-train").labels, dataset.labels):
+            if new := messages.unseen(self.bank("trained-train").labels, dataset.labels):
                 (partial(listener.fact, "note") if heard else warn)(new)
             tests = {
                 "trained": model.embed(dataset, rows, progress=listener.progress),
@@ -137,7 +137,7 @@ class Run:
             banks[name] = (replace(train, z={f: train.z[f] for f in test.z}), test)
         return [
             {**row, **facts}
-            for row in judge(judges(model.experiment), banks, random_streams.folded(model.experiment.seed))
+            for row in evaluate(evaluators(model.experiment), banks, random_streams.folded(model.experiment.seed))
         ]
 
     def _trained_on(self, dataset: Dataset) -> int:
@@ -154,7 +154,7 @@ class Run:
         settings: Mapping[str, Any] | None = None,
         add: bool = False,
         outside: bool = False,
-        listener: Listener | None = None,
+        listener: Logger | None = None,
     ) -> Index:
         """Build the search index over `data`, or over the rows this run was judged with.
 
@@ -173,7 +173,7 @@ class Run:
                 if data is None
                 else self.embed(data, outside=outside, listener=listener)
             )
-            if data is None and listener and (said := words.indexed(kept.scores(self.folder).get("rows"))):
+            if data is None and listener and (said := messages.indexed(kept.scores(self.folder).get("rows"))):
                 listener.fact("note", said)
             label = next((name for name, kind in self.experiment.source.fields.items() if kind == "label"), None)
             return indexing.build(bank, self.path / "index", engine=engine, settings=settings, label=label)
@@ -248,7 +248,7 @@ class Run:
             return card(self.folder)
 
     @contextmanager
-    def _opened(self, model: Model, data: object, outside: bool, listener: Listener) -> Iterator[Dataset]:
+    def _opened(self, model: Model, data: object, outside: bool, listener: Logger) -> Iterator[Dataset]:
         """Other data, read as the run's own was."""
         with tempfile.TemporaryDirectory(prefix="kontrast-") as cache:
             frame = emptied(open_frame(data, cache=Path(cache)), self.experiment.source.missing)
@@ -280,11 +280,11 @@ class Run:
             yield dataset
 
 
-def judges(experiment: Experiment) -> list[Score]:
+def evaluators(experiment: Experiment) -> list[Evaluator]:
     """The judges an experiment names; all there are where it names none."""
     named = experiment.scores or tuple(Choice(name) for name in registry.kinds("scoring"))
-    made: list[Score] = [factory.build("scoring", score.name, score.settings) for score in named]
-    return sorted(made, key=lambda judge: judge.place)
+    made: list[Evaluator] = [factory.build("scoring", score.name, score.settings) for score in named]
+    return sorted(made, key=lambda evaluate: evaluate.place)
 
 
 def joined(one: EmbeddingTable, two: EmbeddingTable) -> EmbeddingTable:

@@ -25,22 +25,22 @@ from kontrast.data.dataset.reader import Batch, Reader, draw
 from kontrast.data.samplers.sampler import Sampled, Sampler
 from kontrast.layers.rank_norm import RankNorm
 from kontrast.methods.method import Method
+from kontrast.reporting.logger import Logger
+from kontrast.runs.best_weights import Keeper
 from kontrast.runs.folder import Checkpoint, Folder
-from kontrast.runs.keeper import Keeper
-from kontrast.runs.listener import Listener
+from kontrast.runs.messages import compared, length
 from kontrast.runs.model import Model
-from kontrast.runs.watching import watching
-from kontrast.runs.words import compared, length
+from kontrast.runs.starvation import watching
 from kontrast.training import pacing
 from kontrast.training.budget import Budget
-from kontrast.training.fleet import Fleet
+from kontrast.training.determinism import unrepeatable
 from kontrast.training.health import Health, likely_causes, too_short
-from kontrast.training.loop import Course, Moment, NotFinite, pretrain
+from kontrast.training.launcher import Launcher
+from kontrast.training.loop import NotFinite, StepRecord, TrainState, pretrain
 from kontrast.training.memory import forecast
+from kontrast.training.memory_pages import kept_pages
 from kontrast.training.optimiser import Optimiser, groups_of
-from kontrast.training.pages import kept_pages
-from kontrast.training.precision import Mode, choose, forced, pinned
-from kontrast.training.repeat import unrepeatable
+from kontrast.training.precision import PrecisionMode, choose, forced, pinned
 from kontrast.training.step import step
 
 # A run whose length nobody named: a few minutes for small encoders on two cores; fewer steps where the rows are few,
@@ -51,7 +51,7 @@ PATIENCE = 3
 
 
 @dataclass(frozen=True)
-class Ended:
+class TrainResult:
     """How training went.
 
     Attributes:
@@ -77,12 +77,12 @@ def train(
     model: Model,
     data: Dataset,
     folder: Folder,
-    listener: Listener,
-    fleet: Fleet,
+    listener: Logger,
+    fleet: Launcher,
     *,
     resume: bool,
     budget: Budget | None = None,
-) -> tuple[Model, Ended]:
+) -> tuple[Model, TrainResult]:
     """Train `model` on the training rows, leaving moments, checkpoints and encoder in the folder; the trained model.
 
     budget: of the run's minutes, which begin now if none is given.
@@ -133,12 +133,20 @@ def train(
     model.save(folder)
     causes = tuple(_causes(model, log.last, first))
     kept = keeper.words(course.step) if keeper else ""
-    return model, Ended(log.last.health, too_short(course.step), causes, kept, course.step, course.seconds, log.twins)
+    return model, TrainResult(
+        log.last.health, too_short(course.step), causes, kept, course.step, course.seconds, log.twins
+    )
 
 
 def _begun(
-    model: Model, data: Dataset, reader: Reader, folder: Folder, fleet: Fleet, budget: Budget, saved: Checkpoint | None
-) -> tuple[Model, Course, Sampler, Batch]:
+    model: Model,
+    data: Dataset,
+    reader: Reader,
+    folder: Folder,
+    fleet: Launcher,
+    budget: Budget,
+    saved: Checkpoint | None,
+) -> tuple[Model, TrainState, Sampler, Batch]:
     """(the model with its whole plan, which experiment.json now holds; all that moves; which rows when; the first
     views)."""
     mode, seconds = pinned(model.experiment.plan), 0.0
@@ -187,7 +195,9 @@ def first_views(model: Model, reader: Reader, index: np.ndarray, device: torch.d
     return draw(batch, model.method.draws(), model.modalities, seed=model.experiment.seed, epoch=0)
 
 
-def settled(model: Model, data: Dataset, reader: Reader, fleet: Fleet, budget: Budget) -> tuple[Model, Mode, float]:
+def settled(
+    model: Model, data: Dataset, reader: Reader, fleet: Launcher, budget: Budget
+) -> tuple[Model, PrecisionMode, float]:
     """What the plan leaves open is decided: number format and rows a step.
 
     Returns:
@@ -201,11 +211,11 @@ def settled(model: Model, data: Dataset, reader: Reader, fleet: Fleet, budget: B
     batch, seconds = pacing.paced(plan, batch, rows, seconds, budget.training())
     # Each process by itself; the first one's word counts.
     said, batch, seconds = json.loads(fleet.told(json.dumps([asdict(mode), plan.batch or batch, seconds])))
-    whole = replace(forced(plan, Mode(**said)), batch=batch)
-    return replace(model, experiment=replace(model.experiment, plan=whole)), Mode(**said), seconds
+    whole = replace(forced(plan, PrecisionMode(**said)), batch=batch)
+    return replace(model, experiment=replace(model.experiment, plan=whole)), PrecisionMode(**said), seconds
 
 
-def _course(model: Model, fleet: Fleet, mode: Mode, budget: Budget, saved: Checkpoint | None) -> Course:
+def _course(model: Model, fleet: Launcher, mode: PrecisionMode, budget: Budget, saved: Checkpoint | None) -> TrainState:
     """Everything that moves: begun, or as a checkpoint holds it."""
     experiment, method = model.experiment, model.method.to(fleet.device)
     plan = experiment.plan
@@ -213,13 +223,13 @@ def _course(model: Model, fleet: Fleet, mode: Mode, budget: Budget, saved: Check
     encode, no_sync = fleet.setup(method, mode)
     optimiser, rate, decay = optimiser_of(plan)
     made = optimiser.build(groups_of(method, rate, decay), rate)
-    course = Course(method, encode, no_sync, made, plan, mode, 0, experiment.seed, fleet, budget.training(), spare)
+    course = TrainState(method, encode, no_sync, made, plan, mode, 0, experiment.seed, fleet, budget.training(), spare)
     if saved:
         course.restore(*saved)
     return course
 
 
-def _tell(course: Course, order: Sampler, first: Batch, listener: Listener, budget: Budget, *, resumed: bool) -> None:
+def _tell(course: TrainState, order: Sampler, first: Batch, listener: Logger, budget: Budget, *, resumed: bool) -> None:
     """The first screen: how the run computes, and for how long."""
     fleet, plan, method = course.fleet, course.plan, course.method
     if resumed:
@@ -236,7 +246,7 @@ def _tell(course: Course, order: Sampler, first: Batch, listener: Listener, budg
         )
 
 
-def _unrepeatable(method: Method, first: Batch, fleet: Fleet, plan: Plan) -> str:
+def _unrepeatable(method: Method, first: Batch, fleet: Launcher, plan: Plan) -> str:
     """What of a step may come out otherwise a second time; all that is computed on a CPU has a form that does not."""
     if plan.deterministic == "off" or fleet.device.type == "cpu" or fleet.splits:
         return ""
@@ -274,7 +284,7 @@ def steps_named(plan: Plan, order: Sampler) -> int | None:
 class _Log:
     """Writes what the loop yields: moments as they come, checkpoints by the clock; counts what the verdict needs."""
 
-    def __init__(self, folder: Folder, course: Course, listener: Listener) -> None:
+    def __init__(self, folder: Folder, course: TrainState, listener: Logger) -> None:
         self.folder, self.course, self.listener = folder, course, listener
         kept = [m for m in folder.moments() if m["step"] <= course.step]  # what came after the checkpoint is done again
         if course.step >= course.total and not (kept and kept[-1]["step"] == course.step):
@@ -284,12 +294,12 @@ class _Log:
             )
         folder.write("moments.jsonl", "".join(json.dumps(m) + "\n" for m in kept))
         healthy = [m for m in kept if m["health"]]
-        self.last = Moment(**{**healthy[-1], "health": Health(**healthy[-1]["health"])}) if healthy else None
+        self.last = StepRecord(**{**healthy[-1], "health": Health(**healthy[-1]["health"])}) if healthy else None
         self.collapsed = 0
         self.twins = sum(m["twins"] for m in kept)
         self.saved, self.step = time.monotonic(), course.step
 
-    def hear(self, moment: Moment) -> None:
+    def hear(self, moment: StepRecord) -> None:
         self.listener.moment(moment)
         self.twins += moment.twins
         if moment.health:
@@ -312,7 +322,7 @@ class _Log:
         self.saved, self.step = time.monotonic(), self.course.step
 
 
-def _causes(model: Model, moment: Moment, first: Batch) -> list[str]:
+def _causes(model: Model, moment: StepRecord, first: Batch) -> list[str]:
     """What would most often stand behind it if this run had learned nothing."""
     optimiser, rate, decay = optimiser_of(model.experiment.plan)
     pairs = len(model.fields) * len(first) * (len(first) - 1) / 2  # of rows, in every field
@@ -334,7 +344,7 @@ def _varied(x: torch.Tensor) -> float:
     return float(torch.nan_to_num(x.float()).std(0).mean()) if len(x) > 1 else 0.0
 
 
-def _saved(broken: NotFinite, folder: Folder, course: Course) -> UserError:
+def _saved(broken: NotFinite, folder: Folder, course: TrainState) -> UserError:
     """The offending batch, beside the last good checkpoint."""
     name = f"not-finite-step-{broken.step}.safetensors"
     tensors = {f"view {k}": v for k, v in broken.batch.views.items()} | {

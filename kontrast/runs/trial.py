@@ -10,14 +10,14 @@ from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.reader import Reader
 from kontrast.runs.model import Model
 from kontrast.runs.train import first_views, order_of
-from kontrast.training.fleet import Fleet
+from kontrast.training.launcher import Launcher
 from kontrast.training.memory import forecast
 
 _FEW = 16
 _AHEAD = 4  # batches of views that lie ready beside the one in work
 
 
-def try_out(model: Model, data: Dataset, fleet: Fleet) -> None:
+def try_out(model: Model, data: Dataset, fleet: Launcher) -> None:
     """Refuses a run whose encoders cannot take its rows, or whose step no memory holds.
 
     Raises:

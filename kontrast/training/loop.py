@@ -19,16 +19,16 @@ from kontrast.core.shards import norm, split_as, whole
 from kontrast.data.dataset.reader import Batch, Reader, ahead, draw
 from kontrast.data.samplers.sampler import Sampler
 from kontrast.methods.method import Method
-from kontrast.training.fleet import Fleet
+from kontrast.training.clock import watched
 from kontrast.training.health import Health, examine
-from kontrast.training.pauses import watched
-from kontrast.training.precision import Mode
+from kontrast.training.launcher import Launcher
+from kontrast.training.precision import PrecisionMode
 from kontrast.training.step import Outcome, step
 from kontrast.training.threads import Threads
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepRecord:
     """What is known after a step. total: steps of the whole run as planned now. rate: rows a second, over the last
     steps.
 
@@ -65,7 +65,7 @@ class NotFinite(ArithmeticError):
 
 
 @dataclass
-class Course:
+class TrainState:
     """All that moves in training, so that a checkpoint of it continues bit for bit.
 
     encode: the method as the fleet wrapped it; no_sync: a context in which gradients stay on their rank. spare: where
@@ -80,10 +80,10 @@ class Course:
     no_sync: Callable[[], AbstractContextManager[object]]
     optimiser: torch.optim.Optimizer
     plan: Plan
-    mode: Mode
+    mode: PrecisionMode
     total: int
     seed: int
-    fleet: Fleet
+    fleet: Launcher
     allowed: float = 0.0
     spare: Method | None = None
     step: int = 0
@@ -137,8 +137,8 @@ class Course:
 
 
 def pretrain(
-    course: Course, reader: Reader, order: Sampler, *, every: int = 20, threads: Threads | None = None
-) -> Iterator[Moment]:
+    course: TrainState, reader: Reader, order: Sampler, *, every: int = 20, threads: Threads | None = None
+) -> Iterator[StepRecord]:
     """Train until `course.total` steps are done, yielding after each; health every `every` steps and at the last.
 
     With `plan.minutes` the total follows the measured speed: it is set anew after 2, 4, 8 ... steps, for the first ones
@@ -201,7 +201,7 @@ def _replanned(step: int, total: int) -> bool:
     return (step > 1 and step & (step - 1) == 0) or step % max(1, total // 20) == 0
 
 
-def _drawn(course: Course, reader: Reader, order: Sampler) -> Generator[tuple[Batch, float]]:
+def _drawn(course: TrainState, reader: Reader, order: Sampler) -> Generator[tuple[Batch, float]]:
     """The batches from the course's step on, their views drawn, each with the seconds that it was waited for."""
     fleet, early = course.fleet, _spare_core(course.fleet)
     draws = course.method.draws()
@@ -222,7 +222,7 @@ def _drawn(course: Course, reader: Reader, order: Sampler) -> Generator[tuple[Ba
             yield batch if early else viewed(batch, step), waited
 
 
-def _spare_core(fleet: Fleet) -> bool:
+def _spare_core(fleet: Launcher) -> bool:
     """Whether views can be drawn beside the step: on a CPU with more cores than the step has threads. A device draws
     them faster itself, and where all cores are busy a thread more only gets in their way."""
     if fleet.device.type != "cpu":
@@ -287,10 +287,17 @@ def _clip(optimiser: torch.optim.Optimizer, largest: float) -> float:
 
 
 def _moment(
-    course: Course, outcome: Outcome, batch: Batch, clock: _Clock, epoch: int, gradient: float, rate: float, due: bool
-) -> Moment:
+    course: TrainState,
+    outcome: Outcome,
+    batch: Batch,
+    clock: _Clock,
+    epoch: int,
+    gradient: float,
+    rate: float,
+    due: bool,
+) -> StepRecord:
     anchors = max(outcome.anchors, 1.0)
-    return Moment(
+    return StepRecord(
         threads=torch.get_num_threads(),
         step=course.step,
         total=course.total,

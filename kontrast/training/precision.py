@@ -34,7 +34,7 @@ FEW, SLOW = 16, 0.1
 
 
 @dataclass(frozen=True)
-class Mode:
+class PrecisionMode:
     """How the encoders compute. gain: how many times faster than plain float32 a step was, None where nothing was
     tried."""
 
@@ -54,12 +54,12 @@ class Mode:
         return ", ".join(names or ["float32"]) + (f": {self.gain:.1f}x plain" if names and self.gain else "")
 
 
-def pinned(plan: Plan) -> Mode:
+def pinned(plan: Plan) -> PrecisionMode:
     """What the plan fixes; "auto" counts as off."""
-    return Mode(plan.precision == "bf16", plan.channels_last == "on", plan.compile == "on")
+    return PrecisionMode(plan.precision == "bf16", plan.channels_last == "on", plan.compile == "on")
 
 
-def forced(plan: Plan, mode: Mode) -> Plan:
+def forced(plan: Plan, mode: PrecisionMode) -> Plan:
     """The plan with that mode pinned, so that a resumed run computes as the first one did."""
     on = {True: "on", False: "off"}
     return replace(
@@ -67,7 +67,7 @@ def forced(plan: Plan, mode: Mode) -> Plan:
     )
 
 
-def choose(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple[Mode, float]:
+def choose(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple[PrecisionMode, float]:
     """(the mode for what the plan leaves open, its seconds a step), tried on copies: the method itself is not touched.
 
     A slow step is tried with few of its rows, and its seconds are reckoned from those: the first real steps tell.
@@ -83,7 +83,7 @@ def choose(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple
     return mode, _sized(_Trial(method, batch, mode, plan.passes), batch)
 
 
-def _by_rule(method: Method, batch: Batch, plan: Plan) -> Mode:
+def _by_rule(method: Method, batch: Batch, plan: Plan) -> PrecisionMode:
     """What pays by what the machine has and the method does; nothing is timed, so that it is the same every time.
 
     Compiling is left to those who ask for it: whether it pays only a stopwatch tells.
@@ -128,7 +128,7 @@ def _density(method: Method, batch: Batch) -> float:
     return counted.get_total_flops() / max(forecast(method, few, None).activations, 1)
 
 
-def _by_stopwatch(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple[Mode, float]:
+def _by_stopwatch(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple[PrecisionMode, float]:
     """The fastest mode, by its own time."""
     best, gain = _Trial(method, batch, pinned(plan), plan.passes), 1.0
     seconds = _sized(best, batch)
@@ -154,7 +154,7 @@ def _by_stopwatch(method: Method, batch: Batch, plan: Plan, steps: int | None) -
     return replace(best.mode, gain=gain), seconds
 
 
-def prepare(method: nn.Module, mode: Mode, *, weights: bool = True) -> nn.Module:
+def prepare(method: nn.Module, mode: PrecisionMode, *, weights: bool = True) -> nn.Module:
     """The module to call: in the mode's memory format, compiled where it says so.
 
     Args:
@@ -174,7 +174,7 @@ def _channels_last(x: Tensor) -> Tensor:
 class Casting(nn.Module):
     """The method's forward pass in a mode; embeddings come out in float32."""
 
-    def __init__(self, method: Method, mode: Mode, *, weights: bool = True) -> None:
+    def __init__(self, method: Method, mode: PrecisionMode, *, weights: bool = True) -> None:
         super().__init__()
         self.method, self.mode = method, mode
         self.called = prepare(method, mode, weights=weights)
@@ -191,7 +191,7 @@ class _Trial:
     """A copy of the method in a mode. Rivals are timed in turns, so that whatever else the machine does slows both;
     and by their fastest turns, for that only ever adds."""
 
-    def __init__(self, method: Method, batch: Batch, mode: Mode, passes: int | None) -> None:
+    def __init__(self, method: Method, batch: Batch, mode: PrecisionMode, passes: int | None) -> None:
         self.method, self.batch, self.mode, self.passes = copy.deepcopy(method), batch, mode, passes
         self.encode = Casting(self.method, mode)
 

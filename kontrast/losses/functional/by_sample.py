@@ -9,8 +9,8 @@ from torch import Tensor
 
 from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.core.errors import UserError
-from kontrast.layers.bank import Memory
 from kontrast.layers.estimates import Estimates
+from kontrast.layers.memory_bank import MemoryBank
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive.nce import NCE
 from kontrast.losses.engine import input_checks
@@ -24,7 +24,7 @@ from kontrast.losses.relations.same_key import SameKey
 def instance_discrimination(
     z: Tensor,
     ids: Any,
-    memory: Memory,
+    memory: MemoryBank,
     *,
     temperature: float | Tensor = 0.07,
     noise: Any = None,
@@ -38,15 +38,15 @@ def instance_discrimination(
     sum. `proximal` (the paper's 30) times |z - slot|^2 keeps embeddings from leaping. After the step:
     `memory.update(ids, z)`.
 
-    >>> memory = Memory(samples=3, width=3)
+    >>> memory = MemoryBank(samples=3, width=3)
     >>> _ = memory.rows_of.copy_(torch.eye(3))
     >>> loss = instance_discrimination(torch.eye(3), torch.arange(3), memory, temperature=1.0)
     >>> round(loss.item(), 4)  # log(e + 2) - 1
     0.5514
     """
     input_checks.embeddings(z)
-    if not isinstance(memory, Memory):
-        raise UserError(f"memory is a {type(memory).__name__}; expected a kontrast.layers.bank.Memory.")
+    if not isinstance(memory, MemoryBank):
+        raise UserError(f"memory is a {type(memory).__name__}; expected a kontrast.layers.memory_bank.Memory.")
     input_checks.centres(memory.rows_of, z, "memory", per="sample")
     ids, proximal = (
         input_checks.slots(ids, z, "ids", len(memory)),
@@ -103,7 +103,7 @@ def sogclr(z1: Tensor, z2: Tensor, ids: Any, estimates: Estimates, *, temperatur
     return settle(loss=LossTerm(total, exact(total.new_tensor(len(ours)))))
 
 
-def _drawn(noise: Any, z: Tensor, memory: Memory) -> Tensor:
+def _drawn(noise: Any, z: Tensor, memory: MemoryBank) -> Tensor:
     """(m,): the numbers of samples drawn as noise, one or more."""
     m = noise.numel() if isinstance(noise, Tensor) else len(noise) if isinstance(noise, Sized) else 0
     if not m:
@@ -112,7 +112,7 @@ def _drawn(noise: Any, z: Tensor, memory: Memory) -> Tensor:
 
 
 @torch.no_grad()
-def _measure(ours: Embeddings, memory: Memory, kernel: Tempered) -> None:
+def _measure(ours: Embeddings, memory: MemoryBank, kernel: Tempered) -> None:
     """The first batch fixes log mean e^S over the memory, as the paper does with Z."""
     if not memory.log_mean.isnan():
         return

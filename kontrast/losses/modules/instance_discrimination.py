@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kontrast.layers.bank import Memory
+from kontrast.layers.memory_bank import MemoryBank
 from kontrast.losses import functional as F
 from kontrast.losses.engine.reduction import Reduction
 from kontrast.losses.loss_module import LossModule
@@ -61,7 +61,7 @@ class InstanceDiscrimination(LossModule):
     ) -> None:
         super().__init__(reduction=reduction, gather=gather)
         self.temperature, self.noise, self.proximal = temperature, noise, proximal
-        self.memory = Memory(samples=rows, width=dim, keep=keep, seed=seed)
+        self.memory = MemoryBank(samples=rows, width=dim, keep=keep, seed=seed)
 
     def forward(self, z: Tensor, ids: Tensor) -> Tensor:
         """(N, dim) and (N,) -> a scalar; "none": (N,)."""

@@ -1,0 +1,84 @@
+"""Area under the curve (AUC) of positive against random pairs, with what each row contributes to it.
+
+Axis letters: M positive pairs, D width, N distinct rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kontrast.evaluation.metric_result import MetricResult
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Embeddings of M positive pairs: row k of `one` belongs to row k of `two`.
+
+    Attributes:
+        one: (M, D) embeddings of one side; their length does not matter.
+        two: (M, D) embeddings of the other side.
+        row: (M,) the row each pair comes from. Two pairs of one row are never a random pair.
+        groups: (M,) numbers each; pairs that agree in any of them (equal content, a class that attracts) are no random
+            pair either.
+    """
+
+    one: np.ndarray
+    two: np.ndarray
+    row: np.ndarray
+    groups: tuple[np.ndarray, ...] = ()
+
+
+def pair_auc(found: Sequence[Pairs]) -> MetricResult | None:
+    """The share of random pairs that are less alike (by cosine) than a positive pair; ties count half.
+
+    Equation: AUC = P(cos(one_k, two_k) > cos(one_i, two_j)), over all k and all i, j of different rows. The entries are
+    1 row each: AUC plus the first-order effect of that row on it, as anchor, as candidate and as positive (Hoeffding's
+    projection of a U-statistic; DeLong, DeLong, Clarke-Pearson, Biometrics 1988, for rows that serve in both classes).
+    Their standard error is that of the AUC, and their difference that of a paired difference.
+
+    Args:
+        found: The positive pairs, one entry per relation between views or fields; the AUC is the mean over them.
+
+    Returns:
+        The AUC over all rows that are part of a pair, in the order of their numbers, or None if there is no positive or
+        no random pair.
+    """
+    sides = [side for side in (_side(pairs) for pairs in found) if side is not None]
+    if not sides:
+        return None
+    rows = np.unique(np.concatenate([row for _, row, _ in sides]))
+    value = float(np.mean([auc for auc, _, _ in sides]))
+    effect_N = np.zeros(len(rows))
+    for _, row, effect in sides:
+        np.add.at(effect_N, np.searchsorted(rows, row), effect / len(sides))
+    return MetricResult(value, len(rows), entries=value + len(rows) * effect_N, chance=0.5, bounds=(0, 1))
+
+
+def _side(pairs: Pairs) -> tuple[float, np.ndarray, np.ndarray] | None:
+    """AUC, the row of each pair, and what each pair adds to it beyond its mean; the effects sum to 0."""
+    if len(pairs.row) < 2:
+        return None
+    alike_MM = _unit(pairs.one) @ _unit(pairs.two).T
+    random_MM = pairs.row[:, None] != pairs.row[None]
+    for group in pairs.groups:
+        random_MM &= group[:, None] != group[None]
+    if not random_MM.any():
+        return None
+    positive = np.sort(alike_MM.diagonal())
+    random = np.sort(alike_MM[random_MM])
+    below = _rank(random, alike_MM.diagonal()) / len(random)
+    value = float(below.mean())
+    above_MM = np.where(random_MM, 1 - _rank(positive, alike_MM) / len(positive) - value, 0.0)
+    effect = (below - value) / len(positive) + (above_MM.sum(0) + above_MM.sum(1)) / len(random)
+    return value, pairs.row, effect
+
+
+def _rank(values: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """How many of the sorted values lie below each number; equal ones count half."""
+    return (np.searchsorted(values, asked, "left") + np.searchsorted(values, asked, "right")) / 2
+
+
+def _unit(z_MD: np.ndarray) -> np.ndarray:
+    z = z_MD.astype(np.float64)
+    return z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)

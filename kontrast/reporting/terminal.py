@@ -1,0 +1,103 @@
+"""The screen: one line a fact, aligned, a bar while training. Plain text where there is no terminal."""
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from typing import TextIO
+
+from kontrast.core.errors import printable
+from kontrast.evaluation.verdict import wrong
+from kontrast.reporting.logger import Logger
+from kontrast.training.loop import StepRecord
+
+COLUMN = 10
+
+
+class Screen(Logger):
+    """Facts as they come, one live line for whatever takes long. `out` is the terminal or a file."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+
+        self.console = Console(file=out or sys.stdout, highlight=False, soft_wrap=True, width=None)
+        self.live: Live | None = None
+        self.text = Text
+        self.said = 0.0
+        self.rank = ""
+        self.began = time.monotonic()
+
+    def fact(self, name: str, words: str) -> None:
+        """`name` in its column, then the words; later lines of them are indented."""
+        self._rest()
+        first, *more = printable(words).split("\n")
+        style = "bold red" if name == "verdict" and wrong(words) else ""
+        self.console.print(self.text(f"{name:<{COLUMN - 1}} ", style="bold cyan") + self.text(first, style=style))
+        for line in more:
+            self.console.print(self.text(" " * COLUMN + line))
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """A bar that goes away when it is full."""
+        self._show(f"{what:<{COLUMN}} {_bar(done / max(total, 1), 40)}  {done:,} of {total:,}")
+        if done >= total:
+            self._rest()
+
+    def moment(self, moment: StepRecord) -> None:
+        """The bar of the training, with loss, rate, data wait and time left."""
+        m = moment
+        left = (m.total - m.step) * m.seconds / max(m.step, 1)
+        share = m.step / max(m.total, 1)
+        if m.health:
+            self.rank = f" · rank {m.health.effective_rank:.0f}" if not m.health.collapsed else " · COLLAPSED"
+        self._show(
+            f"{share:4.0%} {_bar(share, 36)}  step {m.step:,} of {m.total:,} · loss {m.loss:.2f}{self.rank} · "
+            f"{m.rate:,.0f} rows/s · data wait {m.wait:.0%} · {int(left) // 60}:{int(left) % 60:02d} left"
+        )
+        if m.step >= m.total:
+            self._rest()
+
+    def _show(self, line: str) -> None:
+        line = printable(line)
+        if not self.console.is_terminal:
+            if time.monotonic() - max(self.said, self.began) >= 15:  # a log wants a sign of life, not a film
+                self.said = time.monotonic()
+                self.console.print(self.text(line))
+            return
+        from rich.live import Live
+
+        if self.live is None:
+            self.live = Live(console=self.console, transient=True, refresh_per_second=8)
+            self.live.start()
+        self.live.update(self.text(line))
+
+    def _rest(self) -> None:
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+
+class Json(Logger):
+    """One JSON object a line, for scripts."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self.out = out or sys.stdout
+
+    def fact(self, name: str, words: str) -> None:
+        """{"fact": name, "words": ...}."""
+        self._line({"fact": name, "words": words})
+
+    def moment(self, moment: StepRecord) -> None:
+        """Every moment that carries a health."""
+        if moment.health:
+            self._line({"moment": asdict(moment)})
+
+    def _line(self, value: object) -> None:
+        self.out.write(printable(json.dumps(value, ensure_ascii=False)) + "\n")
+        self.out.flush()
+
+
+def _bar(share: float, width: int) -> str:
+    full = min(width, int(share * width))
+    return "━" * full + "╺" * (full < width) + "─" * max(0, width - full - 1)

@@ -1,0 +1,135 @@
+"""Keeps the best of several states on the way of a run, by rows that are not judged in the end."""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kontrast.core import random_streams
+from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.errors import UserError
+from kontrast.core.number_format import many
+from kontrast.core.shards import whole
+from kontrast.data.dataset.dataset import Dataset
+from kontrast.evaluation.linear import Linear
+from kontrast.methods.method import Method
+from kontrast.runs import evaluation_rows
+from kontrast.runs.folder import Folder, load_tensors
+from kontrast.runs.held_pairs import measured
+from kontrast.runs.model import Model
+from kontrast.training.loop import TrainState
+
+LOOKS = 10  # at equal distances, besides the start
+TAUGHT, ASKED = 2000, 1000  # rows at most that teach a probe, and that it is asked about
+RECORD = "checkpoints/kept.json"
+
+
+@dataclass
+class Keeper:
+    """Looks at a run's state at its start and ten times on the way, and keeps the best one.
+
+    A state is judged by a linear probe of the label if there are labels, ties by the AUC of positive against random
+    pairs; without labels by that AUC. Of equal states the later is kept. What was found is a function of the run's
+    state alone, so that a resumed run finds it again.
+    """
+
+    folder: Folder
+    model: Model
+    data: Dataset
+    looks: list[tuple[int, tuple[float, ...]]] = field(default_factory=list)
+
+    @staticmethod
+    def begun(folder: Folder, model: Model, data: Dataset, step: int) -> "Keeper":
+        """A keeper for a run at this step; what was looked at later than that is looked at again."""
+        if data.validation.sum() < 2:
+            raise UserError(
+                f"{data.name}: the best state is chosen by validation rows, and {data.validation.sum()} of "
+                f"{len(data):,} are (source.validation={model.experiment.source.validation}). Keep some apart: --set "
+                "source.validation=0.1; name them in a split column, or keep the last state: --keep last."
+            )
+        made = Keeper(folder, model, data)
+        if (folder.path / RECORD).is_file():
+            made.looks = [(at, tuple(value)) for at, value in folder.read_json(RECORD) if at <= step]
+        return made
+
+    def due(self, step: int, total: int) -> bool:
+        """Whether the state after this step is one of those to look at."""
+        return step * LOOKS // max(total, 1) > (step - 1) * LOOKS // max(total, 1)
+
+    def look(self, course: TrainState) -> bool:
+        """Judge the state as it is now and keep it if it is the best; whether it is. All processes must ask."""
+        method, training = course.trained(), course.method.training
+        value = self._value(method) if course.fleet.first else ()
+        course.method.train(training)
+        best = course.fleet.any(course.fleet.first and value >= max((v for _, v in self.looks), default=value))[0]
+        self.looks.append((course.step, value))
+        if best:
+            self.folder.save_tensors(self._file(course.step), {k: whole(v) for k, v in method.state_dict().items()})
+        self.folder.write(RECORD, json.dumps(self.looks) + "\n")
+        return best
+
+    def tidy(self) -> None:
+        """Remove the states that a better one has replaced; once a checkpoint of the better one is there."""
+        for file in (self.folder.path / "checkpoints").glob("kept-*.safetensors"):
+            if self.folder.writes and file.name != Path(self._file(self.best)).name:
+                file.unlink()
+
+    @property
+    def best(self) -> int:
+        """The step of the state that is kept."""
+        return max(self.looks, key=lambda look: (look[1], look[0]))[0]
+
+    def restore(self, method: Method) -> None:
+        """Give the method the weights of the state that is kept."""
+        method.load_state_dict(load_tensors(self.folder.path / self._file(self.best)))
+
+    def words(self, steps: int) -> str:
+        """Which state was kept, in a clause."""
+        by = "linear accuracy" if len(self.looks[0][1]) == 2 else "the AUC of their pairs"
+        which = "the untrained start" if self.best == 0 else f"the state of step {self.best:,} of {steps:,}"
+        on = many(len(self._chosen), "validation row")
+        return f"{which} was kept, the best of {len(self.looks)} by {by} on {on}"
+
+    @property
+    def _chosen(self) -> np.ndarray:
+        return _validation(self.data, self.model.experiment.seed)
+
+    def _file(self, step: int) -> str:
+        return f"checkpoints/kept-{step:09d}.safetensors"
+
+    def _value(self, method: Method) -> tuple[float, ...]:
+        model, rows = replace(self.model, method=method), self._chosen
+        most = self.model.experiment.plan.evaluation_rows or ASKED
+        found = measured(model, self.data, rows, most)
+        auc = 0.5 if found is None else found.value
+        if not _labelled(self.data, rows):
+            return (auc,)
+        training = np.flatnonzero(self.data.training)
+        taught = _hashed(training, self.data, self.model.experiment.seed)[: min(TAUGHT, evaluation_rows.TAUGHT * most)]
+        probe = Linear()(self._bank(model, taught), self._bank(model, rows[: min(ASKED, most)]))
+        return (next((one.value for one in probe.values() if one.field is None), 0.0), auc)
+
+    def _bank(self, model: Model, rows: np.ndarray) -> EmbeddingTable:
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):
+            return model.embed(self.data, np.sort(rows))
+
+
+def _validation(data: Dataset, seed: int) -> np.ndarray:
+    """The validation rows, in an order that follows from their ids."""
+    return _hashed(np.flatnonzero(data.validation), data, seed + 1)
+
+
+def _hashed(rows: np.ndarray, data: Dataset, seed: int) -> np.ndarray:
+    return rows[np.argsort(random_streams.mix(torch.from_numpy(data.keys[rows]) + seed).numpy())]
+
+
+def _labelled(data: Dataset, rows: np.ndarray) -> bool:
+    """Whether a probe can be taught and asked."""
+    if data.labels is None:
+        return False
+    taught, asked = data.labels[data.training], data.labels[rows]
+    return len(np.unique(taught[taught != ""])) > 1 and bool((asked != "").any())

@@ -1,0 +1,116 @@
+"""The held-out rows that several runs share, so that encoders are compared and not rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.errors import UserError
+from kontrast.evaluation.spaces import unit
+from kontrast.runs import kept
+from kontrast.runs.folder import Folder
+from kontrast.runs.run import Run
+
+LOOKED_AT = 500  # rows whose raw features must find each other again
+
+
+@dataclass(frozen=True)
+class Shared:
+    """banks: (train, test) of each run; all tests hold the same rows in the same order. thumbnails: field -> a snippet
+    a row. notes: what a reader of the comparison must know of the rows."""
+
+    banks: tuple[tuple[EmbeddingTable, EmbeddingTable], ...]
+    thumbnails: dict[str, list[str | None]]
+    notes: tuple[str, ...]
+
+
+def shared(runs: Sequence[Run]) -> Shared:
+    """The rows that every run held out, by id.
+
+    Raises UserError where there are none, and where one id names different rows: where labels differ, or raw features
+    of the same rows do not find each other. Data of equal fingerprints need no such look.
+    """
+    tests = [run.bank("trained-test") for run in runs]
+    others = [set(test.ids.tolist()) for test in tests[1:]]
+    ids = [row for row in tests[0].ids.tolist() if all(row in other for other in others)]
+    if len(ids) < 2:
+        raise UserError(
+            f"{', '.join(str(run.path) for run in runs)} share {len(ids) or 'no'} held-out rows; a comparison needs "
+            "rows that every run held out. Train on the same data, split alike (the same seed, or a split column)."
+        )
+    notes = [
+        f"{run.path.name}: {len(ids):,} of its {len(test):,} held-out rows are shared"
+        for run, test in zip(runs, tests, strict=True)
+        if len(ids) < len(test)
+    ]
+    tests = [_rows(test, ids) for test in tests]
+    prints = [kept.data(Folder(run.path))["fingerprint"] for run in runs]
+    for run, test, mark in zip(runs[1:], tests[1:], prints[1:], strict=True):
+        if mark != prints[0]:
+            notes += _same(runs[0], tests[0], run, test, ids)
+    train = [run.bank("trained-train") for run in runs]
+    return Shared(
+        tuple(zip(train, _alike(tests), strict=True)), _thumbnails(runs[0], list(tests[0].z), ids), tuple(notes)
+    )
+
+
+def _rows(bank: EmbeddingTable, ids: Sequence[str]) -> EmbeddingTable:
+    place = {row: at for at, row in enumerate(bank.ids.tolist())}
+    return bank.take(np.array([place[row] for row in ids]))
+
+
+def _same(one: Run, first: EmbeddingTable, two: Run, second: EmbeddingTable, ids: Sequence[str]) -> list[str]:
+    """What to say of two data sets that are not equal, if rows of one id are the same; else a refusal."""
+    names = f"{one.path} and {two.path}"
+    if first.labels is not None and second.labels is not None:
+        differ = np.flatnonzero(first.labels != second.labels)
+        if len(differ):
+            at = differ[0]
+            raise UserError(
+                f"{names} are of different data: row '{ids[at]}' has the label '{first.labels[at]}' in one and "
+                f"'{second.labels[at]}' in the other ({len(differ):,} of {len(ids):,} shared ids). Compare runs on the "
+                "same rows and labels."
+            )
+    raw = [_rows(run.bank("raw-test"), ids) for run in (one, two)]
+    there = [name for name in raw[0].z if name in raw[1].z and raw[0].z[name].shape == raw[1].z[name].shape]
+    found = [met for name in there if (met := _met(raw[0], raw[1], name)) is not None]
+    if found and max(found) < 0.5:
+        raise UserError(
+            f"{names} are of different data: their rows bear the same ids but not the same values ({max(found):.0%} "
+            "find themselves in the other run by raw features). Compare runs on the same rows."
+        )
+    if not found:
+        return [f"{names}: not the same data to the byte; rows are matched by their id alone"]
+    return [f"{names}: not the same data to the byte; rows are matched by id, and raw features agree"]
+
+
+def _met(one: EmbeddingTable, two: EmbeddingTable, name: str) -> float | None:
+    """The share of rows whose nearest by raw features in the other run is themselves; None where they are too few."""
+    both = np.flatnonzero(one.has(name) & two.has(name))[:LOOKED_AT]
+    if len(both) < 2:
+        return None
+    alike = unit(one.z[name][both]) @ unit(two.z[name][both]).T
+    return float((alike.diagonal() >= alike.max(1) - 1e-5).mean())
+
+
+def _alike(tests: Sequence[EmbeddingTable]) -> list[EmbeddingTable]:
+    """A field of several runs is looked at in the rows where all of them have it."""
+    made = []
+    for test in tests:
+        z = dict(test.z)
+        for name in z:
+            lacks = ~np.logical_and.reduce([other.has(name) for other in tests if name in other.z])
+            if (lacks & test.has(name)).any():
+                z[name] = np.where(lacks[:, None], np.float32(np.nan), z[name])
+        made.append(replace(test, z=z))
+    has = np.logical_and.reduce([np.logical_or.reduce([test.has(name) for name in test.z]) for test in made])
+    return made if has.all() else [test.take(has) for test in made]
+
+
+def _thumbnails(run: Run, fields: Sequence[str], ids: Sequence[str]) -> dict[str, list[str | None]]:
+    """Of those rows, as the run's report shows them."""
+    every = run.bank("trained-test").ids.tolist()
+    place = {row: at for at, row in enumerate(every)}
+    shown = kept.samples(Folder(run.path))["thumbnails"]
+    return {name: [shown[name][place[row]] for row in ids] for name in fields if name in shown}

@@ -1,0 +1,177 @@
+"""What the first screen says, one line a fact."""
+
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kontrast.core.number_format import UNTOLD, number
+from kontrast.data.dataset.dataset import Dataset
+from kontrast.data.modality import Modality
+from kontrast.data.samplers.sampler import Sampler
+from kontrast.evaluation.verdict import Verdict
+from kontrast.runs.model import Model
+from kontrast.training.loop import StepRecord
+
+
+def data(data: Dataset, kinds: Mapping[str, Mapping[str, str]], folder: Path) -> str:
+    """Rows, fields, what is missing, what was set aside."""
+    rows = f"{len(data.ids):,} rows"
+    named = " · ".join(
+        f"{name} ({kind['kind']})" for name, kind in kinds.items() if kind["kind"] not in ("ignore", "meta")
+    )
+    parts = [rows, named]
+    missing = [f"{n:,} without {name}" for name, n in data.missing.items() if n]
+    if missing:
+        parts.append(", ".join(missing))
+    if data.duplicates:
+        parts.append(f"{data.duplicates:,} duplicates")
+    aside = len(data.quarantined)
+    parts.append(f"{aside:,} unreadable set aside: {folder / 'quarantine.csv'}" if aside else "all readable")
+    lines = [" · ".join(parts)]
+    if data.labels is not None:
+        counts = np.unique(data.labels[data.labels != ""], return_counts=True)[1]
+        if len(counts) > 1:
+            lines.append(f"label: {len(counts)} classes, largest {counts.max() / counts.min():.0f}x smallest")
+    lines += data.notes
+    return "\n".join([*lines, *left_out(kinds)])
+
+
+def left_out(kinds: Mapping[str, Mapping[str, str]], most: int = 6) -> list[str]:
+    """The columns that training does not see, each with what it was taken for, and how to use them."""
+    lines = []
+    for kind, used in (("meta", "for filters and the report alone"), ("ignore", "not used")):
+        why = {name: field["why"] for name, field in kinds.items() if field["kind"] == kind}
+        if why:
+            named = [f"{name} ({_clipped(reason)})" for name, reason in list(why.items())[:most]]
+            named += [f"{len(why) - most} more" for _ in why if len(why) > most][:1]
+            lines.append(f"{used}: {', '.join(named)}")
+    if lines:
+        lines.append("to learn from one or split by it: --field COLUMN=text (image, series, label, group, time)")
+    return lines
+
+
+def _clipped(reason: str, most: int = 110) -> str:
+    return reason if len(reason) <= most else f"{reason[: most - 1]}…"
+
+
+def views(modalities: Mapping[str, Modality]) -> str:
+    """What was decided about views by looking at the rows, a line per modality; "" for nothing."""
+    told: dict[str, list[str]] = {}
+    for name, modality in modalities.items():
+        if note := modality.note():
+            told.setdefault(note, []).append(name)
+    return "\n".join(f"{', '.join(names)} {note}" for note, names in told.items())
+
+
+def split(data: Dataset) -> str:
+    """How many rows train, validate and judge, and what decided on it."""
+    held_out = int(data.held_out.sum())
+    share = f" ({held_out / max(len(data.ids), 1):.0%})" if data.divided else ""
+    how = f": {data.divided}" if data.divided else ""
+    validation = f" · {data.validation.sum():,} for validation" if data.validation.any() else ""
+    return f"{data.training.sum():,} train{validation} · {held_out:,} held out for judging{share}{how}"
+
+
+def targets(data: Dataset, needs: Collection[str]) -> str:
+    """What training learns from besides the fields, and how to learn from what it does not look at; "" for nothing.
+
+    needs: The keys of targets that the method reads.
+    """
+    lines = []
+    for target in {id(target): target for target in data.targets.values()}.values():
+        names = {name for name, same in data.targets.items() if same is target}
+        kind, classes = type(target).__name__.lower(), target.facts().get("classes")
+        if names & set(needs):
+            many = f", {classes:,} classes" if classes else ""
+            lines.append(f"training learns from '{target.column}' ({kind}{many})")
+        elif target.recipe and classes != 1:
+            judges = "judges only" if kind == "label" else "is not learnt from"
+            lines.append(f"'{target.column}' ({kind}) {judges}; to learn from it: --recipe {target.recipe}")
+    return "\n".join(lines)
+
+
+def trained_on(again: int, rows: int) -> str:
+    """What is said aloud where a score is no measure of what is new."""
+    which = "ALL of these rows WERE" if again == rows else f"{again:,} of these {rows:,} rows WERE"
+    return f"{which} TRAINED ON: scores on them say what was learnt by heart, not what is new. Score other rows."
+
+
+HANDFUL = 0.01  # a share of rows trained on that changes no score by more than a point
+
+
+def unseen(train: np.ndarray | None, test: np.ndarray | None, most: int = 5) -> str | None:
+    """Which classes of the rows to be judged no training row bears, in words; None where there is none.
+
+    Args:
+        train: (M,) labels of the training rows, "" where unknown.
+        test: (N,) labels of the rows to be judged.
+        most: classes that are named.
+    """
+    if train is None or test is None or not (train != "").any():
+        return None
+    names, counts = np.unique(test[(test != "") & ~np.isin(test, train)], return_counts=True)
+    if not len(names):
+        return None
+    listed = ", ".join(f"'{name}'" for name in names[:most]) + (f" and {len(names) - most} more" * (len(names) > most))
+    return (
+        f"{len(names):,} of {len(np.unique(test[test != '']))} classes have no training row ({listed}; "
+        f"{counts.sum():,} rows): kNN and linear probe count these as misses, retrieval by label does not need them"
+    )
+
+
+def length(steps: int, order: Sampler, divided: str) -> str:
+    """How long training is, and how the minutes are divided, where minutes end the run."""
+    batch, rows = order.sampled.batch, len(order.sampled.rows)
+    about = "about " if divided else ""
+    looks = steps * batch / rows
+    seen = f"{looks:,.0f} looks at each row" if looks >= 1.5 else f"{min(looks, 1):.0%} of the rows seen"
+    words = f"{about}{steps:,} steps of {batch:,} rows, {about}{seen}"
+    return f"{words}\n{divided}" if divided else words
+
+
+def compared(moment: StepRecord) -> str:
+    """How much a step really contrasts, counted in the first one."""
+    return f"{moment.anchors:,.0f} anchors x {moment.negatives:,.0f} negatives · {moment.twins:,} duplicates masked"
+
+
+def verdict(found: Verdict) -> str:
+    """The sentence; under it the likely causes and what can be done, where something went wrong."""
+    causes = [f"likely: {cause}" for cause in found.causes]
+    return "\n".join([found.words, *causes, *filter(None, [found.offer])])
+
+
+def scores(table: Sequence[Mapping[str, Any]], most: int = 14) -> str:
+    """One line a number: trained with its interval, then raw features, the untrained encoder and chance."""
+    rows = [row for row in table if row["trained"]]
+    if not rows:
+        return "none: " + "; ".join(f"{row['name']}: {row['reason']}" for row in table)
+    rows, more = rows[:most], len(rows) - most
+    width = max(len(row["name"]) for row in rows)
+    lines = []
+    for row in rows:
+        trained = row["trained"]
+        beside = [f"raw features {number(row['raw']['value'])}"] if row["raw"] else []
+        beside += [f"untrained {number(row['untrained']['value'])}"] if row["untrained"] else []
+        beside += [f"chance {number(row['chance'])}"] if row["chance"] is not None else []
+        interval = UNTOLD if trained["low"] is None else f"[{number(trained['low'])}, {number(trained['high'])}]"
+        lines.append(f"{row['name']:<{width}}  {number(trained['value'])} {interval:<14} {' · '.join(beside)}")
+    return "\n".join([*lines, f"and {more} more in the report"] if more > 0 else lines)
+
+
+def indexed(rows: Mapping[str, Mapping[str, int]] | None) -> str:
+    """What an index of the run's own rows lacks, by the `rows` of scores.json; "" where it holds all."""
+    there, of = (sum(part[n] for part in (rows or {}).values()) for n in ("evaluated", "of"))
+    if there >= of:
+        return ""
+    return f"the run embedded {there:,} of its {of:,} rows, and those are indexed; for all of them, name the data"
+
+
+def next_steps(folder: Path, model: Model, *, some: bool = False) -> str:
+    """What to type now; some: the run embedded part of its rows only, so that an index of all needs the data."""
+    kinds = [view.name for view in model.experiment.views.values()]
+    query = '"a few words"' if "text" in kinds else "--like FILE"
+    data = f" {shlex.quote(model.experiment.source.data)}" if some and model.experiment.source.data != "memory" else ""
+    return f"kontrast index {folder}{data}\nkontrast search {folder} {query}\nkontrast report {folder} --open"

@@ -1,0 +1,266 @@
+"""The journey of a run: rows are read, an encoder is trained, judged and shown, and all is left in the folder."""
+
+import csv
+import io
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kontrast.core import random_streams
+from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.errors import UserError
+from kontrast.core.experiment import Experiment
+from kontrast.data.dataset.dataset import Dataset, Quarantined, TooManyUnreadable, prepare
+from kontrast.data.schema import fingerprint
+from kontrast.data.schema.fields import Field
+from kontrast.data.tables.frame import Frame
+from kontrast.evaluation.evaluate import evaluate
+from kontrast.evaluation.metric_result import MetricResult
+from kontrast.evaluation.verdict import pair_measure, verdict
+from kontrast.reporting.logger import Logger
+from kontrast.runs import evaluation_rows, messages
+from kontrast.runs.folder import QUARANTINE, TRAINED_ON, Folder
+from kontrast.runs.held_pairs import before, keep_before, measured
+from kontrast.runs.model import Model, describe, facts_of, method_of, modalities_of, raw_bank
+from kontrast.runs.resolve import resolved
+from kontrast.runs.run import BANKS, Run, evaluators
+from kontrast.runs.train import train
+from kontrast.runs.trial import try_out
+from kontrast.training.budget import Budget
+from kontrast.training.launcher import Launcher
+
+VIEWS_SHOWN = 6
+
+
+def travel(
+    frame: Frame,
+    fields: Mapping[str, Field],
+    folder: Folder,
+    recipe: dict[str, str],
+    listener: Logger,
+    fleet: Launcher,
+    *,
+    resume: bool,
+    began: float,
+) -> Run:
+    """From opened rows to scores and report, by the folder's experiment. Of a fleet, the first process comes back.
+
+    fields: what each column was taken for, and why. recipe: its name, and why it was chosen. began: when the run did,
+    by `time.perf_counter()`; its minutes count from then.
+    """
+    experiment = folder.experiment()
+    budget = Budget(experiment.plan.minutes, began)
+    modalities = modalities_of(experiment)
+    with fleet.in_turn():
+        data = _read(frame, fields, experiment, modalities, folder, recipe, listener)
+        known = facts_of(data)
+        experiment = resolved(experiment, modalities)
+        model = Model(experiment, modalities, method_of(experiment, modalities, known).to(fleet.device), facts=known)
+    listener.fact("recipe", f"{recipe['name']} · {recipe['why']}")
+    if learnt := messages.targets(data, model.method.needs):
+        listener.fact("targets", learnt)
+    listener.fact("encoder", describe(model.method))
+    if seen := messages.views(modalities):
+        listener.fact("views", seen)
+    try_out(model, data, fleet)
+    done = resume and (folder.path / "banks" / "untrained-test.parquet").is_file()
+    model, rows, pairs_of, sizes = _rows(model, data, folder, listener, fleet, budget, done=done)
+    if fleet.first and not done:
+        _bank(folder, "raw", lambda part: raw_bank(modalities, data, part), rows)
+        start = time.perf_counter()
+        keep_before(folder, pairs_of(model))
+        _bank(folder, "untrained", lambda part: model.embed(data, part, progress=listener.progress), rows)
+        budget.after = time.perf_counter() - start  # the trained ones take as long
+    model, ended = train(model, data, folder, listener, fleet, resume=resume, budget=budget)
+    _bank(folder, "trained", lambda part: model.embed(data, part, progress=listener.progress), rows)
+    run = Run(folder.path, folder.trusts)
+    banks = {which: (run.bank(f"{which}-train"), run.bank(f"{which}-test")) for which in BANKS}
+    scores = evaluate(evaluators(experiment), banks, experiment.seed)
+    pairs = pair_measure(pairs_of(model), before(folder))
+    told = verdict(
+        scores,
+        pairs=pairs,
+        collapsed=ended.health.collapsed,
+        short=ended.short,
+        causes=ended.causes,
+        kept=ended.kept,
+    )
+    folder.write_json("samples.json", _samples(model, data, rows[1]))
+    folder.write_json(
+        "scores.json",
+        {
+            "verdict": told.to_json(),
+            "steps": ended.steps,
+            "seconds": ended.seconds,
+            "rows": {part: {"evaluated": n, "of": of} for part, (n, of) in sizes.items()},
+            "data": {part: _word(data, index) for part, index in zip(("train", "test"), rows, strict=True)},
+            "scores": scores,
+        },
+    )
+    listener.fact("verdict", messages.verdict(told))
+    listener.fact("scores", messages.scores(scores))
+    run.report()
+    listener.fact("run", f"{folder.path}    report.html · encoder/ · banks/ · experiment.json")
+    some = any(n < of for n, of in sizes.values())
+    listener.fact("next", messages.next_steps(folder.path, model, some=some))
+    folder.drop_cache()
+    return run
+
+
+def _read(
+    frame: Frame,
+    fields: Mapping[str, Field],
+    experiment: Experiment,
+    modalities: dict[str, Any],
+    folder: Folder,
+    recipe: dict[str, str],
+    listener: Logger,
+) -> Dataset:
+    """The rows, cached and split; data.json; and a refusal where a resumed run would see other rows than before."""
+    known = folder.read_json("data.json") if (folder.path / "data.json").is_file() else None
+    early = known is not None and "validation" not in known  # of before validation rows and targets were told
+    try:
+        data = prepare(
+            frame,
+            fields,
+            modalities,
+            source=experiment.source,
+            seed=experiment.seed,
+            cache=folder.cache,
+            fit=True,
+            progress=lambda done, total: listener.progress("reading", done, total),
+            again=not early,
+        )
+    except TooManyUnreadable as refused:
+        listed = _quarantine(folder, refused.quarantined)
+        raise UserError(f"{refused} All of them are in {listed}.") from refused
+    if data.quarantined:
+        _quarantine(folder, data.quarantined)
+    now = {
+        name: part
+        for name, part in data.fingerprint.items()
+        if not early or known is None or name in known["fingerprint"]
+    }
+    if known is not None and known["fingerprint"] != now:
+        raise UserError(
+            f"{frame.name} has changed since {folder.path} was begun; a resumed run must see the same rows."
+        )
+    kinds = {name: {"kind": f.kind, "why": f.why} for name, f in fields.items()}
+    told = {**facts(data), "fingerprint": now, "fields": kinds, "recipe": recipe}
+    if early:
+        del told["validation"]  # by whose absence the run is known
+    folder.write_json("data.json", told)
+    known_rows = fingerprint.trained(data.content, np.flatnonzero(data.training))
+    folder.save_tensors(TRAINED_ON, {name: torch.from_numpy(hashes) for name, hashes in known_rows.items()})
+    listener.fact("data", messages.data(data, kinds, folder.path))
+    listener.fact("split", messages.split(data))
+    if data.labels is not None and (new := messages.unseen(data.labels[~data.held_out], data.labels[data.held_out])):
+        listener.fact("note", new)
+    return data
+
+
+def facts(data: Dataset) -> dict[str, Any]:
+    """What is known of the data, for data.json and the report."""
+    labels = None
+    if data.labels is not None:
+        names, counts = np.unique(data.labels[data.labels != ""], return_counts=True)
+        labels = dict(sorted(zip(names.tolist(), counts.tolist(), strict=True), key=lambda pair: -pair[1]))
+    return {
+        "name": data.name,
+        "rows": len(data.ids),
+        "train": int(data.training.sum()),
+        "validation": int(data.validation.sum()),
+        "held_out": int(data.held_out.sum()),
+        "divided": data.divided,
+        "missing": dict(data.missing),
+        "duplicates": data.duplicates,
+        "quarantined": [dict(zip(("row", "id", "field", "reason"), q, strict=True)) for q in data.quarantined],
+        "labels": labels,
+        "fingerprint": data.fingerprint,
+    }
+
+
+def _quarantine(folder: Folder, rows: Sequence[Quarantined]) -> Path:
+    """quarantine.csv: the rows set aside, each with its reason."""
+    out = io.StringIO()
+    csv.writer(out).writerows([("row", "id", "field", "reason"), *rows])
+    return folder.write(QUARANTINE, out.getvalue())
+
+
+def _shuffled(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The (training, held-out) rows, in an order that follows from their ids."""
+    order = np.argsort(random_streams.mix(torch.from_numpy(data.keys) + random_streams.folded(seed)).numpy())
+    return order[data.training[order]], order[data.held_out[order]]
+
+
+def _rows(
+    model: Model, data: Dataset, folder: Folder, listener: Logger, fleet: Launcher, budget: Budget, *, done: bool
+) -> tuple[Model, tuple[np.ndarray, np.ndarray], Callable[[Model], MetricResult | None], dict[str, tuple[int, int]]]:
+    """Which rows the run's scores rest on; their number is in experiment.json before any of them is embedded.
+
+    Args:
+        done: Whether an earlier session has embedded them untrained; if it pinned no number, it came before there was
+            one.
+
+    Returns:
+        The model with the number in its plan; training rows and held-out rows, sorted; what measures the pairs of a
+        model on held-out rows; and of each part how many rows it is of how many.
+    """
+    taught, looked = _shuffled(data, model.experiment.seed)
+    most = model.experiment.plan.evaluation_rows
+    if most is None:
+        most = evaluation_rows.EARLIER if done else evaluation_rows.chosen(model, data, taught, budget)
+        most = int(fleet.told(str(most)))  # each process by its own clock; the first one's word counts
+        model = replace(model, experiment=evaluation_rows.pinned(model.experiment, most))
+        folder.write("experiment.json", model.experiment.to_json())
+    rows = np.sort(taught[: evaluation_rows.TAUGHT * most]), np.sort(looked[:most])
+    sizes = {"train": (len(rows[0]), len(taught)), "test": (len(rows[1]), len(looked))}
+    short = budget.minutes is not None and most < evaluation_rows.USUAL
+    if said := evaluation_rows.words(sizes["train"], sizes["test"], short=short):
+        listener.fact("evaluation", said)
+    return model, rows, lambda now: measured(now, data, looked, most), sizes
+
+
+def _bank(
+    folder: Folder, name: str, embed: Callable[[np.ndarray], EmbeddingTable], rows: tuple[np.ndarray, np.ndarray]
+) -> None:
+    for part, index in zip(("train", "test"), rows, strict=True):
+        embed(index).save(folder.path / "banks" / f"{name}-{part}.parquet")
+
+
+def _word(data: Dataset, rows: np.ndarray) -> str:
+    """The fingerprint of the rows that a score is of."""
+    return fingerprint.of_rows(data.ids[rows], {name: codes[rows] for name, codes in data.content.items()})
+
+
+def _samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:
+    """What the report shows of rows: a thumbnail of every judged one, and of a few the views as the model sees them."""
+    shown: dict[str, list[str | None]] = {}
+    for name, modality in model.modalities.items():
+        has = data.stores[name].has[rows]
+        packed = iter(data.stores[name].rows(rows[has]))
+        shown[name] = [modality.show(next(packed)) if there else None for there in has]
+    views = []
+    for name, modality in model.modalities.items():
+        few = np.flatnonzero(data.stores[name].has & data.training)[:VIEWS_SHOWN]
+        batch = modality.collate(data.stores[name].rows(few))
+        ids = torch.from_numpy(data.keys[few])
+        drawn = [
+            modality.augment(batch.clone(), random_streams.key(model.experiment.seed, 0, ids, n), ids) for n in range(3)
+        ]
+        for k, row in enumerate(few):
+            looks = [modality.look(view[k]) for view in drawn]
+            views.append(
+                {
+                    "id": str(data.ids[row]),
+                    "field": name,
+                    "original": modality.show(data.stores[name].rows(few[k : k + 1])[0]),
+                    "views": looks,
+                }
+            )
+    return {"thumbnails": shown, "views": views}

@@ -1,0 +1,31 @@
+"""What the report tells, gathered from the files of a run."""
+
+import json
+
+from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.reporting.page import doctor
+from kontrast.reporting.report import Story
+from kontrast.runs import kept
+from kontrast.runs.folder import Folder
+
+
+def gather(folder: Folder) -> Story:
+    """The story of a finished run."""
+    judged = kept.scores(folder)
+    samples = kept.samples(folder)
+    environment = kept.environment(folder)
+    return Story(
+        title=folder.path.name,
+        command=environment["command"],
+        experiment=json.loads(folder.experiment().to_json()),
+        environment=environment,
+        data=kept.data(folder),
+        moments=folder.moments(),
+        verdict=judged["verdict"],
+        scores=[row for row in judged["scores"] if row["trained"]],
+        not_judged=[(row["name"], row.get("reason") or "") for row in judged["scores"] if not row["trained"]],
+        bank=EmbeddingTable.load(folder.path / "banks" / "trained-test.parquet"),
+        thumbnails=samples["thumbnails"],
+        views=samples["views"],
+        doctor=doctor.load(folder.path),
+    )

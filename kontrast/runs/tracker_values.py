@@ -1,0 +1,38 @@
+"""What trackers are told, as flat names and numbers: of a moment, of an experiment, of the scores."""
+
+from pathlib import Path
+from typing import Any
+
+from kontrast.core.experiment import leaves
+from kontrast.runs import kept
+from kontrast.runs.folder import Folder
+from kontrast.training.loop import StepRecord
+
+LEFT_OUT = ("step", "total", "terms", "health")
+
+
+def of_moment(moment: StepRecord) -> dict[str, float]:
+    """`train/loss`, `train/rate`, `terms/contrast`, `health/spread`, ...; health where the moment has it."""
+    told = {name: value for name, value in vars(moment).items() if name not in LEFT_OUT and value is not None}
+    numbers = {f"train/{name}": float(value) for name, value in told.items()}
+    numbers |= {f"terms/{name}": float(value) for name, value in moment.terms.items()}
+    health = {} if moment.health is None else vars(moment.health)
+    return numbers | {f"health/{name}": float(value) for name, value in health.items()}
+
+
+def of_experiment(folder: Path) -> dict[str, Any]:
+    """`plan.batch`: 256, ...: the leaves of experiment.json."""
+    return dict(leaves(Folder(folder).read_json("experiment.json")))
+
+
+def of_scores(folder: Path) -> dict[str, float]:
+    """`scores/kNN accuracy`, with `/low` and `/high`, `/untrained` and `/raw` where there are; {} of a run without."""
+    if not (folder / "scores.json").is_file():
+        return {}
+    found: dict[str, float | None] = {}
+    for row in kept.scores(Folder(folder))["scores"]:
+        name = f"scores/{row['name'].replace('>', ' to ')}"
+        for key, value in (row["trained"] or {}).items():
+            found[name if key == "value" else f"{name}/{key}"] = value
+        found |= {f"{name}/{which}": row[which]["value"] for which in ("untrained", "raw") if row[which]}
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,1 @@
+"""Trackers: runs as other services record them, one per file."""

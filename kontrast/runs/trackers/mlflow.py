@@ -1,0 +1,100 @@
+"""MLflow: settings, curves and scores of a run, sent to MLflow's own store or kept in a file of the run folder."""
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+from kontrast.core.atomic_files import whole
+from kontrast.core.errors import UserError
+from kontrast.core.factory import Range
+from kontrast.reporting.logger import Logger
+from kontrast.runs.tracker_values import of_experiment, of_moment, of_scores
+from kontrast.training.loop import StepRecord
+
+LONGEST, AT_ONCE = 500, 100  # characters of a parameter, and parameters at a time, that every store of MLflow takes
+
+
+class Mlflow(Logger):
+    """Tells MLflow. uri: its store; None: MLFLOW_TRACKING_URI where that is set, else sqlite in RUN/mlflow.db.
+
+    experiment: its name there. every: steps between points of a curve. A resumed run goes on in the same MLflow run,
+    whose id is kept in RUN/mlflow.txt.
+
+    No extra of this project brings MLflow: the whole of it holds pyarrow, pandas and others back. Its client does not:
+    `pip install mlflow-skinny` beside kontrast speaks to any server (`mlflow server` in an environment of its own, or
+    your team's; set MLFLOW_TRACKING_URI), and with `sqlalchemy alembic` it keeps runs in a file, which `mlflow ui
+    --backend-store-uri sqlite:///RUN/mlflow.db` shows from any environment. The whole package does as well, where the
+    versions that you have agree with it.
+    """
+
+    def __init__(
+        self, *, uri: str | None = None, experiment: str = "kontrast", every: Annotated[int, Range(1)] = 10
+    ) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import: a run is nobody else's business
+        self.uri, self.experiment, self.every = uri or os.environ.get("MLFLOW_TRACKING_URI"), experiment, max(every, 1)
+        in_file = self.uri is None or self.uri.startswith("sqlite:")
+        try:  # all that it takes is asked for now: the store itself would ask after the first step
+            self.mlflow, *_ = (import_module(name) for name in ("mlflow", *(("sqlalchemy", "alembic") * in_file)))
+        except ImportError as missing:
+            raise UserError(
+                f"MLflow needs the package '{missing.name}', which no extra of kontrast brings: pip install "
+                f"mlflow-skinny{' sqlalchemy alembic' * in_file} (the whole of mlflow holds pyarrow back)."
+            ) from missing
+        self.folder: Path | None = None
+        self.client: Any = None
+        self.run = ""
+        self.step = 0
+
+    def begun(self, folder: Path) -> None:
+        """Nothing is written before the first step: a refused run leaves no folder behind."""
+        self.folder = folder
+
+    def moment(self, moment: StepRecord) -> None:
+        """Every so many steps, the first, the last, and those with a health."""
+        self.step = moment.step
+        if self.client is None:
+            self._open()
+        if moment.health or moment.step % self.every == 0 or moment.step in (1, moment.total):
+            self._tell(of_moment(moment))
+
+    def ended(self, folder: Path) -> None:
+        """Scores as metrics of the last step; a run without them was killed, in MLflow's words."""
+        if self.client is None:
+            return
+        scores = of_scores(folder)
+        self._tell(scores)
+        self.client.set_terminated(self.run, "FINISHED" if scores else "KILLED")
+        self.client = None
+
+    def _open(self) -> None:
+        assert self.folder is not None
+        self.client = self.mlflow.MlflowClient(self.uri or f"sqlite:///{self.folder.resolve() / 'mlflow.db'}")
+        mark = self.folder / "mlflow.txt"
+        if mark.is_file():
+            self.run = mark.read_text(encoding="utf8").strip()
+            self.client.update_run(self.run, "RUNNING")
+            return
+        known = self.client.get_experiment_by_name(self.experiment)
+        place = known.experiment_id if known else self.client.create_experiment(self.experiment)
+        self.run = self.client.create_run(place, run_name=self.folder.resolve().name).info.run_id
+        with whole(mark) as aside:
+            aside.write_text(self.run, encoding="utf8")
+        settings = of_experiment(self.folder).items()
+        told = [self.mlflow.entities.Param(_key(name), str(value)[:LONGEST]) for name, value in settings]
+        for start in range(0, len(told), AT_ONCE):
+            self.client.log_batch(self.run, params=told[start : start + AT_ONCE])
+
+    def _tell(self, numbers: Mapping[str, float]) -> None:
+        metric, now = self.mlflow.entities.Metric, int(time.time() * 1000)
+        told = [metric(_key(name), value, now, self.step) for name, value in numbers.items()]
+        for start in range(0, len(told), AT_ONCE):
+            self.client.log_batch(self.run, metrics=told[start : start + AT_ONCE])
+
+
+def _key(name: str) -> str:
+    """With the signs that MLflow takes in a name."""
+    return re.sub(r"[^\w\-. :/]", "_", name.replace("@", " at "))

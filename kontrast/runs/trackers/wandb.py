@@ -1,0 +1,77 @@
+"""Weights & Biases, offline: a run is written beside the others and goes nowhere until its owner syncs it."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Any
+
+from kontrast.core.atomic_files import whole
+from kontrast.core.errors import needs
+from kontrast.core.factory import Range
+from kontrast.reporting.logger import Logger
+from kontrast.runs.tracker_values import of_experiment, of_moment, of_scores
+from kontrast.training.loop import StepRecord
+
+
+class Wandb(Logger):
+    """Writes RUN/wandb, without network, key or login; `wandb sync RUN/wandb/offline-run-*` uploads it, if wished.
+
+    project: its name there. every: steps between points of a curve. No console output, code, git state or machine
+    statistics are recorded. A resumed run bears the same id, so that both parts become one when synced.
+    """
+
+    def __init__(self, *, project: str = "kontrast", every: Annotated[int, Range(1)] = 10) -> None:
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read at import; its reports would go over the network
+        self.wandb: Any = needs("wandb", "track")
+        self.project, self.every = project, max(every, 1)
+        self.folder: Path | None = None
+        self.run: Any = None
+        self.step = 0
+
+    def begun(self, folder: Path) -> None:
+        """Nothing is written before the first step: a refused run leaves no folder behind."""
+        self.folder = folder
+
+    def moment(self, moment: StepRecord) -> None:
+        """Every so many steps, the first, the last, and those with a health."""
+        self.step = moment.step
+        if self.run is None:
+            self.run = self._opened()
+        if moment.health or moment.step % self.every == 0 or moment.step in (1, moment.total):
+            self.run.log(of_moment(moment), step=moment.step)
+
+    def ended(self, folder: Path) -> None:
+        """Scores as the run's summary; an interrupted run has none."""
+        if self.run is None:
+            return
+        scores = of_scores(folder)
+        self.run.summary.update(scores)
+        self.run.finish(exit_code=0 if scores else 1)
+        self.run = None
+
+    def _opened(self) -> Any:
+        assert self.folder is not None
+        place = self.folder / "wandb"
+        mark = place / "id.txt"
+        known = mark.read_text(encoding="utf8").strip() if mark.is_file() else secrets.token_hex(4)
+        with whole(mark) as aside:
+            aside.write_text(known, encoding="utf8")
+        quiet = self.wandb.Settings(
+            console="off",
+            silent=True,
+            disable_code=True,
+            disable_git=True,
+            x_disable_meta=True,
+            x_disable_machine_info=True,
+            x_disable_stats=True,
+            x_save_requirements=False,
+        )
+        return self.wandb.init(
+            project=self.project,
+            name=self.folder.resolve().name,
+            id=known,
+            dir=str(self.folder),
+            mode="offline",
+            config=of_experiment(self.folder),
+            settings=quiet,
+        )
