@@ -1,1 +1,1 @@
-"""The losses as torch modules, one a file."""
+"""Losses as torch modules (`kt.losses`), one per file."""

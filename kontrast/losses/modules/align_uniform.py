@@ -1,4 +1,4 @@
-"""Alignment of pairs plus uniformity on the sphere: what a contrastive loss does, as two terms to weigh."""
+"""Alignment of positive pairs plus uniformity of all embeddings on the unit sphere."""
 
 from torch import Tensor
 
@@ -7,18 +7,19 @@ from kontrast.losses.loss_module import LossModule
 
 
 class AlignUniform(LossModule):
-    """Alignment of pairs plus uniformity on the sphere: what a contrastive loss does, as two terms to weigh.
+    """Alignment of positive pairs plus uniformity of all embeddings on the unit sphere.
 
-    Also a measure of how a trained embedding does on both.
+    The two effects of a contrastive loss as two terms with a weight. Also measures how aligned and how uniform a
+    trained embedding is.
 
     Args:
-        power: Of the distance of a pair; 2 in the paper.
-        t: Of the Gaussian potential; 2 in the paper, 1 in lightly's HypersphereLoss.
-        weight: Of the uniformity.
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        power: Exponent of the distance of a pair; 2 as in the paper.
+        t: Sharpness of the Gaussian potential; 2 as in the paper, 1 in lightly's HypersphereLoss.
+        weight: Weight of the uniformity; 1 by default.
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two views (N, D), row k of each the same sample; put on the sphere.
+        Two tensors (N, D): row k of both is a view of sample k. Normalised here.
 
     Equation:
         L = mean_k |x_k - y_k|^power + weight (U(x) + U(y)) / 2, U(x) = log mean_{i != j} e^(-t |x_i - x_j|^2).
@@ -36,5 +37,5 @@ class AlignUniform(LossModule):
         self.power, self.t, self.weight = power, t, weight
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar."""
+        """Returns the loss, a scalar."""
         return self.reduced(lambda: F.align_uniform(z1, z2, power=self.power, t=self.t, weight=self.weight))

@@ -1,4 +1,4 @@
-"""AnglE: text pairs in the order of their gold scores, by the angle between them as complex vectors."""
+"""AnglE ranks text pairs by gold score, using their angle in the complex plane."""
 
 from typing import ClassVar
 
@@ -9,20 +9,21 @@ from kontrast.losses.loss_module import LossModule
 
 
 class AnglE(LossModule):
-    """AnglE: text pairs in the order of their gold scores, by the angle between them as complex vectors.
+    """AnglE ranks text pairs by gold score, using their angle in the complex plane.
 
-    Where the cosine is flat, the angle is not. In the paper beside `CoSENT` and `InfoNCE`.
+    For graded similarity (STS): the angle still has a slope where the cosine is flat. The paper adds it to `CoSENT` and
+    `InfoNCE`.
 
     Args:
-        scale: 20 as in the paper.
-        gather: Compare with the pairs of all processes, where torch.distributed runs.
+        scale: Factor of the scores A; 20 as in the paper.
+        gather: Compare with the pairs of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two tensors (N, D), D even, row k of each pair k, and scores (N,).
+        z1 and z2 (N, D), D even: row k of both is pair k. scores (N,): the gold similarity of each pair.
 
     Equation:
-        L = log(1 + sum over pairs k, l with score_k > score_l of e^(scale (A_l - A_k))), A the angle's cosine plus
-        sine.
+        L = log(1 + sum over pairs k, l with score_k > score_l of e^(scale (A_l - A_k))), A = |cos + sin| of the
+        angle between both embeddings, read as complex vectors.
 
     Reference:
         Li & Li 2023, arXiv:2309.12871.
@@ -39,5 +40,5 @@ class AnglE(LossModule):
         self.scale = scale
 
     def forward(self, z1: Tensor, z2: Tensor, scores: Tensor) -> Tensor:
-        """(N, D) twice and (N,) -> a scalar."""
+        """Returns the loss, a scalar."""
         return self.reduced(lambda: F.angle(z1, z2, scores, scale=self.scale))

@@ -1,4 +1,4 @@
-"""ArcFace: softmax over learned class centres, the angle to one's own enlarged by a margin."""
+"""ArcFace: softmax over learned class centres, with a margin added to the true class's angle."""
 
 from typing import ClassVar
 
@@ -11,20 +11,23 @@ from kontrast.losses.loss_module import LossModule
 
 
 class ArcFace(LossModule):
-    """ArcFace: softmax over learned class centres, the angle to one's own enlarged by a margin.
+    """ArcFace: softmax over learned class centres, with a margin added to the true class's angle.
 
-    For many classes with few rows each (faces); a batch needs no two rows of a class.
+    For many classes with few rows each, such as faces; a batch need not hold two rows of a class. `CosFace` puts the
+    margin on the cosine.
 
     Args:
-        num_classes: Number of classes; labels are 0 to num_classes - 1.
-        dim: Width of the embeddings.
-        margin: In radians; 0.5 as in the paper. pytorch-metric-learning's 28.6 is the same in degrees (`math.radians`).
-        scale: Of the cosines; 64 as in the paper.
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        num_classes: Number of classes C; labels are 0 to C - 1.
+        dim: Width D of the embeddings.
+        margin: Margin in radians; 0.5 as in the paper. pytorch-metric-learning's 28.6 is the same in degrees
+            (`math.radians`).
+        scale: Factor of the cosines; 64 as in the paper and in pytorch-metric-learning.
+        reduction: "mean" over the rows with a known label (default), "sum", or "none" (one number per row, 0 without a
+            label).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D) and labels (N,). Its parameter `proxies` is (num_classes, D).
+        z (N, D) and labels (N,). The parameter `proxies` has shape (num_classes, D).
 
     Equation:
         L_i = log sum_c e^(T_ic) - T_iy, T_iy = scale cos(angle_iy + margin) for i's class y, else scale cos(angle_ic).
@@ -55,5 +58,5 @@ class ArcFace(LossModule):
         self.margin, self.scale = margin, scale
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """(N, D) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.arcface(z, labels, self.proxies, margin=self.margin, scale=self.scale))

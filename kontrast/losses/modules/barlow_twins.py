@@ -1,4 +1,4 @@
-"""Barlow Twins: each feature agrees with itself in the other view and with no other feature."""
+"""Barlow Twins: each feature correlates with itself across views and with no other feature."""
 
 from torch import Tensor
 
@@ -7,19 +7,21 @@ from kontrast.losses.loss_module import LossModule
 
 
 class BarlowTwins(LossModule):
-    """Barlow Twins: each feature agrees with itself in the other view and with no other feature.
+    """Barlow Twins: each feature correlates with itself across views and with no other feature.
 
-    No negatives, no collapse; wants wide embeddings (2,048 and more).
+    Needs no negatives and does not collapse. Works best with wide embeddings (2,048 and more).
 
     Args:
-        off: Weight of different features; 0.005 as in the paper.
-        gather: Statistics over the rows of all processes, where torch.distributed runs.
+        off: Weight of the off-diagonal correlations; 0.005 as in the paper and in lightly.
+        gather: Take the statistics over the rows of all processes if torch.distributed runs (default); False: this
+            process alone.
 
     Shape:
-        Two views (N, D), row k of each the same sample; standardised by the batch here.
+        Two tensors (N, D): row k of both is a view of sample k. Each feature is standardised over the batch here.
 
     Equation:
-        L = sum_i (1 - C_ii)^2 + off sum_{i != j} C_ij^2, C the correlation of the features of both views.
+        L = sum_i (1 - C_ii)^2 + off sum_{i != j} C_ij^2, C the correlations of the features of one view with those of
+        the other.
 
     Reference:
         Zbontar et al. 2021, arXiv:2103.03230.
@@ -34,5 +36,5 @@ class BarlowTwins(LossModule):
         self.off = off
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar."""
+        """Returns the loss, a scalar."""
         return self.reduced(lambda: F.barlow(z1, z2, off=self.off))

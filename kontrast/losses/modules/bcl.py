@@ -1,4 +1,4 @@
-"""Balanced contrast: SupCon whose classes count the same among the candidates, however many rows they have."""
+"""Balanced contrastive learning: `SupCon` in which every class weighs the same among the candidates."""
 
 from typing import ClassVar
 
@@ -12,24 +12,28 @@ from kontrast.losses.loss_module import LossModule
 
 
 class BCL(LossModule):
-    """Balanced contrast: SupCon whose classes count the same among the candidates, however many rows they have.
+    """Balanced contrastive learning: `SupCon` in which every class weighs the same among the candidates.
 
-    For long tails.
+    For long-tailed classes. With balanced classes `SupCon` does the same and is simpler.
 
     Args:
-        num_classes: If given, a learned centre for each class is one more row of it (a parameter `centres`), so that no
-            class is ever absent; labels are then 0 to num_classes - 1.
-        dim: Width of the embeddings, where there are centres.
-        temperature: Above 0.
-        learnable: Learn the temperature (a parameter `temperature.log_scale`, at most 100).
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        num_classes: If given together with `dim`, each class has a learned centre (parameter `centres`) that counts as
+            one more row of it, so that no class is ever absent; labels are then 0 to num_classes - 1. None (default):
+            no centres.
+        dim: Width D of the embeddings; needed for the centres only.
+        temperature: Above 0; 0.1 by default.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        reduction: "mean" over the anchors that have a positive (default), "sum", or "none" (one number per anchor, 0
+            without a positive).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D) and labels (N,); compared by cosine.
+        z (N, D) and labels (N,); -1 marks an unknown label. Embeddings are compared by cosine.
 
     Equation:
-        L_i = log sum_c mean_{k of c, k != i} e^(S_ik) - mean_p S_ip.
+        L_i = log sum_c mean_{k of c, k != i} e^(S_ik) - mean_p S_ip, S the cosine over the temperature, c the classes,
+        p the other rows of i's class.
 
     Reference:
         Zhu et al. 2022, arXiv:2207.09052.
@@ -57,5 +61,5 @@ class BCL(LossModule):
         self.centres = None if num_classes is None or dim is None else nn.Parameter(torch.randn(num_classes, dim))
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """(N, D) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.bcl(z, labels, self.centres, temperature=self.temperature()))

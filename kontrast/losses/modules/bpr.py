@@ -1,4 +1,4 @@
-"""BPR, Bradley-Terry: the chosen one's score must beat the rejected one's."""
+"""BPR (Bradley-Terry): the score of the chosen item must exceed that of the rejected one."""
 
 from typing import ClassVar
 
@@ -10,17 +10,17 @@ from kontrast.losses.loss_module import LossModule
 
 
 class BPR(LossModule):
-    """BPR, Bradley-Terry: the chosen one's score must beat the rejected one's.
+    """BPR (Bradley-Terry): the score of the chosen item must exceed that of the rejected one.
 
     For recommenders and reward models.
 
     Args:
-        margin: By how much.
-        reduction: "mean" over the pairs, "sum" of them, or "none" (one number per pair).
-        gather: Mean over the pairs of all processes, where torch.distributed runs.
+        margin: By how much the chosen score must exceed the rejected one; 0 by default, as in the paper.
+        reduction: "mean" over the pairs (default), "sum", or "none" (one number per pair).
+        gather: Average over the pairs of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        chosen and rejected (N,), scores.
+        chosen and rejected (N,): scores of the two items of each pair.
 
     Equation:
         L = -log sigmoid(s_chosen - s_rejected - margin).
@@ -40,5 +40,5 @@ class BPR(LossModule):
         self.margin = margin
 
     def forward(self, chosen: Tensor, rejected: Tensor) -> Tensor:
-        """(N,) twice -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.bpr(chosen, rejected, margin=self.margin))

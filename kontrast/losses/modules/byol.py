@@ -1,4 +1,4 @@
-"""BYOL: a prediction is to point where the other view's target does; no negatives."""
+"""BYOL: the prediction from one view matches the target embedding of the other view."""
 
 from torch import Tensor
 
@@ -8,20 +8,20 @@ from kontrast.losses.loss_module import LossModule
 
 
 class BYOL(LossModule):
-    """BYOL: a prediction is to point where the other view's target does; no negatives.
+    """BYOL: the prediction from one view matches the target embedding of the other view.
 
-    Targets come from a copy of the encoder that follows slowly (a momentum encoder); they get no gradient. Take it both
-    ways.
+    Needs no negatives. Targets come from a momentum encoder (a slowly following copy of the encoder) and get no
+    gradient. Call it in both directions, each view predicting the other, and add the two.
 
     Args:
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        reduction: "mean" over the rows (default), "sum", or "none" (one number per row).
+        gather: Average over the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        prediction (N, D) and target (N, D), row k of each the same sample.
+        prediction and target (N, D): row k of both is sample k.
 
     Equation:
-        L_k = 2 - 2 cos(p_k, sg(t_k)).
+        L_k = 2 - 2 cos(p_k, sg(t_k)), p the prediction, t the target, sg no gradient.
 
     Reference:
         Grill et al. 2020, arXiv:2006.07733.
@@ -35,5 +35,5 @@ class BYOL(LossModule):
         super().__init__(reduction=reduction, gather=gather)
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.byol(prediction, target))

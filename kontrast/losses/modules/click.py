@@ -1,4 +1,4 @@
-"""CLICK: a text of an unwanted kind must be less likely than a wanted one, by a margin in log-probability."""
+"""CLICK: an unwanted text must be less likely than a wanted one, by a margin."""
 
 from typing import ClassVar
 
@@ -10,17 +10,17 @@ from kontrast.losses.loss_module import LossModule
 
 
 class CLICK(LossModule):
-    """CLICK: a text of an unwanted kind must be less likely than a wanted one, by a margin in log-probability.
+    """CLICK: an unwanted text must be less likely than a wanted one, by a margin.
 
-    Beside a language model's own loss, weighed 0.5.
+    For detoxifying language models: add it to the model's own loss, with a weight of 0.5 as in the paper.
 
     Args:
-        margin: 20 in the paper.
-        reduction: "mean" over the pairs, "sum" of them, or "none" (one number per pair).
-        gather: Mean over the pairs of all processes, where torch.distributed runs.
+        margin: Margin in log-probability; 20 as in the paper.
+        reduction: "mean" over the pairs (default), "sum", or "none" (one number per pair).
+        gather: Average over the pairs of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        wanted and unwanted (N,), summed log-probabilities.
+        wanted and unwanted (N,): summed log-probabilities of the texts.
 
     Equation:
         L = max(0, margin - s_wanted + s_unwanted).
@@ -40,5 +40,5 @@ class CLICK(LossModule):
         self.margin = margin
 
     def forward(self, wanted: Tensor, unwanted: Tensor) -> Tensor:
-        """(N,) twice -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.click(wanted, unwanted, margin=self.margin))

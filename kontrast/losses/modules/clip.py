@@ -1,4 +1,4 @@
-"""CLIP: each image picks its text among all texts of the batch, and each text its image."""
+"""CLIP: each image picks its text among the batch's texts, and each text its image."""
 
 from torch import Tensor
 
@@ -9,20 +9,20 @@ from kontrast.losses.loss_module import LossModule
 
 
 class CLIP(LossModule):
-    """CLIP: each image picks its text among all texts of the batch, and each text its image.
+    """CLIP: each image picks its text among the batch's texts, and each text its image.
 
-    For pairs of two kinds or fields. With explicit negatives or one direction take `InfoNCE`; `SigLIP` needs no large
-    batch.
+    For pairs of two modalities or fields. For explicit negatives or one direction take `InfoNCE`; with small batches
+    take `SigLIP`.
 
     Args:
-        temperature: Above 0. CLIP begins at 0.07.
-        learnable: Learn it, as CLIP does (a parameter `temperature.log_scale`, 1 / temperature at most `largest`).
-        largest: The largest 1 / temperature that is learned.
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 0.07, where CLIP starts.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`).
+        largest: Upper bound of the learned 1 / temperature; 100 as in the paper.
+        reduction: "mean" over the pairs (default), "sum", or "none" (one number per pair).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two tensors (N, D), row k of one belongs to row k of the other; compared by cosine.
+        image and text (N, D): row k of one belongs to row k of the other. Compared by cosine.
 
     Equation:
         L_i = [log sum_k e^(S_ik) + log sum_k e^(S_ki)] / 2 - S_ii, S the cosine over the temperature.
@@ -48,5 +48,5 @@ class CLIP(LossModule):
         self.temperature = Scale(temperature, learnable=learnable, largest=largest)
 
     def forward(self, image: Tensor, text: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar; "none": (N,), one number per pair."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.clip(image, text, temperature=self.temperature()))

@@ -1,4 +1,4 @@
-"""Any loss with any kernel and any relation: what the other losses are made of, put together by hand."""
+"""Any contrastive loss with any kernel and any relation, combined by hand."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -19,23 +19,25 @@ from kontrast.losses.relations.same_key import SameKey
 
 
 class Contrastive(LossModule):
-    """Any loss with any kernel and any relation: what the other losses are made of, put together by hand.
+    """Any contrastive loss with any kernel and any relation, combined by hand.
 
-    `kontrast list losses`, `list kernels` and `list relations` show what there is; a class of one's own goes too.
+    Most losses of `kt.losses` are such combinations. `kontrast list losses`, `list kernels` and `list relations` show
+    the parts; instances of your own classes work too.
 
     Args:
-        loss: How hard: a loss, or its name ("infonce", "triplet", "circle" ...) with its defaults.
-        kernel: How similar: a kernel, or its name.
-        relation: Positives and candidates of each row; None for rows with an equal `id`.
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        loss: The contrastive loss, or its name with its defaults ("infonce", "triplet", "circle" ...).
+        kernel: The similarity: a kernel, or its name with its defaults.
+        relation: Positives and candidates of each row; None (default): rows with an equal `id` are positives.
+        reduction: "mean" over the anchors that the loss counts (default), "sum", or "none" (one number per anchor, 0
+            for the others).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        embeddings: `kt.Embeddings` with the keys that the relation reads; or a tensor (N, D) and its keys. candidates:
-        others to compare with; None for the embeddings themselves.
+        embeddings: `kt.Embeddings` with the keys that the relation reads, or a tensor (N, D) with `keys`. candidates:
+            the `kt.Embeddings` to compare with; None (default) for the embeddings themselves.
 
     Equation:
-        The loss's, over S_ij = kernel(i, j).
+        The equation of the chosen loss, with S_ij = kernel(i, j).
 
     Reference:
         The concepts "relations", "kernels" and "losses" of the documentation.
@@ -70,7 +72,7 @@ class Contrastive(LossModule):
         keys: Mapping[str, Tensor] | None = None,
         candidates: Embeddings | None = None,
     ) -> Tensor:
-        """Rows, or a tensor (N, D) with keys -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
 
         def compared() -> Tensor:
             ours = embeddings if isinstance(embeddings, Embeddings) else rows(embeddings, keys)

@@ -1,4 +1,4 @@
-"""CoSENT: cosines of text pairs are to be in the order of their gold scores."""
+"""CoSENT: the cosines of text pairs follow the order of their gold scores."""
 
 from typing import ClassVar
 
@@ -9,16 +9,16 @@ from kontrast.losses.loss_module import LossModule
 
 
 class CoSENT(LossModule):
-    """CoSENT: cosines of text pairs are to be in the order of their gold scores.
+    """CoSENT: the cosines of text pairs follow the order of their gold scores.
 
-    For pairs with a graded similarity (STS); only the order of the scores matters.
+    For graded similarity (STS); only the order of the scores matters, not their size.
 
     Args:
-        scale: Of the cosines; 20 as in sentence-transformers.
-        gather: Compare with the pairs of all processes, where torch.distributed runs.
+        scale: Factor of the cosines; 20 as in sentence-transformers.
+        gather: Compare with the pairs of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two tensors (N, D), row k of each pair k, and scores (N,).
+        z1 and z2 (N, D): row k of both is pair k. scores (N,): the gold similarity of each pair.
 
     Equation:
         L = log(1 + sum over pairs k, l with score_k > score_l of e^(scale (cos_l - cos_k))).
@@ -38,5 +38,5 @@ class CoSENT(LossModule):
         self.scale = scale
 
     def forward(self, z1: Tensor, z2: Tensor, scores: Tensor) -> Tensor:
-        """(N, D) twice and (N,) -> a scalar."""
+        """Returns the loss, a scalar."""
         return self.reduced(lambda: F.cosent(z1, z2, scores, scale=self.scale))

@@ -1,4 +1,4 @@
-"""CosFace: softmax over learned class centres, the cosine to one's own lowered by a margin."""
+"""CosFace: softmax over learned class centres, with a margin subtracted from the true class's cosine."""
 
 from typing import ClassVar
 
@@ -11,20 +11,22 @@ from kontrast.losses.loss_module import LossModule
 
 
 class CosFace(LossModule):
-    """CosFace: softmax over learned class centres, the cosine to one's own lowered by a margin.
+    """CosFace: softmax over learned class centres, with a margin subtracted from the true class's cosine.
 
-    `ArcFace` with a margin that is easier to reason about; without margin the normalised softmax.
+    For many classes with few rows each. Like `ArcFace`, with a margin that is easier to reason about; margin 0 is the
+    normalised softmax.
 
     Args:
-        num_classes: Number of classes; labels are 0 to num_classes - 1.
-        dim: Width of the embeddings.
-        margin: In cosine; 0.35 as in the paper.
-        scale: Of the cosines; 64 as in the paper.
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        num_classes: Number of classes C; labels are 0 to C - 1.
+        dim: Width D of the embeddings.
+        margin: Margin in cosine; 0.35 as in the paper and in pytorch-metric-learning.
+        scale: Factor of the cosines; 64 as in the paper and in pytorch-metric-learning.
+        reduction: "mean" over the rows with a known label (default), "sum", or "none" (one number per row, 0 without a
+            label).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D) and labels (N,). Its parameter `proxies` is (num_classes, D).
+        z (N, D) and labels (N,). The parameter `proxies` has shape (num_classes, D).
 
     Equation:
         L_i = log sum_c e^(T_ic) - T_iy, T_iy = scale (cos_iy - margin) for i's class y, else scale cos_ic.
@@ -55,5 +57,5 @@ class CosFace(LossModule):
         self.margin, self.scale = margin, scale
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """(N, D) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.cosface(z, labels, self.proxies, margin=self.margin, scale=self.scale))

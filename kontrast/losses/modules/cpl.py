@@ -1,4 +1,4 @@
-"""CPL: of two segments of behaviour the preferred one must be likelier under the policy; no reward, no critic."""
+"""CPL: the preferred of two behaviour segments must be likelier under the policy."""
 
 from typing import ClassVar
 
@@ -10,22 +10,24 @@ from kontrast.losses.loss_module import LossModule
 
 
 class CPL(LossModule):
-    """CPL: of two segments of behaviour the preferred one must be likelier under the policy; no reward, no critic.
+    """CPL: the preferred of two behaviour segments must be likelier under the policy.
 
-    Preference learning for control.
+    Preference learning for control, without a reward model and without a critic.
 
     Args:
-        alpha: Temperature of the advantage; 0.1 in the paper.
-        bias: The paper's lambda: below 1 it keeps chosen segments likely; 0.5 in the paper.
-        discount: Per step.
-        reduction: "mean" over the pairs, "sum" of them, or "none" (one number per pair).
-        gather: Mean over the pairs of all processes, where torch.distributed runs.
+        alpha: Temperature of the advantage; 0.1 as in the paper.
+        bias: The paper's lambda: weight of the rejected segment; below 1 it keeps chosen segments likely. 0.5 as in the
+            paper.
+        discount: Discount per step; 1 by default.
+        reduction: "mean" over the pairs (default), "sum", or "none" (one number per pair).
+        gather: Average over the pairs of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
         chosen and rejected: (N, T) log-probabilities of the actions, or (N,) their sums.
 
     Equation:
-        L = -log e^(a+) / (e^(a+) + e^(bias a-)), a = alpha sum_t discount^t log pi(act_t | state_t).
+        L = -log e^(a+) / (e^(a+) + e^(bias a-)), a = alpha sum_t discount^t log pi(act_t | state_t), + chosen, -
+        rejected.
 
     Reference:
         Hejna et al. 2024, arXiv:2310.13639.
@@ -50,5 +52,5 @@ class CPL(LossModule):
         self.alpha, self.bias, self.discount = alpha, bias, discount
 
     def forward(self, chosen: Tensor, rejected: Tensor) -> Tensor:
-        """(N, T) or (N,) twice -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.cpl(chosen, rejected, alpha=self.alpha, bias=self.bias, discount=self.discount))

@@ -1,4 +1,4 @@
-"""Cross-batch memory: rows of earlier batches, with their labels, are candidates of this one's."""
+"""Cross-batch memory: rows of earlier batches, with their labels, serve as further candidates."""
 
 from typing import ClassVar
 
@@ -20,26 +20,30 @@ from kontrast.losses.relations.same_key import SameKey
 
 
 class CrossBatchMemory(LossModule):
-    """Cross-batch memory: rows of earlier batches, with their labels, are candidates of this one's.
+    """Cross-batch memory: rows of earlier batches, with their labels, serve as further candidates.
 
-    Embeddings change slowly after the first epochs, so those of some batches ago still serve as hard positives and
-    negatives. Each call in training mode puts the rows of all processes into the memory, after the loss; the memory
-    gets no gradient, and holds nothing at first.
+    For small batches: embeddings change slowly after the first epochs, so those of recent batches still serve as hard
+    positives and negatives. Each call in training mode adds the rows of all processes to the memory, after the loss.
+    The memory starts empty and gets no gradient.
 
     Args:
         dim: Width of the embeddings.
-        queue: Number of rows remembered; up to the size of the data.
-        loss: How hard: a loss, or its name ("pair_margin" as in the paper, "triplet", "infonce" ...) with its defaults.
-        kernel: How similar: a kernel, or its name.
-        relation: Positives of each row; it reads the key `label`. None for rows of one label. Miners go here.
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with and remember the rows of all processes, where torch.distributed runs.
+        queue: Number of rows remembered; 1,024 by default, at most the size of the data.
+        loss: The contrastive loss, or its name with its defaults ("pair_margin" as in the paper, "triplet", "infonce"
+            ...).
+        kernel: The similarity: a kernel, or its name; None (default): the cosine without a temperature.
+        relation: Positives of each row, by the key `label`; also the place for a miner. None (default): rows of one
+            label.
+        reduction: "mean" over the anchors that the loss counts (default), "sum", or "none" (one number per anchor, 0
+            for the others).
+        gather: Compare with, and remember, the rows of all processes if torch.distributed runs (default); False: this
+            process alone.
 
     Shape:
-        z (N, dim) and labels (N,), whole numbers.
+        z (N, dim) and labels (N,), integers.
 
     Equation:
-        The loss's, candidates being this batch and the memory.
+        The equation of the chosen loss, with this batch and the memory as candidates.
 
     Reference:
         Wang et al. 2020, arXiv:1912.06798.
@@ -72,7 +76,7 @@ class CrossBatchMemory(LossModule):
     ) -> None:
         super().__init__(reduction=reduction, gather=gather)
         if dim < 1 or queue < 1:
-            raise UserError(f"CrossBatchMemory: dim={dim}, queue={queue}; expected 1 or more of both.")
+            raise UserError(f"CrossBatchMemory: dim={dim}, queue={queue}; expected both to be 1 or more.")
         self.loss: ContrastiveLoss = factory.build("losses", loss, {}) if isinstance(loss, str) else loss
         cosine = factory.build("kernels", "cosine", {"temperature": 1.0}) if kernel is None else kernel
         self.kernel: Kernel = factory.build("kernels", cosine, {}) if isinstance(cosine, str) else cosine
@@ -83,7 +87,7 @@ class CrossBatchMemory(LossModule):
         self.register_buffer("place", torch.zeros((), dtype=torch.long))
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """(N, dim) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         n = int(self.filled)
         earlier, theirs = self.z_of[:n].to(z.dtype).clone(), self.label_of[:n].clone()
 
@@ -99,7 +103,7 @@ class CrossBatchMemory(LossModule):
 
     @torch.no_grad()
     def _remember(self, z: Tensor, labels: Tensor) -> None:
-        """The oldest rows make room."""
+        """Overwrites the oldest rows."""
         seen = Ranks(alone=not self.gather).gather({"": Embeddings(z.detach(), {"label": labels})})[""][
             -len(self.z_of) :
         ]

@@ -1,4 +1,4 @@
-"""Decoupled contrastive learning: NT-Xent without the positive among its candidates."""
+"""Decoupled contrastive learning: `NTXent` without the positive among its candidates."""
 
 from torch import Tensor
 
@@ -9,18 +9,19 @@ from kontrast.losses.loss_module import LossModule
 
 
 class DCL(LossModule):
-    """Decoupled contrastive learning: NT-Xent without the positive among its candidates.
+    """Decoupled contrastive learning: `NTXent` without the positive among its candidates.
 
-    Small batches lose less by it than NT-Xent does. The value may be negative.
+    For views without labels and small batches, where it loses less than `NTXent`. The value may be negative.
 
     Args:
-        temperature: Above 0; 0.1 in the paper and in lightly.
-        learnable: Learn it (a parameter `temperature.log_scale`, at most 100).
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 0.1 as in the paper and in lightly.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        reduction: "mean" over all anchors (default), "sum", or "none" (one number per anchor).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two views (N, D), row k of each the same sample; compared by cosine.
+        Two tensors (N, D): row k of both is a view of sample k. Compared by cosine.
 
     Equation:
         L_i = log sum_{k != i, p} e^(S_ik) - S_ip, S the cosine over the temperature, p the other view of i's sample.
@@ -40,5 +41,5 @@ class DCL(LossModule):
         self.temperature = Scale(temperature, learnable=learnable)
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar; "none": (2 N,), both views as anchors."""
+        """Returns the loss: a scalar; with "none" (2 N,), the rows of the first view first."""
         return self.reduced(lambda: F.dcl(z1, z2, temperature=self.temperature()))

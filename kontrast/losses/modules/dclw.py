@@ -1,4 +1,4 @@
-"""Decoupled contrastive learning whose positives weigh the less, the more alike they are already."""
+"""Decoupled contrastive learning that weighs a positive less the more similar it already is."""
 
 from torch import Tensor
 
@@ -9,22 +9,24 @@ from kontrast.losses.loss_module import LossModule
 
 
 class DCLW(LossModule):
-    """Decoupled contrastive learning whose positives weigh the less, the more alike they are already.
+    """Decoupled contrastive learning that weighs a positive less the more similar it already is.
 
     Take `DCL` first; this one is for augmentations of very unequal strength.
 
     Args:
-        temperature: Above 0; 0.1 in the paper.
-        sigma: How fast the weight falls; 0.5 in the paper.
-        learnable: Learn the temperature (a parameter `temperature.log_scale`, at most 100).
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 0.1 as in the paper.
+        sigma: Bandwidth of the weight, in cosine: the smaller, the faster it falls; 0.5 as in the paper.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        reduction: "mean" over all anchors (default), "sum", or "none" (one number per anchor).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two views (N, D), row k of each the same sample; compared by cosine.
+        Two tensors (N, D): row k of both is a view of sample k. Compared by cosine.
 
     Equation:
-        L_i = log sum_{k != i, p} e^(S_ik) - w_i S_ip, w_i = 2 - e^(cos_ip / sigma) / mean e^(cos / sigma), of mean 1.
+        L_i = log sum_{k != i, p} e^(S_ik) - w_i S_ip, w_i = 2 - e^(cos_ip / sigma) / mean e^(cos / sigma), of mean 1; S
+        the cosine over the temperature, p the other view of i's sample.
 
     Reference:
         Yeh et al. 2022, arXiv:2110.06848.
@@ -49,5 +51,5 @@ class DCLW(LossModule):
         self.sigma = sigma
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar; "none": (2 N,), both views as anchors."""
+        """Returns the loss: a scalar; with "none" (2 N,), the rows of the first view first."""
         return self.reduced(lambda: F.dclw(z1, z2, temperature=self.temperature(), sigma=self.sigma))

@@ -1,4 +1,4 @@
-"""Debiased InfoNCE: the sum over negatives less what false ones among them are expected to add."""
+"""Debiased InfoNCE: subtracts what false negatives are expected to add to the denominator."""
 
 from torch import Tensor
 
@@ -9,23 +9,25 @@ from kontrast.losses.loss_module import LossModule
 
 
 class Debiased(LossModule):
-    """Debiased InfoNCE: the sum over negatives less what false ones among them are expected to add.
+    """Debiased InfoNCE: subtracts what false negatives are expected to add to the denominator.
 
-    For few classes without labels, where a random row often is of the anchor's own class.
+    For data of few unknown classes, where a random row often shares the anchor's class.
 
     Args:
-        temperature: Above 0; 0.5 in the paper.
-        prior: The chance that a random row is of the anchor's class, from 0 (NT-Xent) to below 1; 1 / classes.
-        learnable: Learn the temperature (a parameter `temperature.log_scale`, at most 100).
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 0.5 as in the paper.
+        prior: Chance that a random row shares the anchor's class, usually 1 / classes; from 0 (`NTXent`) to below 1.
+            0.1 by default.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        reduction: "mean" over all anchors (default), "sum", or "none" (one number per anchor).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two views (N, D), row k of each the same sample; compared by cosine.
+        Two tensors (N, D): row k of both is a view of sample k. Compared by cosine.
 
     Equation:
         L_i = log(e^(S_ip) + g) - S_ip, g = (sum_n e^(S_in) - prior N e^(S_ip)) / (1 - prior), at least N e^(-1 /
-        temperature).
+        temperature), n the N negatives.
 
     Reference:
         Chuang et al. 2020, arXiv:2007.00224.
@@ -50,5 +52,5 @@ class Debiased(LossModule):
         self.prior = prior
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar; "none": (2 N,), both views as anchors."""
+        """Returns the loss: a scalar; with "none" (2 N,), the rows of the first view first."""
         return self.reduced(lambda: F.debiased(z1, z2, temperature=self.temperature(), prior=self.prior))

@@ -1,4 +1,4 @@
-"""DINO: a student predicts the sharpened, centred outputs of a teacher that is its own running mean."""
+"""DINO: a student predicts the sharpened, centred outputs of its own running mean, the teacher."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -14,21 +14,22 @@ from kontrast.losses.loss_module import LossModule
 
 
 class DINO(LossModule):
-    """DINO: a student predicts the sharpened, centred outputs of a teacher that is its own running mean.
+    """DINO: a student predicts the sharpened, centred outputs of its own running mean, the teacher.
 
-    The centre is this module's; each call in training mode moves it, after the loss.
+    Needs no negatives. This module holds the centre; each call in training mode moves it, after the loss.
 
     Args:
-        dim: Number of outputs; 65,536 in the paper, some hundreds to thousands for small data.
-        temperature: Above 0, of the student; 0.1 in the paper.
-        teacher_temperature: Above 0; 0.04 in the paper, after a warm-up.
-        momentum: Of the centre; 0.9 in the paper.
-        reduction: "mean" over samples and pairs of views, "sum" of them, or "none" (the sum of each sample's).
-        gather: Centre over the rows of all processes, where torch.distributed runs.
+        dim: Number of outputs; 65,536 in the paper, hundreds to thousands for small data.
+        temperature: Above 0, of the student; 0.1 as in the paper.
+        teacher_temperature: Above 0, of the teacher; 0.04, where the paper starts its warm-up.
+        momentum: Share of the old centre that each update keeps; 0.9 as in the paper.
+        reduction: "mean" over samples and pairs of views (default), "sum", or "none" (the sum of the pairs of each
+            sample).
+        gather: Centre over the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        student and teacher: one tensor (N, dim) each, of different views; or lists of them, one per view, view k of
-        both the same one, which does not predict itself.
+        student and teacher: one tensor (N, dim) each, of different views; or a list of such tensors each, one per view.
+            View k of both lists is the same view, and is not compared with itself.
 
     Equation:
         L = -sum_k q_k log softmax(student / temperature)_k, q = softmax((teacher - centre) / teacher_temperature).
@@ -59,20 +60,20 @@ class DINO(LossModule):
         self.centre = Centre(width=dim, momentum=momentum)
 
     def forward(self, student: Tensor | Sequence[Tensor], teacher: Tensor | Sequence[Tensor]) -> Tensor:
-        """(N, dim) each, or a list of them -> a scalar; "none": (N,)."""
-        told = [teacher] if isinstance(teacher, Tensor) else list(teacher)
-        # Of one tensor each, the student's is another view than the teacher's: it takes the second place.
-        said = [student, student] if isinstance(student, Tensor) else list(student)
-        centre = self.centre.mean.clone()  # it moves on before the gradient may ask for what it was
+        """Returns the loss: a scalar; with "none" (N,)."""
+        teachers = [teacher] if isinstance(teacher, Tensor) else list(teacher)
+        # A single tensor of the student is another view than the teacher's: it takes the second place.
+        students = [student, student] if isinstance(student, Tensor) else list(student)
+        centre = self.centre.mean.clone()  # a copy: the update below must not change what backward reads
         loss = self.reduced(
             lambda: F.dino(
-                said,
-                [t.detach() for t in told],
+                students,
+                [t.detach() for t in teachers],
                 centre,
                 temperature=self.temperature,
                 teacher_temperature=self.teacher_temperature,
             )
         )
         if self.training:
-            self.centre.update(torch.stack([t.detach() for t in told]), Ranks(alone=not self.gather))
+            self.centre.update(torch.stack([t.detach() for t in teachers]), Ranks(alone=not self.gather))
         return loss

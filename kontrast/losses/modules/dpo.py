@@ -1,4 +1,4 @@
-"""DPO: the chosen answer is to gain more over a reference model than the rejected one does."""
+"""DPO: the chosen answer gains more over a reference model than the rejected one."""
 
 from typing import ClassVar
 
@@ -10,21 +10,21 @@ from kontrast.losses.loss_module import LossModule
 
 
 class DPO(LossModule):
-    """DPO: the chosen answer is to gain more over a reference model than the rejected one does.
+    """DPO: the chosen answer gains more over a reference model than the rejected one.
 
-    Preference learning of language models without a reward model.
+    Preference learning of language models without a reward model. `SimPO` needs no reference model either.
 
     Args:
-        beta: How far the policy may leave the reference; 0.1 usual.
-        reduction: "mean" over the pairs, "sum" of them, or "none" (one number per pair).
-        gather: Mean over the pairs of all processes, where torch.distributed runs.
+        beta: Strength of the pull to the reference: the larger, the closer the policy stays; 0.1 is usual.
+        reduction: "mean" over the pairs (default), "sum", or "none" (one number per pair).
+        gather: Average over the pairs of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Four tensors (N,): summed log-probabilities of chosen and rejected answers, under the policy and under the
-        reference.
+        Four tensors (N,): summed log-probabilities of chosen and rejected answers under the policy, then the same two
+        under the reference.
 
     Equation:
-        L = -log sigmoid(beta [(s_w - ref_w) - (s_l - ref_l)]), w chosen, l rejected.
+        L = -log sigmoid(beta [(s_w - ref_w) - (s_l - ref_l)]), w the chosen, l the rejected answer.
 
     Reference:
         Rafailov et al. 2023, arXiv:2305.18290.
@@ -41,5 +41,5 @@ class DPO(LossModule):
         self.beta = beta
 
     def forward(self, chosen: Tensor, rejected: Tensor, chosen_reference: Tensor, rejected_reference: Tensor) -> Tensor:
-        """Four times (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.dpo(chosen, rejected, chosen_reference, rejected_reference, beta=self.beta))

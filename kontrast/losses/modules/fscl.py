@@ -1,4 +1,4 @@
-"""Fair supervised contrast: positives of any group, negatives of the anchor's own sensitive group alone."""
+"""Fair supervised contrast: negatives come from the anchor's own sensitive group only."""
 
 from typing import ClassVar
 
@@ -11,22 +11,25 @@ from kontrast.losses.loss_module import LossModule
 
 
 class FSCL(LossModule):
-    """Fair supervised contrast: positives of any group, negatives of the anchor's own sensitive group alone.
+    """Fair supervised contrast: negatives come from the anchor's own sensitive group only.
 
-    What tells groups apart is then not learned.
+    Positives may come from any group, so the embedding does not learn what tells the groups apart.
 
     Args:
-        temperature: Above 0.
-        even: The group-wise normalisation of FSCL+.
-        learnable: Learn the temperature (a parameter `temperature.log_scale`, at most 100).
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 0.1 by default.
+        even: Use the group-wise normalisation of FSCL+; False by default.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        reduction: "mean" over the anchors that have a positive and a negative (default; weighted with `even`), "sum",
+            or "none" (one number per anchor, 0 for the others).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D), labels (N,) and groups (N,); compared by cosine. Rows whose group holds no other class are left out.
+        z (N, D), labels (N,) and groups (N,). Compared by cosine. Rows whose group holds no other class are left out.
 
     Equation:
-        L_i = log sum_n e^(S_in) - sum_p w_p S_ip / sum_p w_p, p of the class, n of another class and the same group.
+        L_i = log sum_n e^(S_in) - sum_p w_p S_ip / sum_p w_p, p of the class, n of another class and the same group, w
+        1 unless `even`.
 
     Reference:
         Park et al. 2022, arXiv:2203.16209.
@@ -53,5 +56,5 @@ class FSCL(LossModule):
         self.even = even
 
     def forward(self, z: Tensor, labels: Tensor, groups: Tensor) -> Tensor:
-        """(N, D), (N,) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.fscl(z, labels, groups, temperature=self.temperature(), even=self.even))

@@ -1,4 +1,4 @@
-"""GenSCL: rows attract by how alike their soft labels are, as MixUp, CutMix or a teacher make them."""
+"""GenSCL: rows attract in proportion to how similar their soft labels are."""
 
 from typing import ClassVar
 
@@ -11,20 +11,23 @@ from kontrast.losses.loss_module import LossModule
 
 
 class GenSCL(LossModule):
-    """GenSCL: rows attract by how alike their soft labels are, as MixUp, CutMix or a teacher make them.
+    """GenSCL: rows attract in proportion to how similar their soft labels are.
 
-    With one-hot labels it is `SupCon`.
+    For soft labels, as MixUp, CutMix or a teacher make them; with one-hot labels it is `SupCon`.
 
     Args:
-        temperature: Above 0; 0.1 as in the paper, whose code multiplies the loss by temperature / 0.07; here nothing
-            is.
-        alpha: Weight of the teacher's part, where one is given.
-        learnable: Learn the temperature (a parameter `temperature.log_scale`, at most 100).
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 0.1 as in the paper, whose code also multiplies the loss by temperature / 0.07; this one
+            does not.
+        alpha: Weight of the teacher's term, if a teacher is given; 1 by default.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        reduction: "mean" over the anchors that have a positive (default), "sum", or "none" (one number per anchor, 0
+            without a positive).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D); soft (N, C), the share of each class; teacher (N, C), a teacher's class probabilities.
+        z (N, D); soft (N, C), the share of each class per row; teacher (N, C), optional class probabilities of a
+        teacher. Compared by cosine.
 
     Equation:
         L_i = log sum_{k != i} e^(S_ik) - sum_j G_ij S_ij / sum_j G_ij, G_ij the cosine of the soft labels of i and j.
@@ -54,7 +57,7 @@ class GenSCL(LossModule):
         self.alpha = alpha
 
     def forward(self, z: Tensor, soft: Tensor, teacher: Tensor | None = None) -> Tensor:
-        """(N, D) and (N, C) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(
             lambda: F.gensupcon(z, soft, temperature=self.temperature(), teacher=teacher, alpha=self.alpha)
         )

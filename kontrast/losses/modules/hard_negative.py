@@ -1,4 +1,4 @@
-"""InfoNCE with negatives weighed by their hardness, and debiased."""
+"""Debiased InfoNCE that gives harder negatives more weight."""
 
 from torch import Tensor
 
@@ -9,23 +9,25 @@ from kontrast.losses.loss_module import LossModule
 
 
 class HardNegative(LossModule):
-    """InfoNCE with negatives weighed by their hardness, and debiased.
+    """Debiased InfoNCE that gives harder negatives more weight.
 
-    For views without labels once NT-Xent works: hard negatives teach more, false ones among them are discounted.
+    For views without labels, once `NTXent` works: hard negatives teach more, and the false ones among them are
+    discounted.
 
     Args:
-        temperature: Above 0; 0.5 in the paper.
-        prior: The chance that a random row is of the anchor's class, from 0 to below 1.
-        hardness: The paper's beta: 0 is `Debiased`, 0.5 to 2 usual.
-        learnable: Learn the temperature (a parameter `temperature.log_scale`, at most 100).
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 0.5 as in the paper.
+        prior: Chance that a random row shares the anchor's class, from 0 to below 1; 0.1 by default.
+        hardness: The paper's beta: 0 is `Debiased`, 0.5 to 2 is usual; 1 by default.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        reduction: "mean" over all anchors (default), "sum", or "none" (one number per anchor).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two views (N, D), row k of each the same sample; compared by cosine.
+        Two tensors (N, D): row k of both is a view of sample k. Compared by cosine.
 
     Equation:
-        As `Debiased`, with N sum_n e^((1 + hardness) S_in) / sum_n e^(hardness S_in) in place of sum_n e^(S_in).
+        That of `Debiased`, with N sum_n e^((1 + hardness) S_in) / sum_n e^(hardness S_in) in place of sum_n e^(S_in).
 
     Reference:
         Robinson et al. 2021, arXiv:2010.04592.
@@ -51,7 +53,7 @@ class HardNegative(LossModule):
         self.prior, self.hardness = prior, hardness
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar; "none": (2 N,), both views as anchors."""
+        """Returns the loss: a scalar; with "none" (2 N,), the rows of the first view first."""
         return self.reduced(
             lambda: F.hard_negative(z1, z2, temperature=self.temperature(), prior=self.prior, hardness=self.hardness)
         )

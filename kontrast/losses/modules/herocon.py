@@ -1,4 +1,4 @@
-"""HeroCon's supervised term: several labels a row, attraction and repulsion by how much the label sets differ."""
+"""HeroCon's supervised term for multi-label rows, weighted by the difference of the label sets."""
 
 from typing import ClassVar
 
@@ -10,21 +10,22 @@ from kontrast.losses.loss_module import LossModule
 
 
 class HeroCon(LossModule):
-    """HeroCon's supervised term: several labels a row, attraction and repulsion by how much the label sets differ.
+    """HeroCon's supervised term for multi-label rows, weighted by the difference of the label sets.
 
-    Beside `HeroConViews` and a classifier, as in the paper.
+    The paper trains it together with `HeroConViews` and a classifier.
 
     Args:
-        temperature: Above 0; 1 in the paper.
-        reduction: "mean" over each label's pairs, "sum" of them, or "none" (the sum of each anchor's pairs).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 1 as in the paper.
+        reduction: "mean" over the pairs of each label (default), "sum", or "none" (the sum of the pairs of each
+            anchor).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D) and labels (N, C) of 0 and 1; compared by cosine.
+        z (N, D) and labels (N, C) of 0 and 1. Compared by cosine.
 
     Equation:
         For each label, of the rows i, j that have it: L_ij = log(1 + sum_k h_ik e^(S_ik) / ((1 - h_ij / C) e^(S_ij))),
-        k the rows that lack it, h the Hamming distance of the label sets; summed over labels.
+            k the rows that lack it, h the Hamming distance of the label sets; summed over labels.
 
     Reference:
         Zheng et al. 2022, "Contrastive learning with complex heterogeneity", KDD.
@@ -42,5 +43,5 @@ class HeroCon(LossModule):
         self.temperature = temperature
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """(N, D) and (N, C) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.herocon(z, labels, temperature=self.temperature))

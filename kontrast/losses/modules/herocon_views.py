@@ -1,4 +1,4 @@
-"""HeroCon's unsupervised term: views of a sample attract, others repel by weights that a small layer learns."""
+"""HeroCon's unsupervised term: views of a sample attract, others repel by learned weights."""
 
 from torch import Tensor, nn
 
@@ -8,17 +8,18 @@ from kontrast.losses.loss_module import LossModule
 
 
 class HeroConViews(LossModule):
-    """HeroCon's unsupervised term: views of a sample attract, others repel by weights that a small layer learns.
+    """HeroCon's unsupervised term: views of a sample attract, others repel by learned weights.
 
-    Its layer g (linear, sigmoid) maps both views before they weigh each other. Beside `HeroCon` on labels.
+    A small layer g (linear, then sigmoid) maps both views before the weights are computed. The paper trains it together
+    with `HeroCon` on labels.
 
     Args:
-        dim: Width of the embeddings.
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        dim: Width D of the embeddings.
+        reduction: "mean" over the rows (default), "sum", or "none" (one number per row).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two views (N, D), row k of each the same sample; compared by cosine.
+        Two tensors (N, D): row k of both is a view of sample k. Compared by cosine.
 
     Equation:
         L_i = log(mean_k w_ki e^cos(v1_k, v2_i)) - cos(v1_i, v2_i), w_ki = (e^(1 - cos(g v1_k, v2_i)) + e^(1 - cos(g
@@ -38,5 +39,5 @@ class HeroConViews(LossModule):
         self.transform = nn.Sequential(nn.Linear(dim, dim), nn.Sigmoid())
 
     def forward(self, v1: Tensor, v2: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.herocon_views(v1, v2, self.transform(v1), self.transform(v2)))

@@ -1,4 +1,4 @@
-"""InfoNCE one way: each query picks its key, among all keys of the batch and explicit negatives."""
+"""InfoNCE, one direction: each query picks its key among the batch's keys and explicit negatives."""
 
 from collections.abc import Sequence
 
@@ -11,25 +11,28 @@ from kontrast.losses.loss_module import LossModule
 
 
 class InfoNCE(LossModule):
-    """InfoNCE one way: each query picks its key, among all keys of the batch and explicit negatives.
+    """InfoNCE, one direction: each query picks its key among the batch's keys and explicit negatives.
 
-    The loss of retrieval (sentence-transformers' MultipleNegativesRankingLoss; info-nce-pytorch): queries ask,
-    documents answer. Pairs of equals take `NTXent`, pairs of two kinds `CLIP`.
+    The loss of retrieval: queries ask, documents answer (MultipleNegativesRankingLoss in sentence-transformers). For
+    views of one sample take `NTXent`, for pairs of two modalities `CLIP`.
 
     Args:
-        temperature: Above 0. 0.05 is the scale of 20 of sentence-transformers.
-        learnable: Learn it (a parameter `temperature.log_scale`, at most 100).
-        both: Also let each key pick its query, and take the mean of both.
-        in_batch: Whether the keys of other queries are negatives. False takes explicit negatives.
-        false_negatives: A margin: negatives whose cosine is larger than the key's by more than it are left out.
-        hardness: Adds this times its cosine, without gradient, to the logit of each negative.
-        guide_margin: With a guide (GISTEmbed): how much less alike it may find a negative that is left out.
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 0.05, which is sentence-transformers' scale of 20.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        both: Also let each key pick its query, and average both directions.
+        in_batch: Use the keys of other queries as negatives (default). False: explicit negatives only.
+        false_negatives: Leave out negatives whose cosine exceeds that of the key by more than this margin; None
+            (default): keep all.
+        hardness: Factor of the cosine (without gradient) that is added to the logit of each negative; 0 by default.
+        guide_margin: With a guide (GISTEmbed): a negative is left out if the guide's cosine for it exceeds that of the
+            key less this margin; 0 by default.
+        reduction: "mean" over the queries (default), "sum", or "none" (one number per query).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        query and key (N, D), row k of one belongs to row k of the other. negatives: (M, D) for all queries, or (N, K,
-        D), K of each query. guide: a second model's embeddings of query and key (and negatives), of any width.
+        query and key (N, D): row k of one belongs to row k of the other. negatives: (M, D), shared by all queries, or
+        (N, K, D), K per query. guide: a second model's embeddings of query and key (and negatives), of any width.
 
     Equation:
         L_i = log sum_k e^(S_ik) - S_ii, S the cosine over the temperature, k the keys and negatives.
@@ -65,7 +68,7 @@ class InfoNCE(LossModule):
     def forward(
         self, query: Tensor, key: Tensor, negatives: Tensor | None = None, guide: Sequence[Tensor] | None = None
     ) -> Tensor:
-        """(N, D) twice, and negatives if there are -> a scalar; "none": (N,), one number per query."""
+        """Returns the loss: a scalar; with "none" (N,), per query."""
         return self.reduced(
             lambda: F.infonce(
                 query,

@@ -1,4 +1,4 @@
-"""Instance discrimination: each sample is a class of its own, known by its slot in a memory of all samples."""
+"""Instance discrimination: each sample is its own class, represented by a memory slot."""
 
 from typing import ClassVar
 
@@ -12,28 +12,29 @@ from kontrast.losses.loss_module import LossModule
 
 
 class InstanceDiscrimination(LossModule):
-    """Instance discrimination: each sample is a class of its own, known by its slot in a memory of all samples.
+    """Instance discrimination: each sample is its own class, represented by a memory slot.
 
-    One view per sample suffices. The memory begins with random directions; each call in training mode moves the slots
-    of its samples, after the loss. Labels are not used.
+    For data without labels where one view per sample is available. The memory starts with random directions; each call
+    in training mode moves the slots of its samples, after the loss.
 
     Args:
-        rows: Number of samples of the data; ids are 0 to rows - 1.
+        rows: Number of samples in the data; ids are 0 to rows - 1.
         dim: Width of the embeddings.
-        temperature: Above 0; 0.07 in the paper.
-        keep: How much of a slot stays at each visit; 0.5 in the paper.
-        noise: Number of samples drawn for noise-contrastive estimation, shared by the batch (4,096 in the paper).
-            0: all slots, which is exact.
-        proximal: Weight of the squared distance from the slot, which keeps embeddings from leaping; 30 in the paper.
-        seed: Of the first directions.
-        reduction: "mean" over the anchors, "sum" of them, or "none" (one number per anchor).
-        gather: Average over the rows of all processes, where torch.distributed runs; the memory is always one.
+        temperature: Above 0; 0.07 as in the paper.
+        keep: Share of the old slot that each visit keeps, from 0 to below 1; 0.5 as in the paper.
+        noise: Number of samples drawn for noise-contrastive estimation, shared by the batch; 4,096 in the paper. 0
+            (default): all slots, which is exact.
+        proximal: Weight of the squared distance to the slot, which damps jumps; 30 in the paper, 0 by default.
+        seed: Seed of the initial directions.
+        reduction: "mean" over the rows (default), "sum", or "none" (one number per row).
+        gather: Average over the rows of all processes if torch.distributed runs (default); the memory is shared in any
+            case.
 
     Shape:
-        z (N, dim) and ids (N,), whole numbers.
+        z (N, dim) and ids (N,), integers.
 
     Equation:
-        L_i = log sum_n e^(S_in) - S_ii, n the slots, S the cosine over the temperature.
+        L_i = log sum_n e^(S_in) - S_ii, n the slots, S the cosine over the temperature, S_ii that with i's own slot.
 
     Reference:
         Wu et al. 2018, arXiv:1805.01978.
@@ -64,7 +65,7 @@ class InstanceDiscrimination(LossModule):
         self.memory = MemoryBank(samples=rows, width=dim, keep=keep, seed=seed)
 
     def forward(self, z: Tensor, ids: Tensor) -> Tensor:
-        """(N, dim) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         noise = torch.randint(len(self.memory), (self.noise,), device=z.device) if self.noise else None
         loss = self.reduced(
             lambda: F.instance_discrimination(

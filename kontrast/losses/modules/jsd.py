@@ -1,4 +1,4 @@
-"""JSD: the Jensen-Shannon bound on mutual information of two sides, by inner products."""
+"""Jensen-Shannon bound on the mutual information of two sides, by inner products."""
 
 from torch import Tensor
 
@@ -8,19 +8,20 @@ from kontrast.losses.loss_module import LossModule
 
 
 class JSD(LossModule):
-    """JSD: the Jensen-Shannon bound on mutual information of two sides, by inner products.
+    """Jensen-Shannon bound on the mutual information of two sides, by inner products.
 
     The loss of InfoGraph and MVGRL; steadier than `InfoNCE` with few negatives.
 
     Args:
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        reduction: "mean" over the rows (default), "sum", or "none" (one number per row).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two tensors (N, D), row k of one belongs to row k of the other; as they are, not put on the sphere.
+        Two tensors (N, D): row k of one belongs to row k of the other. Compared by inner product, without
+        normalisation.
 
     Equation:
-        L_i = softplus(-S_ii) + mean_{j != i} softplus(S_ij) - 2 log 2.
+        L_i = softplus(-S_ii) + mean_{j != i} softplus(S_ij) - 2 log 2, S the inner product.
 
     Reference:
         Nowozin et al. 2016, arXiv:1606.00709; Sun et al. 2020, arXiv:1908.01000.
@@ -34,5 +35,5 @@ class JSD(LossModule):
         super().__init__(reduction=reduction, gather=gather)
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.jsd(z1, z2))

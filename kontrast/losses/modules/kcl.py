@@ -1,4 +1,4 @@
-"""K-positive contrast: SupCon with the sample's other views and k others of its class, so all classes pull alike."""
+"""K-positive contrast: `SupCon` with the other views and k random rows of the class."""
 
 from typing import ClassVar
 
@@ -12,20 +12,23 @@ from kontrast.losses.loss_module import LossModule
 
 
 class KCL(LossModule):
-    """K-positive contrast: SupCon with the sample's other views and k others of its class, so all classes pull alike.
+    """K-positive contrast: `SupCon` with the other views and k random rows of the class.
 
-    For long tails. The k are random: others in each call in training, the same in evaluation.
+    For long-tailed classes: frequent classes pull no harder than rare ones. The k are redrawn in each call in training
+    mode and fixed in evaluation mode.
 
     Args:
-        k: Positives of the class; 6 in the paper.
-        temperature: Above 0.
-        seed: Of the lots.
-        learnable: Learn the temperature (a parameter `temperature.log_scale`, at most 100).
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        k: Positives from the class per anchor; 6 as in the paper.
+        temperature: Above 0; 0.1 by default.
+        seed: Seed of the draws.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        reduction: "mean" over the anchors that have a positive (default), "sum", or "none" (one number per anchor, 0
+            without a positive).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D), labels (N,) and ids (N,), which name the sample of each row; compared by cosine.
+        z (N, D), labels (N,) and ids (N,), the sample of each row. Compared by cosine.
 
     Equation:
         L_i = log sum_{j != i} e^(S_ij) - mean of S_ip over p in {other views} + {k of the class}.
@@ -59,11 +62,11 @@ class KCL(LossModule):
         self.register_buffer("calls", torch.zeros((), dtype=torch.long))
 
     def forward(self, z: Tensor, labels: Tensor, ids: Tensor) -> Tensor:
-        """(N, D), (N,) and (N,) -> a scalar; "none": (N,)."""
-        return self.reduced(lambda: F.kcl(z, labels, ids, k=self.k, temperature=self.temperature(), seed=self._lot()))
+        """Returns the loss: a scalar; with "none" (N,)."""
+        return self.reduced(lambda: F.kcl(z, labels, ids, k=self.k, temperature=self.temperature(), seed=self._draw()))
 
-    def _lot(self) -> int:
-        """The number of this call, in training; none of them in evaluation."""
+    def _draw(self) -> int:
+        """The seed of this call: a new one per call in training mode, the same in evaluation mode."""
         if self.training:
             self.calls += 1
         return self.seed + (int(self.calls) if self.training else 0)

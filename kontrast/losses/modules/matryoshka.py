@@ -1,4 +1,4 @@
-"""Matryoshka: a loss on the first dimensions too, so that embeddings can be cut short and still serve."""
+"""Matryoshka: applies a loss to prefixes of the embeddings, so that they can be truncated."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -11,17 +11,21 @@ from kontrast.losses.loss_module import LossModule
 
 
 class Matryoshka(LossModule):
-    """Matryoshka: a loss on the first dimensions too, so that embeddings can be cut short and still serve.
+    """Matryoshka: applies a loss to prefixes of the embeddings, so that they can be truncated.
 
-    Wraps any loss of `kt.losses` that has no parameters of the embeddings' width.
+    Wraps any loss of `kt.losses` whose parameters do not depend on the embeddings' width.
 
     Args:
-        loss: The loss, called once for each width.
-        dims: Widths, the whole one usually among them.
-        weights: One per width; None for 1 each.
+        loss: The loss, called once per width.
+        dims: Widths, usually including the full one.
+        weights: Weight of each width; None (default): 1 each.
 
     Shape:
         The inputs of the loss; its embeddings (N, D), D at least the largest width.
+
+    Raises:
+        UserError: no width, not one weight per width, a loss without embeddings, or embeddings narrower than the
+            largest width.
 
     Equation:
         L = sum_d weight_d loss(z[:, :d]).
@@ -44,20 +48,24 @@ class Matryoshka(LossModule):
         weights = (1.0,) * len(dims) if weights is None else weights
         if not len(dims) or min(dims) < 1 or len(weights) != len(dims):
             raise UserError(
-                f"Matryoshka: dims={tuple(dims)}, weights={tuple(weights)}; expected a weight for each width."
+                f"Matryoshka: dims={tuple(dims)}, weights={tuple(weights)}; expected one width or more, each "
+                "at least 1, and one weight per width."
             )
         if loss.compared == 0:
-            raise UserError(f"Matryoshka: {type(loss).__name__} compares no embeddings, so there is nothing to cut.")
+            raise UserError(
+                f"Matryoshka: {type(loss).__name__} compares no embeddings, so it has no width; expected a loss of "
+                "embeddings."
+            )
         self.loss, self.dims, self.weights = loss, tuple(dims), tuple(weights)
 
     def forward(self, *inputs: Any) -> Tensor:
-        """The inputs of the loss -> what it gives."""
+        """Returns the weighted sum of the losses of all widths."""
         n = len(inputs) if self.loss.compared is None else self.loss.compared
         for z in inputs[:n]:
             if not isinstance(z, Tensor) or z.shape[-1] < max(self.dims):
                 found = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
                 raise UserError(
-                    f"Matryoshka: embeddings {found} for widths {self.dims}; expected at least the largest."
+                    f"Matryoshka: embeddings {found} for widths {self.dims}; expected at least the largest of them."
                 )
         parts = [
             weight * self.loss(*(z[..., :d] for z in inputs[:n]), *inputs[n:])

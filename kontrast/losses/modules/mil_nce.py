@@ -1,4 +1,4 @@
-"""MIL-NCE: of a bag of possible partners at least one is right, as of the narrations around a clip of video."""
+"""MIL-NCE: at least one of several possible partners of each row is right."""
 
 from typing import Literal
 
@@ -9,21 +9,21 @@ from kontrast.losses.loss_module import LossModule
 
 
 class MILNCE(LossModule):
-    """MIL-NCE: of a bag of possible partners at least one is right, as of the narrations around a clip of video.
+    """MIL-NCE: at least one of several possible partners of each row is right.
 
-    For pairs that are only roughly aligned.
+    For pairs that are only roughly aligned, such as a video clip and the narrations around it.
 
     Args:
-        temperature: Above 0; 1 in the paper, of inner products as they are.
-        both: Also let the clip's narrations ask the other clips, as in the paper.
-        reduction: "mean" or "sum" over the clips.
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 1 as in the paper, whose inner products are not normalised.
+        both: Also compare each row's partners with the other rows (default), as in the paper.
+        reduction: "mean" over the rows (default) or "sum".
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D) and bags (N, K, D), the K possible partners of each row.
+        z (N, D) and bags (N, K, D), the K possible partners of each row. Compared by inner product.
 
     Equation:
-        L_i = log(sum_jk e^(z_i y_jk) + sum_{j != i, k} e^(z_j y_ik)) - log sum_k e^(z_i y_ik).
+        L_i = log(sum_jk e^(z_i y_jk) + sum_{j != i, k} e^(z_j y_ik)) - log sum_k e^(z_i y_ik), y the bags.
 
     Reference:
         Miech et al. 2020, arXiv:1912.06430.
@@ -45,5 +45,5 @@ class MILNCE(LossModule):
         self.temperature, self.both = temperature, both
 
     def forward(self, z: Tensor, bags: Tensor) -> Tensor:
-        """(N, D) and (N, K, D) -> a scalar."""
+        """Returns the loss, a scalar."""
         return self.reduced(lambda: F.mil_nce(z, bags, temperature=self.temperature, both=self.both))

@@ -1,4 +1,4 @@
-"""MoCo: each query picks its key among it and a queue of earlier keys, so negatives are many and batches small."""
+"""MoCo: each query picks its key among a queue of keys from earlier batches."""
 
 from typing import ClassVar
 
@@ -16,21 +16,27 @@ from kontrast.losses.loss_module import LossModule
 
 
 class MoCo(LossModule):
-    """MoCo: each query picks its key among it and a queue of earlier keys, so negatives are many and batches small.
+    """MoCo: each query picks its key among a queue of keys from earlier batches.
 
-    Keys come from a copy of the encoder that follows slowly (a momentum encoder). The queue begins with random
-    directions; each call in training mode puts the keys of all processes into it, after the loss.
+    For many negatives with small batches. Keys come from a momentum encoder (a slowly following copy of the encoder)
+    and get no gradient. The queue starts with random directions; each call in training mode adds the keys of all
+    processes, after the loss.
 
     Args:
         dim: Width of the embeddings.
-        queue: Number of keys remembered; 65,536 in the paper, some times the batch for small data.
-        temperature: Above 0; 0.2 in version 2, 0.07 in version 1.
-        learnable: Learn it (a parameter `temperature.log_scale`, at most 100).
-        reduction: "mean" over the queries, "sum" of them, or "none" (one number per query).
-        gather: Queue the keys of all processes, where torch.distributed runs, and average over all queries.
+        queue: Number of keys remembered; 4,096 by default, 65,536 in the paper; a few batches for small data.
+        temperature: Above 0; 0.2 as in version 2 of the paper, 0.07 in version 1.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        reduction: "mean" over the queries (default), "sum", or "none" (one number per query).
+        gather: Queue the keys, and average over the queries, of all processes if torch.distributed runs (default);
+            False: this process alone.
 
     Shape:
-        query (N, dim) and key (N, dim), row k of each the same sample; compared by cosine. Keys get no gradient.
+        query and key (N, dim): row k of both is sample k. Compared by cosine.
+
+    Raises:
+        UserError: `dim` or `queue` below 1.
 
     Equation:
         L_i = log(e^(S_i) + sum_j e^(cos(q_i, queue_j) / temperature)) - S_i, S_i = cos(q_i, k_i) / temperature.
@@ -63,14 +69,14 @@ class MoCo(LossModule):
     ) -> None:
         super().__init__(reduction=reduction, gather=gather)
         if dim < 1 or queue < 1:
-            raise UserError(f"MoCo: dim={dim}, queue={queue}; expected 1 or more of both.")
+            raise UserError(f"MoCo: dim={dim}, queue={queue}; expected both to be 1 or more.")
         self.temperature = Scale(temperature, learnable=learnable)
         self.register_buffer("queue", normalize(torch.randn(queue, dim), dim=1))
         self.register_buffer("place", torch.zeros((), dtype=torch.long))
 
     def forward(self, query: Tensor, key: Tensor) -> Tensor:
-        """(N, dim) twice -> a scalar; "none": (N,)."""
-        earlier = self.queue.clone()  # the queue moves on before the gradient may ask for what it was
+        """Returns the loss: a scalar; with "none" (N,)."""
+        earlier = self.queue.clone()  # a copy: the update below must not change what backward reads
         loss = self.reduced(lambda: F.moco(query, key, earlier.to(query.dtype), temperature=self.temperature()))
         if self.training:
             self._enqueue(key)
@@ -78,7 +84,7 @@ class MoCo(LossModule):
 
     @torch.no_grad()
     def _enqueue(self, key: Tensor) -> None:
-        """The oldest keys make room; of more keys than the queue is long, the last stay."""
+        """Overwrites the oldest keys; of more keys than the queue holds, the last remain."""
         keys = Ranks(alone=not self.gather).gather({"": Embeddings(normalize(key.detach().float(), dim=1), {})})[""].z
         keys = keys[-len(self.queue) :].to(self.queue)
         at = (self.place + torch.arange(len(keys), device=keys.device)) % len(self.queue)

@@ -1,4 +1,4 @@
-"""NT-Xent on labels: each positive pair alone against the negatives, the mean over pairs."""
+"""NT-Xent on labels: each positive pair alone against the negatives, averaged over pairs."""
 
 from typing import ClassVar
 
@@ -11,21 +11,23 @@ from kontrast.losses.loss_module import LossModule
 
 
 class MultiPositive(LossModule):
-    """NT-Xent on labels: each positive pair alone against the negatives, the mean over pairs.
+    """NT-Xent on labels: each positive pair alone against the negatives, averaged over pairs.
 
-    What pytorch-metric-learning calls NTXentLoss. Positives do not compete with one another, unlike in `SupCon`.
+    The NTXentLoss of pytorch-metric-learning. Unlike in `SupCon`, positives do not compete with one another.
 
     Args:
-        temperature: Above 0. pytorch-metric-learning's default is 0.07.
-        learnable: Learn it (a parameter `temperature.log_scale`, at most 100).
-        reduction: "mean" over pairs, "sum" of them, or "none" (the sum of each anchor's pairs).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 0.1 by default, 0.07 in pytorch-metric-learning.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        reduction: "mean" over the pairs (default), "sum", or "none" (the sum of the pairs of each anchor).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D) and labels (N,); compared by cosine.
+        z (N, D) and labels (N,); -1 marks an unknown label. Embeddings are compared by cosine.
 
     Equation:
-        L_ip = log(e^(S_ip) + sum_n e^(S_in)) - S_ip, n of other classes.
+        L_ip = log(e^(S_ip) + sum_n e^(S_in)) - S_ip, S the cosine over the temperature, p a row of i's class, n the
+        rows of other classes.
 
     Reference:
         Musgrave et al. 2020, arXiv:2008.09164.
@@ -45,5 +47,5 @@ class MultiPositive(LossModule):
         self.temperature = Scale(temperature, learnable=learnable)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """(N, D) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.multi_positive(z, labels, temperature=self.temperature()))

@@ -1,4 +1,4 @@
-"""Multi-similarity: hard pairs are mined, then weighed by how they compare with the anchor's other pairs."""
+"""Multi-similarity: mines hard pairs and weighs each by the anchor's other pairs."""
 
 from typing import ClassVar
 
@@ -10,21 +10,23 @@ from kontrast.losses.loss_module import LossModule
 
 
 class MultiSimilarity(LossModule):
-    """Multi-similarity: hard pairs are mined, then weighed by how they compare with the anchor's other pairs.
+    """Multi-similarity: mines hard pairs and weighs each by the anchor's other pairs.
 
-    A strong choice for retrieval on fine classes.
+    A strong choice for retrieval on fine-grained classes.
 
     Args:
-        pull: Sharpness on positives; 2 in the paper.
-        push: Sharpness on negatives; 50 in the paper.
-        centre: The cosine that both sides are measured from; 1 in the paper, 0.5 in its code and in
-            pytorch-metric-learning.
-        slack: Of the mining; None keeps all pairs. pytorch-metric-learning mines with a miner apart.
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        pull: Sharpness on positives, the equation's a; 2 as in the paper.
+        push: Sharpness on negatives, the equation's b; 50 as in the paper.
+        centre: Cosine from which both sides are measured, the equation's c; 0.5 as in the paper's code and in
+            pytorch-metric-learning, 1 in the paper's text.
+        slack: Tolerance of the mining, in cosine; 0.1 by default, None keeps all pairs. pytorch-metric-learning has a
+            separate miner for it.
+        reduction: "mean" over the anchors that have a positive (default), "sum", or "none" (one number per anchor, 0
+            without a positive).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D) and labels (N,); compared by cosine.
+        z (N, D) and labels (N,); -1 marks an unknown label. Embeddings are compared by cosine.
 
     Equation:
         L_i = log(1 + sum_p e^(-a (S_p - c))) / a + log(1 + sum_n e^(b (S_n - c))) / b over mined p and n.
@@ -53,7 +55,7 @@ class MultiSimilarity(LossModule):
         self.pull, self.push, self.centre, self.slack = pull, push, centre, slack
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """(N, D) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(
             lambda: F.multi_similarity(z, labels, pull=self.pull, push=self.push, centre=self.centre, slack=self.slack)
         )

@@ -1,4 +1,4 @@
-"""N-pair: each row picks its partner by inner products of embeddings as they are, held small by a penalty."""
+"""N-pair: each row picks its partner by inner product, with a penalty on the lengths."""
 
 from torch import Tensor
 
@@ -8,17 +8,18 @@ from kontrast.losses.loss_module import LossModule
 
 
 class NPair(LossModule):
-    """N-pair: each row picks its partner by inner products of embeddings as they are, held small by a penalty.
+    """N-pair: each row picks its partner by inner product, with a penalty on the lengths.
 
-    The ancestor of `InfoNCE`; lengths carry confidence. With cosines take `CLIP` or `InfoNCE`.
+    The ancestor of `InfoNCE`; without normalisation, so the length of an embedding carries confidence. For cosines take
+    `CLIP` or `InfoNCE`.
 
     Args:
-        l2: Weight of the mean squared length; 0.02 to 0.25 in the paper.
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        l2: Weight of the mean squared length; 0.02 by default, 0.02 to 0.25 in the paper.
+        reduction: "mean" over the rows (default), "sum", or "none" (one number per row).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two tensors (N, D), row k of one belongs to row k of the other.
+        f and g (N, D): row k of one belongs to row k of the other.
 
     Equation:
         L_i = log(1 + sum_{k != i} e^(f_i g_k - f_i g_i)) + l2 (|f_i|^2 + |g_i|^2) / 2.
@@ -36,5 +37,5 @@ class NPair(LossModule):
         self.l2 = l2
 
     def forward(self, f: Tensor, g: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar; "none": (N,), one number per row of the first."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.npair(f, g, l2=self.l2))

@@ -1,4 +1,4 @@
-"""NT-Xent: two or more views of each sample attract, all other rows of the batch repel; the loss of SimCLR."""
+"""NT-Xent, the loss of SimCLR: views of a sample attract, all other rows repel."""
 
 from torch import Tensor
 
@@ -9,18 +9,19 @@ from kontrast.losses.loss_module import LossModule
 
 
 class NTXent(LossModule):
-    """NT-Xent: two or more views of each sample attract, all other rows of the batch repel; the loss of SimCLR.
+    """NT-Xent, the loss of SimCLR: views of a sample attract, all other rows repel.
 
-    The default for views without labels. With small batches take `DCL`; where labels are known, `SupCon`.
+    The default for views without labels. With small batches take `DCL`, with labels `SupCon`.
 
     Args:
-        temperature: Above 0. 0.1 as SimCLR has it on ImageNet, 0.5 on CIFAR; lightly's default is 0.5.
-        learnable: Learn it (a parameter `temperature.log_scale`, at most 100).
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 0.1 as SimCLR on ImageNet. SimCLR on CIFAR and lightly's default: 0.5.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        reduction: "mean" over all anchors (default), "sum", or "none" (one number per anchor).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two or more views (N, D), row k of each the same sample; of any length, they are compared by cosine.
+        Two or more tensors (N, D), one per view: row k of each is a view of sample k. Compared by cosine.
 
     Equation:
         L_i = log sum_{k != i} e^(S_ik) - mean_p S_ip, S the cosine over the temperature, p the other views of i's
@@ -42,5 +43,5 @@ class NTXent(LossModule):
         self.temperature = Scale(temperature, learnable=learnable)
 
     def forward(self, *views: Tensor) -> Tensor:
-        """Views (N, D) -> a scalar; "none": (views N,), all rows of the first view first."""
+        """Returns the loss: a scalar; with "none" (V N,) for V views, those of the first view first."""
         return self.reduced(lambda: F.ntxent(*views, temperature=self.temperature()))

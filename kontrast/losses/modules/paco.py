@@ -1,4 +1,4 @@
-"""Parametric contrast: learned class centres are candidates too, and samples attract less than the centre."""
+"""Parametric contrast: learned class centres join the candidates and attract more than samples do."""
 
 from typing import ClassVar
 
@@ -11,25 +11,27 @@ from kontrast.losses.loss_module import LossModule
 
 
 class PaCo(LossModule):
-    """Parametric contrast: learned class centres are candidates too, and samples attract less than the centre.
+    """Parametric contrast: learned class centres join the candidates and attract more than samples do.
 
-    For long tails: a classifier and a contrast in one softmax.
+    For long-tailed classes: a classifier and a contrastive loss in one softmax.
 
     Args:
-        num_classes: Number of classes; labels are 0 to num_classes - 1.
-        dim: Width of the embeddings (of `features`, where they are given).
-        alpha: How much a sample attracts; 0.05 in the paper.
-        temperature: Above 0, between samples; 0.2 in the paper.
-        centre_temperature: Above 0, between a sample and a centre.
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        num_classes: Number of classes C; labels are 0 to C - 1.
+        dim: Width of the embeddings, or of `features` if those are given.
+        alpha: Weight of a sample as a positive (a centre weighs 1); 0.05 as in the paper.
+        temperature: Above 0, between samples; 0.2 as in the paper.
+        centre_temperature: Above 0, between a sample and a centre; 1 by default.
+        reduction: "mean" over the rows with a known label (default), "sum", or "none" (one number per row, 0 without a
+            label).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D) and labels (N,). features (N, F), what is compared with the centres in place of z; prior (C,), class
-        frequencies for logit adjustment.
+        z (N, D) and labels (N,). features (N, F), optional: compared with the centres in place of z. prior (C,),
+        optional: class frequencies for logit adjustment.
 
     Equation:
-        L_i = log(sum_{k != i} e^(S_ik) + sum_c prior_c e^(T_ic)) - (alpha sum_p S_ip + T_iy) / (alpha P + 1).
+        L_i = log(sum_{k != i} e^(S_ik) + sum_c prior_c e^(T_ic)) - (alpha sum_p S_ip + T_iy) / (alpha P + 1), S between
+        samples, T to the centres, p the P other rows of i's class y.
 
     Reference:
         Cui et al. 2021, arXiv:2107.12028.
@@ -58,7 +60,7 @@ class PaCo(LossModule):
         self.centres = nn.Parameter(torch.randn(num_classes, dim) * dim**-0.5)
 
     def forward(self, z: Tensor, labels: Tensor, features: Tensor | None = None, prior: Tensor | None = None) -> Tensor:
-        """(N, D) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(
             lambda: F.paco(
                 z,

@@ -1,4 +1,4 @@
-"""Contrastive with a margin: rows of one label to one point, others at least a margin away."""
+"""Contrastive loss with a margin: rows of one label coincide, others keep a distance."""
 
 from typing import ClassVar
 
@@ -10,19 +10,21 @@ from kontrast.losses.loss_module import LossModule
 
 
 class PairMargin(LossModule):
-    """Contrastive with a margin: rows of one label to one point, others at least a margin away.
+    """Contrastive loss with a margin: rows of one label coincide, others keep a distance.
 
-    The oldest contrastive loss; simple, and blind to what is beyond the margin.
+    The oldest contrastive loss: simple, but pairs beyond the margin teach nothing.
 
     Args:
-        margin: Distance on the sphere (at most 2) beyond which another label costs nothing.
-        near: Distance within which the same label costs nothing.
-        power: 2 as in the paper; 1 as in pytorch-metric-learning, which averages the pairs that cost something.
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        margin: Distance on the sphere (at most 2) beyond which a pair of different labels costs nothing; 1 by default.
+        near: Distance within which a pair of one label costs nothing; 0 by default.
+        power: Exponent; 2 as in the paper, 1 in pytorch-metric-learning, which averages only the pairs that cost
+            something.
+        reduction: "mean" over the anchors that have a positive (default), "sum", or "none" (one number per anchor, 0
+            without a positive).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D) and labels (N,); put on the sphere.
+        z (N, D) and labels (N,). Normalised here.
 
     Equation:
         L_i = mean_p [d_ip - near]+^power + mean_n [margin - d_in]+^power, d the distance of the unit vectors.
@@ -51,5 +53,5 @@ class PairMargin(LossModule):
         self.margin, self.near, self.power = margin, near, power
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """(N, D) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.pair_margin(z, labels, margin=self.margin, near=self.near, power=self.power))

@@ -1,4 +1,4 @@
-"""Proxy-anchor: learned class centres are the anchors, and find the samples of the batch that are hard for them."""
+"""Proxy-anchor: learned class centres are the anchors and weigh their hard samples more."""
 
 from typing import ClassVar
 
@@ -10,19 +10,19 @@ from kontrast.losses.loss_module import LossModule
 
 
 class ProxyAnchor(LossModule):
-    """Proxy-anchor: learned class centres are the anchors, and find the samples of the batch that are hard for them.
+    """Proxy-anchor: learned class centres are the anchors and weigh their hard samples more.
 
-    Converges fast, and learns from relations within the batch that `ArcFace` does not see.
+    Converges fast, and uses relations within the batch that `ArcFace` does not see.
 
     Args:
-        num_classes: Number of classes; labels are 0 to num_classes - 1.
-        dim: Width of the embeddings.
-        margin: In cosine; 0.1 as in the paper.
-        scale: Sharpness; 32 as in the paper.
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        num_classes: Number of classes C; labels are 0 to C - 1.
+        dim: Width D of the embeddings.
+        margin: Margin in cosine, the equation's m; 0.1 as in the paper.
+        scale: Sharpness, the equation's g; 32 as in the paper.
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D) and labels (N,). Its parameter `proxies` is (num_classes, D).
+        z (N, D) and labels (N,). The parameter `proxies` has shape (num_classes, D).
 
     Equation:
         L = mean_c+ log(1 + sum_p e^(-g (S_cp - m))) + mean_c log(1 + sum_n e^(g (S_cn + m))), c+ the classes in the
@@ -47,5 +47,5 @@ class ProxyAnchor(LossModule):
         self.margin, self.scale = margin, scale
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """(N, D) and (N,) -> a scalar."""
+        """Returns the loss, a scalar."""
         return self.reduced(lambda: F.proxy_anchor(z, labels, self.proxies, margin=self.margin, scale=self.scale))

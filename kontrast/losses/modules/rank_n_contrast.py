@@ -1,4 +1,4 @@
-"""Rank-N-Contrast: for a number as target (an age, a dose) the order of distances follows the order of targets."""
+"""Rank-N-Contrast: distances of embeddings follow the order of a numeric target."""
 
 from typing import ClassVar
 
@@ -10,17 +10,18 @@ from kontrast.losses.loss_module import LossModule
 
 
 class RankNContrast(LossModule):
-    """Rank-N-Contrast: for a number as target (an age, a dose) the order of distances follows the order of targets.
+    """Rank-N-Contrast: distances of embeddings follow the order of a numeric target.
 
-    For regression. Classes take `SupCon`.
+    For regression (an age, a dose). For classes take `SupCon`.
 
     Args:
-        temperature: Above 0; 2 in the paper.
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 2 as in the paper.
+        reduction: "mean" over the anchors that have a positive (default), "sum", or "none" (one number per anchor, 0
+            without a positive).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D), as they are, and targets (N,).
+        z (N, D), not normalised, and targets (N,); rows with target NaN are left out.
 
     Equation:
         L_i = mean_{j != i} log sum_k e^(S_ik) - S_ij, k at least as far from i's target as j, S = -|z_i - z_k| /
@@ -41,5 +42,5 @@ class RankNContrast(LossModule):
         self.temperature = temperature
 
     def forward(self, z: Tensor, targets: Tensor) -> Tensor:
-        """(N, D) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.rnc(z, targets, temperature=self.temperature))

@@ -1,4 +1,4 @@
-"""SigLIP: every pair of an image and a text is a yes-or-no question of its own, without a softmax over the batch."""
+"""SigLIP: a yes-or-no question per pair of image and text, without a softmax."""
 
 import torch
 from torch import Tensor, nn
@@ -10,20 +10,20 @@ from kontrast.losses.loss_module import LossModule
 
 
 class SigLIP(LossModule):
-    """SigLIP: every pair of an image and a text is a yes-or-no question of its own, without a softmax over the batch.
+    """SigLIP: a yes-or-no question per pair of image and text, without a softmax.
 
-    Works from small batches on; its scale and bias are learned from the start.
+    For pairs of two modalities; works from small batches on. Scale and bias are learned by default.
 
     Args:
-        temperature: Above 0; the scale is its inverse, 10 at first as in the paper.
-        bias: Added to every similarity; -10 at first, so that the many negatives weigh little.
-        learnable: Learn both (parameters `temperature.log_scale` and `bias`), as the paper does.
-        largest: The largest scale that is learned.
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0, the inverse of the scale; 0.1 at the start (scale 10), as in the paper.
+        bias: Added to every similarity; -10 at the start, as in the paper, so that the many negatives weigh little.
+        learnable: Learn scale and bias (parameters `temperature.log_scale` and `bias`; default), as the paper does.
+        largest: Upper bound of the learned scale; 1,000 by default.
+        reduction: "mean" over the images (default), "sum", or "none" (per image the sum over all texts).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two tensors (N, D), row k of one belongs to row k of the other; compared by cosine.
+        image and text (N, D): row k of one belongs to row k of the other. Compared by cosine.
 
     Equation:
         L = 1/N sum_ij softplus(-y_ij (scale cos_ij + bias)), y_ij = 1 where i = j, else -1.
@@ -52,5 +52,5 @@ class SigLIP(LossModule):
         self.bias = nn.Parameter(torch.tensor(float(bias)), requires_grad=learnable)
 
     def forward(self, image: Tensor, text: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar; "none": (N,), the sum over all texts for each image."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.siglip(image, text, scale=1 / self.temperature(), bias=self.bias))

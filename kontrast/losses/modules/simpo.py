@@ -1,4 +1,4 @@
-"""SimPO: the chosen answer must be likelier per token than the rejected one, by a margin; no reference model."""
+"""SimPO: the chosen answer is likelier per token than the rejected one, by a margin."""
 
 from typing import ClassVar
 
@@ -10,21 +10,21 @@ from kontrast.losses.loss_module import LossModule
 
 
 class SimPO(LossModule):
-    """SimPO: the chosen answer must be likelier per token than the rejected one, by a margin; no reference model.
+    """SimPO: the chosen answer is likelier per token than the rejected one, by a margin.
 
-    Cheaper than `DPO`, and not longer-winded.
+    Preference learning without a reference model: cheaper than `DPO`, and does not reward longer answers.
 
     Args:
-        beta: 2 to 10 in the paper.
-        margin: Half of beta in the paper.
-        reduction: "mean" over the pairs, "sum" of them, or "none" (one number per pair).
-        gather: Mean over the pairs of all processes, where torch.distributed runs.
+        beta: Factor of the log-probability per token; 2 by default, 2 to 10 in the paper.
+        margin: Margin of the scaled difference; 1 by default, half of beta as in the paper.
+        reduction: "mean" over the pairs (default), "sum", or "none" (one number per pair).
+        gather: Average over the pairs of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Four tensors (N,): summed log-probabilities and numbers of tokens of chosen and rejected answers.
+        Four tensors (N,): summed log-probabilities of chosen and rejected answers, then their numbers of tokens.
 
     Equation:
-        L = -log sigmoid(beta s_w / n_w - beta s_l / n_l - margin), n tokens.
+        L = -log sigmoid(beta s_w / n_w - beta s_l / n_l - margin), w the chosen, l the rejected answer, n tokens.
 
     Reference:
         Meng et al. 2024, arXiv:2405.14734.
@@ -43,7 +43,7 @@ class SimPO(LossModule):
         self.beta, self.margin = beta, margin
 
     def forward(self, chosen: Tensor, rejected: Tensor, chosen_length: Tensor, rejected_length: Tensor) -> Tensor:
-        """Four times (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(
             lambda: F.simpo(chosen, rejected, chosen_length, rejected_length, beta=self.beta, margin=self.margin)
         )

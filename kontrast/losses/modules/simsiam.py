@@ -1,4 +1,4 @@
-"""SimSiam: the negative cosine of a prediction and the other view's projection, which takes no gradient."""
+"""SimSiam: negative cosine of a prediction and the other view's projection, without its gradient."""
 
 from torch import Tensor
 
@@ -8,19 +8,19 @@ from kontrast.losses.loss_module import LossModule
 
 
 class SimSiam(LossModule):
-    """SimSiam: the negative cosine of a prediction and the other view's projection, which takes no gradient.
+    """SimSiam: negative cosine of a prediction and the other view's projection, without its gradient.
 
-    BYOL without a momentum encoder. Take it both ways, each weighed 1/2.
+    BYOL without a momentum encoder. Call it in both directions, each view predicting the other, and average the two.
 
     Args:
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        reduction: "mean" over the rows (default), "sum", or "none" (one number per row).
+        gather: Average over the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        prediction (N, D) and projection (N, D), row k of each the same sample.
+        prediction and projection (N, D): row k of both is sample k.
 
     Equation:
-        L_k = -cos(p_k, sg(z_k)).
+        L_k = -cos(p_k, sg(z_k)), p the prediction, z the projection, sg no gradient.
 
     Reference:
         Chen & He 2021, arXiv:2011.10566.
@@ -34,5 +34,5 @@ class SimSiam(LossModule):
         super().__init__(reduction=reduction, gather=gather)
 
     def forward(self, prediction: Tensor, projection: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.simsiam(prediction, projection))

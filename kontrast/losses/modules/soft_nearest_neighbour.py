@@ -1,4 +1,4 @@
-"""Soft nearest neighbour: -log of the chance to pick one's own class among neighbours by distance."""
+"""Soft nearest neighbour: negative log-chance of picking a neighbour of one's own class."""
 
 from typing import ClassVar
 
@@ -10,20 +10,22 @@ from kontrast.losses.loss_module import LossModule
 
 
 class SoftNearestNeighbour(LossModule):
-    """Soft nearest neighbour: -log of the chance to pick one's own class among neighbours by distance.
+    """Soft nearest neighbour: negative log-chance of picking a neighbour of one's own class.
 
-    On embeddings as they are. A measure of how entangled classes are, and a loss.
+    Works on embeddings without normalisation. Serves as a loss, and as a measure of how entangled classes are.
 
     Args:
-        temperature: Above 0, in squared distance.
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0, in squared distance; 1 by default.
+        reduction: "mean" over the anchors that have a positive (default), "sum", or "none" (one number per anchor, 0
+            without a positive).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
         z (N, D) and labels (N,).
 
     Equation:
-        L_i = log sum_{k != i} e^(-|z_i - z_k|^2 / temperature) - log sum_p e^(-|z_i - z_p|^2 / temperature).
+        L_i = log sum_{k != i} e^(-|z_i - z_k|^2 / temperature) - log sum_p e^(-|z_i - z_p|^2 / temperature), p the
+        other rows of i's class.
 
     Reference:
         Frosst et al. 2019, arXiv:1902.01889.
@@ -41,5 +43,5 @@ class SoftNearestNeighbour(LossModule):
         self.temperature = temperature
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """(N, D) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.soft_nearest_neighbour(z, labels, temperature=self.temperature))

@@ -1,4 +1,4 @@
-"""SogCLR: NT-Xent whose denominators are running means over each sample's history, so small batches suffice."""
+"""SogCLR: `NTXent` whose denominators are running means per sample, so small batches suffice."""
 
 import copy
 from typing import ClassVar
@@ -12,22 +12,24 @@ from kontrast.losses.loss_module import LossModule
 
 
 class SogCLR(LossModule):
-    """SogCLR: NT-Xent whose denominators are running means over each sample's history, so small batches suffice.
+    """SogCLR: `NTXent` whose denominators are running means per sample, so small batches suffice.
 
-    Each call in training mode updates the estimates.
+    For views without labels. Each call in training mode updates the running means.
 
     Args:
-        rows: Number of samples of the data; ids are 0 to rows - 1.
-        temperature: Above 0; 0.1 in the paper, whose loss is multiplied by it; here nothing is.
-        rate: How fast estimates follow; 0.9 in the paper.
-        learnable: Learn the temperature (a parameter `temperature.log_scale`, at most 100).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        rows: Number of samples in the data; ids are 0 to rows - 1.
+        temperature: Above 0; 0.1 as in the paper, which also multiplies the loss by it; this one does not.
+        rate: Share of the new value in each update of a running mean; 0.9 as in the paper.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two views (N, D), row k of each the same sample, and ids (N,), whole numbers.
+        Two tensors (N, D): row k of both is a view of sample k. ids (N,), integers: the sample of each row.
 
     Equation:
-        L_i = log u_i - S_i, u_i the running mean of e^S over i's negatives.
+        L_i = log u_i - S_i, u_i the running mean of e^S over i's negatives, S the cosine over the temperature, S_i that
+        of i's two views.
 
     Reference:
         Yuan et al. 2022, arXiv:2202.12387.
@@ -54,6 +56,6 @@ class SogCLR(LossModule):
         self.estimates = Estimates(samples=rows, rate=rate)
 
     def forward(self, z1: Tensor, z2: Tensor, ids: Tensor) -> Tensor:
-        """(N, D) twice and (N,) -> a scalar."""
+        """Returns the loss, a scalar."""
         estimates = self.estimates if self.training else copy.deepcopy(self.estimates)
         return self.reduced(lambda: F.sogclr(z1, z2, ids, estimates, temperature=self.temperature()))

@@ -1,4 +1,4 @@
-"""Spectral contrastive: inner products of pairs are to be large, squares of all others small."""
+"""Spectral contrastive loss: large inner products for pairs, small squares for all others."""
 
 from torch import Tensor
 
@@ -8,20 +8,20 @@ from kontrast.losses.loss_module import LossModule
 
 
 class Spectral(LossModule):
-    """Spectral contrastive: inner products of pairs are to be large, squares of all others small.
+    """Spectral contrastive loss: large inner products for pairs, small squares for all others.
 
-    Its minimum is known: it factorises the graph of which rows are views of one sample. Lengths matter, they are
-    not normalised away.
+    Its minimum is known: a factorisation of the graph that links views of one sample. Lengths matter, since embeddings
+    are not normalised.
 
     Args:
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        reduction: "mean" over the rows (default), "sum", or "none" (one number per row).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two views (N, D), row k of each the same sample; as they are.
+        Two tensors (N, D): row k of both is a view of sample k. Compared by inner product, without normalisation.
 
     Equation:
-        L_i = -2 S_ii + mean_{j != i} S_ij^2.
+        L_i = -2 S_ii + mean_{j != i} S_ij^2, S the inner product.
 
     Reference:
         HaoChen et al. 2021, arXiv:2106.04156.
@@ -35,5 +35,5 @@ class Spectral(LossModule):
         super().__init__(reduction=reduction, gather=gather)
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.spectral(z1, z2))

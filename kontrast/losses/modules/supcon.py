@@ -1,4 +1,4 @@
-"""SupCon: rows of one label attract, all other rows repel; the supervised form of NT-Xent."""
+"""SupCon, the supervised NT-Xent: rows of one label attract, all other rows repel."""
 
 from typing import ClassVar
 
@@ -11,22 +11,25 @@ from kontrast.losses.loss_module import LossModule
 
 
 class SupCon(LossModule):
-    """SupCon: rows of one label attract, all other rows repel; the supervised form of NT-Xent.
+    """SupCon, the supervised NT-Xent: rows of one label attract, all other rows repel.
 
-    The default where labels are known. Two views of a batch: `SupCon()(torch.cat([z1, z2]), labels.repeat(2))`.
+    The default for data with labels. With two views per sample: `SupCon()(torch.cat([z1, z2]), labels.repeat(2))`.
 
     Args:
-        temperature: Above 0; 0.1 as in the paper. The authors' code multiplies the loss by temperature / 0.07; here
-            nothing is.
-        learnable: Learn it (a parameter `temperature.log_scale`, at most 100).
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 0.1 as in the paper. The authors' code also multiplies the loss by temperature / 0.07;
+            this one does not.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        reduction: "mean" over the anchors that have a positive (default), "sum", or "none" (one number per anchor, 0
+            without a positive).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D) and labels (N,); compared by cosine. Rows alone in their class are left out of the mean.
+        z (N, D) and labels (N,); -1 marks an unknown label. Embeddings are compared by cosine.
 
     Equation:
-        L_i = log sum_{k != i} e^(S_ik) - mean_p S_ip, p the other rows of i's class (L_out of the paper).
+        L_i = log sum_{k != i} e^(S_ik) - mean_p S_ip, S the cosine over the temperature, p the other rows of i's class
+        (L_out of the paper).
 
     Reference:
         Khosla et al. 2020, arXiv:2004.11362.
@@ -46,5 +49,5 @@ class SupCon(LossModule):
         self.temperature = Scale(temperature, learnable=learnable)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """(N, D) and (N,) -> a scalar; "none": (N,), 0 for rows alone in their class."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.supcon(z, labels, temperature=self.temperature()))

@@ -1,4 +1,4 @@
-"""SupCon with the sum over positives inside the logarithm: one near row of its class is enough."""
+"""SupCon with the sum over positives inside the logarithm: one close positive suffices."""
 
 from typing import ClassVar
 
@@ -11,22 +11,25 @@ from kontrast.losses.loss_module import LossModule
 
 
 class SupConInside(LossModule):
-    """SupCon with the sum over positives inside the logarithm: one near row of its class is enough.
+    """SupCon with the sum over positives inside the logarithm: one close positive suffices.
 
-    For classes of several kinds that need not become one cluster; what solo-learn calls SupCon (`mean=False`).
+    For classes of several kinds that need not form one cluster. With `mean=False` it is what solo-learn calls SupCon.
 
     Args:
-        temperature: Above 0.
-        mean: Mean over positives (L_in of the paper); False: their sum.
-        learnable: Learn the temperature (a parameter `temperature.log_scale`, at most 100).
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        temperature: Above 0; 0.1 by default.
+        mean: Average over the positives (default; L_in of the paper); False: add them up.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        reduction: "mean" over the anchors that have a positive (default), "sum", or "none" (one number per anchor, 0
+            without a positive).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D) and labels (N,); compared by cosine.
+        z (N, D) and labels (N,); -1 marks an unknown label. Embeddings are compared by cosine.
 
     Equation:
-        L_i = log sum_{k != i} e^(S_ik) - log mean_p e^(S_ip).
+        L_i = log sum_{k != i} e^(S_ik) - log mean_p e^(S_ip), S the cosine over the temperature, p the other rows of
+        i's class.
 
     Reference:
         Khosla et al. 2020, arXiv:2004.11362, equation 3.
@@ -53,5 +56,5 @@ class SupConInside(LossModule):
         self.mean = mean
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """(N, D) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(lambda: F.supcon_inside(z, labels, temperature=self.temperature(), mean=self.mean))

@@ -1,4 +1,4 @@
-"""SwAV: views are assigned to prototypes, all equally full, and each view predicts the other's assignment."""
+"""SwAV: views are assigned to equally full prototypes, and each predicts another's assignment."""
 
 from typing import ClassVar
 
@@ -12,23 +12,29 @@ from kontrast.losses.loss_module import LossModule
 
 
 class SwAV(LossModule):
-    """SwAV: views are assigned to prototypes, all equally full, and each view predicts the other's assignment.
+    """SwAV: views are assigned to equally full prototypes, and each predicts another's assignment.
 
-    It takes the cosines of views to prototypes of one's own; with `dim` it holds the prototypes itself and takes
-    embeddings.
+    Needs no negatives. Takes cosines to prototypes of your own, or, with `dim`, embeddings that it compares with
+    prototypes of its own.
 
     Args:
-        dim: Width of the embeddings, if prototypes are held here (a parameter `prototypes.directions`).
-        prototypes: Their number; 3,000 in the paper for ImageNet.
-        assigned: How many views, from the first on, are assigned and predicted; small crops only predict.
-        temperature: Above 0, of predictions; 0.1 in the paper.
-        epsilon: Above 0, of assignments; 0.05 in the paper.
-        iterations: Of Sinkhorn's balancing; 3 in the paper.
-        reduction: "mean" over samples and pairs of views, "sum" of them, or "none" (the sum of each sample's).
-        gather: Balance over the rows of all processes, where torch.distributed runs.
+        dim: Width of the embeddings, for prototypes held here (parameter `prototypes.directions`); None (default): the
+            inputs are cosines.
+        prototypes: Number of prototypes held here; 512 by default, 3,000 in the paper for ImageNet.
+        assigned: Number of views, from the first on, that are assigned and predicted; further ones (small crops) only
+            predict. 2 by default.
+        temperature: Above 0, of the predictions; 0.1 as in the paper.
+        epsilon: Above 0, of the assignments; 0.05 as in the paper.
+        iterations: Steps of the Sinkhorn algorithm, which balances the assignments; 3 as in the paper.
+        reduction: "mean" over samples and pairs of views (default), "sum", or "none" (the sum of the pairs of each
+            sample).
+        gather: Balance over the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        Two or more views: (N, K) cosines to K prototypes, or (N, dim) embeddings.
+        Two or more tensors, one per view: (N, K) cosines to K prototypes, or (N, dim) embeddings.
+
+    Raises:
+        UserError: fewer than two views.
 
     Equation:
         L = -sum_k q_k log softmax(scores / temperature)_k, q the balanced assignment of another view.
@@ -60,7 +66,7 @@ class SwAV(LossModule):
         self.assigned, self.temperature, self.epsilon, self.iterations = assigned, temperature, epsilon, iterations
 
     def forward(self, *views: Tensor) -> Tensor:
-        """(N, K) or (N, dim), two or more -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         if len(views) < 2:
             raise UserError(f"SwAV: {len(views)} views; expected two or more, each a tensor (N, K) or (N, dim).")
         scores = list(views) if self.prototypes is None else [self.prototypes(z) for z in views]

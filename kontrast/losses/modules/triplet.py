@@ -1,4 +1,4 @@
-"""Triplet: a row must be nearer to its own label than to others, by a margin."""
+"""Triplet: each row is closer to its own label than to others, by a margin."""
 
 from typing import ClassVar, Literal
 
@@ -13,23 +13,24 @@ Mining = Literal["all", "semihard", "hard", "easy", "distance"]
 
 
 class Triplet(LossModule):
-    """Triplet: a row must be nearer to its own label than to others, by a margin.
+    """Triplet: each row is closer to its own label than to others, by a margin.
 
-    `mining` says which triplets count. Softmax losses (`SupCon`) usually learn faster; this one needs few settings.
+    `mining` selects the triplets. Softmax losses (`SupCon`) usually learn faster.
 
     Args:
-        margin: In squared distance on the sphere; 0.2 as FaceNet. pytorch-metric-learning's 0.05 is in distance.
-        mining: "all"; "semihard", for each positive pair the nearest negative that is farther; "hard", for each anchor
-            its farthest positive and nearest negative; "easy", its nearest positive and all negatives; "distance",
-            negatives drawn so that all distances are met equally often.
-        soft: log(1 + e^x) in place of max(0, x).
-        seed: Of the lots of "distance"; other ones each call in training.
-        reduction: "mean" over triplets, those that cost nothing included; "sum" of them; or "none" (the sum of each
-            anchor's).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        margin: Margin in squared distance on the sphere; 0.2 as in FaceNet. The 0.05 of pytorch-metric-learning is in
+            distance.
+        mining: "all" (default); "semihard", for each positive pair the nearest negative that is farther away; "hard",
+            each anchor's farthest positive and nearest negative; "easy", its nearest positive and all negatives;
+            "distance", negatives drawn so that all distances occur equally often.
+        soft: Use log(1 + e^x) in place of max(0, x); False by default.
+        seed: Seed of the draws of "distance", which are redrawn in each call in training mode.
+        reduction: "mean" over the triplets, those that cost nothing included (default); "sum"; or "none" (the sum of
+            the triplets of each anchor).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D) and labels (N,); put on the sphere.
+        z (N, D) and labels (N,). Normalised here.
 
     Equation:
         L_ipn = max(0, d_ip - d_in + margin), d the squared distance of the unit vectors.
@@ -63,13 +64,13 @@ class Triplet(LossModule):
         self.register_buffer("calls", torch.zeros((), dtype=torch.long))
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """(N, D) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(
-            lambda: F.triplet(z, labels, margin=self.margin, triplets=self.mining, soft=self.soft, seed=self._lot())
+            lambda: F.triplet(z, labels, margin=self.margin, triplets=self.mining, soft=self.soft, seed=self._draw())
         )
 
-    def _lot(self) -> int:
-        """The number of this call, in training; none of them in evaluation."""
+    def _draw(self) -> int:
+        """The seed of this call: a new one per call in training mode, the same in evaluation mode."""
         if self.training:
             self.calls += 1
         return self.seed + (int(self.calls) if self.training else 0)

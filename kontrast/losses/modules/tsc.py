@@ -1,4 +1,4 @@
-"""Targeted supervised contrast: KCL, and each row towards the target of its class, all targets far apart."""
+"""Targeted supervised contrast: `KCL` plus a pull of each row towards its class's fixed target."""
 
 from typing import ClassVar
 
@@ -13,27 +13,30 @@ from kontrast.losses.loss_module import LossModule
 
 
 class TSC(LossModule):
-    """Targeted supervised contrast: KCL, and each row towards the target of its class, all targets far apart.
+    """Targeted supervised contrast: `KCL` plus a pull of each row towards its class's fixed target.
 
-    For long tails. Targets are fixed points on the sphere, made when the module is; `points` may be replaced by others.
+    For long-tailed classes: the targets are points on the sphere as far apart as possible, so rare classes get as much
+    room as frequent ones. They are made at construction (buffer `points`) and may be replaced.
 
     Args:
-        num_classes: Number of classes; labels are 0 to num_classes - 1.
-        dim: Width of the embeddings; at least num_classes - 1 for targets that are all equally far apart.
-        k: Positives of the class; 6 in the paper.
-        strength: Weight of the target.
-        temperature: Above 0.
-        seed: Of targets and lots.
-        learnable: Learn the temperature (a parameter `temperature.log_scale`, at most 100).
-        reduction: "mean" over the anchors that count, "sum" of them, or "none" (one number per anchor).
-        gather: Compare with the rows of all processes, where torch.distributed runs.
+        num_classes: Number of classes C; labels are 0 to C - 1.
+        dim: Width of the embeddings; with num_classes - 1 or more, all targets are equally far apart.
+        k: Positives from the class per anchor; 6 as in the paper.
+        strength: Weight of the target; 1 by default.
+        temperature: Above 0; 0.1 by default.
+        seed: Seed of the targets and of the draws.
+        learnable: Learn the temperature, as CLIP does (parameter `temperature.log_scale`; 1 / temperature stays at most
+            100).
+        reduction: "mean" over the rows with a known label (default), "sum", or "none" (one number per row, 0
+            without a label).
+        gather: Compare with the rows of all processes if torch.distributed runs (default); False: this process alone.
 
     Shape:
-        z (N, D), labels (N,) and ids (N,), which name the sample of each row; compared by cosine.
+        z (N, D), labels (N,) and ids (N,), the sample of each row. Compared by cosine.
 
     Equation:
-        L_i = D_i - mean_p S_ip + strength (D_i - S_it), D_i the log of the sum of e^S over all rows and targets, t i's
-        target.
+        L_i = D_i - mean_p S_ip + strength (D_i - S_it), D_i the log of the sum of e^S over all other rows and all
+        targets, p the positives of `KCL`, t the target of i's class.
 
     Reference:
         Li et al. 2022, arXiv:2111.13998.
@@ -69,7 +72,7 @@ class TSC(LossModule):
         self.register_buffer("calls", torch.zeros((), dtype=torch.long))
 
     def forward(self, z: Tensor, labels: Tensor, ids: Tensor) -> Tensor:
-        """(N, D), (N,) and (N,) -> a scalar; "none": (N,)."""
+        """Returns the loss: a scalar; with "none" (N,)."""
         return self.reduced(
             lambda: F.tsc(
                 z,
@@ -79,12 +82,12 @@ class TSC(LossModule):
                 k=self.k,
                 strength=self.strength,
                 temperature=self.temperature(),
-                seed=self._lot(),
+                seed=self._draw(),
             )
         )
 
-    def _lot(self) -> int:
-        """The number of this call, in training; none of them in evaluation."""
+    def _draw(self) -> int:
+        """The seed of this call: a new one per call in training mode, the same in evaluation mode."""
         if self.training:
             self.calls += 1
         return self.seed + (int(self.calls) if self.training else 0)

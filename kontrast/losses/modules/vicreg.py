@@ -1,4 +1,4 @@
-"""VICReg: views agree, every feature varies, no two features vary together."""
+"""VICReg: views agree, every feature varies, and no two features vary together."""
 
 from torch import Tensor
 
@@ -7,18 +7,19 @@ from kontrast.losses.loss_module import LossModule
 
 
 class VICReg(LossModule):
-    """VICReg: views agree, every feature varies, no two features vary together.
+    """VICReg: views agree, every feature varies, and no two features vary together.
 
-    No negatives; the views may come from different encoders.
+    Needs no negatives; the two views may come from different encoders.
 
     Args:
-        invariance: Weight of the squared difference of views; 25 in the paper.
-        variance: Weight of the hinge on each feature's deviation; 25 in the paper.
-        covariance: Weight of the squared covariances; 1 in the paper.
-        gather: Statistics over the rows of all processes, where torch.distributed runs.
+        invariance: Weight of the squared difference of the views; 25 as in the paper.
+        variance: Weight of the hinge on each feature's standard deviation; 25 as in the paper.
+        covariance: Weight of the squared covariances; 1 as in the paper.
+        gather: Take the statistics over the rows of all processes if torch.distributed runs (default); False: this
+            process alone.
 
     Shape:
-        Two views (N, D), row k of each the same sample; as they are.
+        Two tensors (N, D): row k of both is a view of sample k. Not normalised.
 
     Equation:
         L = invariance mean (x - y)^2 + variance mean [1 - sqrt(var + 1e-4)]+ + covariance sum_{i != j} cov_ij^2 / D.
@@ -38,7 +39,7 @@ class VICReg(LossModule):
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar."""
+        """Returns the loss, a scalar."""
         return self.reduced(
             lambda: F.vicreg(z1, z2, invariance=self.invariance, variance=self.variance, covariance=self.covariance)
         )

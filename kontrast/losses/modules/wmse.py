@@ -1,4 +1,4 @@
-"""W-MSE: views agree after each view's batch was whitened, which leaves no room for collapse."""
+"""W-MSE: views agree after each batch is whitened, which rules out collapse."""
 
 from torch import Tensor
 
@@ -7,17 +7,18 @@ from kontrast.losses.loss_module import LossModule
 
 
 class WMSE(LossModule):
-    """W-MSE: views agree after each view's batch was whitened, which leaves no room for collapse.
+    """W-MSE: views agree after each batch is whitened, which rules out collapse.
 
-    Wants more rows than the width: narrow embeddings, large batches.
+    Needs no negatives, but more rows than the width: narrow embeddings and large batches.
 
     Args:
-        size: Rows whitened together; None for all.
-        shrink: How much of the identity is mixed into the covariance; 0 in the paper.
-        gather: Statistics over the rows of all processes, where torch.distributed runs.
+        size: Rows whitened together; None (default): all.
+        shrink: Share of the identity mixed into the covariance; 0.001 by default, 0 in the paper.
+        gather: Take the statistics over the rows of all processes if torch.distributed runs (default); False: this
+            process alone.
 
     Shape:
-        Two views (N, D), row k of each the same sample; more rows than D.
+        Two tensors (N, D): row k of both is a view of sample k. N above D.
 
     Equation:
         L = mean_k 2 - 2 cos(W x_k, W' y_k), W the inverse Cholesky factor of a view's covariance.
@@ -35,5 +36,5 @@ class WMSE(LossModule):
         self.size, self.shrink = size, shrink
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """(N, D) twice -> a scalar."""
+        """Returns the loss, a scalar."""
         return self.reduced(lambda: F.wmse(z1, z2, size=self.size, shrink=self.shrink))
