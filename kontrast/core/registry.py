@@ -78,7 +78,8 @@ def kinds(room: str) -> dict[str, Kind]:
 
 def named(name: str) -> list[Kind]:
     """The kinds of that name in all rooms, whatever their capitals, hyphens and underscores."""
-    found = (_kind(path) for path in _files() if _spelt(path.stem) == _spelt(name))
+    wanted = _spelt(name)
+    found = (_kind(path) for path in _files() if _spelt(path.stem) == wanted)
     return [kind for kind in found if kind]
 
 
