@@ -49,8 +49,6 @@ _PART = re.compile(
     r"(<!-- (options|kinds|losses|functions|recipes|reference)(?:: ([\w-]+))? -->\n).*?(<!-- end -->)", re.DOTALL
 )
 _PAPER = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
-# Where the equation of a docstring ends and the citation begins.
-_CITED = re.compile(r"[,:;(]?\s*\(?(?:(?:[A-Z][A-Za-z]+(?: et al\.|,| &)? )+\d{4}|arXiv:).*", re.DOTALL)
 # Rooms without a page of the reference: what a graph takes of a modality is no choice of a user's.
 UNREFERENCED = {"entries"}
 # What a reader has, and the file of scripts/example_data.py that is like it.
@@ -131,10 +129,9 @@ def losses() -> str:
     rows = []
     for kind in registry.kinds("losses").values():
         made = registry.load("losses", kind.name)
-        told = inspect.getdoc(made) or ""
-        said = [_CITED.sub("", part).replace("\n", " ").rstrip(" ,:(.;") for part in told.split("\n\n")]
-        equation = next((part for part in said if re.search(r"[=(^]", part)), said[0])
-        papers = ", ".join(f"[{one}](https://arxiv.org/abs/{one})" for one in dict.fromkeys(_PAPER.findall(told)))
+        text = inspect.getdoc(made) or ""
+        equation = " ".join(re.findall(r"^Equation:\n((?:    .*\n?)+)", text, re.MULTILINE)[0].split())
+        papers = ", ".join(f"[{one}](https://arxiv.org/abs/{one})" for one in dict.fromkeys(_PAPER.findall(text)))
         rows.append((f"`{kind.name}`", made.__mro__[1].__name__, f"<code>{html.escape(equation)}</code>", papers))
     return _table(("loss", "contract", "equation", "papers"), rows)
 

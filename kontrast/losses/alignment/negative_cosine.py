@@ -1,4 +1,4 @@
-"""Negative cosine: a prediction is to point where its target does; the loss of BYOL and SimSiam."""
+"""Negative cosine of predictions and targets; the loss of SimSiam and BYOL."""
 
 import torch
 
@@ -9,10 +9,32 @@ from kontrast.losses.engine.reduction import collapse
 
 
 class NegativeCosine(AlignmentLoss):
-    """L_k = -cos(p_k, sg(t_k)), the mean over pairs: SimSiam (arXiv:2011.10566). BYOL's is 2 + 2 L (arXiv:2006.07733).
+    """Negative cosine of predictions and targets; the loss of SimSiam and BYOL.
 
-    `one` are predictions, `two` targets: no gradient reaches them unless `stop` is False. Symmetric use takes it
-    twice, each weighed 1/2.
+    Take it with a predictor and a stop-gradient (SimSiam) or a moving-average target network (BYOL); without either it
+    collapses. Needs no negatives, so small batches suffice. For symmetric use take it twice, each weighed 1/2. BYOL's
+    loss is 2 + 2 L.
+
+    Args:
+        stop: Whether targets get no gradient; True as in both papers.
+
+    Shape:
+        Predictions (N, D) and targets (N, D), normalised here -> a sum over N pairs and its count N.
+
+    Raises:
+        UserError: The two sides differ in shape.
+
+    Equation:
+        L_k = -cos(p_k, sg(t_k)), averaged over pairs.
+
+    Reference:
+        SimSiam arXiv:2011.10566; BYOL arXiv:2006.07733.
+
+    Example:
+        >>> from kontrast.losses.engine.adapters import rows
+        >>> one, two = rows(torch.eye(2)), rows(torch.eye(2), view=1)
+        >>> round(NegativeCosine()(one, two).value().item(), 4)  # equal directions
+        -1.0
     """
 
     def __init__(self, *, stop: bool = True) -> None:
@@ -20,7 +42,7 @@ class NegativeCosine(AlignmentLoss):
         self.stop = stop
 
     def forward(self, one: Embeddings, two: Embeddings) -> LossTerm:
-        """The equation above."""
+        """Sum over pairs and their count."""
         p, t = sides(self, one, two)
         cos = (sphere(p) * sphere(t.detach() if self.stop else t)).sum(1)
         return LossTerm(-collapse(cos), collapse(torch.ones_like(cos)))

@@ -1,4 +1,4 @@
-"""VICReg: views agree, every feature varies, no two features vary together."""
+"""VICReg: views agree, features keep their variance, different features are uncorrelated."""
 
 import torch
 from torch import Tensor
@@ -16,12 +16,36 @@ from kontrast.losses.relations.same_key import SameKey
 
 
 class VICReg(AlignmentLoss):
-    """invariance mean (x - y)^2 + variance V + covariance (K(x) + K(y)), Bardes, Ponce, LeCun 2022 (arXiv:2105.04906).
+    """VICReg: views agree, features keep their variance, different features are uncorrelated.
 
-    V is the mean over both views and all features of relu(1 - sqrt(var + 1e-4)) (the authors' code; the paper's
-    equation adds the views' means and so has twice it); K sums the squared covariances of different features over D.
-    Variances are / (N - 1). The slope of K grows with the cube of the features' size. Tiled on the feature axis; needs
-    the whole batch: all statistics are over all ranks.
+    Take it for views without labels if negatives are scarce, or for two branches that share no weights. `BarlowTwins`
+    has one weight instead of three. The gradient of K grows with the cube of the features' size. Tiled on the feature
+    axis. Needs the rows of all processes.
+
+    Args:
+        invariance: Weight of the mean squared error; 25 as in the paper and in lightly.
+        variance: Weight of the variance term; 25 as in the paper and in lightly.
+        covariance: Weight of the covariance term; 1 as in the paper and in lightly.
+
+    Shape:
+        Two views (N, D), not normalised, N at least 2 -> a term with count 1.
+
+    Raises:
+        UserError: A setting below 0, views that differ in shape, or a batch of 1.
+
+    Equation:
+        L = invariance mean (x - y)^2 + variance V + covariance (K(x) + K(y)), V the mean over both views and all
+        features of relu(1 - sqrt(var + 1e-4)) (the authors' code; the paper's equation sums over views, twice V), K the
+        sum of squared covariances of different features / D; variances are / (N - 1).
+
+    Reference:
+        Bardes, Ponce & LeCun 2022, arXiv:2105.04906.
+
+    Example:
+        >>> from kontrast.losses.engine.adapters import rows
+        >>> one, two = rows(torch.eye(4)), rows(torch.eye(4), view=1)
+        >>> round(VICReg()(one, two).value().item(), 4)  # equal views: variance and covariance alone
+        12.5392
     """
 
     whole = True
@@ -34,7 +58,7 @@ class VICReg(AlignmentLoss):
         self.kernel, self.loss = Dot(), SimilarityRegression()
 
     def forward(self, one: Embeddings, two: Embeddings) -> LossTerm:
-        """The equation above."""
+        """Computes the loss of the whole batch."""
         x, y = sides(self, one, two)
         if len(x) < 2:
             raise UserError(f"vicreg: a batch of {len(x)}, on all ranks together; a variance needs 2 or more.")
@@ -48,5 +72,5 @@ class VICReg(AlignmentLoss):
         if z.shape[1] ** 2 <= dense.SMALL:
             with torch.autocast(z.device.type, enabled=False):
                 return dense.off_squares(z.mT @ z)[1] / z.shape[1]
-        rows = features(z, 0)  # a feature never meets itself, so all that is compared is to be 0
+        rows = features(z, 0)  # a feature never meets itself, so every compared pair is a negative
         return contrast(rows, rows, SameKey("id"), loss=self.loss, kernel=self.kernel).total / z.shape[1]

@@ -1,4 +1,4 @@
-"""W-MSE: views agree after each view's batch was whitened, which leaves no room for collapse."""
+"""W-MSE: views agree after each view's batch is whitened."""
 
 import torch
 from torch import Tensor
@@ -11,13 +11,33 @@ from kontrast.losses.engine.normalize import sphere
 
 
 class WMSE(AlignmentLoss):
-    """mean_k 2 - 2 cos(W x_k, W' y_k), W the inverse Cholesky factor of a view's covariance (Ermolov et al. 2021,
-    arXiv:2007.06346).
+    """W-MSE: views agree after each view's batch is whitened.
 
-    The covariance, / (n - 1), is mixed with `shrink` of the identity (0 in the paper; some of it keeps a collapsed or
-    narrow batch computable). `size`: rows whitened together, None for all; rows beyond the last full group are left
-    out. A group needs more rows than the width D for a covariance of full rank. Needs the whole batch: covariances
-    are over all ranks.
+    Take it for views without negatives; whitening excludes collapse by construction. It needs more rows per group than
+    the width D. For wide embeddings take `VICReg`. Needs the rows of all processes.
+
+    Args:
+        size: Rows whitened together; None (default) for all. Rows beyond the last full group are left out.
+        shrink: Share of the identity mixed into the covariance, in [0, 1). 0 in the paper; 0.001 (default) keeps a
+            narrow batch computable.
+
+    Shape:
+        Two views (N, D), not normalised -> a term with count 1.
+
+    Raises:
+        UserError: A setting outside its bounds, no full group of rows, or a covariance without full rank.
+
+    Equation:
+        L = mean_k 2 - 2 cos(W x_k, W' y_k), W the inverse Cholesky factor of a view's covariance / (n - 1).
+
+    Reference:
+        Ermolov et al. 2021, arXiv:2007.06346.
+
+    Example:
+        >>> from kontrast.losses.engine.adapters import rows
+        >>> one, two = rows(torch.eye(6)[:, :2]), rows(torch.eye(6)[:, :2], view=1)
+        >>> round(WMSE()(one, two).value().item(), 4)  # equal views
+        0.0
     """
 
     whole = True
@@ -28,7 +48,7 @@ class WMSE(AlignmentLoss):
         self.shrink = input_checks.number(shrink, "wmse: shrink", least=0, below=1)
 
     def forward(self, one: Embeddings, two: Embeddings) -> LossTerm:
-        """The equation above."""
+        """Computes the loss of the whole batch."""
         x, y = sides(self, one, two)
         size = self.size or len(x)
         if size < 2 or len(x) < size:
@@ -40,7 +60,7 @@ class WMSE(AlignmentLoss):
         return LossTerm(total, torch.ones_like(total))
 
     def _white(self, z: Tensor) -> Tensor:
-        """(G, n, D): each group centred and whitened."""
+        """Each group centred and whitened, (G, n, D)."""
         z = z - z.mean(1, keepdim=True)
         eye = torch.eye(z.shape[2], dtype=z.dtype, device=z.device)
         covariance = (1 - self.shrink) * (z.mT @ z) / (z.shape[1] - 1) + self.shrink * eye

@@ -1,4 +1,4 @@
-"""InfoNCE whose sum over negatives is corrected for those that are secretly positives, and tilted to the hard ones."""
+"""InfoNCE corrected for false negatives, with optional weight on hard negatives."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -13,14 +13,41 @@ from kontrast.losses.engine.tile_weights import Weights
 
 
 class Debiased(ContrastiveLoss):
-    """L_i = -s+ + log(e^s+ + g), g = max((N R - prior N e^s+) / (1 - prior), N e^(-1/temperature)).
+    """InfoNCE corrected for false negatives, with optional weight on hard negatives.
 
-    N counts the negatives, R = mean of e^S over them, s+ the positive's logit (of several: the mean of S, and the
-    mean of e^S inside the logarithm). `prior` is the chance that a row drawn at random is a positive (1 / classes);
-    the floor is the smallest e^S can be, so `temperature` must be the kernel's. Chuang et al. 2020, arXiv:2007.00224.
+    Take it if many negatives of a batch share the anchor's class (few classes, no labels). With labels, `InfoNCE` over
+    `SameKey("label")` knows the positives and needs no correction. `prior` = `hardness` = 0 is InfoNCE.
 
-    `hardness` beta > 0 weighs negatives by e^(beta S): R = mean e^((1 + beta) S) / mean e^(beta S), hard negative
-    sampling (Robinson et al. 2021, arXiv:2010.04592). prior = hardness = 0 is InfoNCE.
+    Args:
+        prior: Probability that a random row is a positive, in [0, 1), about 1 / classes; 0.1 as in the paper on
+            CIFAR-10.
+        hardness: Weight of hard negatives: they count e^(hardness S). 0 (default) weighs all alike; Robinson et al.
+            have 1.
+        temperature: That of the kernel, for the floor of g. Default 0.1; the training step sets it to 0.5, as both
+            papers do.
+
+    Shape:
+        S, P and Q (l, n, M): l problems, n anchors, M candidates -> (l, n).
+
+    Raises:
+        UserError: A setting outside its bounds.
+
+    Equation:
+        L_i = -s+ + log(e^s+ + g), g = max((N R - prior N e^s+) / (1 - prior), N e^(-1 / temperature)), N the number of
+        negatives, R = mean e^((1 + hardness) S) / mean e^(hardness S) over them, s+ the positive's similarity. With
+        several positives, s+ is the mean of S, and e^s+ the mean of e^S.
+
+    Reference:
+        Chuang et al. 2020, arXiv:2007.00224; Robinson et al. 2021, arXiv:2010.04592.
+
+    Example:
+        >>> from kontrast.losses import Contrastive
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> relation = SameKey("label")
+        >>> loss = Contrastive(loss=Debiased(prior=0.0, temperature=1.0), kernel="dot", relation=relation)
+        >>> z, labels = torch.eye(2)[[0, 0, 1]], torch.tensor([0, 0, 1])
+        >>> round(loss(z, {"label": labels}).item(), 4)  # prior 0 is InfoNCE: log(e + 1) - 1
+        0.3133
     """
 
     usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 0.5}
@@ -32,11 +59,11 @@ class Debiased(ContrastiveLoss):
         self.temperature = input_checks.temperature(temperature, "debiased: temperature")
 
     def learned(self) -> list[Tensor]:
-        """The temperature, where it is a tensor: the floor hangs on it besides the similarities."""
+        """The temperature if it is a tensor, since the floor depends on it."""
         return [self.temperature] if isinstance(self.temperature, Tensor) else []
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        """Everything over e^top, the larger of both sides, so that nothing overflows."""
+        """Loss of each anchor, shape (l, n)."""
         against = repel(attract, among)
         tiny = torch.finfo(similarity.dtype).tiny
         n = against.sum().clamp_min(tiny)

@@ -1,4 +1,4 @@
-"""Every positive alone against the negatives, weighed by how alike the labels are."""
+"""Softmax of each positive alone against the negatives, averaged over pairs."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -13,22 +13,42 @@ from kontrast.losses.engine.tile_weights import Weights
 
 
 class HeroCon(ContrastiveLoss):
-    """L_ij = log(1 + sum_k Q_ik e^S_ik / (P_ij e^S_ij)), the mean over all pairs of anchor i and positive j; k runs
-    over negatives only.
+    """Softmax of each positive alone against the negatives, averaged over pairs.
 
-    Positives do not compete with one another, unlike in `Infonce`; with one positive an anchor both are the same. P
-    scales the positive's own e^S, as the Hamming weights of HeroCon do (Zheng et al., KDD 2022; relation `Column`;
-    its constant log(1 + negatives) is left out). With P of 0 and 1 it is the NT-Xent of pytorch-metric-learning.
+    Take it with several positives per anchor that must not compete with one another, or with graded positives
+    (`LabelColumn`). `InfoNCE` lets positives compete. With one positive per anchor both are equal. With P of 0 and 1 it
+    is the NT-Xent loss of pytorch-metric-learning.
+
+    P scales the positive's own e^S, as the Hamming weights of HeroCon do; the paper's constant log(1 + negatives) is
+    left out.
+
+    Shape:
+        S, P and Q (l, n, M): l problems, n anchors, M candidates -> (l, n).
+
+    Equation:
+        L_ij = log(1 + sum_k N_ik e^S_ik / (P_ij e^S_ij)), N = Q (1 - P); L_i is its mean over positives j, and the mean
+        over anchors weighs each by its number of positives.
+
+    Reference:
+        Zheng et al. 2022, "Contrastive learning with complex heterogeneity", KDD.
+
+    Example:
+        >>> from kontrast.losses import Contrastive
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> loss = Contrastive(loss=HeroCon(), kernel="dot", relation=SameKey("label"))
+        >>> z, labels = torch.eye(2)[[0, 0, 1]], torch.tensor([0, 0, 1])
+        >>> round(loss(z, {"label": labels}).item(), 4)  # log(1 + 1 / e)
+        0.3133
     """
 
     usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 0.1}
 
     def counted(self, attract: Weights, among: Weights) -> Tensor:
-        """As many times as it has positives: pairs are averaged, not anchors."""
+        """Number of positives of each anchor, shape (l, n): pairs are averaged, not anchors."""
         return attract.count()
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        """The mean over an anchor's pairs."""
+        """Mean loss of each anchor's positive pairs, shape (l, n)."""
         against = log_sum(similarity, repel(attract, among))[..., None]
         if attract.at is None:
             P = attract.dense().to(similarity.dtype)

@@ -1,4 +1,4 @@
-"""InfoNCE: softmax cross-entropy over the candidates towards whoever attracts."""
+"""Softmax cross-entropy over the candidates, with the positives as targets."""
 
 import torch
 from torch import Tensor
@@ -8,30 +8,50 @@ from kontrast.losses.engine.tile_weights import Weights
 
 
 class InfoNCE(ContrastiveLoss):
-    """L_i = log sum_k Q_ik e^S_ik - sum_j P_ij S_ij / sum_j P_ij, with P who attracts and Q who is among the
-    candidates.
+    """Softmax cross-entropy over the candidates, with the positives as targets.
 
-    By its relation it is NT-Xent (arXiv:2002.05709), CLIP (arXiv:2103.00020), SupCon with the sum outside
-    (arXiv:2004.11362), GenSCL (arXiv:2206.00384), MoCo's loss (arXiv:1911.05722). First in arXiv:1807.03748. No
-    temperature factor is divided out: the value is the plain mean over anchors that have a positive.
+    The default of contrastive learning. The relation makes it NT-Xent, CLIP, SupCon with the sum outside the logarithm,
+    GenSCL or the loss of MoCo. It needs many negatives: for small batches take `SigLIP` or the relation `SameKey(...,
+    apart=True)` (decoupled contrast); if one of several positives is enough, `SupConInside`.
+
+    The value is the plain mean over anchors that have a positive. No temperature factor is divided out: the authors'
+    code of SupCon and GenSCL multiplies by temperature / 0.07.
+
+    Shape:
+        S, P and Q (l, n, M): l problems, n anchors, M candidates -> (l, n).
+
+    Equation:
+        L_i = log sum_k Q_ik e^S_ik - sum_j P_ij S_ij / sum_j P_ij
+
+    Reference:
+        van den Oord et al. 2018, arXiv:1807.03748; SimCLR arXiv:2002.05709; CLIP arXiv:2103.00020; SupCon
+        arXiv:2004.11362; GenSCL arXiv:2206.00384; MoCo arXiv:1911.05722.
+
+    Example:
+        >>> from kontrast.losses import Contrastive
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> loss = Contrastive(loss=InfoNCE(), kernel="dot", relation=SameKey("label"))
+        >>> z, labels = torch.eye(2)[[0, 0, 1]], torch.tensor([0, 0, 1])
+        >>> round(loss(z, {"label": labels}).item(), 4)  # log(e + 1) - 1
+        0.3133
     """
 
     softmax = True
 
     def counted(self, attract: Weights, among: Weights) -> Tensor:
-        """Anchors with a positive and a candidate; where positives are kept apart, there may be none."""
+        """Anchors with a positive and a candidate, shape (l, n)."""
         return (attract.sum() > 0) & (among.sum() > 0)
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        """The equation above."""
+        """Loss of each anchor, shape (l, n)."""
         return log_sum(similarity, among) - mean(similarity, attract)
 
     def chance(self, attract: Weights, among: Weights) -> Tensor:
-        """The logarithm of the candidates' weight."""
+        """Logarithm of the candidates' total weight, shape (l, n)."""
         return among.sum().clamp_min(1e-12).log()
 
     def slope(self, similarity: Tensor, attract: Weights, among: Weights, weight: Tensor) -> tuple[Tensor, ...]:
-        """dL_i/dS_ij = softmax_ij - P_ij / sum P_i, in one buffer."""
+        """Losses and gradient dL_i/dS_ij = softmax_ij - P_ij / sum P_i, in one buffer."""
         share = 1 / attract.sum().clamp_min(1e-12)
         pull = attract.dot(similarity) * share
         e, top = among.exp_(similarity, among.bound)

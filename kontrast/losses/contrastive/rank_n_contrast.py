@@ -1,4 +1,4 @@
-"""Rank-N-Contrast: every other row is a positive once, against those no closer to the anchor's target."""
+"""Contrast for continuous targets: embeddings take the order of the targets."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -12,13 +12,36 @@ from kontrast.losses.engine.tile_weights import Weights
 
 
 class RankNContrast(ContrastiveLoss):
-    """L_i = mean over j of log sum_{k: P_ik <= P_ij} Q_ik e^S_ik - S_ij; the smaller P_ik, the farther k's target.
+    """Contrast for continuous targets: embeddings take the order of the targets.
 
-    For continuous targets (an age, a dose): the order of embeddings follows the order of targets (arXiv:2210.01189).
-    Of P only the order is read: take the relation `Close(target, shape="order")`, which keeps it for all distances.
-    Computed in float64: close targets keep their order, and rows of a tight cluster their distances.
-    `root` reads S as -d^2 / temperature^2 (the kernel `Distance` with temperature^2) and goes on with -d /
-    temperature, the paper's similarity (temperature 2); without it S is taken as it is.
+    Every other row is a positive once, against the rows at least as far from the anchor's target. Take it for an age or
+    a dose, with the relation `TargetSimilarity(target, shape="order")`: of P only the order is read. For classes take
+    `InfoNCE`. Computed in float64, so that close targets keep their order and rows of a tight cluster their distances.
+
+    Args:
+        root: Read S as -d^2 / temperature^2 (kernel `Distance` with temperature^2) and take -d / temperature, the
+            paper's similarity (temperature 2). False (default) takes S as it is; `kt.losses.RankNContrast` sets True.
+
+    Shape:
+        S, P and Q (l, n, M): l problems, n anchors, M candidates -> (l, n).
+
+    Raises:
+        UserError: `root` is no boolean.
+
+    Equation:
+        L_i = mean_j [log sum_{k: P_ik <= P_ij} Q_ik e^S_ik - S_ij]; the smaller P_ik, the farther k's target.
+
+    Reference:
+        Zha et al. 2023, arXiv:2210.01189.
+
+    Example:
+        >>> from kontrast.losses import Contrastive
+        >>> from kontrast.losses.relations.target_similarity import TargetSimilarity
+        >>> relation = TargetSimilarity("label", shape="order")
+        >>> loss = Contrastive(loss=RankNContrast(), kernel="distance", relation=relation)
+        >>> z, labels = torch.tensor([[0.0], [1.0]]), torch.tensor([20.0, 30.0])
+        >>> round(loss(z, {"label": labels}).item(), 4)  # no other candidate
+        0.0
     """
 
     usual: ClassVar[Mapping[str, Any]] = {"kernel": {"name": "distance", "temperature": 4.0}}
@@ -26,10 +49,10 @@ class RankNContrast(ContrastiveLoss):
 
     def __init__(self, *, root: bool = False) -> None:
         super().__init__()
-        self.root = input_checks.flag(root, "rnc: root")
+        self.root = input_checks.flag(root, "rank_n_contrast: root")
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        """Rows are put in the order of P, so that the sums are running sums; equal P share the last of theirs."""
+        """Loss of each anchor, shape (l, n), by running sums over candidates sorted by P."""
         floor = 1e-18 if similarity.dtype == torch.float64 else 1e-12  # a root has no slope at 0
         s = -(floor - similarity.clamp_max(0)).sqrt() if self.root else similarity
         P = attract.dense().to(s.dtype)

@@ -1,4 +1,4 @@
-"""SigLIP: every pair is a yes-or-no question of its own, without a softmax over the batch."""
+"""Sigmoid loss: every pair is a binary question, without a softmax over the batch."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -14,30 +14,55 @@ from kontrast.losses.engine.tile_weights import Weights
 
 
 class SigLIP(ContrastiveLoss):
-    """L_i = sum_j P_ij softplus(-(S_ij + b)) + N_ij softplus(S_ij + b), N = Q (1 - P): SigLIP (arXiv:2303.15343).
+    """Sigmoid loss: every pair is a binary question, without a softmax over the batch.
 
-    A sum over the candidates, then the mean over anchors, as in the paper's algorithm 1; a mean over pairs would be
-    smaller by the number of candidates. The temperature is the kernel's (the paper begins at 1/10, learnable); the
-    bias is this loss's, -10 at first, so that the many negatives of the first steps weigh little.
+    Take it for two aligned modalities, above all at small or very uneven batches; `InfoNCE` is usually better with
+    large ones. The temperature belongs to the kernel (0.1 at first, learnable, as in the paper).
+
+    Args:
+        bias: Added to every similarity; -10 as in the paper and in open_clip, so that the many negatives of the first
+            steps weigh little.
+        learnable: Whether the bias is a parameter; True as in the paper.
+
+    Shape:
+        S, P and Q (l, n, M): l problems, n anchors, M candidates -> (l, n).
+
+    Raises:
+        UserError: `bias` is no finite number.
+
+    Equation:
+        L_i = sum_j P_ij softplus(-(S_ij + b)) + N_ij softplus(S_ij + b), N = Q (1 - P): a sum over candidates and a
+        mean over anchors, as in the paper's algorithm 1.
+
+    Reference:
+        Zhai et al. 2023, arXiv:2303.15343.
+
+    Example:
+        >>> from kontrast.losses import Contrastive
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> loss = Contrastive(loss=SigLIP(bias=0.0), kernel="dot", relation=SameKey("label"))
+        >>> z, labels = torch.eye(2)[[0, 0, 1]], torch.tensor([0, 0, 1])
+        >>> round(loss(z, {"label": labels}).item(), 4)  # softplus(-1) + softplus(0)
+        1.0064
     """
 
     usual: ClassVar[Mapping[str, Any]] = {"kernel": {"name": "cosine", "learnable": True}, "temperature": 0.1}
 
     def __init__(self, *, bias: float = -10.0, learnable: bool = True) -> None:
         super().__init__()
-        bias = input_checks.number(bias, "sigmoid: bias")
+        bias = input_checks.number(bias, "siglip: bias")
         if learnable:
             self.bias = nn.Parameter(torch.tensor(float(bias)))
         else:
             self.register_buffer("bias", torch.tensor(float(bias)))
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        """The equation above; softplus(-x) is softplus(x) - x."""
+        """Loss of each anchor, shape (l, n); softplus(-x) is softplus(x) - x."""
         x, P, N = similarity + self.bias, attract.dense(), repel(attract, among).dense()
         return ((P + N) * F.softplus(x) - P * x).sum(-1)
 
     def slope(self, similarity: Tensor, attract: Weights, among: Weights, weight: Tensor) -> tuple[Tensor, ...]:
-        """dL_i/dS_ij = (P_ij + N_ij) sigmoid(S_ij + b) - P_ij."""
+        """Losses and gradient dL_i/dS_ij = (P_ij + N_ij) sigmoid(S_ij + b) - P_ij."""
         x = similarity.add_(self.bias.detach())
         each = F.softplus(x)
         pulled = attract.dot(each) - attract.dot(x)

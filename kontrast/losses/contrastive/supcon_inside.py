@@ -1,4 +1,4 @@
-"""The softmax over the candidates with its sum over the positives inside the logarithm."""
+"""Softmax over the candidates with the sum over positives inside the logarithm."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -11,13 +11,33 @@ from kontrast.losses.engine.tile_weights import Weights
 
 
 class SupConInside(ContrastiveLoss):
-    """L_i = log sum_k Q_ik e^S_ik - log sum_j P_ij e^S_ij: one good positive is enough, the others may lie far.
+    """Softmax over the candidates with the sum over positives inside the logarithm.
 
-    `mean` takes the mean over positives instead of their sum: L_in of SupCon (arXiv:2004.11362, equation 3). The sum
-    is HeCo's co-contrast (arXiv:2105.09111), MIL-NCE (arXiv:1912.06430), soft nearest neighbour (arXiv:1902.01889,
-    with the kernel `Distance`), and what solo-learn calls SupCon. With one positive it is `Infonce`; with several its
-    optimum is another one: `Infonce`, with the sum outside, wants all positives close and is what the SupCon paper
-    recommends.
+    One good positive is enough; the others may stay far. Take it for noisy or multiple possible positives (a bag of
+    narrations, a heterogeneous graph). To draw all positives close, take `InfoNCE`, which the SupCon paper recommends.
+    With one positive per anchor both are equal. The sum is also HeCo's co-contrast, MIL-NCE, soft nearest neighbour
+    (kernel `Distance`) and what solo-learn calls SupCon.
+
+    Args:
+        mean: Mean over positives instead of their sum, as in equation 3 of SupCon. False by default.
+
+    Shape:
+        S, P and Q (l, n, M): l problems, n anchors, M candidates -> (l, n).
+
+    Equation:
+        L_i = log sum_k Q_ik e^S_ik - log sum_j P_ij e^S_ij
+
+    Reference:
+        SupCon arXiv:2004.11362; HeCo arXiv:2105.09111; MIL-NCE arXiv:1912.06430; soft nearest neighbour
+        arXiv:1902.01889.
+
+    Example:
+        >>> from kontrast.losses import Contrastive
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> loss = Contrastive(loss=SupConInside(), kernel="dot", relation=SameKey("label"))
+        >>> z, labels = torch.eye(2)[[0, 0, 1]], torch.tensor([0, 0, 1])
+        >>> round(loss(z, {"label": labels}).item(), 4)  # one positive: as InfoNCE
+        0.3133
     """
 
     usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 0.1}
@@ -27,16 +47,16 @@ class SupConInside(ContrastiveLoss):
         self.mean = mean
 
     def counted(self, attract: Weights, among: Weights) -> Tensor:
-        """Anchors with a positive and a candidate."""
+        """Anchors with a positive and a candidate, shape (l, n)."""
         return (attract.sum() > 0) & (among.sum() > 0)
 
     def chance(self, attract: Weights, among: Weights) -> Tensor:
-        """The logarithm of the candidates' weight over the positives'."""
+        """Logarithm of the candidates' weight, over the positives' if those are summed."""
         among_all = among.sum().clamp_min(1e-12).log()
         return among_all if self.mean else among_all - attract.sum().clamp_min(1e-12).log()
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        """The equation above."""
+        """Loss of each anchor, shape (l, n)."""
         pulled = log_sum(similarity, attract)
         if self.mean:
             pulled = pulled - attract.sum().clamp_min(torch.finfo(similarity.dtype).tiny).log()

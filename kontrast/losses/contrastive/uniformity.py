@@ -1,4 +1,4 @@
-"""Uniformity: how evenly rows cover the sphere."""
+"""Uniformity of embeddings on the unit sphere: log mean Gaussian potential of pairs."""
 
 import torch
 from torch import Tensor
@@ -15,10 +15,32 @@ from kontrast.losses.relations.same_key import SameKey
 
 
 class Uniformity(AlignmentLoss):
-    """log mean_{i != j} e^{-t |x_i - x_j|^2} of normalised rows, the mean of both sides: Wang & Isola 2020
-    (arXiv:2005.10242).
+    """Uniformity of embeddings on the unit sphere: log mean Gaussian potential of pairs.
 
-    Summed in tiles. Needs the whole batch: the logarithm stands outside of the mean.
+    Take it beside `Alignment`, which it keeps from collapse; alone it spreads rows without regard to meaning. Also a
+    measure of how evenly embeddings are spread. Summed in tiles. Needs the rows of all processes, since the logarithm
+    stands outside of the mean.
+
+    Args:
+        t: Sharpness of the potential, above 0; 2 as in the paper and its code.
+
+    Shape:
+        Two views (N, D), normalised here -> a term with count 1, or 0 if there is one row only.
+
+    Raises:
+        UserError: `t` is not above 0, or the views differ in shape.
+
+    Equation:
+        L = log mean_{i != j} e^{-t |x_i - x_j|^2} of normalised rows, averaged over both views.
+
+    Reference:
+        Wang & Isola 2020, arXiv:2005.10242.
+
+    Example:
+        >>> from kontrast.losses.engine.adapters import rows
+        >>> x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])  # opposite points, |x_i - x_j|^2 = 4
+        >>> Uniformity()(rows(x), rows(x, view=1)).value()
+        tensor(-8.)
     """
 
     whole = True
@@ -29,20 +51,20 @@ class Uniformity(AlignmentLoss):
         self.kernel, self.potential = Dot(), _Potential(2 * t)
 
     def forward(self, one: Embeddings, two: Embeddings) -> LossTerm:
-        """The equation above; -t |x - y|^2 is 2t cos(x, y) - 2t."""
+        """Computes the term; -t |x - y|^2 is 2t cos(x, y) - 2t."""
         logs = []
         for z in sides(self, one, two):
             label = torch.arange(len(z), device=z.device)
             rows = Embeddings(sphere(z) * (2 * self.t) ** 0.5, {"id": label, "view": torch.zeros_like(label)})
             mean = contrast(rows, rows, SameKey("id"), loss=self.potential, kernel=self.kernel)
             logs.append((mean.total / max(len(z) * (len(z) - 1), 1)).log())
-        some = len(one) > 1  # one row alone is not evenly spread, nor unevenly
+        some = len(one) > 1  # a single row has no pair
         value = torch.stack(logs).mean() if some else one.z.sum() * 0
         return LossTerm(value, torch.tensor(float(some), device=value.device))
 
 
 class _Potential(ContrastiveLoss):
-    """sum_j Q_ij e^{S_ij - most}."""
+    """L_i = sum_j Q_ij e^{S_ij - most}, most the largest similarity there can be."""
 
     def __init__(self, most: float) -> None:
         super().__init__()

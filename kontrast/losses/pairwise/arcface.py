@@ -1,4 +1,4 @@
-"""ArcFace: softmax over class centres, the angle to one's own enlarged by a margin."""
+"""ArcFace: softmax over class centres, the angle to the own centre enlarged by a margin."""
 
 import math
 from collections.abc import Mapping
@@ -13,13 +13,39 @@ from kontrast.losses.engine.tile_weights import Weights
 
 
 class ArcFace(ContrastiveLoss):
-    """L_i = log sum_j Q_ij e^{T_ij} - mean_P T_ij, T = scale cos(angle_ij + margin) where j attracts, scale S_ij
-    elsewhere.
+    """ArcFace: softmax over class centres, the angle to the own centre enlarged by a margin.
 
-    Deng et al. 2019 (arXiv:1801.07698). S is the cosine (kernel temperature 1), the candidates are class centres
-    (layers/proxies.py), `Same("label")` the relation. Beyond angle + margin = pi the cosine would rise again: there T
-    goes on as scale (S_ij - margin sin margin), as the authors' code does. Cosines are kept off 1 by 1e-6, where the
-    slope is infinite.
+    Take it for recognition with many classes and few rows each; classes must be known and fixed. `CosFace` is simpler
+    and more forgiving of noisy labels; `ProxyAnchor` needs fewer classes per batch. The candidates are class centres
+    (`layers.proxies`), the relation is `SameKey("label")`, S is the cosine (kernel temperature 1).
+
+    Beyond angle + margin = pi the cosine would rise again; there T continues as scale (S_ij - margin sin margin), as in
+    the authors' code. Cosines are kept off 1 by 1e-6, where the gradient is infinite.
+
+    Args:
+        margin: Radians, from 0 to pi; 0.5 as in the paper (28.6 degrees, the default of pytorch-metric-learning).
+        scale: Inverse temperature; 64 as in the paper.
+
+    Shape:
+        S, P and Q (l, n, M): l problems, n anchors, M candidates -> (l, n).
+
+    Raises:
+        UserError: A setting outside its bounds.
+
+    Equation:
+        L_i = log sum_j Q_ij e^{T_ij} - mean_P T_ij, T_ij = scale cos(angle_ij + margin) for positives, scale S_ij
+        otherwise.
+
+    Reference:
+        Deng et al. 2019, arXiv:1801.07698.
+
+    Example:
+        >>> from kontrast.losses import Contrastive
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> loss = Contrastive(loss=ArcFace(margin=0.0, scale=1.0), kernel="dot", relation=SameKey("label"))
+        >>> z, labels = torch.eye(2)[[0, 0, 1]], torch.tensor([0, 0, 1])
+        >>> round(loss(z, {"label": labels}).item(), 4)  # no margin: as InfoNCE, log(e + 1) - 1
+        0.3133
     """
 
     usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 1.0}
@@ -31,7 +57,7 @@ class ArcFace(ContrastiveLoss):
         self.scale = input_checks.number(scale, "arcface: scale", above=0)
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        """The equation above."""
+        """Loss of each anchor, shape (l, n)."""
         cos = similarity.clamp(-1 + 1e-6, 1 - 1e-6)
         turned = cos * math.cos(self.margin) - (1 - cos.square()).sqrt() * math.sin(self.margin)
         beyond = cos - self.margin * math.sin(self.margin)

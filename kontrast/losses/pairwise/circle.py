@@ -1,4 +1,4 @@
-"""Circle: every similarity is pulled or pushed the harder the further it is from where it should be."""
+"""Circle loss: pulls and pushes each pair in proportion to its distance from the optimum."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -13,10 +13,35 @@ from kontrast.losses.engine.tile_weights import Weights
 
 
 class Circle(ContrastiveLoss):
-    """L_i = log(1 + sum_n e^{g a_n (S_n - m)} sum_p e^{-g a_p (S_p - 1 + m)}), a_p = [1 + m - S_p]+, a_n = [S_n + m]+.
+    """Circle loss: pulls and pushes each pair in proportion to its distance from the optimum.
 
-    Sun et al. 2020 (arXiv:2002.10857). p attract, n repel; g is `scale`, m `margin`; the a pace the gradient and
-    carry none themselves. S is the cosine: give the kernel temperature 1. An anchor without one of each is dropped.
+    Take it for retrieval with class labels if `Triplet` stalls. It has two sharp settings, so tune `margin` and `scale`
+    together. S is the cosine (kernel temperature 1). Anchors without a positive and a negative are dropped.
+
+    Args:
+        margin: m, from 0 to 1; 0.25 as in the paper for faces. pytorch-metric-learning has 0.4.
+        scale: g; 256 as in the paper for faces. pytorch-metric-learning has 80.
+
+    Shape:
+        S, P and Q (l, n, M): l problems, n anchors, M candidates -> (l, n).
+
+    Raises:
+        UserError: A setting outside its bounds.
+
+    Equation:
+        L_i = log(1 + sum_n e^{g a_n (S_n - m)} sum_p e^{-g a_p (S_p - 1 + m)}), a_p = [1 + m - S_p]+, a_n = [S_n + m]+;
+        p positives, n negatives. The factors a carry no gradient.
+
+    Reference:
+        Sun et al. 2020, arXiv:2002.10857.
+
+    Example:
+        >>> from kontrast.losses import Contrastive
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> loss = Contrastive(loss=Circle(scale=1.0), kernel="dot", relation=SameKey("label"))
+        >>> z, labels = torch.eye(2)[[0, 0, 1]], torch.tensor([0, 0, 1])
+        >>> round(loss(z, {"label": labels}).item(), 4)  # softplus(-0.25^2 - 0.25^2)
+        0.6326
     """
 
     usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 1.0}
@@ -27,12 +52,12 @@ class Circle(ContrastiveLoss):
         self.scale = input_checks.number(scale, "circle: scale", above=0)
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        """The equation above."""
+        """Loss of each anchor, shape (l, n)."""
         s, m, fixed = similarity, self.margin, similarity.detach()
         pull = -self.scale * (1 + m - fixed).clamp_min(0) * (s - (1 - m))
         push = self.scale * (fixed + m).clamp_min(0) * (s - m)
         return F.softplus(log_sum(push, repel(attract, among)) + log_sum(pull, attract))
 
     def counted(self, attract: Weights, among: Weights) -> Tensor:
-        """1 with someone on both sides."""
+        """Anchors with a positive and a negative, shape (l, n)."""
         return (attract.sum() > 0) & (repel(attract, among).sum() > 0)

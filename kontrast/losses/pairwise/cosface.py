@@ -1,4 +1,4 @@
-"""CosFace: softmax cross-entropy, the similarity to whoever attracts lowered by a margin."""
+"""CosFace: softmax cross-entropy, the similarity of positives lowered by a margin."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -11,12 +11,36 @@ from kontrast.losses.engine.tile_weights import Weights
 
 
 class CosFace(ContrastiveLoss):
-    """L_i = log sum_j Q_ij e^{T_ij} - mean_P T_ij, T_ij = scale (S_ij - margin P_ij): Wang et al. 2018
-    (arXiv:1801.09414).
+    """CosFace: softmax cross-entropy, the similarity of positives lowered by a margin.
 
-    S is the cosine (kernel temperature 1), the candidates are class centres (layers/proxies.py), `Same("label")` the
-    relation. With views or labelled rows for candidates it is `Infonce` with an additive margin. A margin from class
-    frequencies is logit adjustment instead, a weight of candidates: `Weighed(prior, what="among")`.
+    Take it for recognition with many known classes; the candidates are class centres (`layers.proxies`), the relation
+    is `SameKey("label")`, S is the cosine (kernel temperature 1). With views or labelled rows as candidates it is
+    `InfoNCE` with an additive margin. `ArcFace` puts the margin on the angle. A margin from class frequencies is logit
+    adjustment, a weight of candidates: `KeyWeight(prior, what="among")`.
+
+    Args:
+        margin: Subtracted from the cosine, from 0 to 2; 0.35 as in the paper and in pytorch-metric-learning.
+        scale: Inverse temperature; 64 as in the paper and in pytorch-metric-learning.
+
+    Shape:
+        S, P and Q (l, n, M): l problems, n anchors, M candidates -> (l, n).
+
+    Raises:
+        UserError: A setting outside its bounds.
+
+    Equation:
+        L_i = log sum_j Q_ij e^{T_ij} - mean_P T_ij, T_ij = scale (S_ij - margin P_ij)
+
+    Reference:
+        Wang et al. 2018, arXiv:1801.09414.
+
+    Example:
+        >>> from kontrast.losses import Contrastive
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> loss = Contrastive(loss=CosFace(margin=1.0, scale=1.0), kernel="dot", relation=SameKey("label"))
+        >>> z, labels = torch.eye(2)[[0, 0, 1]], torch.tensor([0, 0, 1])
+        >>> round(loss(z, {"label": labels}).item(), 4)  # both logits are 0: log 2
+        0.6931
     """
 
     usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 1.0}
@@ -27,6 +51,6 @@ class CosFace(ContrastiveLoss):
         self.scale = input_checks.number(scale, "cosface: scale", above=0)
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        """The equation above."""
+        """Loss of each anchor, shape (l, n)."""
         logits = self.scale * (similarity - self.margin * attract.dense())
         return log_sum(logits, among) - mean(logits, attract)

@@ -1,4 +1,4 @@
-"""Multi-similarity: the hard pairs are mined, then weighed by softmaxes of their own and of their peers' similarity."""
+"""Multi-similarity: mines hard pairs and weighs them by all similarities of the anchor."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -14,12 +14,41 @@ from kontrast.losses.engine.tile_weights import Weights
 
 
 class MultiSimilarity(ContrastiveLoss):
-    """L_i = log(1 + sum_p e^{-a (S_p - c)}) / a + log(1 + sum_n e^{b (S_n - c)}) / b over mined p and n
-    (arXiv:1904.06627).
+    """Multi-similarity: mines hard pairs and weighs them by all similarities of the anchor.
 
-    a is `pull`, b `push`, c `centre`. An attractor p is kept if S_p < max_n S_n + slack, a repeller n if S_n > min_p
-    S_p - slack; slack None keeps all. S is the cosine (temperature 1). c: 1 in the paper, 0.5 in its authors' code
-    and here. The mean is over anchors with an attractor; the paper counts the others too.
+    Take it for retrieval with class labels and several rows per class; a strong default of metric learning. For views
+    without labels take `InfoNCE`. S is the cosine (kernel temperature 1). The mean is over anchors with a positive; the
+    paper counts the others too.
+
+    Args:
+        pull: a, sharpness over positives; 2 as in the paper and in pytorch-metric-learning.
+        push: b, sharpness over negatives; 50 as in the paper and in pytorch-metric-learning.
+        centre: c, the cosine at which pairs count half; 0.5 as in the authors' code and pytorch-metric-learning, 1 in
+            the paper.
+        slack: Positives p are kept if S_p < max_n S_n + slack, negatives n if S_n > min_p S_p - slack; 0.1 as in the
+            paper. None keeps all pairs.
+
+    Shape:
+        S, P and Q (l, n, M): l problems, n anchors, M candidates -> (l, n).
+
+    Raises:
+        UserError: A setting outside its bounds.
+
+    Equation:
+        L_i = log(1 + sum_p e^{-a (S_p - c)}) / a + log(1 + sum_n e^{b (S_n - c)}) / b over mined positives p and
+        negatives n.
+
+    Reference:
+        Wang et al. 2019, arXiv:1904.06627.
+
+    Example:
+        >>> from kontrast.losses import Contrastive
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> relation = SameKey("label")
+        >>> loss = Contrastive(loss=MultiSimilarity(pull=1.0, push=1.0, slack=None), kernel="dot", relation=relation)
+        >>> z, labels = torch.eye(2)[[0, 0, 1]], torch.tensor([0, 0, 1])
+        >>> round(loss(z, {"label": labels}).item(), 4)  # 2 log(1 + e^-0.5)
+        0.9482
     """
 
     usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 1.0}
@@ -34,7 +63,7 @@ class MultiSimilarity(ContrastiveLoss):
         self.slack = None if slack is None else input_checks.number(slack, "multi_similarity: slack", hint=", or None")
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        """The equation above."""
+        """Loss of each anchor, shape (l, n)."""
         P, N = attract.dense(), repel(attract, among).dense()
         if self.slack is not None:
             fixed = similarity.detach()

@@ -1,4 +1,4 @@
-"""Contrastive with a margin: pairs that belong together are pulled to one point, others pushed to a distance."""
+"""Contrastive loss with a margin: positives to one point, negatives to a distance."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -12,12 +12,38 @@ from kontrast.losses.engine.tile_weights import Weights
 
 
 class PairMargin(ContrastiveLoss):
-    """L_i = mean_p [d_ip - near]+^power + mean_n [margin - d_in]+^power, d the distance, p attract and n repel.
+    """Contrastive loss with a margin: positives to one point, negatives to a distance.
 
-    The contrastive loss of Hadsell, Chopra and LeCun 2006 (CVPR 2006), whose power is 2; the oldest of all. Means over
-    positives and over negatives apart, so that the many negatives do not drown the few positives; an anchor without
-    negatives has only the first. `sphere` takes S for a cosine (kernel temperature 1) and d^2 = 2 - 2 S, at most 2;
-    without it S is -d^2 (kernel `Distance`, temperature 1). There is no slope at d = 0.
+    The oldest contrastive loss, simple and interpretable; negatives beyond the margin teach nothing. `Triplet` or
+    `InfoNCE` usually learn more. Means over positives and over negatives are separate, so that many negatives do not
+    drown few positives; an anchor without negatives has the first only. There is no gradient at d = 0.
+
+    Args:
+        margin: Distance beyond which a negative costs nothing, above 0; 1 by default, as in pytorch-metric-learning.
+        near: Distance within which a positive costs nothing; 0 as in the paper.
+        power: 2 as in the paper; 1 as in pytorch-metric-learning.
+        sphere: Read S as a cosine (kernel temperature 1), d^2 = 2 - 2 S. False reads S as -d^2 (kernel `Distance`,
+            temperature 1).
+
+    Shape:
+        S, P and Q (l, n, M): l problems, n anchors, M candidates -> (l, n).
+
+    Raises:
+        UserError: A setting outside its bounds.
+
+    Equation:
+        L_i = mean_p [d_ip - near]+^power + mean_n [margin - d_in]+^power, d the distance, p positives, n negatives.
+
+    Reference:
+        Hadsell, Chopra & LeCun 2006, "Dimensionality reduction by learning an invariant mapping", CVPR.
+
+    Example:
+        >>> from kontrast.losses import Contrastive
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> loss = Contrastive(loss=PairMargin(margin=2.0), kernel="dot", relation=SameKey("label"))
+        >>> z, labels = torch.eye(2)[[0, 0, 1]], torch.tensor([0, 0, 1])
+        >>> round(loss(z, {"label": labels}).item(), 4)  # (2 - sqrt 2)^2
+        0.3431
     """
 
     usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 1.0}
@@ -30,7 +56,7 @@ class PairMargin(ContrastiveLoss):
         self.sphere = input_checks.flag(sphere, "pair_margin: sphere")
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        """The equation above."""
+        """Loss of each anchor, shape (l, n)."""
         square = 2 - 2 * similarity if self.sphere else -similarity
         d = square.clamp_min(1e-12).sqrt()
         pull, push = (d - self.near).clamp_min(0), (self.margin - d).clamp_min(0)

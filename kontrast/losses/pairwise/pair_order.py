@@ -1,14 +1,24 @@
-"""Pairs of pairs in order: whoever should be more alike must score higher; the sum CoSENT and AnglE share."""
+"""Sum over misordered pairs of pairs that CoSENT and AnglE share."""
 
 import torch
 from torch import Tensor
 
 
 def ranked(scores_P: Tensor, wanted_P: Tensor) -> tuple[Tensor, Tensor]:
-    """log(1 + sum over wanted_i > wanted_j of e^{scores_j - scores_i}), and whether any two are in order at all.
+    """Log of 1 + the exponentiated score differences of all ordered pairs.
 
-    Sorted by `wanted`, the inner sum over j is a running log-sum-exp, looked up before the first equal to i: O(P log
+    Sorted by `wanted_P`, the inner sum over j is a running log-sum-exp, looked up before the first equal to i: O(P log
     P), and no P x P tensor.
+
+    Args:
+        scores_P: (P,) scaled similarities.
+        wanted_P: (P,) gold scores, of which the order is read.
+
+    Returns:
+        The loss, and its count: 1, or 0 if all gold scores are equal.
+
+    Equation:
+        L = log(1 + sum over wanted_i > wanted_j of e^{scores_j - scores_i})
     """
     wanted, order = wanted_P.sort()
     scores = scores_P[order]

@@ -1,4 +1,4 @@
-"""Regress: similarities are to be 1 where rows attract and 0 elsewhere, squared."""
+"""Squared error of similarities: 1 for positives and 0 for negatives."""
 
 import torch
 from torch import Tensor
@@ -10,26 +10,50 @@ from kontrast.losses.engine.tile_weights import Weights
 
 
 class SimilarityRegression(ContrastiveLoss):
-    """L_i = sum_j P_ij (1 - S_ij)^2 + off sum_j N_ij S_ij^2, with N = Q (1 - P).
+    """Squared error of similarities: 1 for positives and 0 for negatives.
 
-    On the feature axis (features are the rows, the inner product the kernel) this is Barlow Twins and the covariance
-    term of VICReg. Every anchor counts, attracted or not.
+    The building block of Barlow Twins and of VICReg's covariance term, with features as rows and the inner product as
+    kernel. Seldom a loss of its own: for embeddings take `Spectral` or `InfoNCE`. Every anchor counts, with or without
+    a positive.
+
+    Args:
+        off: Weight of negatives, at least 0. Default 1; Barlow Twins has 0.005.
+
+    Shape:
+        S, P and Q (l, n, M): l problems, n anchors, M candidates -> (l, n).
+
+    Raises:
+        UserError: `off` is below 0.
+
+    Equation:
+        L_i = sum_j P_ij (1 - S_ij)^2 + off sum_j N_ij S_ij^2, N = Q (1 - P)
+
+    Reference:
+        Barlow Twins arXiv:2103.03230; VICReg arXiv:2105.04906.
+
+    Example:
+        >>> from kontrast.losses import Contrastive
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> loss = Contrastive(loss=SimilarityRegression(), kernel="dot", relation=SameKey("label"))
+        >>> z, labels = torch.eye(2)[[0, 0, 0]], torch.tensor([0, 0, 1])
+        >>> round(loss(z, {"label": labels}).item(), 4)  # anchors 0 and 1: 0 + 1, anchor 2: 2
+        1.3333
     """
 
     def __init__(self, *, off: float = 1.0) -> None:
         super().__init__()
-        self.off = input_checks.number(off, "regress: off", least=0)
+        self.off = input_checks.number(off, "similarity_regression: off", least=0)
 
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        """The equation above."""
+        """Loss of each anchor, shape (l, n)."""
         return attract.dot((1 - similarity).square()) + self.off * repel(attract, among).dot(similarity.square())
 
     def counted(self, attract: Weights, among: Weights) -> Tensor:
-        """All."""
+        """Ones, shape (l, n): every anchor counts."""
         return torch.ones_like(attract.sum())
 
     def slope(self, similarity: Tensor, attract: Weights, among: Weights, weight: Tensor) -> tuple[Tensor, ...]:
-        """dL_i/dS_ij = 2 off N_ij S_ij - 2 P_ij (1 - S_ij)."""
+        """Losses and gradient dL_i/dS_ij = 2 off N_ij S_ij - 2 P_ij (1 - S_ij)."""
         each, P = self.per_anchor(similarity, attract, among), attract.dense()
         d = (self.off * repel(attract, among).dense()).add_(P).mul_(similarity).sub_(P).mul_(2)
         return each, d, weight

@@ -1,4 +1,4 @@
-"""Bradley-Terry: the chosen one's score is to beat the other's; BPR of recommenders, the loss of reward models."""
+"""Bradley-Terry: the chosen answer must score higher than the rejected one."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -8,8 +8,30 @@ from kontrast.losses.preference_loss import Answers, PreferenceLoss
 
 
 class BradleyTerry(PreferenceLoss):
-    """L = -log sigmoid(s_chosen - s_rejected - margin) (Bradley & Terry 1952; BPR, arXiv:1205.2618; reward models,
-    arXiv:2203.02155).
+    """Bradley-Terry: the chosen answer must score higher than the rejected one.
+
+    Take it for reward models and, as Bayesian personalised ranking (BPR), for recommenders. To train a language model
+    itself take `DPO` or `SimPO`.
+
+    Args:
+        margin: By which the chosen score must lead; 0 as in the papers.
+
+    Shape:
+        Scores (N,) of chosen and rejected answers -> (N,).
+
+    Raises:
+        UserError: `margin` is no finite number.
+
+    Equation:
+        L = -log sigmoid(s_chosen - s_rejected - margin)
+
+    Reference:
+        Bradley & Terry 1952, Biometrika 39; BPR arXiv:1205.2618; reward models arXiv:2203.02155.
+
+    Example:
+        >>> chosen, rejected = Answers(torch.tensor([2.0])), Answers(torch.tensor([1.0]))
+        >>> round(BradleyTerry()(chosen, rejected).value().item(), 4)  # log(1 + 1 / e)
+        0.3133
     """
 
     def __init__(self, *, margin: float = 0.0) -> None:
@@ -17,5 +39,5 @@ class BradleyTerry(PreferenceLoss):
         self.margin = input_checks.number(margin, "bradley_terry: margin")
 
     def per_pair(self, chosen: Answers, rejected: Answers) -> Tensor:
-        """The equation above."""
+        """Loss of each pair, shape (N,)."""
         return F.softplus(rejected.score - chosen.score + self.margin)
