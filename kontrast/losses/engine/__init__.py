@@ -1,1 +1,1 @@
-"""Exact values and gradients of losses in bounded memory: tiles, symmetric sweeps, dense small batches."""
+"""The engine of contrastive losses: tiles, input checks, reduction and temperatures."""

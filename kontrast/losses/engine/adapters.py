@@ -1,4 +1,4 @@
-"""What losses on plain tensors share: tensors become rows that no rank confuses, Means become one scalar."""
+"""Shared steps of losses on plain tensors: tensors become Embeddings, LossTerms become one scalar."""
 
 from collections.abc import Mapping
 
@@ -15,10 +15,16 @@ from kontrast.losses.kernel import Kernel
 
 
 def rows(z: Tensor, keys: Mapping[str, Tensor] | None = None, *, view: int = 0) -> Embeddings:
-    """(N, D) as rows with ids of their own, different on every rank, unless `keys` brings an `id`.
+    """Embeddings from a tensor (N, D), with ids that are unique over all ranks.
 
-    Rows i of two views drawn with other `view` are one sample; where `keys` brings the ids, each row is a view of its
-    own.
+    Args:
+        z: (N, D) embeddings.
+        keys: Keys of the rows, (N, ...) each. An `id` among them replaces the generated ids; each row is then a view of
+            its own.
+        view: Number of the view. Rows i of two calls with different views are one sample.
+
+    Raises:
+        UserError: z is no matrix of embeddings, or a key has another number of rows.
     """
     input_checks.embeddings(z)
     for name, key in (keys or {}).items():
@@ -31,7 +37,7 @@ def rows(z: Tensor, keys: Mapping[str, Tensor] | None = None, *, view: int = 0) 
 
 
 def _nth(ids: Tensor) -> Tensor:
-    """Which occurrence of its id each row is, counted over all ranks, so that no two rows bear one name."""
+    """Which occurrence of its id each row is, counted over all ranks."""
     ranks = Ranks()
     where = torch.full_like(ids, ranks.rank)
     everyone = gathered(Embeddings(ids[:, None], {"id": ids, "rank": where})).keys
@@ -43,13 +49,13 @@ def _nth(ids: Tensor) -> Tensor:
 
 
 def views(*z: Tensor) -> Embeddings:
-    """Aligned views (N, D) of the same N samples, stacked."""
+    """Stack of aligned views (N, D) of the same N samples."""
     input_checks.aligned(**{f"z{v}": one for v, one in enumerate(z, 1)})
     return Embeddings.stack(*(rows(one, view=v) for v, one in enumerate(z)))
 
 
 def fixed(z: Tensor, keys: Mapping[str, Tensor]) -> Embeddings:
-    """Rows that are no samples (centres, a queue): ids below zero, the same on every rank."""
+    """Rows that are no samples (centres, a queue): negative ids, the same on every rank."""
     ids = -1 - torch.arange(len(z), device=z.device)
     return Embeddings(z, {"id": ids, "view": torch.full_like(ids, -1), **keys})
 
@@ -60,49 +66,59 @@ def gathered(ours: Embeddings) -> Embeddings:
 
 
 class Tempered(Kernel):
-    """cos(a_i, c_j) / temperature, a number or a tensor of one, which gets its gradient and is no parameter here."""
+    """Kernel cos(a_i, c_j) / temperature, with a temperature that is not its parameter.
+
+    A temperature that is a tensor still gets its gradient.
+    """
 
     def __init__(self, temperature: float | Tensor) -> None:
         super().__init__()
         self.temperature = input_checks.temperature(temperature)
 
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Both sides on the sphere, the anchors over the temperature."""
+        """Both sides on the unit sphere, the anchors divided by the temperature."""
         return unit(a) / self.temperature, unit(c)
 
     def unit(self) -> float:
-        """1 / temperature, as it stands."""
+        """1 / temperature: the similarity of equal rows."""
         return 1 / float(torch.as_tensor(self.temperature).detach())
 
     def alike(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """On the sphere, and 1 / temperature."""
+        """Rows on the unit sphere, and the factor 1 / temperature."""
         return unit(z), torch.as_tensor(1 / self.temperature, dtype=z.dtype, device=z.device)
 
 
 class Folded(Kernel):
-    """The inner product of rows that carry the temperature already; it tells miners what a cosine of 1 is."""
+    """Inner product of rows already divided by their temperature.
+
+    Args:
+        one: What a cosine of 1 becomes; miners need it.
+    """
 
     def __init__(self, one: float) -> None:
         super().__init__()
         self.one = one
 
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Both sides as they are."""
+        """Both sides unchanged."""
         return a, c
 
     def unit(self) -> float:
-        """As given."""
+        """The similarity of equal rows, `one`."""
         return self.one
 
 
 def sphere(z: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
-    """Unit vectors over a temperature, which may be learned."""
+    """Unit vectors divided by a temperature, which may be learned."""
     return unit(wide(z)) / temperature
 
 
 def settle(**terms: LossTerm) -> Tensor:
-    """The sum of the terms' global means, scaled so that DDP's average of gradients is its gradient; or what else is
-    asked for (`reduction.reducing`).
+    """One tensor from several loss terms, by the current reduction.
+
+    Returns:
+        "mean": the sum of the terms' global means, scaled so that DDP's average of gradients is its gradient. "sum" and
+        "none": see `reduction.reduced`.
 
     Raises:
         UserError: nothing to compare in this batch, on any rank.

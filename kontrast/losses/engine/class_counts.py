@@ -1,10 +1,12 @@
-"""How many rows there are of each row's class."""
+"""Number of rows per class, given at each row."""
 
 from torch import Tensor
 
 
 def counts(labels: Tensor) -> Tensor:
-    """(N,) labels -> (N,): how often each row's label occurs. Count the labels of all ranks, `Balanced` asks for that.
+    """Number of rows that share each row's label: (N,) labels to (N,) counts.
+
+    `Balanced` expects counts over all ranks: pass the labels of all of them.
 
     >>> counts(torch.tensor([3, 3, 5, 3]))
     tensor([3, 3, 1, 3])

@@ -1,4 +1,4 @@
-"""The engine: the exact value and gradients of any Contrast loss, tile by tile, in memory O(N + M)."""
+"""Exact value and gradients of contrastive losses, tile by tile, in memory O(N + M)."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -35,21 +35,31 @@ def contrast(
     tile: int | None = None,
     half: bool = False,
 ) -> LossTerm:
-    """The mean loss of the anchors against the candidates, as a sum and its count.
+    """Mean loss of the anchors against the candidates, as a sum and its count.
 
-    Rows of a stack (L, N, D) meet only candidates of their own problem. Anchors without a positive are dropped and not
-    counted. `weight` (N,) weighs anchors, and gets no gradient. Logits are float32 or better, whatever the autocast
-    around it.
+    Anchors without a positive are neither summed nor counted. Logits are float32 or better, whatever the surrounding
+    autocast. If anchors and candidates are the same object and the kernel treats both sides alike, a softmax loss
+    computes half of the symmetric matrix (`symmetric.py`). Under torch.compile the call is a graph break.
 
-    `tile` bounds the numbers held at once and changes no value beyond rounding. None: the whole matrix where it fits
-    into one tile of the usual size (`weights.usual`), else such tiles; `plan.forecast` says what they take. Out of
-    memory, it starts again with tiles of a quarter, down to single rows. `half` multiplies in bfloat16 and sums in
-    float32, where the processor can: .62 of the time for a relative error of .002 in the gradient (NT-Xent, 8,192 rows,
-    temperature .1, a CPU with AMX; .015 at temperature .02, for logits of 50 are rounded too).
+    Args:
+        anchors: N rows, or a stack (L, N, D) of L separate problems.
+        candidates: M rows, or a stack (L, M, D); rows of a stack meet only the candidates of their own problem.
+        relation: Positives and candidates of each anchor.
+        loss: Loss of one anchor, given its similarities.
+        kernel: Similarity of two rows.
+        weight: (N,) weight of each anchor in the mean; gets no gradient. None: 1 each.
+        tile: Most numbers held at once; changes the value only by rounding. None: `tile_weights.usual`, which holds the
+            whole matrix if it fits. Out of memory, the walk starts again with a quarter, down to single rows.
+            `memory_forecast.forecast` predicts the memory.
+        half: Multiply in bfloat16 and sum in float32, where the processor can. Takes .62 of the time for a relative
+            gradient error of .002 (NT-Xent, 8,192 rows, temperature .1, a CPU with AMX; .015 at temperature .02).
 
-    Anchors that are the candidates (the same Rows) have a symmetric matrix where the kernel treats both sides alike;
-    InfoNCE then computes half of it (`sweeps`). Under torch.compile this is a break in the graph, and runs as it is.
-    There is no second derivative.
+    Returns:
+        The total, its count, the number of negative pairs and the loss at equal similarities.
+
+    Raises:
+        UserError: single rows do not fit into memory, or a second derivative is asked for, which the engine does not
+            have.
     """
     run = torch.compiler.disable(_contrast) if torch.compiler.is_compiling() else _contrast
     rest = (loss, kernel, weight, tile, half)
@@ -74,7 +84,7 @@ def _contrast(
         a, c, walk = _problem(anchors, candidates, relation, kernel, loss.precise)
         each = a.new_ones(1, 1) if weight is None else weight.to(a.dtype)
         learned = loss.learned()
-        # One number that hangs on all that the gradients depend on: only a second derivative ever asks for it.
+        # One number that depends on all that the gradients depend on; only a second derivative uses it.
         tie = a[:, :1, :1].sum() + c[:, :1, :1].sum() + sum(p.sum() for p in learned)
         size, weights = tile or usual(len(candidates)), each.expand(a.shape[:2])
         if apart():
@@ -95,9 +105,13 @@ def per_row(
     kernel: Kernel,
     tile: int | None = None,
 ) -> Tensor:
-    """(N,), of a stack (L, N): the loss of every anchor by itself, without gradient; NaN where it does not count.
+    """Loss of each anchor, without gradient; NaN if the anchor does not count.
 
-    For what needs the losses of rows before their mean: estimates that live between steps, scores of single rows.
+    For quantities that need the losses of rows before their mean: running estimates between steps, scores of single
+    rows. Arguments as in `contrast`.
+
+    Returns:
+        (N,), or (L, N) for a stack.
     """
     with torch.no_grad(), torch.autocast(anchors.z.device.type, enabled=False):
         a, c, walk = _problem(anchors, candidates, relation, kernel, loss.precise)
@@ -118,15 +132,14 @@ def per_row(
 def _problem(
     anchors: Embeddings, candidates: Embeddings, relation: Relation, kernel: Kernel, precise: bool
 ) -> tuple[Tensor, Tensor, Walk]:
-    """Both sides as the kernel wants them, (L, N, E) and (L, M, E), and a walk over their weights in tiles of any
-    size."""
+    """Both sides in the kernel's form, (L, N or M, E), and a walk over tiles."""
     form = exact if precise else wide
     a, c = kernel(form(anchors.z), form(candidates.z))
     left, right = named(anchors), named(candidates)
     if a.ndim == 2:
         a, c = a[None], c[None]
         left, right = {k: v[None] for k, v in left.items()}, {k: v[None] for k, v in right.items()}
-    bound = float(longest(a) * longest(c)) if kernel.bilinear else math.inf  # by Cauchy and Schwarz
+    bound = float(longest(a) * longest(c)) if kernel.bilinear else math.inf  # Cauchy-Schwarz inequality
     bare, miners = unwrapped(relation)
     bare = partial(tiles, bare & Distinct(), left, right, (*a.shape[:2], c.shape[1]), a.dtype, bound=bound)
     if kernel.bilinear and not miners:
@@ -143,7 +156,7 @@ def _problem(
 
 @contextmanager
 def _halved(half: bool) -> Iterator[None]:
-    """Matrix products of float32 in bfloat16, if so; PyTorch knows this only as a setting of the whole process."""
+    """Float32 matrix products in bfloat16 inside; PyTorch has only a process-wide setting."""
     before = torch.get_float32_matmul_precision()
     if half:
         torch.set_float32_matmul_precision("medium")
@@ -154,7 +167,7 @@ def _halved(half: bool) -> Iterator[None]:
 
 
 class _Tiled(torch.autograd.Function):
-    """Gradients are taken tile by tile in the forward pass, so no N x M tensor outlives its tile."""
+    """Takes gradients in the forward pass, so no N x M tensor outlives its tile."""
 
     @staticmethod
     def forward(
@@ -185,8 +198,10 @@ class _Tiled(torch.autograd.Function):
 
 
 class _Apart(torch.autograd.Function):
-    """The loss of every anchor by itself, and how much it counts: (L, N) each. Its gradient is another walk over the
-    tiles, for nobody knows before how much of each anchor is wanted."""
+    """Loss and count of each anchor, (L, N) each.
+
+    The gradient is a second walk over the tiles, since the weight of each anchor is known only in the backward pass.
+    """
 
     @staticmethod
     def forward(
@@ -226,14 +241,14 @@ class _Apart(torch.autograd.Function):
 
 
 def _graph(compare: Callable[[Tensor, Tensor], Tensor], a: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The similarities with their graph, and both sides as its leaves."""
+    """Similarities with their graph, and both sides as its leaves."""
     with torch.enable_grad():
         a, c = a.detach().requires_grad_(), c.detach().requires_grad_()
         return compare(a, c), a, c
 
 
 def _add_slopes(d_a: Tensor | None, d_c: Tensor | None, graph: tuple[Tensor, Tensor, Tensor], d_s: Tensor) -> None:
-    """The slopes of a tile whose similarities are no inner product, by autograd, added in place."""
+    """Adds the gradients of a tile of other similarities, in place, by autograd."""
     s, a, c = graph
     for into, found in zip((d_a, d_c), torch.autograd.grad(s, (a, c), d_s.view_as(s)), strict=True):
         if into is not None:
@@ -241,7 +256,7 @@ def _add_slopes(d_a: Tensor | None, d_c: Tensor | None, graph: tuple[Tensor, Ten
 
 
 def _add_products(d_a: Tensor | None, d_c: Tensor | None, a: Tensor, c: Tensor, d_s: Tensor, scale: Tensor) -> None:
-    """The slopes of a tile of inner products, in place: d_a is filled, to d_c is added."""
+    """Writes into d_a, and adds to d_c, the gradients of a tile of inner products."""
     if d_a is not None:
         if d_a.ndim == 2:
             torch.mm(d_s, c, out=d_a).mul_(scale)
@@ -261,17 +276,21 @@ def _passed(
     needed: Sequence[bool],
     walked: Iterator[Tile],
 ) -> tuple[list[Tensor], list[Tensor | None]]:
-    """One walk over all tiles: total, count, negatives, chance (NaN of a loss that has none); d/da, d/dc and d/d each
-    parameter of the loss, if needed."""
+    """Sums and gradients of one walk over all tiles.
+
+    Returns:
+        Total, count, negatives and chance (NaN if the loss has none); then d/da, d/dc and d/d each parameter of the
+        loss, None where not needed.
+    """
     total, count, negatives, chance = (exact(a.new_zeros(())) for _ in range(4))
     d_a, d_c = (torch.zeros_like(x) if wanted else None for x, wanted in zip((a, c), needed, strict=False))
     d_learned = [torch.zeros_like(p) for p in learned]
     held = a.new_empty(0)
     for t in walked:
-        at = 0 if len(c) == 1 else t.lead  # a plain matrix product, and into place, is faster than a batched one
+        at = 0 if len(c) == 1 else t.lead  # a plain matrix product in place is faster than a batched one
         a_t, c_t = a[at, t.rows], c[at]
         if held.numel() < (size := math.prod(t.attract.shape)):
-            held = a.new_empty(size)  # for all tiles: fresh pages for each would cost a tenth of the time
+            held = a.new_empty(size)  # shared by all tiles: fresh memory for each costs a tenth of the time
         s = held[:size].view(*a_t.shape[:-1], -1)
         graph = None
         if t.compare is None:

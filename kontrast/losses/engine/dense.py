@@ -1,8 +1,9 @@
-"""Losses of small batches on plain matrices: whose pairs are known needs no list of them, no tiles, and fewer steps.
+"""Losses of small batches as plain matrices, faster than the tiled engine.
 
 The engine (`contrast`) takes a fixed 2 to 3 ms to name rows and to list the positive pairs; at 128 pairs that is more
-than the loss itself. These give its values and gradients to rounding, from few operations, on one process. Where an
-anchor's positive holds nearly all of the mass they are as exact as it: log(1 + others / own) instead of a difference.
+than the loss itself. These functions give its values and gradients up to rounding, from few operations, on one process.
+Where an anchor's positive holds nearly all of the mass they are as exact: log(1 + others / own) instead of a
+difference.
 """
 
 import torch
@@ -14,18 +15,18 @@ from kontrast.layers.unit import unit, wide
 from kontrast.losses.engine.reduction import averaging
 from kontrast.losses.engine.tile_weights import CALM
 
-# Numbers in the largest matrix so treated, 4 MB in float32. Two directions from one matrix are as fast by `sweeps` from
-# FEW on, which also computes half of a symmetric one (measured: docs/benchmarks.md).
+# Entries of the largest matrix treated here: SMALL is 4 MB in float32. From FEW on, `symmetric.py` is as fast for two
+# directions, and computes only half of a symmetric matrix (measured: docs/benchmarks.md).
 SMALL, FEW = 1 << 20, 1 << 17
 
 
 def small(rows: int, columns: int, most: int = SMALL) -> bool:
-    """Whether a matrix is small, not one row alone, all of it is here, and its mean is wanted."""
+    """Whether a single-process mean over more than one row fits into `most` numbers."""
     return min(rows, columns) > 1 and rows * columns <= most and Ranks().world == 1 and averaging()
 
 
 def clip(z1: Tensor, z2: Tensor, root: float | Tensor) -> Tensor:
-    """CLIP's mean of both directions; root: of the temperature."""
+    """CLIP, the mean of both directions; `root` is the square root of the temperature."""
     with torch.autocast(z1.device.type, enabled=False):
         S = (unit(wide(z1)) / root) @ (unit(wide(z2)) / root).mT
         own, others = S.diagonal(), _off(S)
@@ -33,7 +34,7 @@ def clip(z1: Tensor, z2: Tensor, root: float | Tensor) -> Tensor:
 
 
 def ntxent(z1: Tensor, z2: Tensor, root: float | Tensor) -> Tensor:
-    """NT-Xent of two views: three matrices serve the four blocks of rows and columns."""
+    """NT-Xent of two views, from three matrices; `root` is the square root of the temperature."""
     with torch.autocast(z1.device.type, enabled=False):
         u, v = unit(wide(z1)) / root, unit(wide(z2)) / root
         S = u @ v.mT
@@ -44,7 +45,7 @@ def ntxent(z1: Tensor, z2: Tensor, root: float | Tensor) -> Tensor:
 
 
 def siglip(z1: Tensor, z2: Tensor, scale: float | Tensor, bias: float | Tensor) -> Tensor:
-    """SigLIP: the sum over pairs, a row."""
+    """SigLIP: the sum over pairs divided by the number of rows."""
     with torch.autocast(z1.device.type, enabled=False):
         x = (unit(wide(z1)) * scale) @ unit(wide(z2)).mT + bias
         sign = torch.ones_like(x).fill_diagonal_(-1)
@@ -52,9 +53,11 @@ def siglip(z1: Tensor, z2: Tensor, scale: float | Tensor, bias: float | Tensor) 
 
 
 def supcon(z: Tensor, labels: Tensor, temperature: float | Tensor) -> Tensor | None:
-    """SupCon, the sum outside of the logarithm; labels of -1 are unknown.
+    """SupCon with the sum outside the logarithm; labels of -1 are unknown.
 
-    None where no row has a positive, or the temperature is too sharp for exponentials without a maximum of their own.
+    Returns:
+        The mean; None if no row has a positive, or if the temperature is too sharp for exponentials without subtracting
+        a maximum.
     """
     if 2 / float(torch.as_tensor(temperature).detach()) > 2 * CALM:
         return None
@@ -68,25 +71,25 @@ def supcon(z: Tensor, labels: Tensor, temperature: float | Tensor) -> Tensor | N
         number = int(anchors.sum())
         if not number:
             return None
-        E = (S - 1 / temperature).exp()  # at most 1
+        E = (S - 1 / temperature).exp()  # each at most 1
         pulled, pushed = E.mul(attracts).sum(1), E.mul((1 - attracts).fill_diagonal_(0)).sum(1)
         pulled, pushed = torch.where(anchors, pulled, 1), pushed.clamp_min(torch.finfo(E.dtype).tiny)
-        # log(1 + pushed / pulled), and by how much the mean of the positives falls short of the log of their sum.
+        # log(1 + pushed / pulled), plus the gap between the log of the positives' sum and their mean.
         short = pulled.log() + 1 / temperature - torch.linalg.vecdot(S, attracts) / counts.clamp_min(1)
         return torch.where(anchors, _more(pushed.log() - pulled.log()) + short, 0).sum() / number
 
 
 def off_squares(C: Tensor) -> tuple[Tensor, Tensor]:
-    """The diagonal of a square matrix, and the sum of the squares off it."""
+    """Diagonal of a square matrix, and the sum of squares off the diagonal."""
     eye = torch.eye(len(C), dtype=torch.bool, device=C.device)
     return C.diagonal(), C.masked_fill(eye, 0).square().sum()
 
 
 def _off(S: Tensor) -> Tensor:
-    """The matrix without its diagonal."""
+    """The matrix with -inf on its diagonal."""
     return S.masked_fill(torch.eye(len(S), dtype=torch.bool, device=S.device), -torch.inf)
 
 
 def _more(x: Tensor) -> Tensor:
-    """log(1 + e^x), exact in float64 too: torch's own is x from 20 on, 2e-9 too small."""
+    """log(1 + e^x), exact in float64 too; torch's own is 2e-9 too small at 20."""
     return F.softplus(x, threshold=40)

@@ -1,5 +1,7 @@
-"""Checks of what a caller hands to a loss: each returns its input in the form losses read, or raises a UserError of one
-sentence. Every public loss uses them, so that one mistake gives one message everywhere."""
+"""Checks of a loss's inputs, shared so that one mistake gives one message everywhere.
+
+Each check returns its input in the form that losses read, or raises a UserError of one sentence.
+"""
 
 import hashlib
 import math
@@ -16,7 +18,7 @@ from kontrast.core.embeddings import exact
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.ranks import Ranks
 
-# Label of a row whose class is not known; it is nobody's positive. None and NaN become it.
+# Label of a row without a known class, which is never a positive; None and NaN become it.
 UNKNOWN = -1
 
 
@@ -33,10 +35,13 @@ def number(
     """A finite number within bounds.
 
     Args:
-        value: a Python or NumPy number, or a tensor with one entry (which keeps its gradient).
-        name: what the caller calls it, with the loss in front where that helps ("arcface: margin").
-        above: exclusive lower bound. least: inclusive one. below: exclusive upper bound. most: inclusive one.
-        hint: what to do, added to the message.
+        value: A Python or NumPy number, or a tensor with one entry (which keeps its gradient).
+        name: What the caller calls it, with the loss in front where that helps ("arcface: margin").
+        above: Exclusive lower bound.
+        least: Inclusive lower bound.
+        below: Exclusive upper bound.
+        most: Inclusive upper bound.
+        hint: What to do, appended to the message.
 
     Returns:
         A float, or a tensor of shape ().
@@ -64,7 +69,7 @@ def number(
 
 
 def temperature(value: Any, name: str = "temperature") -> Any:
-    """A number above 0, or a tensor of one, which gets its gradient."""
+    """A number above 0, or a tensor with one entry, which keeps its gradient."""
     return number(value, name, above=0)
 
 
@@ -96,13 +101,13 @@ def flag(value: Any, name: str) -> bool:
 
 
 def embeddings(z: Any, name: str = "z", *, width: int | None = None, of: str = "(rows, width)") -> Tensor:
-    """A tensor (N, D) of floating-point numbers; without rows only where another rank may have some.
+    """A floating-point tensor (N, D); without rows only if there are other ranks.
 
     Args:
-        z: what the caller gave.
-        name: what the caller calls it.
-        width: the D it must have.
-        of: what its two axes are, for the message.
+        z: The caller's input.
+        name: What the caller calls it.
+        width: The D it must have; None: any.
+        of: Meaning of its two axes, for the message.
 
     Raises:
         UserError: no tensor, no floating-point numbers, another shape, or no rows.
@@ -126,21 +131,21 @@ def some(rows: int) -> None:
 
 
 def aligned(**named: Any) -> None:
-    """Embeddings of one shape on one device: row k of each is the same sample."""
+    """Checks that aligned embeddings have one shape and one device."""
     for name, z in named.items():
         embeddings(z, name)
     _alike(named, "(rows, width), row k of each the same sample")
 
 
 def labels(given: Any, z: Tensor, name: str = "labels", *, classes: int | None = None) -> Tensor:
-    """The class of each row as an integer; -1 where it is unknown.
+    """The class of each row as an integer; -1 if it is unknown.
 
     Args:
-        given: (N,) a tensor, an array, or a sequence, of integers, bools, whole floats or strings; None, NaN and -1
-            are unknown. A string becomes a hash of it, which is the same in every process.
-        z: (N, D), whose rows they are.
-        name: what the caller calls them.
-        classes: where labels index something: 0 to classes - 1 is expected, and strings are not.
+        given: (N,) tensor, array or sequence of integers, bools, whole floats or strings; None, NaN and -1 are unknown.
+            A string becomes its hash, which is the same in every process.
+        z: (N, D) embeddings that the labels belong to.
+        name: What the caller calls them.
+        classes: Number of classes if labels are used as indices: then 0 to classes - 1, and no strings.
 
     Returns:
         (N,) int64, on the device of z.
@@ -165,7 +170,7 @@ def labels(given: Any, z: Tensor, name: str = "labels", *, classes: int | None =
 
 
 def slots(given: Any, z: Tensor, name: str, samples: int | None = None) -> Tensor:
-    """(N,) int64: the number of each row's sample; from 0 to samples - 1, where they index a memory."""
+    """Sample number of each row, (N,) int64; below `samples` if it indexes a memory."""
     ids = labels(given, z, name)
     if samples is not None and len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < samples:
         span = f"{name} from {int(ids.min())} to {int(ids.max())} for a memory of {samples} samples"
@@ -174,7 +179,7 @@ def slots(given: Any, z: Tensor, name: str, samples: int | None = None) -> Tenso
 
 
 def amounts(given: Any, z: Tensor, name: str, *, unknown: bool = False) -> Tensor:
-    """(N,) float64: a number per row, finite; or NaN where it is unknown, if that may be."""
+    """One finite number per row, (N,) float64; NaN only if `unknown` allows it."""
     found = _column(given, len(z), name, "one number per row")
     y = exact(_numeric(found, name, "numbers").to(z.device))
     if not unknown and y.isnan().any():
@@ -185,10 +190,16 @@ def amounts(given: Any, z: Tensor, name: str, *, unknown: bool = False) -> Tenso
 
 
 def table(given: Any, z: Tensor, name: str, *, binary: bool = False) -> Tensor:
-    """(N, C): label shares of each row, at least 0; or 0 and 1, if `binary`. A row of zeros is unknown.
+    """Label shares of each row, (N, C); a row of zeros is unknown.
+
+    Args:
+        given: (N, C) numbers.
+        z: (N, D) embeddings that the shares belong to.
+        name: What the caller calls them.
+        binary: Allow only 0 and 1.
 
     Raises:
-        UserError: another shape, a negative or infinite share, or another number than 0 and 1 where `binary`.
+        UserError: another shape, a negative or infinite share, or a number other than 0 and 1 if `binary`.
     """
     of = "0 and 1 per label" if binary else "the share of each class"
     array = given if isinstance(given, Tensor) else _array(given, name)
@@ -206,7 +217,7 @@ def table(given: Any, z: Tensor, name: str, *, binary: bool = False) -> Tensor:
 
 
 def centres(given: Any, z: Tensor, name: str, *, per: str = "class") -> Tensor:
-    """(C, D): one vector per class (or per slot of a queue), as wide as the embeddings."""
+    """One vector per class or queue slot, (C, D), as wide as the embeddings."""
     if not isinstance(given, Tensor) or given.ndim != 2 or not len(given) or not given.is_floating_point():
         found = f"a tensor {tuple(given.shape)} of {_dtype(given)}" if isinstance(given, Tensor) else _kind(given)
         raise UserError(f"{name} is {found}; expected floating-point numbers (C, width), one row per {per}.")
@@ -216,7 +227,7 @@ def centres(given: Any, z: Tensor, name: str, *, per: str = "class") -> Tensor:
 
 
 def answers(named: dict[str, Any], *, steps: bool = False) -> None:
-    """Scores of answers: tensors (N,) of one shape, pair k in entry k of each; (N, T) too, if `steps`."""
+    """Checks scores of answers: (N,) of one shape, or (N, T) if `steps`."""
     of = "(pairs,) or (pairs, steps)" if steps else "(pairs,)"
     for name, x in named.items():
         if not isinstance(x, Tensor):
@@ -230,7 +241,7 @@ def answers(named: dict[str, Any], *, steps: bool = False) -> None:
 
 
 def outputs(given: Any, name: str) -> list[Tensor]:
-    """Several views of one batch: a sequence of tensors (N, K), all of one shape."""
+    """Several views of one batch: a sequence of tensors (N, K) of one shape."""
     if isinstance(given, Tensor) or not isinstance(given, Sequence) or not len(given):
         raise UserError(f"{name} is {_kind(given)}; expected a list of tensors (rows, outputs), one per view.")
     for n, x in enumerate(given):
@@ -240,14 +251,14 @@ def outputs(given: Any, name: str) -> list[Tensor]:
 
 
 def tokens(**named: Tensor) -> None:
-    """Numbers of tokens, none negative (0: an answer without any)."""
+    """Checks numbers of tokens: 0 or more."""
     for name, length in named.items():
         if not bool((length >= 0).all()):
             raise UserError(f"{name} holds {length.min().item():g}; expected numbers of tokens, 0 or more.")
 
 
 def offset(given: Any, outputs: int, name: str) -> Any:
-    """What is taken off every row of scores: a number, or a tensor (outputs,)."""
+    """An offset of every row of scores: a number, or a tensor (outputs,)."""
     if not isinstance(given, Tensor) or given.numel() == 1:
         return number(given, name, hint=f", or a tensor ({outputs},) of them")
     if given.shape not in ((outputs,), (1, outputs)):
@@ -265,7 +276,7 @@ def _alike(named: dict[str, Tensor], expected: str) -> None:
 
 
 def _column(given: Any, rows: int, name: str, per: str) -> Tensor | np.ndarray:
-    """One entry per row."""
+    """An array with one entry per row."""
     found = given if isinstance(given, Tensor) else _array(given, name)
     if found.shape != (rows,):
         what = f" {name}.squeeze(1) makes it so." if tuple(found.shape) == (rows, 1) else ""
@@ -282,7 +293,7 @@ def _array(given: Any, name: str) -> np.ndarray:
 
 
 def _hashed(found: np.ndarray, name: str, classes: int | None) -> np.ndarray:
-    """Integers for names; None and NaN are unknown."""
+    """Integers for names; None and NaN become unknown."""
     entries = found.tolist()
     missing = [one is None or (isinstance(one, float) and math.isnan(one)) for one in entries]
     there = [one for one, gone in zip(entries, missing, strict=True) if not gone]
@@ -313,7 +324,7 @@ def _numeric(found: Tensor | np.ndarray, name: str, expected: str) -> Tensor:
 
 
 def _tensor(found: Tensor | np.ndarray, name: str, expected: str) -> Tensor:
-    """Numbers as a tensor that no later change of the array reaches."""
+    """Numbers as a tensor that does not share memory with an array."""
     if isinstance(found, Tensor):
         if found.is_complex():
             raise UserError(f"{name} are of {_dtype(found)}; expected {expected}.")

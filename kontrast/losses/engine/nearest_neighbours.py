@@ -1,4 +1,4 @@
-"""The nearest rows of each row, as a key that `Neighbours` reads."""
+"""Nearest neighbours of each row, as a key for the relation `Neighbours`."""
 
 import torch
 from torch import Tensor
@@ -9,17 +9,27 @@ from kontrast.losses.engine.tile_weights import TILE
 
 
 def nearest(z: Tensor, among: Tensor, ids: Tensor, *, k: int, own: Tensor | None = None, tile: int = TILE) -> Tensor:
-    """(N, k) ids of the k rows of `among` (M, D) with the largest cosine to each row of z (N, D), padded with -1.
+    """Ids of the k nearest neighbours of each row by cosine, without gradient.
 
-    ids: (M,) of the rows of `among`. own: (N,) ids of the rows of z, that none becomes its own neighbour. Without
-    gradient; at most `tile` similarities are held at once. Neighbours as positives: NNCLR (arXiv:2104.14548), SCAN
-    (arXiv:2005.12320).
+    Neighbours as positives: NNCLR (arXiv:2104.14548), SCAN (arXiv:2005.12320).
 
-    >>> z = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
-    >>> nearest(z, z, torch.tensor([10, 11, 12]), k=1, own=torch.tensor([10, 11, 12]))
-    tensor([[11],
-            [10],
-            [11]])
+    Args:
+        z: (N, D) rows.
+        among: (M, D) rows to search.
+        ids: (M,) ids of the rows of `among`.
+        k: Number of neighbours.
+        own: (N,) ids of the rows of z, which excludes each row from its own neighbours. None: nothing is excluded.
+        tile: Most similarities held at once.
+
+    Returns:
+        (N, k) ids, nearest first, padded with -1.
+
+    Example:
+        >>> z = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
+        >>> nearest(z, z, torch.tensor([10, 11, 12]), k=1, own=torch.tensor([10, 11, 12]))
+        tensor([[11],
+                [10],
+                [11]])
     """
     input_checks.embeddings(z)
     input_checks.embeddings(among, "among", width=z.shape[1])

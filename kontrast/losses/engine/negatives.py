@@ -1,4 +1,4 @@
-"""Who repels an anchor: the candidates, less those who attract it."""
+"""Weights of negatives: the candidates minus the positives."""
 
 from torch import Tensor
 
@@ -6,7 +6,10 @@ from kontrast.losses.engine.tile_weights import Weights
 
 
 def repel(attract: Weights, among: Weights) -> Weights:
-    """N_ij = Q_ij max(0, 1 - P_ij): a half attracted candidate repels half. One dense matrix."""
+    """Weights of negatives, N_ij = Q_ij max(0, 1 - P_ij), as one dense matrix.
+
+    A candidate that attracts by half repels by half.
+    """
     if attract.at is None:
         return Weights(attract.shape, among.dense() * (1 - attract.dense()).clamp_min_(0))
     whole = among.dense().to(attract.values.dtype, copy=True)
@@ -15,7 +18,7 @@ def repel(attract: Weights, among: Weights) -> Weights:
 
 
 def repelled_(s: Tensor, attract: Weights, among: Weights) -> Tensor:
-    """N_ij S_ij in place: where both weights are short lists, nothing dense is made."""
+    """N_ij S_ij in place, without a dense matrix if both weights are short lists."""
     if attract.at is None or among.at is None or not among.rest:
         return s.mul_(repel(attract, among).dense())
     s[:, *among.at] *= among.values

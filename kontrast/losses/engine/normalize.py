@@ -1,13 +1,13 @@
-"""Rows of length 1."""
+"""Normalisation of rows to length 1."""
 
 import torch
 from torch import Tensor
 
 
 def sphere(z: Tensor) -> Tensor:
-    """z / |z| in float32 or better. A row of zeros has no direction: it stays, and gets no gradient.
+    """Unit vectors in float32 or better; zeros stay zero and get no gradient.
 
-    (Dividing by a small epsilon instead gives such a row a gradient of 1e12, which ends a training.)
+    Division by a small epsilon would give such a row a gradient of 1e12, which ruins a training.
     """
     z = z if z.dtype == torch.float64 else z.float()
     norm = torch.linalg.vector_norm(z, dim=-1, keepdim=True)

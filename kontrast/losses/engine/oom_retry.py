@@ -1,4 +1,4 @@
-"""What every walk over tiles needs: smaller ones when memory ends, and a word to whoever wants a second derivative."""
+"""Retries with smaller tiles when memory runs out; refuses a second derivative."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -15,8 +15,23 @@ Part = TypeVar("Part")
 def fitting(
     run: Callable[[Iterator[Part]], Found], walk: Callable[[int], Iterator[Part]], a: Tensor, c: Tensor, tile: int
 ) -> Found:
-    """What `run` makes of the tiles of a (L, N, D) and c (L, M, D); out of memory, it begins anew with tiles of a
-    quarter, down to single rows."""
+    """Runs a walk over tiles, with ever smaller tiles when memory runs out.
+
+    Each retry starts again with a quarter of the size, down to single rows.
+
+    Args:
+        run: What to compute from the tiles.
+        walk: The tiles of at most so many numbers, as an iterator.
+        a: (L, N, D) anchors.
+        c: (L, M, D) candidates.
+        tile: Numbers in a tile at first.
+
+    Returns:
+        The result of `run`.
+
+    Raises:
+        UserError: a tile of a single row does not fit into memory.
+    """
     M = c.shape[1]
     tile = min(tile, a.shape[0] * a.shape[1] * M)
     while True:
@@ -31,31 +46,31 @@ def fitting(
                     f"not fit in tiles of a single row, {M * a.element_size() / 1e6:,.1f} MB each. Take a smaller "
                     "batch, fewer candidates or narrower embeddings, or free memory elsewhere."
                 ) from error
-        tile = max(tile // 4, M)  # here the error is gone, and with it what its frames held
+        tile = max(tile // 4, M)  # outside of `except`, so that the error's frames hold no memory
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether an allocator gave up: that of a device has a class of its own, the CPU's only its words."""
+    """Whether an allocator failed: devices have an exception class, the CPU only a message."""
     words = ("out of memory", "can't allocate memory", "not enough memory")
     return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in words)
 
 
 class Once(torch.autograd.Function):
-    """A slope as it is, where a graph of the gradient is made; who differentiates it is told that it cannot be.
+    """Passes a gradient through and raises if it is differentiated again.
 
-    Left out, slopes would pass for constants, and a gradient penalty would silently do nothing.
+    Without this, gradients would pass for constants, and a gradient penalty would silently do nothing.
     """
 
     @staticmethod
     def forward(ctx: Any, tie: Tensor, slope: Tensor) -> Tensor:
-        """tie: one number that hangs on all that the slope depends on."""
+        """Copy of the gradient; `tie` depends on all that the gradient depends on."""
         return slope.clone()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Refuses."""
+        """Raises UserError, since the second derivative does not exist here."""
         raise UserError(
             "a second derivative of a contrastive loss was asked for (by a gradient penalty?); the engine has only the "
-            "first, for it keeps no matrix of similarities. Take it of the other terms alone, or make the matrix "
-            "yourself: loss.per_anchor(similarity, attract, among) of a Contrast loss can be differentiated twice."
+            "first, since it keeps no matrix of similarities. Take it of the other terms only, or make the matrix "
+            "yourself: loss.per_anchor(similarity, attract, among) of a ContrastiveLoss can be differentiated twice."
         )

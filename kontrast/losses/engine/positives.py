@@ -1,7 +1,7 @@
-"""What a relation says of each anchor as a whole: how much attracts it, and a few of its positives by lot.
+"""Sums and random samples of each anchor's positives.
 
-A relation is elementwise. Where a loss needs a sum over a row, or k of it, that is counted here once and travels on
-as a key (`Weighed`, `Neighbours`), so that relation and loss stay what they are.
+A relation is elementwise. If a loss needs a sum over a row, or k of its entries, these are computed here once and
+passed on as a key (`KeyWeight`, `Neighbours`), so that relation and loss stay as they are.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,10 @@ from kontrast.losses.relation import Distinct, Relation, named
 
 
 def pull(anchors: Embeddings, candidates: Embeddings, relation: Relation, *, tile: int = TILE) -> Tensor:
-    """(N,): the sum of what attracts each anchor; for 0 and 1 the number of its positives. Not for stacks."""
+    """Sum of the attraction of each anchor, (N,).
+
+    With weights 0 and 1 it is the number of positives. Does not take stacks.
+    """
     sums = anchors.z.new_zeros(len(anchors), dtype=torch.promote_types(anchors.z.dtype, torch.float32))
     for t in _walk(anchors, candidates, relation, sums.dtype, tile):
         sums[t.rows] = t.attract.sum()[0].to(sums.dtype)
@@ -26,11 +29,14 @@ def pull(anchors: Embeddings, candidates: Embeddings, relation: Relation, *, til
 def chosen(
     anchors: Embeddings, candidates: Embeddings, relation: Relation, *, k: int, seed: int = 0, tile: int = TILE
 ) -> Tensor:
-    """(N, k): k of those that attract each anchor, drawn by lot, as `row` numbers padded with -1.
+    """Up to k random positives of each anchor, as `row` numbers padded with -1.
 
-    `relation & Neighbours("kept", of="row")` then has at most k positives an anchor: k-positive contrastive learning
-    (KCL, Kang et al., ICLR 2021), by which rare and frequent classes pull alike. The lot is a hash of (seed, both
-    rows): the same on any rank, in any order of the batch. Not for stacks.
+    `relation & Neighbours("kept", of="row")` then has at most k positives per anchor: k-positive contrastive learning
+    (KCL, Kang et al., ICLR 2021), in which rare and frequent classes pull alike. The choice is a hash of (seed, both
+    rows): the same on any rank and in any order of the batch. Does not take stacks.
+
+    Returns:
+        (N, k) integers.
     """
     kept = torch.full((len(anchors), k), -1, device=anchors.z.device)
     of_a, of_c = named(anchors)["row"], named(candidates)["row"]
@@ -40,8 +46,8 @@ def chosen(
             i, j = t.attract.dense()[0].nonzero(as_tuple=True)
         else:
             i, j = (side[t.attract.values != 0] for side in t.attract.at)
-        lot = random_streams.mix(random_streams.mix(of_a[t.rows][i] + salt) + of_c[j])
-        order = lot.argsort()
+        draw = random_streams.mix(random_streams.mix(of_a[t.rows][i] + salt) + of_c[j])
+        order = draw.argsort()
         order = order[i[order].argsort(stable=True)]
         i, j = i[order], j[order]
         place = torch.arange(len(i), device=i.device) - torch.searchsorted(i, i)

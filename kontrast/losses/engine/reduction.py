@@ -1,7 +1,7 @@
-"""How the losses of a call become one tensor: their mean, their sum, or one for each anchor; and among whose rows.
+"""Reduction of losses (mean, sum or per anchor), and whether other processes take part.
 
-Both hold for what is called inside of a `with`, as autocast and no_grad do, so that each loss on plain tensors is one
-function for all of them. Outside, it is the mean over the rows of all ranks.
+Both settings hold inside a `with` block, as autocast and no_grad do, so that each loss on plain tensors is one function
+for all of them. Outside, losses are the mean over the rows of all ranks.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _HOW: ContextVar[Reduction] = ContextVar("reduction", default="mean")
 
 @contextmanager
 def reducing(how: Reduction, *, gather: bool = True) -> Iterator[None]:
-    """Inside, losses are reduced by `how`; without `gather`, candidates are those of this process alone."""
+    """Sets the reduction inside the block; with `gather` False, only this process's rows are candidates."""
     before = _HOW.set(how)
     try:
         with nullcontext() if gather else by_itself():
@@ -30,26 +30,26 @@ def reducing(how: Reduction, *, gather: bool = True) -> Iterator[None]:
 
 
 def averaging() -> bool:
-    """Whether the mean is asked for, as everywhere outside of a `with`."""
+    """Whether the mean is asked for, as it is outside of `reducing`."""
     return _HOW.get() == "mean"
 
 
 def apart() -> bool:
-    """Whether the loss of each anchor is asked for, in place of a sum."""
+    """Whether the loss of each anchor is asked for."""
     return _HOW.get() == "none"
 
 
 def collapse(each: Tensor) -> Tensor:
-    """The sum of the anchors' numbers; themselves, where each is asked for."""
+    """Sum of the anchors' losses, or the losses themselves if each is asked for."""
     return each if apart() else each.sum()
 
 
 def reduced(ranks: Ranks, terms: Mapping[str, LossTerm]) -> Tensor:
-    """The terms as asked for.
+    """Loss terms in the current reduction.
 
     Returns:
-        mean: the sum of the global means, scaled so that DDP's average of gradients is its gradient. sum: the same
-        before any division. none: (anchors,), what each anchor of this rank adds to the sum.
+        "mean": the sum of the global means, scaled so that DDP's average of gradients is its gradient. "sum": the same
+        before any division. "none": (anchors,), what each anchor of this rank adds to the sum.
 
     Raises:
         ValueError: no anchor counts, on any rank.

@@ -1,11 +1,13 @@
-"""InfoNCE in both directions from one matrix, in two sweeps over square blocks: sums of exponentials, then gradients.
+"""InfoNCE in both directions from one matrix, in two passes over square blocks.
 
-Tile by tile, `contrast` needs three matrix products for each direction, and of a symmetric matrix computes every number
-twice. Here the first sweep sums e^S by rows and by columns, and the second, in the backward pass, makes of each e^S the
-slope of both directions at once: four products for CLIP instead of six; for NT-Xent, where the upper triangle serves
-both, two instead of three. That needs a similarity that treats both sides alike, small enough that no maximum has to be
-subtracted, and a relation that can list its pairs: those that attract, and those that are no full candidates. Listed
-pairs are taken out of the blocks and reckoned one by one, so that nothing cancels.
+Tile by tile, `contrast` needs three matrix products for each direction, and computes every number of a symmetric matrix
+twice. Here the first pass sums e^S by rows and by columns, and the second, in the backward pass, turns each e^S into
+the gradient of both directions at once: four products for CLIP instead of six; for NT-Xent, where the upper triangle
+serves both, two instead of three.
+
+Conditions: a similarity that treats both sides alike and is small enough that no maximum has to be subtracted, and a
+relation that can list its pairs, namely those that attract and those that are no full candidates. Listed pairs are
+taken out of the blocks and computed one by one, so that nothing cancels.
 """
 
 import math
@@ -25,25 +27,30 @@ from kontrast.losses.kernel import Kernel
 from kontrast.losses.miner import unwrapped
 from kontrast.losses.relation import Distinct, Pairs, Relation, named
 
-# Numbers in a block: 512 x 512 floats are 1 MB and stay in a core's cache. Measured on a CPU, 16,384 rows of width 128,
-# NT-Xent forward and backward: 512 rows 1.13 s, 1,024 1.17 s, 2,048 1.29 s. Devices want large blocks, to be busy.
+# Entries of a block: 512 x 512 floats are 1 MB and stay in a core's cache. Measured on a CPU, 16,384 rows of width 128,
+# NT-Xent forward and backward: 512 rows 1.13 s, 1,024 1.17 s, 2,048 1.29 s. Devices need large blocks to stay busy.
 BLOCK, BLOCK_ON_DEVICE = 1 << 18, 1 << 24
-# Up to this many numbers the exponentials of the first sweep are kept for the second, 4 MB.
+# Up to this many entries (4 MB), the first pass keeps its exponentials for the second.
 KEPT = 1 << 20
-# More listed pairs a row are not worth being taken one by one.
+# Listed pairs per row, above which tiles are faster than computing pairs one by one.
 MOST = 16
-# Anchors, spread evenly, whose pairs are counted before all are listed: the list of all pairs of large classes would by
-# far outgrow the rows (5.6 GB at 131,072 rows of 100 classes).
+# Anchors, spread evenly, whose pairs are counted before all are listed: with large classes the full list can be far
+# larger than the rows (5.6 GB at 131,072 rows of 100 classes).
 COUNTED = 1024
-# Listed pairs at once: what is gathered for them is this many rows.
+# Listed pairs computed at once, which gathers this many rows of each side.
 CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
 class Side:
-    """The weights of the listed pairs, seen from one side's anchors, `at` which they belong; M candidates each.
+    """Weights of the K listed pairs, as seen from the anchors of one side.
 
-    attract, among: (K,); weight: (N,) of the anchors.
+    Attributes:
+        at: (K,) the anchor of each pair.
+        attract: (K,) its weight as a positive.
+        among: (K,) its weight as a candidate.
+        weight: (N,) weight of each anchor in the mean.
+        M: Number of candidates.
     """
 
     at: Tensor
@@ -53,41 +60,46 @@ class Side:
     M: int
 
     def sum(self, of: Tensor) -> Tensor:
-        """(K,) -> (N,): the sum over each anchor's listed pairs."""
+        """Sum over each anchor's listed pairs: (K,) to (N,)."""
         return of.new_zeros(len(self.weight)).index_add(0, self.at, of)
 
     @cached_property
     def pulled(self) -> Tensor:
-        """(N,): the sum of what attracts."""
+        """Sum of the attraction of each anchor, (N,)."""
         return self.sum(self.attract)
 
     @cached_property
     def there(self) -> Tensor:
-        """(N,): how many candidates each anchor has."""
+        """Number of candidates of each anchor, (N,)."""
         return self.sum(self.among - 1) + self.M
 
     @cached_property
     def counts(self) -> Tensor:
-        """(N,): the weight of each anchor in the mean; 0 without a positive or without a candidate."""
+        """Weight of each anchor, (N,); 0 without a positive or without a candidate."""
         return ((self.pulled > 0) & (self.there > 0)).to(self.weight.dtype) * self.weight
 
     def tally(self) -> tuple[Tensor, Tensor, Tensor]:
-        """How many anchors count, how many pairs repel them, and what they lose if all similarities are equal."""
+        """Number of counted anchors, number of negative pairs, and the loss at equal similarities."""
         repels = self.there - self.sum((self.attract != 0).to(self.weight.dtype))
         level = self.there.clamp_min(1e-12).log() * self.counts
         return exact(self.counts).sum(), exact(repels * (self.counts > 0)).sum(), exact(level).sum()
 
     def losses(self, s: Tensor, others: Tensor) -> Tensor:
-        """The sum of log mass - mean attraction over the anchors, of the listed similarities and the sums of others."""
+        """Sum over anchors of log mass minus mean attraction.
+
+        Args:
+            s: (K,) similarities of the listed pairs.
+            others: (N,) sums of e^S over all other pairs.
+        """
         mass = (others + self.sum(s.exp() * self.among)).clamp_min(torch.finfo(s.dtype).tiny)
         each = mass.log() - self.sum(self.attract * s) / self.pulled.clamp_min(1e-12)
         return (exact(torch.where(self.counts > 0, each, 0)) * self.counts).sum()
 
     def slopes(self, s: Tensor, others: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
-        """(N,) what every e^S of an anchor is multiplied by, and (K,) the slopes of the listed pairs.
+        """Factor of every e^S of an anchor, (N,), and gradients of the listed pairs, (K,).
 
-        The slope of a pair is weight (e^s Q / mass - P share), its mass split into the listed and the others: where an
-        anchor's only attractor holds all of the mass, the difference would leave nothing but rounding.
+        The gradient of a pair is weight (e^s Q / mass - P share). The mass is split into the listed pairs and the
+        others: where an anchor's only positive holds all of the mass, the difference would leave nothing but rounding.
         """
         e = s.exp() * self.among
         drawn = self.sum(e)
@@ -99,9 +111,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Both:
-    """Anchors and candidates that are anchors too: the listed pairs with their weights from either side.
+    """Listed pairs with their weights from either side.
 
-    back: None where both sides are the same rows; then every pair is listed from both of its ends.
+    Attributes:
+        i: (K,) rows of the first side.
+        j: (K,) rows of the second side.
+        forth: Weights with the first side as anchors.
+        back: Weights with the second side as anchors; None if both sides are the same rows, and every pair is listed
+            from both of its ends.
     """
 
     i: Tensor
@@ -113,9 +130,18 @@ class Both:
 def both_ways(
     relation: Relation, one: Keys, two: Keys | None, weight: Tensor | None, like: Tensor, most: int
 ) -> Both | None:
-    """The listed pairs of two sides, or of one with itself (None); None where the relation lists too many, or none.
+    """Listed pairs of two sides, or of one side with itself.
 
-    weight: of the anchors, where there is one side.
+    Args:
+        relation: The relation that lists the pairs.
+        one: Keys of the first side.
+        two: Keys of the second side; None: the first side with itself.
+        weight: (N,) weights of the anchors, for one side only.
+        like: A tensor of the dtype and device to use.
+        most: Most pairs worth listing.
+
+    Returns:
+        None if the relation lists more pairs than `most`, or cannot list them.
     """
     other = one if two is None else two
     n, m = len(one["row"]), len(other["row"])
@@ -141,8 +167,7 @@ def both_ways(
 
 
 def _outgrown(relation: Relation, a: Keys, c: Keys, most: int) -> bool:
-    """Whether the pairs of a part of the anchors promise more than twice as many as `most` for all of them, or are not
-    to be listed at all."""
+    """Whether a sample of anchors promises over twice `most` pairs, or lists none."""
     step = len(a["row"]) // COUNTED
     if step < 2:
         return False
@@ -159,7 +184,7 @@ def _side(relation: Relation, a: Keys, c: Keys, pairs: Pairs, weight: Tensor, li
 
 @dataclass(frozen=True)
 class _Block:
-    """Some rows of one side against some of the other, and the places in it of the listed pairs."""
+    """Rows of one side against rows of the other, with the listed pairs."""
 
     rows: slice
     columns: slice
@@ -167,19 +192,21 @@ class _Block:
     mirrored: bool  # stands for its mirror image on the other side of the diagonal too
 
     def similarities(self, a: Tensor, c: Tensor, held: Tensor) -> Tensor:
-        """S of the block; in `held`, for fresh pages for each would cost a tenth of the time."""
+        """Similarities of the block, in `held`: fresh memory costs a tenth of the time."""
         a, c = a[self.rows], c[self.columns]
         return torch.mm(a, c.mT, out=held[: len(a) * len(c)].view(len(a), len(c)))
 
     def exponentials(self, S: Tensor) -> Tensor:
-        """e^S in the place of S, 0 at the listed pairs."""
+        """e^S in place of S, 0 at the listed pairs."""
         S.exp_()[self.at] = 0
         return S
 
 
 def _blocks(both: Both, n: int, m: int, budget: int) -> Iterator[_Block]:
-    """All blocks of at most `budget` numbers; of one side with itself those on and above the diagonal, unless one block
-    is all."""
+    """All blocks of at most `budget` numbers.
+
+    Of one side with itself: those on and above the diagonal, unless one block holds everything.
+    """
     if n * m <= budget:
         yield _Block(slice(0, n), slice(0, m), (both.i, both.j), False)
         return
@@ -198,8 +225,12 @@ def _blocks(both: Both, n: int, m: int, budget: int) -> Iterator[_Block]:
 def _summed(
     u: Tensor, v: Tensor, scale: Tensor, both: Both, keep: int, walked: Iterator[_Block]
 ) -> tuple[Tensor | None, list[Tensor]]:
-    """(K,) S of the listed pairs, where one block holds them all; (N,), (M,) the sums of all other e^S, by rows and by
-    columns, and the matrix, if small."""
+    """First pass: sums of e^S by rows and by columns.
+
+    Returns:
+        (K,) similarities of the listed pairs if one block holds them all, else None; then (N,) and (M,) sums of all
+        other e^S, and the matrix itself if it has at most `keep` numbers.
+    """
     rows, columns, held, a = u.new_zeros(len(u)), u.new_zeros(len(v)), u.new_empty(0), u * scale
     for block in walked:
         held = _enough(held, block)
@@ -226,9 +257,10 @@ def _sloped(
     kept: list[Tensor],
     walked: Iterator[_Block],
 ) -> tuple[Tensor, Tensor]:
-    """The gradients of u and v over the scale, of all pairs but the listed ones; of one side: the sum, twice.
+    """Second pass: gradients of u and v over the scale, without the listed pairs.
 
-    slopes: (K,) of the listed pairs, which count too where the matrix was kept.
+    Of one side with itself, both are the same tensor, the sum of the two. The listed pairs, with gradients `slopes`
+    (K,), are included if the matrix was kept.
     """
     a, d_u, held = u * scale, torch.zeros_like(u), u.new_empty(0)
     d_v = d_u if both.back is None else torch.zeros_like(v)
@@ -236,7 +268,7 @@ def _sloped(
         held = _enough(held, block)
         weights = factors[0][block.rows, None] + factors[1][block.columns]
         slope = kept[0] * weights if kept else block.exponentials(block.similarities(a, v, held)).mul_(weights)
-        if kept:  # one block, which is 0 there
+        if kept:  # one block, whose exponentials are 0 at the listed pairs
             slope[both.i, both.j] = slopes
             if both.back is None:
                 slope.index_put_((both.j, both.i), slopes, accumulate=True)
@@ -247,25 +279,25 @@ def _sloped(
 
 
 def _enough(held: Tensor, block: _Block) -> Tensor:
-    """Room for a block: the one there is, or a larger one."""
+    """Memory for a block: the given one, or a larger one."""
     size = (block.rows.stop - block.rows.start) * (block.columns.stop - block.columns.start)
     return held if held.numel() >= size else held.new_empty(size)
 
 
 def _listed(u: Tensor, v: Tensor, both: Both) -> Tensor:
-    """(K,) u_i . v_j of the listed pairs."""
+    """Inner products u_i . v_j of the listed pairs, (K,)."""
     parts = [slice(k, k + CHUNK) for k in range(0, len(both.i), CHUNK)]
     return torch.cat([u.new_empty(0), *(torch.linalg.vecdot(u[both.i[p]], v[both.j[p]]) for p in parts)])
 
 
 class _Sweeps(torch.autograd.Function):
-    """(total forth, total back) of S = scale u v^T; where both sides are one, u is v and there is no total back."""
+    """Totals of both directions of S = scale u v^T."""
 
     @staticmethod
     def forward(
         ctx: Any, u: Tensor, v: Tensor, scale: Tensor, both: Both, budget: int, keep: int
     ) -> tuple[Tensor, Tensor]:
-        """The first sweep."""
+        """Runs the first pass."""
         walk = partial(_blocks, both, len(u), len(v))
         s, sums = fitting(partial(_summed, u, v, scale, both, keep), walk, u[None], v[None], budget)
         s = scale * _listed(u, v, both) if s is None else s
@@ -277,7 +309,7 @@ class _Sweeps(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The second sweep."""
+        """Runs the second pass."""
         tied = ctx.saved_tensors[:3]
         u, v, scale, s, rows, columns, *kept = (t.detach() for t in ctx.saved_tensors)
         both: Both = ctx.both
@@ -304,9 +336,18 @@ class _Sweeps(torch.autograd.Function):
 def swept(
     one: Embeddings, two: Embeddings | None, relation: Relation, kernel: Kernel, weight: Tensor | None, tile: int | None
 ) -> list[LossTerm] | None:
-    """InfoNCE of one side against the other and back, or of one side against itself (`two` is None): a Mean each.
+    """InfoNCE of two sides in both directions, or of one side against itself.
 
-    None where it cannot be had so; then `contrast` has to do it. weight: of the anchors, where there is one side.
+    Args:
+        one: The first side.
+        two: The second side; None: the first side against itself.
+        relation: Positives and candidates.
+        kernel: The similarity.
+        weight: (N,) weights of the anchors, for one side only.
+        tile: Most numbers in a block; None: chosen by the size and the device.
+
+    Returns:
+        One term per direction; None if the conditions of this file do not hold, and `contrast` has to do it.
     """
     other = one if two is None else two
     if one.z.ndim != 2 or not (len(one) and len(other)) or one.z.dtype != other.z.dtype or unwrapped(relation)[1]:
@@ -329,5 +370,5 @@ def swept(
     totals = _Sweeps.apply(u, v, scale, both, budget, keep)
     sides = [side for side in (both.forth, both.back) if side is not None]
     tallies = [side.tally() for side in sides]
-    told = zip(totals, tallies, strict=False)
-    return [LossTerm(total, n, negatives=many, chance=chance) for total, (n, many, chance) in told]
+    terms = zip(totals, tallies, strict=False)
+    return [LossTerm(total, n, negatives=many, chance=chance) for total, (n, many, chance) in terms]

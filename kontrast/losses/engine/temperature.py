@@ -1,4 +1,4 @@
-"""Temperatures that differ: over training, from class to class."""
+"""Temperatures that change over training or differ between classes."""
 
 import math
 
@@ -10,13 +10,20 @@ from kontrast.losses.engine.adapters import sphere
 
 
 def swing(progress: float, *, low: float = 0.1, high: float = 1.0, periods: float = 1.0) -> float:
-    """The temperature at `progress` (0 to 1) of training: from high to low and back, a cosine, `periods` times.
+    """Temperature that swings from high to low and back during training, as a cosine.
 
-    A high temperature tells groups apart, a low one instances; going back and forth helps on long tails (Kukleva et al.
-    2023, arXiv:2303.13664). Before each step: `kernel.set_temperature(swing(progress))`.
+    A high temperature separates groups, a low one instances; the swing helps on long tails (Kukleva et al. 2023,
+    arXiv:2303.13664). Before each step: `kernel.set_temperature(swing(progress))`.
 
-    >>> [round(swing(p), 2) for p in (0, 0.25, 0.5, 1)]
-    [1.0, 0.55, 0.1, 1.0]
+    Args:
+        progress: Share of training done, 0 to 1.
+        low: Lowest temperature.
+        high: Highest temperature, at the start.
+        periods: Number of swings.
+
+    Example:
+        >>> [round(swing(p), 2) for p in (0, 0.25, 0.5, 1)]
+        [1.0, 0.55, 0.1, 1.0]
     """
     low, high = float(input_checks.number(low, "low", above=0)), float(input_checks.number(high, "high", above=0))
     progress, periods = float(input_checks.number(progress, "progress")), float(input_checks.number(periods, "periods"))
@@ -24,15 +31,27 @@ def swing(progress: float, *, low: float = 0.1, high: float = 1.0, periods: floa
 
 
 def by_class(z: Tensor, labels: Tensor, temperature_C: Tensor) -> Tensor:
-    """(N, D): embeddings on the sphere, each over the temperature of its class; labels (N,) count from 0.
+    """Unit vectors divided by the temperature of their class.
 
-    As anchors, with `Dot` and candidates on the sphere, S_ij = cos(z_i, c_j) / temperature[label of i]. Rare classes
-    can be given a lower one, or each learns its own: `log_C.exp()` of a parameter stays above 0.
+    As anchors, with the kernel `Dot` and candidates on the sphere: S_ij = cos(z_i, c_j) / temperature[label of i]. Rare
+    classes can have a lower temperature, or each class learns its own: `log_C.exp()` of a parameter stays above 0.
 
-    >>> import torch
-    >>> by_class(torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.tensor([1, 0]), torch.tensor([0.5, 0.1]))
-    tensor([[6., 8.],
-            [0., 2.]])
+    Args:
+        z: (N, D) embeddings.
+        labels: (N,) classes from 0; -1 is unknown.
+        temperature_C: (C,) temperatures above 0.
+
+    Returns:
+        (N, D).
+
+    Raises:
+        UserError: not one temperature per class, one of 0 or less, or a label outside of the classes.
+
+    Example:
+        >>> import torch
+        >>> by_class(torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.tensor([1, 0]), torch.tensor([0.5, 0.1]))
+        tensor([[6., 8.],
+                [0., 2.]])
     """
     if temperature_C.ndim != 1:
         raise UserError(f"a tensor {tuple(temperature_C.shape)} of temperatures; expected (classes,), or a number.")
