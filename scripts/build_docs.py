@@ -172,9 +172,6 @@ def reference(of: str) -> str:
     if of == "functional":
         made = [one for one in vars(functional).values() if inspect.isfunction(one)]
         return "\n\n".join(_directive(f"{one.__module__}.{one.__name__}") for one in made if one.__name__[0] != "_")
-    if of == "augmentations":
-        files = sorted(Path(augmentations.__path__[0]).glob("[a-z]*.py"))
-        return "\n\n".join(_directive(f"{augmentations.__name__}.{file.stem}") for file in files)
     found = list(registry.kinds(of).values())
     if not found:
         raise SystemExit(f"<!-- reference: {of} -->: there is no room of this name; expected one of {registry.rooms()}")
@@ -187,8 +184,14 @@ def reference(of: str) -> str:
         for base in registry.load(of, kind.name).__mro__
         if "ROOM" in vars(base)
     )
+    if of == "augmentations":  # those that modalities are made of are functions
+        files = sorted(Path(augmentations.__path__[0]).glob("[a-z]*.py"))
+        named = {kind.module.split(".")[-1] for kind in found}
+        more = [f"{augmentations.__name__}.{file.stem}" for file in files if file.stem not in named]
+    else:
+        more = []
     kinds_of_it = (_directive(f"{kind.module}.{kind.attribute}", members=members) for kind in found)
-    return "\n\n".join([*map(_directive, contracts), *kinds_of_it])
+    return "\n\n".join([*map(_directive, contracts), *kinds_of_it, *map(_directive, more)])
 
 
 def reference_of(page: Path) -> str:

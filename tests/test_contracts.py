@@ -61,6 +61,26 @@ def test_a_modality_keeps_its_contract(kind):
         modality.read(object(), None)
 
 
+@pytest.mark.parametrize("name", ROOMS["augmentations"])
+@pytest.mark.parametrize("kind", ["image", "series"])
+def test_an_augmentation_changes_each_row_by_its_own_key_alone(name, kind):
+    if (name, kind) == ("blur", "series"):
+        pytest.skip("images only")
+    modality, packed = fitted(kind)
+    x = modality.preprocess(modality.collate(packed))
+    change, keys = factory.build("augmentations", name, {}), random_streams.key(0, 0, torch.arange(len(x)), 0)
+    seen = change(x.clone(), keys)
+    assert (seen.shape, seen.dtype) == (x.shape, x.dtype)
+    assert torch.equal(seen.isnan(), x.isnan())
+    assert not torch.equal(seen.nan_to_num(), x.nan_to_num())
+    torch.testing.assert_close(change(x.clone(), keys), seen, equal_nan=True, rtol=0, atol=0)
+    torch.testing.assert_close(change(x[3:5].clone(), keys[3:5]), seen[3:5], equal_nan=True, rtol=0, atol=1e-5)
+    named = factory.build("modalities", kind, {"augmentation": {"name": name}})
+    named.fit([modality.read(cell, None) for cell in cells_of(kind)])
+    batch = modality.collate(packed)
+    assert not torch.equal(named.augment(batch, keys).nan_to_num(), modality.augment(batch, keys).nan_to_num())
+
+
 def built(name):
     """An encoder with small settings, for the modality that takes it by default or can feed it."""
     settings = {"timm": {"model": "test_resnet"}, "transformer": None}.get(name, {})
@@ -134,7 +154,9 @@ def test_a_method_takes_a_step_and_every_encoder_gets_a_gradient(name):
         assert torch.isfinite(method.embed(kind, modality.preprocess(modality.collate(packed)))).all()
 
 
-@pytest.mark.parametrize("room", ["encoders", "methods", "kernels", "losses", "modalities", "optimisers", "scoring"])
+@pytest.mark.parametrize(
+    "room", ["augmentations", "encoders", "methods", "kernels", "losses", "modalities", "optimisers", "scoring"]
+)
 def test_every_kind_refuses_a_setting_it_does_not_know(room):
     for name in ROOMS[room]:
         with pytest.raises(UserError, match="has no setting 'wobble'"):

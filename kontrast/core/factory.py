@@ -43,7 +43,7 @@ def build(room: str, name: str, settings: Mapping[str, Any], given: Mapping[str,
             )
     hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
     settings = {key: _as_float(value, hints.get(key)) for key, value in settings.items()}
-    named = {k: choice(v, k) if k in rooms else v for k, v in settings.items()}
+    named = {k: choice(v, k) if k in rooms and v is not None else v for k, v in settings.items()}
     try:
         return made(**facts, **named)
     except UserError:
@@ -66,7 +66,7 @@ def check(room: str, name: str, settings: Mapping[str, Any], made: Any = None) -
     for key, value in settings.items():
         if key not in parameters:
             raise UserError(f"{registry.singular(room)} '{name}' has no setting '{key}'{did_you_mean(key, parameters)}")
-        if key in rooms:
+        if key in rooms and not (value is None and fits(None, hints[key])):
             part = choice(value, f"{registry.singular(room)} '{name}': {key}")
             check(rooms[key], part.name, part.settings)
         elif key in hints and not fits(value, hints[key]):
@@ -78,11 +78,16 @@ def check(room: str, name: str, settings: Mapping[str, Any], made: Any = None) -
 def parts_of(made: Any) -> dict[str, str]:
     """Settings that are themselves choices -> the room each is chosen from (`Annotated[Choice, "losses"]`)."""
     hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made, include_extras=True)
-    return {
-        key: get_args(hint)[1]
-        for key, hint in hints.items()
-        if get_origin(hint) is Annotated and get_args(hint)[0] is Choice
-    }
+    return {key: room for key, hint in hints.items() if (room := _room_of(hint))}
+
+
+def _room_of(hint: Any) -> str:
+    """The room that a setting is chosen from, also where it may be None; "" for other settings."""
+    if get_origin(hint) is Annotated:
+        return get_args(hint)[1] if get_args(hint)[0] is Choice else ""
+    if get_origin(hint) in (typing.Union, types.UnionType):
+        return next(filter(None, map(_room_of, get_args(hint))), "")
+    return ""
 
 
 def whole(room: str, chosen: Choice, facts: Collection[str] = ()) -> Choice:
@@ -101,7 +106,7 @@ def whole(room: str, chosen: Choice, facts: Collection[str] = ()) -> Choice:
             settings[key] = chosen.settings[key]
         elif key not in facts and parameter.default is not inspect.Parameter.empty:
             settings[key] = parameter.default
-        if key in settings and key in rooms:
+        if key in rooms and settings.get(key) is not None:
             settings[key] = whole(rooms[key], choice(settings[key], key), _parameters(made))
     return Choice(chosen.name if ":" in chosen.name else registry.locate(room, chosen.name).name, settings)
 

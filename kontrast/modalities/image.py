@@ -19,6 +19,7 @@ from torch import Tensor
 from kontrast.core import random_streams
 from kontrast.core.errors import UserError
 from kontrast.core.factory import Range
+from kontrast.data.augmentation import AugmentationChoice, applied, augmentation_of
 from kontrast.data.modality import Modality
 from kontrast.modalities import mirroring
 from kontrast.modalities.augmentations.image import LIGHT, LUMA, STRONG, augment
@@ -41,6 +42,7 @@ class Image(Modality):
     `flip`: whether mirror images mean the same; by default only of coloured pictures (grey ones are more often scans,
     digits, x-rays) whose mirror images lie no farther from the others than they do themselves (`mirroring`).
     `mean`, `std`: a channel's, in 0..1; by default the sample's.
+    `augmentation`: one more, by name, applied last (`blur`, or `my_lab.ideas:Mine`).
     """
 
     encoder = "resnet"
@@ -55,6 +57,7 @@ class Image(Modality):
         flip: bool | None = None,
         mean: list[float] | None = None,
         std: list[float] | None = None,
+        augmentation: AugmentationChoice | None = None,
     ) -> None:
         if size is not None and size < 8:
             raise UserError(f"image: size={size}: expected at least 8 pixels.")
@@ -70,6 +73,7 @@ class Image(Modality):
         self.size, self.channels = size or 0, channels or 0
         self.strength, self.flip, self.farther = strength, flip, 0.5
         self.mean, self.std = list(mean or []), list(std or [])
+        self.augmentation = augmentation_of(augmentation)
 
     def read(self, cell: Any, folder: Path) -> np.ndarray:
         """(C, H, W) uint8; see `picture` for what a cell may be. A large picture is shrunk, its proportions kept."""
@@ -131,21 +135,15 @@ class Image(Modality):
         "light" mirrors all pictures of a row together: a mirrored pair is one more pair.
         """
         if self.strength == "none":
-            return self.preprocess(batch)
+            return applied(self.augmentation, self.preprocess(batch), key_B)
         strength = STRONG if self.strength == "strong" else LIGHT
         alone = self.flip if self.flip is not None else self.strength == "strong" and self._mirrors
         strength = replace(strength, flip=0.5 * alone)
         mirrored_B = None
         if self.strength == "light" and self.flip is None and self._mirrors and row_B is not None:
             mirrored_B = random_streams.uniform(random_streams.fork(row_B, 0), 1)[:, 0] < 0.5
-        return augment(
-            batch,
-            key_B,
-            strength,
-            mean=self.mean,
-            std=self.std,
-            mirrored_B=mirrored_B,
-        )
+        seen = augment(batch, key_B, strength, mean=self.mean, std=self.std, mirrored_B=mirrored_B)
+        return applied(self.augmentation, seen, key_B)
 
     def note(self) -> str:
         """Whether pictures are mirrored, and why."""

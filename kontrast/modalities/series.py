@@ -15,6 +15,7 @@ from torch import Tensor
 from kontrast.core import random_streams
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.factory import Range
+from kontrast.data.augmentation import AugmentationChoice, applied, augmentation_of
 from kontrast.data.modality import Modality
 
 _LONGEST = 512  # samples kept of a series where the user names no length
@@ -37,6 +38,7 @@ class Series(Modality):
     Augmentations, 0 (crop: 1) for none: crop is the smallest share of time that is kept; stretch the largest change of
     speed (0.2: 20 %); warp the largest local change of speed; scale the largest change of amplitude; shift (of the
     level, at most) and noise are in the row's own standard deviations; gaps is the largest hidden share of time.
+    augmentation is one more, by name, applied last.
     """
 
     encoder = "tcn"
@@ -53,6 +55,7 @@ class Series(Modality):
         shift: float = 0.05,
         noise: float = 0.05,
         gaps: float = 0.1,
+        augmentation: AugmentationChoice | None = None,
     ) -> None:
         for name, value, low in (("crop", crop, 0.05), ("stretch", stretch, 0), ("warp", warp, 0), ("scale", scale, 0)):
             _within(name, value, low, 1 if name == "crop" else 0.9)
@@ -63,6 +66,7 @@ class Series(Modality):
         self.length, self.normalise = length, normalise
         self.crop, self.stretch, self.warp = crop, stretch, warp
         self.scale, self.shift, self.noise, self.gaps = scale, shift, noise, gaps
+        self.augmentation = augmentation_of(augmentation)
         self._channels, self._axis = 1, 1
         self._mean, self._spread, self._within = [0.0], [1.0], [1.0]
 
@@ -161,7 +165,7 @@ class Series(Modality):
             seen = seen + self.noise * deviation * _gauss(keys[2], *batch.shape[1:])
         if self.gaps:
             seen = seen.masked_fill(self._hidden(batch, keys[3]), math.nan)
-        return self.preprocess(seen)
+        return applied(self.augmentation, self.preprocess(seen), key_B)
 
     def raw(self, batch: Tensor) -> Tensor:
         """(B, R): gaps bridged by straight lines, rows averaged onto a grid of at most 128 steps, z-normalised.
