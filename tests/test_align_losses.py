@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from kontrast.core.embeddings import Embeddings
+from kontrast.core.normalize import sphere
 from kontrast.core.ranks import Ranks, on_ranks
 from kontrast.layers.centre import Centre
 from kontrast.layers.prototypes import Prototypes
 from kontrast.losses.alignment.alignment import Alignment
 from kontrast.losses.alignment.negative_cosine import NegativeCosine
 from kontrast.losses.clustering.swav import SwAV, sinkhorn
-from kontrast.losses.engine.normalize import sphere
 from kontrast.losses.engine.tile_weights import TILE
 from kontrast.losses.functional import pairwise
 

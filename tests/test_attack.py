@@ -17,7 +17,7 @@ from conftest import call, waves
 from PIL import Image
 
 from kontrast.core import registry
-from kontrast.core.atomic_files import whole, writable
+from kontrast.core.atomic_files import atomic_write, writable
 from kontrast.core.errors import UserError
 from kontrast.data.schema import file_tree
 from kontrast.modalities.text import Text
@@ -59,7 +59,7 @@ def refused(capsys, *words):
 )
 def test_only_regular_files_are_replaced(world, capsys, name, found):
     target, made = world / name, os.lstat(world / name)
-    with pytest.raises(UserError, match=f"it is {found}, and only a regular file is replaced"), whole(target):
+    with pytest.raises(UserError, match=f"it is {found}, and only a regular file is replaced"), atomic_write(target):
         raise AssertionError
     assert f"it is {found}" in refused(capsys, "embed", world / "run", world / "rows.npz", "--out", target)
     assert f"it is {found}" in refused(capsys, "compare", world / "run", world / "run", "--html", target)
@@ -76,7 +76,7 @@ def test_a_socket_is_no_regular_file_and_neither_is_what_lies_where_a_file_is_wr
             writable(tmp_path / "socket")
     (tmp_path / "mine").write_text("mine")
     (tmp_path / "new.part").symlink_to("mine")
-    with pytest.raises(UserError, match=r"new\.part: it is a link"), whole(tmp_path / "new"):
+    with pytest.raises(UserError, match=r"new\.part: it is a link"), atomic_write(tmp_path / "new"):
         raise AssertionError
     assert (tmp_path / "mine").read_text() == "mine"
 

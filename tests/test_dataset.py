@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from kontrast.core import cache_files
+from kontrast.core.atomic_files import atomic_cache
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.experiment import Source
 from kontrast.data.dataset.dataset import TooManyUnreadable, prepare
@@ -163,7 +163,7 @@ def test_strange_split_words_and_lists_as_labels_are_refused(tmp_path):
 
 def test_a_cache_written_by_another_process_meanwhile_is_kept(tmp_path):
     target = tmp_path / "x"
-    with cache_files.replacing(target) as part:
+    with atomic_cache(target) as part:
         part.mkdir()
         target.mkdir()
         (target / "theirs").touch()
@@ -287,9 +287,9 @@ def test_a_full_disk_is_told_in_words_and_leaves_nothing(tmp_path, monkeypatch):
 
 def test_an_interrupted_write_leaves_the_old_folder_and_no_part(tmp_path):
     target = tmp_path / "x"
-    with cache_files.replacing(target) as part:
+    with atomic_cache(target) as part:
         part.write_text("old")
-    with pytest.raises(KeyError), cache_files.replacing(target) as part:
+    with pytest.raises(KeyError), atomic_cache(target) as part:
         part.write_text("half")
         raise KeyError
     assert target.read_text() == "old"

@@ -7,11 +7,11 @@ import torch
 from torch.nn import functional as F
 
 from kontrast.core.embeddings import Embeddings
+from kontrast.core.normalize import unit
 from kontrast.layers.estimates import Estimates
 from kontrast.layers.memory_bank import MemoryBank
 from kontrast.layers.targets import assign, uniform_points
 from kontrast.layers.temperatures import Temperatures
-from kontrast.layers.unit import unit
 from kontrast.losses.contrastive.debiased import Debiased
 from kontrast.losses.contrastive.herocon import HeroCon
 from kontrast.losses.contrastive.infonce import InfoNCE

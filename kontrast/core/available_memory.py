@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from kontrast.core.cache_files import size
+from kontrast.core.byte_size import size
 from kontrast.core.errors import UserError
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kontrast.core.atomic_files import whole
+from kontrast.core.atomic_files import atomic_write
 from kontrast.core.errors import UserError
+from kontrast.core.unit_rows import unit
 from kontrast.core.untrusted_json import fitting
 
 
@@ -54,7 +55,7 @@ class EmbeddingTable:
         missing field counts as zero)."""
         blocks = [np.nan_to_num(z) for z in self.z.values()]
         one = sum(blocks[1:], blocks[0]) if self.shared else np.concatenate(blocks, axis=1)
-        return one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-12)
+        return unit(one)
 
     def save(self, path: Path) -> None:
         """One Parquet file, embeddings as fixed-size lists; written beside and renamed, so that no half file is ever
@@ -70,7 +71,7 @@ class EmbeddingTable:
         for name in self.metadata.column_names:
             table[f"meta {name}"] = self.metadata[name]
         marked = pa.table(table).replace_schema_metadata({"kontrast": "bank", "shared": str(self.shared)})
-        with whole(path) as aside:
+        with atomic_write(path) as aside:
             pq.write_table(marked, aside)
 
     @staticmethod

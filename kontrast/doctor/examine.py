@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kontrast.core import factory, registry, untrusted_json
-from kontrast.core.atomic_files import named, whole, writable
+from kontrast.core.atomic_files import atomic_write, named, writable
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
 from kontrast.data.dataset.dataset import prepare
@@ -80,7 +80,7 @@ def examinations() -> list[Examination]:
 def write(findings: Sequence[Finding], folder: Path) -> Path:
     """doctor.json: what the report of a run in that folder shows."""
     path = folder / FILE
-    with whole(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(untrusted_json.written(to_json(findings), 2) + "\n", encoding="utf8")
     return path
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from kontrast.core import random_streams
-from kontrast.core.atomic_files import whole
+from kontrast.core.atomic_files import atomic_write
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 from kontrast.doctor.sheet import sheet
@@ -44,7 +44,7 @@ class Views(Examination):
             path = case.out / "views.png"
             picture = io.BytesIO()
             sheet(rows, ["as it is", *(f"view {n + 1}" for n in range(_VIEWS))]).save(picture, "PNG")
-            with whole(path) as aside:
+            with atomic_write(path) as aside:
                 aside.write_bytes(picture.getvalue())
             found.append(
                 Finding("views", "fact", f"{path}: {len(rows)} rows as training sees them", {"picture": str(path)})

@@ -7,10 +7,11 @@ import torch
 
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.factory import Range
+from kontrast.core.unit_rows import unit
 from kontrast.evaluation.evaluator import Evaluator
 from kontrast.evaluation.metric_result import MetricResult
 from kontrast.evaluation.retrieval import pairs
-from kontrast.evaluation.spaces import Space, present, spaces, unit
+from kontrast.evaluation.spaces import Space, present, spaces
 
 PART = 500
 

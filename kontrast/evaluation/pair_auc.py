@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kontrast.core.unit_rows import unit
 from kontrast.evaluation.metric_result import MetricResult
 
 
@@ -59,7 +60,7 @@ def _side(pairs: Pairs) -> tuple[float, np.ndarray, np.ndarray] | None:
     """AUC, the row of each pair, and what each pair adds to it beyond its mean; the effects sum to 0."""
     if len(pairs.row) < 2:
         return None
-    alike_MM = _unit(pairs.one) @ _unit(pairs.two).T
+    alike_MM = unit(pairs.one.astype(np.float64)) @ unit(pairs.two.astype(np.float64)).T
     random_MM = pairs.row[:, None] != pairs.row[None]
     for group in pairs.groups:
         random_MM &= group[:, None] != group[None]
@@ -77,8 +78,3 @@ def _side(pairs: Pairs) -> tuple[float, np.ndarray, np.ndarray] | None:
 def _rank(values: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """How many of the sorted values lie below each number; equal ones count half."""
     return (np.searchsorted(values, asked, "left") + np.searchsorted(values, asked, "right")) / 2
-
-
-def _unit(z_MD: np.ndarray) -> np.ndarray:
-    z = z_MD.astype(np.float64)
-    return z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)

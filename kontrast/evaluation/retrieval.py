@@ -8,9 +8,10 @@ import torch
 
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.factory import Range
+from kontrast.core.unit_rows import unit
 from kontrast.evaluation.evaluator import Evaluator
 from kontrast.evaluation.metric_result import MetricResult
-from kontrast.evaluation.spaces import Space, spaces, ungroupable, unit
+from kontrast.evaluation.spaces import Space, spaces, ungroupable
 
 TILE = 2**22  # similarities held, and sorted, at once
 SAME = 1e-6  # cosines nearer than this are equal, so that a collapsed encoder ties with everything and wins nothing

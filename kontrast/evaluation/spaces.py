@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.unit_rows import unit
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,9 @@ def present(bank: EmbeddingTable) -> np.ndarray:
     return np.logical_or.reduce([bank.has(field) for field in bank.z])
 
 
-def unit(z: np.ndarray) -> np.ndarray:
-    """Rows of length one, float32; a zero row stays zero."""
-    return (z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-
-
 def _space(field: str | None, z: np.ndarray, bank: EmbeddingTable, kept: np.ndarray) -> Space:
     labels = np.full(len(bank), "") if bank.labels is None else bank.labels
-    return Space(field, unit(z[kept]), bank.ids[kept], labels[kept])
+    return Space(field, unit(z[kept]).astype(np.float32, copy=False), bank.ids[kept], labels[kept])
 
 
 def classes(bank: EmbeddingTable) -> int:

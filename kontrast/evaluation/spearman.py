@@ -3,10 +3,10 @@
 import numpy as np
 
 from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.unit_rows import unit
 from kontrast.evaluation.evaluator import Evaluator
 from kontrast.evaluation.metric_result import MetricResult
 from kontrast.evaluation.retrieval import pairs
-from kontrast.evaluation.spaces import unit
 
 FEWEST = 3  # pairs: of two, any order is perfect
 

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kontrast.core.atomic_files import whole
+from kontrast.core.atomic_files import atomic_write
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
+from kontrast.core.unit_rows import unit
 from kontrast.core.untrusted_json import fitting
-from kontrast.evaluation.spaces import unit
 from kontrast.search.exact import nearest, recall
 
 Form = Literal["float32", "float16", "int8", "binary"]
@@ -78,7 +78,7 @@ class Compressed:
         marks |= {f"width {name}": str(width) for name, width in self.widths.items()}
         for word, kept in (("scale", self.scales), ("centre", self.centres)):
             marks |= {f"{word} {name}": base64.b64encode(a.tobytes()).decode() for name, a in kept.items()}
-        with whole(path) as aside:
+        with atomic_write(path) as aside:
             pq.write_table(pa.table(table).replace_schema_metadata(marks), aside)
 
     @staticmethod

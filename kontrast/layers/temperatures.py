@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
-from kontrast.layers.unit import unit
+from kontrast.core.normalize import unit
 
 
 class Temperatures(nn.Module):

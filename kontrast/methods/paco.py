@@ -7,10 +7,10 @@ from torch import Tensor
 
 from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
+from kontrast.core.normalize import unit
 from kontrast.core.ranks import Ranks
 from kontrast.layers.proxies import Proxies
 from kontrast.layers.towers import Towers
-from kontrast.layers.unit import unit
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.dot import Dot

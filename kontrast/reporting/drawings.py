@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kontrast.core.atomic_files import whole
+from kontrast.core.atomic_files import atomic_write
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.number_format import number, round_number
@@ -34,7 +34,7 @@ class Drawing:
 
     def save(self, path: str | Path) -> Path:
         """As a file, whole or not at all."""
-        with whole(Path(path)) as aside:
+        with atomic_write(Path(path)) as aside:
             aside.write_text(self.svg, encoding="utf8")
         return Path(path)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kontrast.core.atomic_files import whole
+from kontrast.core.atomic_files import atomic_write
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.number_format import clock, many, number
 from kontrast.evaluation.verdict import claim, tone
@@ -57,7 +57,7 @@ class Story:
 def write_report(story: Story, path: Path) -> Path:
     """The page, written beside and renamed, so that no half page is ever seen. Seconds, most of them for the map."""
     path = Path(path)
-    with whole(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(page(story), encoding="utf8", errors="backslashreplace")
     return path
 

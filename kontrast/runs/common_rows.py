@@ -7,7 +7,7 @@ import numpy as np
 
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
-from kontrast.evaluation.spaces import unit
+from kontrast.core.unit_rows import unit
 from kontrast.runs import kept
 from kontrast.runs.folder import Folder
 from kontrast.runs.run import Run

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kontrast.core.atomic_files import whole
+from kontrast.core.atomic_files import atomic_write
 from kontrast.core.number_format import many, number
 from kontrast.reporting.page.map import POINTS, layout, map_section
 from kontrast.reporting.page.safe import esc
@@ -15,7 +15,7 @@ TONES = {"BETTER": "good", "WORSE": "bad"}
 
 def write_comparison(made: Comparison, path: Path) -> Path:
     """One self-contained HTML file, whole or not at all. Seconds, most of them for the maps."""
-    with whole(Path(path)) as aside:
+    with atomic_write(Path(path)) as aside:
         aside.write_text(page(made), encoding="utf8", errors="backslashreplace")
     return Path(path)
 

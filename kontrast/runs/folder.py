@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from kontrast.core import untrusted_json
-from kontrast.core.atomic_files import named, spelled, whole
+from kontrast.core.atomic_files import atomic_write, named, spelled
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment, refuse_code
 from kontrast.runs.lock import HOLDER, LOCK, held, in_use
@@ -140,7 +140,7 @@ class Folder:
         """A whole file, or none."""
         target = self.path / name
         if self.writes:
-            with whole(target) as aside:
+            with atomic_write(target) as aside:
                 aside.write_bytes(content.encode("utf8", "backslashreplace") if isinstance(content, str) else content)
         return target
 
@@ -202,7 +202,7 @@ class Folder:
         target = folder / f"{numbers['step']:09d}.safetensors"
         if not self.writes:
             return target
-        with whole(target) as aside:
+        with atomic_write(target) as aside:
             _save(tensors, aside, {"numbers": json.dumps(numbers)})
             self.write(f"checkpoints/{target.stem}.sha256", _hash(aside) + "\n")
         _thin(target)
@@ -240,7 +240,7 @@ def _thin(newest: Path) -> None:
 
 def save_tensors(tensors: dict[str, torch.Tensor], target: Path, metadata: dict[str, str] | None = None) -> None:
     """A safetensors file, whole or not at all."""
-    with whole(target) as aside:
+    with atomic_write(target) as aside:
         _save(tensors, aside, metadata)
 
 

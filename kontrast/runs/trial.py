@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from kontrast.core.cache_files import size
+from kontrast.core.byte_size import size
 from kontrast.core.errors import UserError
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.reader import Reader

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from kontrast.core import factory, untrusted_json
-from kontrast.core.atomic_files import whole
+from kontrast.core.atomic_files import atomic_write
 from kontrast.core.embedding_table import EmbeddingTable, refuse_unsound
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.untrusted_json import fitting
@@ -274,7 +274,7 @@ def build(
         facts = {"kontrast": "index", "engine": {"name": engine, "settings": settings}, "tables": tables}
         facts |= {"shared": bank.shared, "spaces": spaces, "columns": columns}
         old = _replaced(folder)
-        with whole(folder / "index.json") as aside:
+        with atomic_write(folder / "index.json") as aside:
             aside.write_text(untrusted_json.written(facts, 2), encoding="utf8")
     except BaseException:
         with contextlib.suppress(UserError):  # of a server that does not answer, for one

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import nn
 
-from kontrast.core.cache_files import size
+from kontrast.core.byte_size import size
 from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.ranks import Ranks
 from kontrast.core.shards import sharded

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from kontrast.core.cache_files import size
+from kontrast.core.byte_size import size
 from kontrast.core.errors import UserError
 
 LARGE = 1024  # a whole number of a setting above it may be a size that no memory holds

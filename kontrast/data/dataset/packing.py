@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kontrast.core import cache_files
+from kontrast.core.atomic_files import atomic_cache
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.data.dataset.store import OnDemand, Packed, Store, Writer
 from kontrast.data.modality import Modality
@@ -90,7 +90,7 @@ def packing(
         needed = _estimate(frame, modalities)
         cache.mkdir(parents=True, exist_ok=True)
         keep = needed <= (shutil.disk_usage(cache).free // 2 if limit is None else limit)
-        with cache_files.replacing(target, needed=needed) as part:
+        with atomic_cache(target, needed=needed) as part:
             _write(frame, modalities, part, keep, progress)
     elif progress:
         progress(len(frame), len(frame))

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from kontrast.core import cache_files
+from kontrast.core.atomic_files import atomic_cache
 from kontrast.core.errors import UserError
 from kontrast.data.sources.python_values import frame_of_table
 from kontrast.data.sources.source_reader import SourceReader
@@ -31,7 +31,7 @@ class PolarsFrame(SourceReader):
         try:
             if isinstance(data, polars.LazyFrame) and cache is not None:
                 target = cache / "tables" / f"polars-{id(data)}.arrow"
-                with cache_files.replacing(target) as part:
+                with atomic_cache(target) as part:
                     data.sink_ipc(part, compression="uncompressed", compat_level=oldest)
                 return frame_of_table(arrow_cache.mapped(target), "LazyFrame", None)
             frame = data.collect() if isinstance(data, polars.LazyFrame) else data

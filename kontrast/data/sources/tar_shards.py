@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from kontrast.core import untrusted_json
-from kontrast.core.cache_files import size
+from kontrast.core.byte_size import size
 from kontrast.core.errors import UserError
 from kontrast.data.schema import split
 from kontrast.data.sources.images import SUFFIXES

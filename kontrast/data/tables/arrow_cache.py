@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from kontrast.core import cache_files
+from kontrast.core.atomic_files import atomic_cache
 from kontrast.core.errors import UserError
 from kontrast.data.tables.column_reader import is_list, plain
 from kontrast.data.tables.uri import shown
@@ -30,7 +30,7 @@ def spilled(
     marks = [f"{file.resolve()} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
     target = _place(cache, marks)
     if not target.exists():
-        with told(who), cache_files.replacing(target, needed=sum(file.stat().st_size for file in files)) as part:
+        with told(who), atomic_cache(target, needed=sum(file.stat().st_size for file in files)) as part:
             schema, batches = read()
             write(part, _plain_schema(schema), _plain(schema, batches))
     return mapped(target)
@@ -42,7 +42,7 @@ def fetched(name: str, cache: Path | None, read: Callable[[], tuple[pa.Schema, I
         with told(name):
             return _held(*read())
     target = _place(cache, [name])
-    with told(name), cache_files.replacing(target) as part:
+    with told(name), atomic_cache(target) as part:
         schema, batches = read()
         write(part, _plain_schema(schema), _plain(schema, batches))
     return mapped(target)

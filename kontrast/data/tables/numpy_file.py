@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 
 from kontrast.core import available_memory
-from kontrast.core.cache_files import size
+from kontrast.core.byte_size import size
 from kontrast.core.errors import UserError
 
 # An archive that unpacks to more than both is no data: numbers that were measured shrink 2 to 10 times.

@@ -1,9 +1,9 @@
 """Alignment: distance between views of a sample on the unit sphere."""
 
 from kontrast.core.embeddings import Embeddings, LossTerm
+from kontrast.core.normalize import sphere
 from kontrast.losses.alignment_loss import AlignmentLoss, sides
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.normalize import sphere
 
 
 class Alignment(AlignmentLoss):

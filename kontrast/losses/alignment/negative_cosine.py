@@ -3,8 +3,8 @@
 import torch
 
 from kontrast.core.embeddings import Embeddings, LossTerm
+from kontrast.core.normalize import sphere
 from kontrast.losses.alignment_loss import AlignmentLoss, sides
-from kontrast.losses.engine.normalize import sphere
 from kontrast.losses.engine.reduction import collapse
 
 

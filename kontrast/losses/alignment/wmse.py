@@ -5,9 +5,9 @@ from torch import Tensor
 
 from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
+from kontrast.core.normalize import sphere
 from kontrast.losses.alignment_loss import AlignmentLoss, sides
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.normalize import sphere
 
 
 class WMSE(AlignmentLoss):

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from kontrast.core.embeddings import Embeddings, LossTerm
+from kontrast.core.normalize import sphere
 from kontrast.losses.alignment_loss import AlignmentLoss, sides
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.contrast import contrast
-from kontrast.losses.engine.normalize import sphere
 from kontrast.losses.engine.tile_weights import Weights
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.relations.same_key import SameKey

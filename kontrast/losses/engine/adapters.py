@@ -7,8 +7,8 @@ from torch import Tensor
 
 from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
+from kontrast.core.normalize import unit
 from kontrast.core.ranks import Ranks
-from kontrast.layers.unit import unit, wide
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.reduction import reduced
 from kontrast.losses.kernel import Kernel
@@ -106,11 +106,6 @@ class Folded(Kernel):
     def unit(self) -> float:
         """The similarity of equal rows, `one`."""
         return self.one
-
-
-def sphere(z: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
-    """Unit vectors divided by a temperature, which may be learned."""
-    return unit(wide(z)) / temperature
 
 
 def settle(**terms: LossTerm) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.embeddings import Embeddings, LossTerm, exact
-from kontrast.layers.unit import longest, wide
+from kontrast.core.normalize import longest, wide
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.oom_retry import Once, fitting
 from kontrast.losses.engine.reduction import apart

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kontrast.core.normalize import unit, wide
 from kontrast.core.ranks import Ranks
-from kontrast.layers.unit import unit, wide
 from kontrast.losses.engine.reduction import averaging
 from kontrast.losses.engine.tile_weights import CALM
 

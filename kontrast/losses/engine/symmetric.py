@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.embeddings import Embeddings, Keys, LossTerm, exact
-from kontrast.layers.unit import longest, wide
+from kontrast.core.normalize import longest, wide
 from kontrast.losses.engine.oom_retry import Once, fitting
 from kontrast.losses.engine.tile_weights import CALM
 from kontrast.losses.kernel import Kernel

@@ -5,8 +5,8 @@ import math
 from torch import Tensor
 
 from kontrast.core.errors import UserError
+from kontrast.core.normalize import sphere
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.adapters import sphere
 
 
 def swing(progress: float, *, low: float = 0.1, high: float = 1.0, periods: float = 1.0) -> float:

@@ -13,13 +13,13 @@ from torch.nn.functional import pad
 
 from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
-from kontrast.layers.unit import wide
+from kontrast.core.normalize import sphere, wide
 from kontrast.losses.contrastive.herocon import HeroCon
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive.rank_n_contrast import RankNContrast
 from kontrast.losses.contrastive.supcon_inside import SupConInside
 from kontrast.losses.engine import dense, input_checks
-from kontrast.losses.engine.adapters import Tempered, fixed, gathered, rows, settle, sphere
+from kontrast.losses.engine.adapters import Tempered, fixed, gathered, rows, settle
 from kontrast.losses.engine.class_counts import counts
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.positives import chosen, pull

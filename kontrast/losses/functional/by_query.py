@@ -8,11 +8,12 @@ from torch import Tensor
 
 from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
+from kontrast.core.normalize import sphere
 from kontrast.losses.alignment.negative_cosine import NegativeCosine
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.adapters import Folded, gathered, rows, settle, sphere
+from kontrast.losses.engine.adapters import Folded, gathered, rows, settle
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.pairwise.pair_margin import PairMargin

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.core.errors import UserError
+from kontrast.core.normalize import sphere
 from kontrast.layers.estimates import Estimates
 from kontrast.layers.memory_bank import MemoryBank
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive.nce import NCE
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.adapters import Tempered, gathered, rows, settle, sphere, views
+from kontrast.losses.engine.adapters import Tempered, gathered, rows, settle, views
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.engine.reduction import collapse
 from kontrast.losses.relations.key_weight import KeyWeight

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.core.errors import UserError
+from kontrast.core.normalize import sphere, wide
 from kontrast.core.ranks import Ranks
-from kontrast.layers.unit import wide
 from kontrast.losses.bidirectional import mutual
 from kontrast.losses.contrastive.debiased import Debiased
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive.supcon_inside import SupConInside
 from kontrast.losses.engine import dense, input_checks
-from kontrast.losses.engine.adapters import Tempered, fixed, gathered, rows, settle, sphere, views
+from kontrast.losses.engine.adapters import Tempered, fixed, gathered, rows, settle, views
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.engine.reduction import collapse
 from kontrast.losses.kernels.dot import Dot

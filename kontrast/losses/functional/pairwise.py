@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
+from kontrast.core.normalize import sphere
 from kontrast.core.ranks import Ranks
 from kontrast.layers.proxies import as_rows
 from kontrast.losses.alignment.alignment import Alignment
@@ -30,7 +31,6 @@ from kontrast.losses.contrastive.uniformity import Uniformity
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import adapters, dense, input_checks
 from kontrast.losses.engine.contrast import contrast
-from kontrast.losses.engine.normalize import sphere
 from kontrast.losses.engine.reduction import reduced
 from kontrast.losses.functional.by_query import MINING, mined_triplet
 from kontrast.losses.kernels.dot import Dot

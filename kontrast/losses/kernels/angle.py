@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core.errors import UserError
-from kontrast.layers.unit import unit
+from kontrast.core.normalize import unit
 from kontrast.losses.engine import input_checks
 from kontrast.losses.kernel import Kernel
 

@@ -1,9 +1,9 @@
 """CoSENT: cosines of text pairs ordered as their gold scores."""
 
 from kontrast.core.embeddings import Embeddings, LossTerm
+from kontrast.core.normalize import sphere
 from kontrast.losses.alignment_loss import AlignmentLoss, sides
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.normalize import sphere
 from kontrast.losses.pairwise.pair_order import ranked
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.number_format import many, number, share
+from kontrast.core.unit_rows import unit
 from kontrast.reporting.page.safe import esc
 from kontrast.reporting.page.shelf import Shelf
 
@@ -69,7 +70,7 @@ def choose(labels: np.ndarray | None, able: np.ndarray, many: int, seed: int) ->
 
 def nearest(way: Direction, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """(Q, k) candidates of those rows, best first, and their cosines; a row never finds itself within its own field."""
-    alike = unit(way.queries[rows]) @ unit(way.candidates).T
+    alike = unit(np.nan_to_num(way.queries[rows])) @ unit(np.nan_to_num(way.candidates)).T
     alike[:, np.isnan(way.candidates[:, 0])] = -np.inf
     if not way.cross:
         alike[np.arange(len(rows)), rows] = -np.inf
@@ -81,12 +82,6 @@ def nearest(way: Direction, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.nd
     found = np.take_along_axis(alike, best, axis=1)
     order = np.argsort(-found, axis=1, kind="stable")
     return np.take_along_axis(best, order, axis=1), np.take_along_axis(found, order, axis=1)
-
-
-def unit(z_ND: np.ndarray) -> np.ndarray:
-    """Rows of length one; absent rows become zero."""
-    z = np.nan_to_num(z_ND)
-    return z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
 
 
 def _direction(bank: EmbeddingTable, way: Direction, shelf: Shelf, seed: int) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.number_format import many, number
+from kontrast.core.unit_rows import unit
 from kontrast.reporting.page.clusters import anchors
 from kontrast.reporting.page.columns import columns
 from kontrast.reporting.page.project import project
@@ -145,8 +146,8 @@ def _there(z_ND: np.ndarray) -> np.ndarray:
 
 def _near(z_ND: np.ndarray, row_N: np.ndarray) -> np.ndarray:
     """(N, up to 5) the nearest points of other rows, by cosine."""
-    unit = z_ND / np.maximum(np.linalg.norm(z_ND, axis=1, keepdims=True), 1e-12)
-    alike = unit @ unit.T
+    z = unit(z_ND)
+    alike = z @ z.T
     alike[row_N[:, None] == row_N[None]] = -np.inf
     return np.argsort(-alike, axis=1, kind="stable")[:, : min(NEAR, len(set(row_N.tolist())) - 1)]
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
-from kontrast.core.atomic_files import whole
+from kontrast.core.atomic_files import atomic_write
 from kontrast.core.errors import UserError
 from kontrast.core.factory import Range
 from kontrast.reporting.logger import Logger
@@ -81,7 +81,7 @@ class Mlflow(Logger):
         known = self.client.get_experiment_by_name(self.experiment)
         place = known.experiment_id if known else self.client.create_experiment(self.experiment)
         self.run = self.client.create_run(place, run_name=self.folder.resolve().name).info.run_id
-        with whole(mark) as aside:
+        with atomic_write(mark) as aside:
             aside.write_text(self.run, encoding="utf8")
         settings = of_experiment(self.folder).items()
         told = [self.mlflow.entities.Param(_key(name), str(value)[:LONGEST]) for name, value in settings]

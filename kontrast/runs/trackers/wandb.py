@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 from typing import Annotated, Any
 
-from kontrast.core.atomic_files import whole
+from kontrast.core.atomic_files import atomic_write
 from kontrast.core.errors import needs
 from kontrast.core.factory import Range
 from kontrast.reporting.logger import Logger
@@ -54,7 +54,7 @@ class Wandb(Logger):
         place = self.folder / "wandb"
         mark = place / "id.txt"
         known = mark.read_text(encoding="utf8").strip() if mark.is_file() else secrets.token_hex(4)
-        with whole(mark) as aside:
+        with atomic_write(mark) as aside:
             aside.write_text(known, encoding="utf8")
         quiet = self.wandb.Settings(
             console="off",

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kontrast.core.atomic_files import whole
+from kontrast.core.atomic_files import atomic_write
 from kontrast.core.errors import UserError, needs
 from kontrast.search.engine import Engine, inverted, vectors
 from kontrast.search.where import Term, to_arrow
@@ -130,9 +130,9 @@ class Faiss(Engine):
         path = self._path(tables, space)
         old = path.with_name(_file_of(path)) if path.is_file() else None
         new = path.with_name(f"{space}-{uuid.uuid4().hex[:8]}.faiss")
-        with whole(new) as aside:
+        with atomic_write(new) as aside:
             needs("faiss", "search").write_index(index, str(aside))
-        with whole(path) as aside:
+        with atomic_write(path) as aside:
             pq.write_table(records.replace_schema_metadata({"faiss": json.dumps(new.name)}), aside)
         if old is not None:
             old.unlink(missing_ok=True)
