@@ -50,6 +50,20 @@ def test_losses_say_what_when_shape_equation_and_reference(kind):
     assert kind.module.split(".")[2] in FOLDERS
 
 
+@pytest.mark.parametrize("kind", registry.kinds("kernels").values(), ids=lambda kind: kind.name)
+def test_kernels_say_shape_equation_and_reference(kind):
+    found = explains(
+        registry.load("kernels", kind.name), ("Args", "Shape", "Raises", "Equation", "Reference", "Example")
+    )
+    assert {"Shape", "Equation", "Reference"} <= set(found)
+
+
+@pytest.mark.parametrize("kind", registry.kinds("relations").values(), ids=lambda kind: kind.name)
+def test_relations_say_what_they_weigh(kind):
+    found = explains(registry.load("relations", kind.name), ("Args", "Raises", "Equation", "Reference", "Example"))
+    assert {"Args", "Equation"} <= set(found)
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name):
     module = importlib.import_module(name)

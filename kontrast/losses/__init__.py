@@ -1,14 +1,14 @@
-"""Every loss as a torch module, `kt.losses.NTXent(temperature=0.2)(z1, z2)`, and as a function, `kt.losses.functional`.
+"""Losses as torch modules, `kt.losses.NTXent(temperature=0.2)(z1, z2)`, and as functions, `kt.losses.functional`.
 
-A module is a file of `losses/modules/`; nothing is imported before it is used. `kontrast list losses` shows them all,
-`kontrast show NTXent` one.
+A module is a file of `losses/modules/`, imported on first use. `kontrast list losses` lists them, `kontrast show
+NTXent` shows one.
 """
 
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # what `__getattr__` finds, for editors and type checkers
+if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr__`
     from kontrast.losses import functional as functional
     from kontrast.losses.modules.align_uniform import AlignUniform as AlignUniform
     from kontrast.losses.modules.angle import AnglE as AnglE
@@ -68,19 +68,19 @@ _HOME = Path(__file__).parent
 
 
 def __getattr__(name: str) -> object:
-    """A loss by the name of its class, or a file of this folder."""
+    """A loss by the name of its class, or a module of this folder."""
     files = {path.stem.replace("_", ""): path.stem for path in (_HOME / "modules").glob("[a-z]*.py")}
     if name[:1].isupper() and name.lower() in files:
-        made = vars(importlib.import_module(f"kontrast.losses.modules.{files[name.lower()]}"))
-        if name in made:
-            return made[name]
+        found = vars(importlib.import_module(f"kontrast.losses.modules.{files[name.lower()]}"))
+        if name in found:
+            return found[name]
     elif name.isidentifier() and ((_HOME / f"{name}.py").exists() or (_HOME / name / "__init__.py").exists()):
         return importlib.import_module(f"kontrast.losses.{name}")
     raise AttributeError(_unknown(name))
 
 
 def __dir__() -> list[str]:
-    """The classes, and the module of functions."""
+    """Names of the loss classes, and `functional`."""
     return [*_classes(), "functional"]
 
 
@@ -91,12 +91,12 @@ def _classes() -> list[str]:
 
 
 def _unknown(name: str) -> str:
-    """Private names are asked for by Python itself, and quickly answered."""
+    """Message for an unknown name; Python itself asks for private names, which get no suggestion."""
     words = f"module 'kontrast.losses' has no attribute '{name}'"
     if name.startswith("_"):
         return words
     from kontrast.core.errors import did_you_mean
 
-    there = {one.lower(): one for one in _classes()}
-    alike = there.get(name.replace("_", "").lower())
-    return f"{words}; did you mean '{alike}'?" if alike else words + did_you_mean(name, there.values())
+    known = {one.lower(): one for one in _classes()}
+    match = known.get(name.replace("_", "").lower())
+    return f"{words}; did you mean '{match}'?" if match else words + did_you_mean(name, known.values())

@@ -1,4 +1,4 @@
-"""The contract of a loss over aligned pairs: row k of one side belongs to row k of the other."""
+"""Contract of losses over aligned pairs: row k of one side belongs to row k of the other."""
 
 from abc import ABC, abstractmethod
 
@@ -10,12 +10,13 @@ from kontrast.core.errors import UserError
 
 
 class AlignmentLoss(nn.Module, ABC):
-    """Two sets of rows of equal length -> Mean; no relation, no kernel, nobody else's negatives.
+    """Loss of two sides of equal length, without relation, kernel or other negatives.
 
-    `whole` says what it must be given: False, pairs count one by one, so this rank's rows suffice; True, statistics
-    of the batch enter (a covariance, an order), so it needs everyone's rows (`Ranks.gather`, with gradient) and
-    returns a count of 1: every rank then finds the same value, and the gradients that come back add up to those of
-    one process.
+    Attributes:
+        whole: False: pairs count one by one, so this process's rows suffice. True: the loss uses statistics of the
+            batch (a covariance, an order), so it needs the rows of all processes (`Ranks.gather`, with gradient) and
+            returns a count of 1: every process then computes the same value, and the gradients add up to those of a
+            single process.
     """
 
     ROOM = "losses"
@@ -24,11 +25,28 @@ class AlignmentLoss(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, one: Embeddings, two: Embeddings) -> LossTerm:
-        """The loss of N pairs."""
+        """Loss of N pairs.
+
+        Args:
+            one: Embeddings (N, D).
+            two: Embeddings (N, D), row k of the same sample as row k of `one`.
+
+        Returns:
+            A sum and its count.
+        """
 
 
 def sides(loss: AlignmentLoss, one: Embeddings, two: Embeddings) -> tuple[Tensor, Tensor]:
-    """Both embeddings in float32 or better, or a message if they are not aligned."""
+    """Embeddings of both sides, in float32 or better.
+
+    Args:
+        loss: Named in the message.
+        one: (N, D).
+        two: (N, D).
+
+    Raises:
+        UserError: Sides that are no matrices with the same number of rows.
+    """
     if one.z.shape[:-1] != two.z.shape[:-1] or one.z.ndim != 2:
         raise UserError(
             f"{type(loss).__name__.lower()}: rows of shape {tuple(one.z.shape)} and {tuple(two.z.shape)}; "

@@ -1,4 +1,4 @@
-"""Both directions of a comparison between two sides, on one process at the price of little more than one."""
+"""Both directions between two sides, on a single process for little more than the price of one."""
 
 import torch
 
@@ -23,12 +23,25 @@ def mutual(
     everyone: tuple[Embeddings, Embeddings] | None = None,
     tile: int | None = None,
 ) -> tuple[LossTerm, LossTerm]:
-    """The mean loss of the rows of either side as anchors, against all of the other side's: CLIP (arXiv:2103.00020) is
-    the mean of both.
+    """Mean loss of each side's rows as anchors, against all rows of the other side.
 
-    everyone: both sides on all ranks, where the caller has gathered them already. kernel: the inner product as it is,
-    if none is given. On one process, InfoNCE with a kernel that treats both sides alike makes one matrix serve both
-    directions (`sweeps`); all else is `contrast` twice.
+    On a single process, InfoNCE with a symmetric kernel computes one matrix for both directions
+    (`losses.engine.symmetric`); otherwise it is `contrast` twice. CLIP is the mean of both directions.
+
+    Args:
+        one: Embeddings of the first side.
+        two: Embeddings of the second side.
+        relation: Between anchors of either side and candidates of the other.
+        loss: Of each anchor.
+        kernel: The inner product by default.
+        everyone: Both sides on all processes, if the caller has gathered them already.
+        tile: Numbers per tile; None for the usual size.
+
+    Returns:
+        The terms of the first and of the second side.
+
+    Reference:
+        CLIP: Radford et al. 2021, arXiv:2103.00020.
     """
     kernel = kernel or Dot()
     if everyone is None:

@@ -1,4 +1,4 @@
-"""The contract of an assignment: one view says where among K outputs a sample belongs, the other is to predict it."""
+"""Contract of clustering losses: a view predicts the cluster assignment of another view."""
 
 import math
 from abc import ABC, abstractmethod
@@ -12,9 +12,15 @@ from kontrast.losses.engine.reduction import collapse
 
 
 class ClusteringLoss(nn.Module, ABC):
-    """L_i = -sum_k q_ik log softmax(scores_i / temperature)_k; how q comes about is what makes the loss.
+    """Cross-entropy from target assignments to predictions over K outputs.
 
-    Scores are (B, K), K fixed by a layer (prototypes, a head), not by the batch.
+    Subclasses define `targets`. K is fixed by a layer (prototypes, a head), not by the batch.
+
+    Attributes:
+        temperature: Of the predictions.
+
+    Equation:
+        L_i = -sum_k q_ik log softmax(scores_i / temperature)_k
     """
 
     ROOM = "losses"
@@ -23,11 +29,25 @@ class ClusteringLoss(nn.Module, ABC):
 
     @abstractmethod
     def targets(self, scores: Tensor, ranks: Ranks) -> Tensor:
-        """(B, K) -> (B, K): q, without gradient, from the scores of the view that says."""
+        """Assignments q, without gradient.
+
+        Args:
+            scores: (B, K), of the view that is predicted.
+            ranks: The processes, for statistics over the whole batch.
+
+        Returns:
+            (B, K), rows sum to 1.
+        """
 
     def forward(self, scores: Tensor, targets: Tensor) -> LossTerm:
-        """The mean over samples of the cross-entropy, from the scores of the view that predicts; in float32 or
-        better.
+        """Mean cross-entropy over samples, in float32 or better.
+
+        Args:
+            scores: (B, K), of the view that predicts.
+            targets: (B, K), as `targets` returns them.
+
+        Returns:
+            The sum over samples and their count.
         """
         wide = scores if scores.dtype == torch.float64 else scores.float()
         each = -(targets.detach() * (wide / self.temperature).log_softmax(-1)).sum(-1)

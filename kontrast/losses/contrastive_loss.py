@@ -1,4 +1,4 @@
-"""The contract of a contrastive loss, and the two sums most of them are made of."""
+"""Contract of contrastive losses, and the two sums that most of them use."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,16 +11,26 @@ from kontrast.losses.engine.tile_weights import Weights
 
 
 class ContrastiveLoss(nn.Module, ABC):
-    """How hard to pull and push: sees similarities and the two weights of a tile, never a rank, a device, a modality.
+    """Loss of each anchor from its similarities and two weights, tile by tile.
 
-    `attract.dense()` gives a plain matrix to whoever wants one; `log_sum` and `mean` are faster.
+    A loss sees no process, device or modality. Subclasses implement `per_anchor`; `log_sum` and `mean` are fast
+    building blocks, `attract.dense()` gives a plain matrix.
 
-    usual: settings of the training step that go with a loss where the user names none: its kernel, its temperature.
+    Attributes:
+        usual: Settings of the training step that suit the loss where the user names none: its kernel, its temperature.
+        softmax: Whether L_i is log_sum(S, among) - mean(S, attract) and nothing else, which needs fewer products. Not
+            inherited, since a subclass may compute something else.
+        precise: Whether similarities and weights must be float64, because order or cancellation decides.
 
-    softmax: that L_i is log_sum(S, among) - mean(S, attract) and nothing else, which can be had with fewer products. A
-    class says so itself, and its children do not inherit it, for they may compute something else.
-
-    precise: that similarities and weights are to be float64, because order or cancellation decides.
+    Example:
+        >>> from kontrast.losses import Contrastive
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> class NearestPositive(ContrastiveLoss):
+        ...     def per_anchor(self, similarity, attract, among):
+        ...         return -similarity.masked_fill(attract.dense() == 0, -torch.inf).amax(-1)
+        >>> loss = Contrastive(loss=NearestPositive(), kernel="dot", relation=SameKey("label"))
+        >>> loss(torch.eye(2)[[0, 0, 1]], {"label": torch.tensor([0, 0, 1])})
+        tensor(-1.)
     """
 
     ROOM = "losses"
@@ -33,28 +43,48 @@ class ContrastiveLoss(nn.Module, ABC):
         cls.softmax = cls.__dict__.get("softmax", False)
 
     def learned(self) -> list[Tensor]:
-        """Tensors besides the similarities that the loss hangs on and that may want a gradient."""
+        """Tensors besides the similarities that the loss depends on and that may need a gradient."""
         return list(self.parameters())
 
     @abstractmethod
     def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        """(l, n, M) -> (l, n): the loss of each anchor; what it gives an anchor that does not count is never used."""
+        """Loss of each anchor.
+
+        Args:
+            similarity: S (l, n, M): l problems, n anchors, M candidates.
+            attract: P (l, n, M), the weights of positives.
+            among: Q (l, n, M), the weights of candidates.
+
+        Returns:
+            (l, n); values of anchors that do not count are ignored.
+        """
 
     def counted(self, attract: Weights, among: Weights) -> Tensor:
-        """(l, n): how much each anchor counts in the mean; 1 where someone attracts it, and at 0 it is dropped.
+        """Weight of each anchor in the mean, shape (l, n).
 
-        For losses that need more than an attraction (a triplet needs a negative too), or less.
+        By default 1 with a positive, else 0. Override it for losses that need more than a positive (a triplet needs a
+        negative too), or less. Anchors with 0 are dropped.
         """
         return attract.sum() > 0
 
     def chance(self, attract: Weights, among: Weights) -> Tensor | None:
-        """(l, n): the loss of each anchor if all similarities are equal; None if it depends on what they equal."""
+        """Loss (l, n) of each anchor if all similarities are equal; None if it depends on their value."""
         return None
 
     def slope(self, similarity: Tensor, attract: Weights, among: Weights, weight: Tensor) -> tuple[Tensor, ...]:
-        """The losses, d(weight . losses)/dS as a matrix and a factor (l, n) of its rows, and d/d each parameter.
+        """Losses and their gradients, by autograd; a loss may derive its own.
 
-        A loss may derive its own; the contract test holds it to this one. `similarity` may be overwritten.
+        The contract test compares an override with this implementation.
+
+        Args:
+            similarity: (l, n, M); may be overwritten.
+            attract: (l, n, M), the weights of positives.
+            among: (l, n, M), the weights of candidates.
+            weight: (l, n), of each anchor's loss.
+
+        Returns:
+            The losses (l, n), d(weight . losses)/dS as a matrix (l, n, M) and a factor (l, n) of its rows, and the
+            gradient of each tensor of `learned`.
         """
         with torch.enable_grad():
             each = self.per_anchor(similarity.requires_grad_(), attract, among)
@@ -66,7 +96,7 @@ class ContrastiveLoss(nn.Module, ABC):
 
 
 class _LogSum(torch.autograd.Function):
-    """log sum exp with one saved matrix; autograd's own keeps three."""
+    """Log-sum-exp with one saved matrix; autograd's own keeps three."""
 
     @staticmethod
     def forward(ctx: Any, s: Tensor, among: Weights) -> Tensor:
@@ -82,7 +112,15 @@ class _LogSum(torch.autograd.Function):
 
 
 def log_sum(s: Tensor, weights: Weights) -> Tensor:
-    """log sum_j W_ij e^S_ij, an anchor each; the maximum is subtracted first."""
+    """Weighted log-sum-exp of each anchor, stable.
+
+    Args:
+        s: (l, n, M).
+        weights: W (l, n, M).
+
+    Returns:
+        log sum_j W_ij e^S_ij, shape (l, n).
+    """
     if weights.at is None or weights.rest:
         return _LogSum.apply(s, weights)  # pyright: ignore[reportReturnType]
     i, j = weights.at
@@ -94,5 +132,13 @@ def log_sum(s: Tensor, weights: Weights) -> Tensor:
 
 
 def mean(s: Tensor, weights: Weights) -> Tensor:
-    """sum_j W_ij S_ij / sum_j W_ij, an anchor each; 0 where all weights are."""
+    """Weighted mean of each anchor; 0 where all weights are 0.
+
+    Args:
+        s: (l, n, M).
+        weights: W (l, n, M).
+
+    Returns:
+        sum_j W_ij S_ij / sum_j W_ij, shape (l, n).
+    """
     return weights.dot(s) / weights.sum().clamp_min(1e-12)

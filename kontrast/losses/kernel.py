@@ -1,4 +1,4 @@
-"""The contract of a kernel: how similar two rows are."""
+"""Contract of kernels: similarity of two rows."""
 
 from abc import ABC, abstractmethod
 
@@ -6,34 +6,42 @@ from torch import Tensor, nn
 
 
 class Kernel(nn.Module, ABC):
-    """Prepares both sides once so that similarity is an inner product: S = forward(a, c)[0] @ forward(a, c)[1].T.
+    """Similarity as an inner product of both sides, each prepared once.
 
-    So what a kernel learns never enters a tile. The negative squared distance -|a - c|^2, say, prepares [2a, -|a|^2,
-    -1] and [c, 1, |c|^2].
+    S = forward(a, c)[0] @ forward(a, c)[1].T, so what a kernel learns never enters a tile. The negative squared
+    distance -|a - c|^2, for example, prepares [2a, -|a|^2, -1] and [c, 1, |c|^2].
+
+    Attributes:
+        bilinear: Whether similarity is that inner product; otherwise `compare` computes it, and autograd its gradient.
     """
 
     ROOM = "kernels"
 
     bilinear: bool = True
-    """Whether similarity is the inner product of both sides; else `compare` says it, and autograd its slope."""
 
     @abstractmethod
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """(..., N, D), (..., M, D) -> (..., N, E), (..., M, E)."""
+        """Prepares both sides: (..., N, D), (..., M, D) -> (..., N, E), (..., M, E)."""
 
     def compare(self, a: Tensor, c: Tensor) -> Tensor:
-        """(..., n, E), (..., M, E) -> (..., n, M): the similarities of prepared sides."""
+        """Similarities of prepared sides: (..., n, E), (..., M, E) -> (..., n, M)."""
         return a @ c.mT
 
     def held(self, a: Tensor, c: Tensor) -> int:
-        """How many numbers it holds for one pair of rows."""
+        """Numbers held in memory per pair of rows; 1 for an inner product."""
         return 1
 
     def unit(self) -> float:
-        """The similarity where what the kernel measures (a cosine, an inner product, a negative squared distance) is 1:
-        1 / temperature. Margins of miners are in it."""
+        """Similarity where the measured quantity is 1: 1 / temperature.
+
+        The quantity is a cosine, an inner product or a negative squared distance; margins of miners are in its unit.
+        """
         return 1.0
 
     def alike(self, z: Tensor) -> tuple[Tensor, Tensor] | None:
-        """(u, scale) of rows on either side, where S = scale u_a . u_c; None for a kernel that is not like that."""
+        """Rows for a symmetric comparison, if the kernel has one.
+
+        Returns:
+            (u, scale) with S = scale u_a . u_c on either side; None for an asymmetric kernel.
+        """
         return None

@@ -1,4 +1,4 @@
-"""The contract of a loss as a torch module: tensors in, one scalar to call backward on, all that is learned its own."""
+"""Contract of losses as torch modules: tensors in, one scalar out, learned tensors as parameters."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,22 +12,25 @@ from kontrast.losses.engine.reduction import Reduction, reducing
 
 
 class LossModule(nn.Module, ABC):
-    """A loss of `kt.losses`: a thin shell around the function of the same name in `kt.losses.functional`.
+    """Loss of `kt.losses`: a module around the function of the same name in `kt.losses.functional`.
 
-    Its temperature (if learned), proxies, queue, memory or centre are its parameters and buffers: they move with
-    `.to()`, copy, save and load, and an optimiser finds them. What is remembered between steps changes in training mode
-    only. Under torch.compile it is a break in the graph, and runs as it is.
+    Its temperature (if learned), proxies, queue, memory or centre are parameters and buffers: they move with `.to()`,
+    copy, save and load, and an optimiser finds them. Remembered state changes in training mode only. Under
+    torch.compile it is a graph break and runs uncompiled.
 
     Args:
-        reduction: "mean" over the anchors that count; "sum" of them; or "none": one number for each anchor, 0 where it
-            does not count (nobody is its positive), with gradient. Modules whose loss is a statistic of the whole batch
-            have the mean only.
-        gather: Compare with the rows of all processes, if torch.distributed runs; the result is then scaled so that the
-            average of gradients that DistributedDataParallel takes is the gradient over all rows. False: this process's
-            rows alone.
+        reduction: "mean" (default) over the anchors that count; "sum" of them; "none": one number per anchor with
+            gradient, 0 where it does not count (it has no positive). Modules whose loss is a statistic of the whole
+            batch have the mean only.
+        gather: Compare with the rows of all processes if torch.distributed runs (default); the result is scaled so that
+            the average of gradients in DistributedDataParallel is the gradient over all rows. False: this process's
+            rows only.
 
     Attributes:
-        compared: How many of the inputs, from the first on, are embeddings; None for all.
+        compared: How many of the inputs, from the first, are embeddings; None for all.
+
+    Raises:
+        UserError: `reduction` is unknown.
     """
 
     ROOM = "modules"
@@ -47,12 +50,12 @@ class LossModule(nn.Module, ABC):
         """The loss of these inputs."""
 
     def reduced(self, loss: Callable[[], Tensor]) -> Tensor:
-        """What a loss on plain tensors gives, reduced and gathered as this module says."""
+        """Value of a loss on plain tensors, reduced and gathered by this module's settings."""
         run = torch.compiler.disable(_reduced) if torch.compiler.is_compiling() else _reduced
         return run(loss, self.reduction, self.gather)  # pyright: ignore[reportCallIssue]
 
     def extra_repr(self) -> str:
-        """The settings that are numbers and words."""
+        """Settings that are numbers or strings, for `print`."""
         hidden = ("training", "gather" if self.gather else "", "reduction" if self.reduction == "mean" else "")
         plain = ((k, v) for k, v in vars(self).items() if not k.startswith("_") and k not in hidden)
         return ", ".join(f"{k}={v!r}" for k, v in plain if isinstance(v, int | float | str | tuple | None))

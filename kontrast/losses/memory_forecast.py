@@ -1,4 +1,4 @@
-"""What a loss will hold in memory, as one matrix and in tiles: forecast by measuring a small problem."""
+"""Forecast of a loss's memory, as one matrix and in tiles, from a small measured problem."""
 
 import weakref
 from dataclasses import dataclass
@@ -20,16 +20,20 @@ from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.relation import Distinct, Relation, named
 from kontrast.losses.relations.same_key import SameKey
 
-# The small problem: wide enough that a row's matrices outweigh its sums, small enough to take a few tenths of a second.
+# The small problem: wide enough that a row's matrices outweigh its sums, small enough for a few tenths of a second.
 ANCHORS, CANDIDATES = 32, 1024
 
 
 @dataclass(frozen=True)
 class LossPlan:
-    """Bytes beside the embeddings at the peak of forward and backward, gradients of the embeddings included.
+    """Bytes at the peak of forward and backward, embeddings excluded, their gradients included.
 
-    whole: with plain autograd over the whole matrix. tiled: with `contrast`, in tiles of `rows` anchors, which is
-    `tile` numbers (give it to `contrast(tile=)`). one: whether that one tile holds the whole matrix.
+    Attributes:
+        whole: With plain autograd over the whole matrix.
+        tiled: With `contrast`, in tiles of `rows` anchors.
+        rows: Anchors per tile.
+        tile: Numbers per tile, for `contrast(tile=)`.
+        one: Whether that tile is the whole matrix.
     """
 
     whole: int
@@ -40,7 +44,7 @@ class LossPlan:
 
     @property
     def words(self) -> str:
-        """For a screen."""
+        """Sentence for a screen."""
         if self.one:
             return f"loss in one piece: {_size(self.tiled)}"
         return f"loss in tiles of {self.rows:,} rows: {_size(self.tiled)} instead of {_size(self.whole)}"
@@ -58,23 +62,37 @@ def forecast(
     stack: int = 1,
     available: int | None = None,
 ) -> LossPlan:
-    """What a loss between so many rows will hold, and the tiles that `contrast` picks for it.
+    """Memory of a loss between given numbers of rows, and the tiles that `contrast` picks.
 
-    Default is InfoNCE over cosines towards the same `id`. A relation that reads other keys than id and view needs some
-    rows' `keys` as an example, (n,) or (n, C) each: how many attract decides how they are kept. `stack` problems of
-    this size run at once. `available` bytes make tiles smaller where they would not fit; out of memory, `contrast`
-    does so by itself. What goes both ways from one matrix (`sweeps`: NT-Xent, CLIP) holds less than this says.
+    What goes both ways from one matrix (`losses.engine.symmetric`: NT-Xent, CLIP) needs less than this. If memory runs
+    out, `contrast` makes its tiles smaller by itself.
 
-    >>> forecast(16_384, 16_384, 128).words
-    'loss in tiles of 128 rows: 51 MB instead of 3.0 GB'
+    Args:
+        anchors: Number of anchors.
+        candidates: Number of candidates.
+        width: Of the embeddings.
+        loss: InfoNCE by default.
+        relation: `SameKey("id")` by default.
+        keys: Example keys, (n,) or (n, C) each, for a relation that reads more than id and view: the share of positives
+            decides how they are stored.
+        kernel: Cosine by default.
+        stack: Number of problems of this size that run at once.
+        available: Bytes; tiles are made smaller if they would not fit.
+
+    Raises:
+        UserError: The relation reads keys that `keys` lacks.
+
+    Example:
+        >>> forecast(16_384, 16_384, 128).words
+        'loss in tiles of 128 rows: 51 MB instead of 3.0 GB'
     """
     loss, relation, kernel = loss or InfoNCE(), relation or SameKey("id"), kernel or Cosine()
     probe = _Probe(loss, relation, _example(keys))
     probe.check()
     narrow, _ = probe.engine(ANCHORS, CANDIDATES, 2, Dot(), rows=1)
     wider, widest = (probe.engine(ANCHORS, CANDIDATES, 2, Dot(), rows=r)[0] for r in (8, 16))
-    number = (widest - wider) / (8 * CANDIDATES)  # of smaller tiles something else is the peak
-    plain = (probe.plain() - narrow) / (ANCHORS * CANDIDATES)  # bytes a number of the matrix; `number`: of a tile
+    number = (widest - wider) / (8 * CANDIDATES)  # with smaller tiles something else is the peak
+    plain = (probe.plain() - narrow) / (ANCHORS * CANDIDATES)  # bytes per number of the matrix; `number`: of a tile
     n = max(1, CANDIDATES * anchors // max(anchors + candidates, 1))  # a thousand rows in the true proportion
     m = CANDIDATES - n + 1
     forth, back = probe.engine(n, m, width, kernel, rows=16)
@@ -90,8 +108,7 @@ def forecast(
 
 
 def _example(keys: Keys | None) -> Keys:
-    """Keys of the small problem's candidates; what it is given is repeated, which keeps the share of pairs that
-    attract."""
+    """Keys of the small problem's candidates; given keys are repeated, which keeps the share of positives."""
     at = torch.arange(CANDIDATES)
     given = {name: key.detach().cpu()[at % len(key)] for name, key in (keys or {}).items()}
     return {"id": at, "view": torch.zeros_like(at), **given}
@@ -99,21 +116,21 @@ def _example(keys: Keys | None) -> Keys:
 
 @dataclass(frozen=True)
 class _Probe:
-    """The small problem, measured."""
+    """Measures the small problem."""
 
     loss: ContrastiveLoss
     relation: Relation
     keys: Keys
 
     def check(self) -> None:
-        """Refuses a relation that reads keys of which there is no example."""
+        """Refuses a relation that reads keys without an example."""
         try:
             self.relation.weights(self.keys, self.keys)
         except KeyError as missing:
             raise UserError(f"forecast: {self.relation} reads the key {missing}; give some rows' `keys`.") from missing
 
     def engine(self, n: int, m: int, width: int, kernel: Kernel, *, rows: int) -> tuple[int, int]:
-        """The peak of `contrast` of n anchors and m candidates in tiles of so many rows, and that of its backward."""
+        """Peak bytes of `contrast` with n anchors and m candidates in tiles of `rows`, and of its backward."""
         a, c = self._rows(n, width), self._rows(m, width)
         with _Alive() as alive, torch.enable_grad():
             mean = contrast(a, c, self.relation, loss=self.loss, kernel=kernel, tile=rows * m)
@@ -122,7 +139,7 @@ class _Probe:
         return forth, alive.most
 
     def plain(self) -> int:
-        """The peak of plain autograd over the whole matrix, for embeddings of width 2."""
+        """Peak bytes of plain autograd over the whole matrix, for embeddings of width 2."""
         a, c = self._rows(ANCHORS, 2), self._rows(CANDIDATES, 2)
         left, right = ({name: key[None] for name, key in named(one).items()} for one in (a, c))
         shape = (1, ANCHORS, CANDIDATES)
@@ -139,7 +156,7 @@ class _Probe:
 
 
 class _Alive(TorchDispatchMode):
-    """The most bytes of tensors alive at once, of those that are made while it watches."""
+    """Largest number of bytes alive at once, of tensors created while it watches."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,7 +164,7 @@ class _Alive(TorchDispatchMode):
         self.seen: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Notes the storage of each tensor that comes out."""
+        """Records the storage of each output tensor."""
         out = func(*args, **(kwargs or {}))
         for t in out if isinstance(out, tuple | list) else (out,):
             if isinstance(t, Tensor):

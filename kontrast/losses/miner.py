@@ -1,4 +1,4 @@
-"""The contract of a miner: a relation that also looks at how similar rows are, and keeps some pairs of each anchor."""
+"""Contract of miners: relations that also read similarities and keep some pairs of each anchor."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -16,13 +16,16 @@ from kontrast.losses.relation import Both, Pairs, Relation
 
 @dataclass(frozen=True)
 class Seen:
-    """What a miner sees of some anchors and all of their candidates.
+    """Input of a miner: some anchors and all of their candidates.
 
-    similarity: (l, n, M), what the kernel says, without gradient.
-    attract, among: (l, n, M), the two weights so far, dense.
-    anchors, candidates: the keys, (l or 1, n, 1, ...) and (l or 1, 1, M, ...).
-    unit: the similarity of a cosine (an inner product, a squared distance) of 1, which is 1 / temperature.
-    width: of the embeddings.
+    Attributes:
+        similarity: (l, n, M) from the kernel, without gradient.
+        attract: (l, n, M) weights of positives so far, dense.
+        among: (l, n, M) weights of candidates so far, dense.
+        anchors: Keys (l or 1, n, 1, ...).
+        candidates: Keys (l or 1, 1, M, ...).
+        unit: Similarity where the cosine (inner product, squared distance) is 1: 1 / temperature.
+        width: Of the embeddings.
     """
 
     similarity: Tensor
@@ -35,40 +38,51 @@ class Seen:
 
     @property
     def repel(self) -> Tensor:
-        """(l, n, M): 1 for a candidate that does not attract, weighed as it counts."""
+        """Weights of negatives (l, n, M): candidates that are no positives."""
         return self.among * (1 - self.attract).clamp_min(0)
 
 
 class Miner(Relation, ABC):
-    """A relation `of` rows, of whose pairs some are kept (or weighed) by how similar the rows are at this moment.
+    """Relation that keeps or weighs pairs of the relation `of` by their current similarity.
 
-    Wrapped around any relation: `Hard(Same("label") & Twins("content"))`. Others may be added with `&`, before or
-    after: `Hard(Same("label")) & Twins("content")` is the same. Miners nest, the inner one picks first:
-    `SemiHard(EasyPositive(Same("label")))`. What a miner decides takes no gradient. By itself, without similarities,
-    its weights are those of the relation it is wrapped around.
+    Wraps any relation: `Hard(SameKey("label") & ExcludeDuplicates("content"))`. Other relations combine with `&` before
+    or after: `Hard(SameKey("label")) & ExcludeDuplicates("content")` is the same. Miners nest, the inner one picks
+    first: `SemiHard(EasyPositive(SameKey("label")))`. The choice takes no gradient. Without similarities, `weights` are
+    those of `of`.
     """
 
     of: Relation
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
-        """Those of the relation, before anything is picked."""
+        """Weights of the wrapped relation, before anything is picked."""
         return self.of.weights(a, c)
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
-        """The lists of the relation."""
+        """Lists of the wrapped relation."""
         return self.of.few(a, c)
 
     def reads(self) -> frozenset[str]:
-        """The keys of the relation; a miner that reads more says so itself."""
+        """Names of the wrapped relation's keys; override it in miners that read more."""
         return self.of.reads()
 
     @abstractmethod
     def pick(self, seen: Seen) -> tuple[Tensor, Tensor]:
-        """(attract, among), (l, n, M) each, of what is kept."""
+        """Weights after mining.
+
+        Args:
+            seen: Similarities, weights and keys of some anchors and all of their candidates.
+
+        Returns:
+            Weights of positives and of candidates, (l, n, M) each.
+        """
 
 
 def unwrapped(relation: Relation) -> tuple[Relation, tuple[Miner, ...]]:
-    """The relation without its miners, and these in the order in which they pick."""
+    """Relation without its miners, and the miners in the order in which they pick.
+
+    Raises:
+        UserError: A miner stands inside another relation.
+    """
     if isinstance(relation, Miner):
         bare, miners = unwrapped(relation.of)
         return bare, (*miners, relation)
@@ -88,7 +102,7 @@ def unwrapped(relation: Relation) -> tuple[Relation, tuple[Miner, ...]]:
 def picked(
     walked: Iterator[Tile], miners: tuple[Miner, ...], a: Keys, c: Keys, unit: float, width: int
 ) -> Iterator[Tile]:
-    """The tiles, each with what the miners make of its weights once its similarities are known."""
+    """Tiles whose `pick` applies the miners once similarities are known."""
     for tile in walked:
         left = {k: v[tile.lead if len(v) > 1 else slice(1), tile.rows].unsqueeze(2) for k, v in a.items()}
         right = {k: v[tile.lead if len(v) > 1 else slice(1)].unsqueeze(1) for k, v in c.items()}

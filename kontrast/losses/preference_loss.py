@@ -1,4 +1,4 @@
-"""The contract of a preference: of two answers to one prompt, one was chosen."""
+"""Contract of preference losses: of two answers to a prompt, one was chosen."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -12,9 +12,12 @@ from kontrast.losses.engine.reduction import collapse
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of N answers: `score` (N,), a summed log-probability or any score; of segments, (N, T) a step.
+    """Scores of N answers by a model.
 
-    reference (N,): the log-probability under a frozen model. length (N,): tokens.
+    Attributes:
+        score: (N,) a summed log-probability or any score; (N, T) per step, of segments.
+        reference: (N,) the log-probability under a frozen model, if the loss needs it.
+        length: (N,) numbers of tokens, if the loss needs them.
     """
 
     score: Tensor
@@ -23,18 +26,24 @@ class Answers:
 
 
 class PreferenceLoss(nn.Module, ABC):
-    """Answers chosen and answers rejected, aligned -> the mean over pairs. Each pair counts alone, so nothing is
-    gathered.
-    """
+    """Mean loss over aligned pairs of chosen and rejected answers; needs no other process's rows."""
 
     ROOM = "losses"
 
     @abstractmethod
     def per_pair(self, chosen: Answers, rejected: Answers) -> Tensor:
-        """(N,): the loss of each pair."""
+        """Loss of each pair, shape (N,)."""
 
     def forward(self, chosen: Answers, rejected: Answers) -> LossTerm:
-        """The sum over pairs and their number."""
+        """Loss of all pairs, in float32 or better.
+
+        Args:
+            chosen: N answers.
+            rejected: N answers, answer k to the same prompt as chosen k.
+
+        Returns:
+            The sum over pairs and their count.
+        """
         each = self.per_pair(_wide(chosen), _wide(rejected))
         return LossTerm(collapse(each), collapse(torch.ones_like(each)))
 

@@ -1,4 +1,4 @@
-"""Relations: who attracts whom, among whom. A relation gives two weights for any two rows, from their keys alone."""
+"""Relations: weights of positives and candidates for any two rows, from their keys alone."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,28 +15,47 @@ Pairs = tuple[Tensor, Tensor]
 
 
 class Relation(ABC):
-    """How much j attracts i, and how much j counts among i's candidates (None: fully).
+    """Weights of two rows: as anchor and positive, and as anchor and candidate.
 
-    Elementwise: keys come shaped to broadcast, (n, 1) against (1, M) for a tile, (k,) against (k,) for listed pairs.
-    One line serves tiles, lists, stacks, torch.compile and the slow loop of a test. Frozen dataclasses with plain
-    fields: they go to JSON and back.
+    Relations combine with `&`, `|`, `+` and `*`. They are elementwise: keys come shaped to broadcast, (n, 1) against
+    (1, M) for a tile, (k,) against (k,) for listed pairs, so one definition serves tiles, lists, stacks and
+    torch.compile. Subclasses are frozen dataclasses with plain fields, which JSON stores.
+
+    Example:
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> relation = SameKey("id") | SameKey("label")
+        >>> anchor = {"id": torch.tensor([[0]]), "label": torch.tensor([[5]])}
+        >>> rows = {"id": torch.tensor([0, 1, 2]), "label": torch.tensor([4, 5, 6])}
+        >>> relation.weights(anchor, rows)[0].int().tolist()
+        [[1, 1, 0]]
     """
 
     ROOM = "relations"
 
     @abstractmethod
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
-        """(attract, among) of anchors with keys `a` towards candidates with keys `c`, elementwise."""
+        """Weights of positives and of candidates.
+
+        Args:
+            a: Keys of anchors.
+            c: Keys of candidates, which broadcast against those of anchors.
+
+        Returns:
+            (P, Q), at least 0, elementwise; Q of None means 1 everywhere.
+        """
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
-        """Pairs outside of which attract is 0, and pairs outside of which among is 1; None: too many to list.
+        """Short lists of pairs outside of which P is 0 and Q is 1.
 
-        It changes speed, never a value.
+        They change speed, never a value.
+
+        Returns:
+            Two lists of (anchor, candidate) indices; None where there are too many pairs to list.
         """
         return None, None
 
     def reads(self) -> frozenset[str]:
-        """Names of the keys that `weights` looks at, beside `id` and `view`, which all rows have."""
+        """Names of the keys that `weights` reads, besides `id` and `view`, which all rows have."""
         return frozenset()
 
     @final
@@ -62,78 +81,78 @@ class Relation(ABC):
 
 @dataclass(frozen=True)
 class Both(Relation):
-    """Two relations at once: their weights multiply. Written `one & two`."""
+    """Product of the weights of two relations; written `one & two`."""
 
     one: Relation
     two: Relation
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
-        """The products; a factor of None is 1."""
+        """Products of the weights; None counts as 1."""
         (p, q), (r, s) = self.one.weights(a, c), self.two.weights(a, c)
         return p * r, s if q is None else q if s is None else q * s
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
-        """Attract is 0 outside of either list, among is 1 outside of both."""
+        """P is 0 outside of either list, Q is 1 outside of both."""
         (p, q), (r, s) = self.one.few(a, c), self.two.few(a, c)
         return (r if p is None else p), _together(q, s)
 
     def reads(self) -> frozenset[str]:
-        """The keys of both."""
+        """Names of the keys of both."""
         return self.one.reads() | self.two.reads()
 
 
 @dataclass(frozen=True)
 class Either(Relation):
-    """One relation or the other: the larger of their weights attracts, whoever counts for one counts. Written `one |
-    two`.
+    """Larger of the weights of two relations; written `one | two`.
 
-    `Same("id") | Same("label")`: views of the sample and samples of its label, each once.
+    `SameKey("id") | SameKey("label")`: views of the sample and samples of its label, each once.
     """
 
     one: Relation
     two: Relation
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
-        """The larger of both; fully (None) wherever either says so."""
+        """Larger weights; Q is None if either is."""
         (p, q), (r, s) = self.one.weights(a, c), self.two.weights(a, c)
         return _larger(p, r), None if q is None or s is None else _larger(q, s)
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
-        """Both lists, on both sides."""
+        """Pairs of both lists."""
         return tuple(map(_together, self.one.few(a, c), self.two.few(a, c)))  # pyright: ignore[reportReturnType]
 
     def reads(self) -> frozenset[str]:
-        """The keys of both."""
+        """Names of the keys of both."""
         return self.one.reads() | self.two.reads()
 
 
 @dataclass(frozen=True)
 class Mixed(Relation):
-    """The sum of two attractions; whoever counts for one counts. Written `one + two`, or `one + 0.5 * two`.
+    """Sum of the positives' weights of two relations, larger of the candidates'.
 
-    A second opinion on who is alike: labels and a teacher (GenSCL's distillation, arXiv:2206.00384).
+    Written `one + two` or `one + 0.5 * two`, for a second source of similarity: labels and a teacher (GenSCL's
+    distillation, arXiv:2206.00384).
     """
 
     one: Relation
     two: Relation
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
-        """The sum of what attracts, the larger of what counts."""
+        """Sum of P, larger of Q."""
         (p, q), (r, s) = self.one.weights(a, c), self.two.weights(a, c)
         return 1 * p + 1 * r, None if q is None or s is None else _larger(q, s)
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
-        """Both lists, on both sides."""
+        """Pairs of both lists."""
         return tuple(map(_together, self.one.few(a, c), self.two.few(a, c)))  # pyright: ignore[reportReturnType]
 
     def reads(self) -> frozenset[str]:
-        """The keys of both."""
+        """Names of the keys of both."""
         return self.one.reads() | self.two.reads()
 
 
 @dataclass(frozen=True)
 class Times(Relation):
-    """An attraction of another strength, among the same candidates; a part of a mixture. Written `relation * 0.5`."""
+    """Relation whose positives weigh `by` times as much, in a sum; written `relation * 0.5`."""
 
     one: Relation
     by: float
@@ -141,90 +160,101 @@ class Times(Relation):
     def __post_init__(self) -> None:
         if not self.by > 0:
             raise ValueError(
-                f"a relation times {self.by}: expected a number above 0, for attraction is never negative."
+                f"a relation times {self.by}; expected a number above 0, since weights of positives are never negative."
             )
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
-        """What attracts, times the number."""
+        """P times the number, and Q."""
         attract, among = self.one.weights(a, c)
         return attract * self.by, among
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
-        """The same pairs."""
+        """Lists of the relation."""
         return self.one.few(a, c)
 
     def reads(self) -> frozenset[str]:
-        """The keys of the relation."""
+        """Names of the relation's keys."""
         return self.one.reads()
 
 
 @dataclass(frozen=True)
 class PositivesOnly(Relation):
-    """The attraction of a relation alone: whom it takes out of the candidates counts again."""
+    """Positives of a relation; every row is a candidate."""
 
     one: Relation
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
-        """(attract, fully)."""
+        """P of the relation, and all candidates."""
         return self.one.weights(a, c)[0], None
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
-        """The list of who attracts; no exceptions among the candidates."""
+        """List of positives; no row is excluded."""
         return self.one.few(a, c)[0], nobody(a)
 
     def reads(self) -> frozenset[str]:
-        """The keys of the relation."""
+        """Names of the relation's keys."""
         return self.one.reads()
 
 
 @dataclass(frozen=True)
 class CandidatesOnly(Relation):
-    """The candidates of a relation alone: everyone attracts.
+    """Candidates of a relation; every row may be a positive.
 
-    `Same("label", apart=True) & Counting(Within("group"))`: positives of any group, negatives of the anchor's own, as
-    fair supervised contrast wants it (FSCL, arXiv:2203.16209).
+    `SameKey("label", apart=True) & CandidatesOnly(WithinGroup("group"))`: positives of any group, negatives of the
+    anchor's own, as in fair supervised contrast (FSCL, arXiv:2203.16209).
     """
 
     one: Relation
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
-        """(everyone, among)."""
+        """Ones, and Q of the relation."""
         attract, among = self.one.weights(a, c)
         return torch.ones_like(attract), among
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
-        """Everyone attracts; the list of exceptions among the candidates."""
+        """No short list of positives; the relation's list of excluded candidates."""
         return None, self.one.few(a, c)[1]
 
     def reads(self) -> frozenset[str]:
-        """The keys of the relation."""
+        """Names of the relation's keys."""
         return self.one.reads()
 
 
 @dataclass(frozen=True)
 class Distinct(Relation):
-    """A row never meets itself (same id, same view), on whatever rank or queue it lies. `contrast` always adds it."""
+    """Excludes the comparison of a row with itself, on any process or queue.
+
+    Such rows have the same id and view. `contrast` always adds it.
+    """
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
-        """1 for any two different rows, else 0."""
+        """1 for two different rows, else 0."""
         other = a["row"] != c["row"]
         return other, other
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
-        """Few rows meet themselves."""
+        """Pairs of a row with itself."""
         return None, equal(a["row"], c["row"])
 
 
 def named(rows: Embeddings) -> dict[str, Tensor]:
-    """The keys of rows, with `row`: one number that names id and view together.
+    """Keys of rows, with `row`: a number that identifies id and view together.
 
-    Views lie far apart: ids that are counted never meet, ids that are hashes as seldom as two hashes do.
+    Views are spaced far apart: consecutive ids never collide, hashed ids as rarely as two hashes do.
     """
     return {**rows.keys, "row": rows.keys["id"] + rows.keys["view"].long() * random_streams.GAMMA}
 
 
 def equal(a: Tensor, c: Tensor, *, unknown: bool = False) -> Pairs | None:
-    """Every (i, j) with a_i = c_j, sorted by i, unless more than 1 in 32 pairs is; unknown: -1 is equal to nobody."""
+    """Pairs (i, j) with a_i = c_j, sorted by i.
+
+    None if more than 1 in 32 of all pairs are equal.
+
+    Args:
+        a: (n,) keys of anchors.
+        c: (M,) keys of candidates.
+        unknown: Whether -1 means unknown and equals nothing.
+    """
     ordered, order = c.sort()
     if a is c and not (ordered[1:] == ordered[:-1]).any():  # each is equal to itself alone
         alone = torch.arange(len(c), device=c.device)
@@ -234,7 +264,7 @@ def equal(a: Tensor, c: Tensor, *, unknown: bool = False) -> Pairs | None:
 
 
 def known(key: Tensor) -> Tensor:
-    """The key of anchors with -1, which says unknown, made a value that equals nobody's: unknown attracts nobody."""
+    """Key of anchors with -1 (unknown) replaced by a value that equals no other."""
     if key.dtype == torch.bool:
         return key
     nobodys = torch.nan if key.is_floating_point() else torch.iinfo(key.dtype).min
@@ -242,7 +272,7 @@ def known(key: Tensor) -> Tensor:
 
 
 def between(low: Tensor, high: Tensor, c: Tensor) -> Pairs | None:
-    """Every (i, j) with low_i <= c_j <= high_i, sorted by i, unless more than 1 in 32 pairs is."""
+    """Pairs (i, j) with low_i <= c_j <= high_i, sorted by i; None if there are more than 1 in 32."""
     return _within(low, high, *c.sort())
 
 
@@ -257,13 +287,13 @@ def _within(low: Tensor, high: Tensor, ordered: Tensor, order: Tensor) -> Pairs 
 
 
 def nobody(like: Mapping[str, Tensor]) -> Pairs:
-    """The empty list of pairs."""
+    """Empty list of pairs."""
     none = torch.arange(0, device=next(iter(like.values())).device)
     return none, none
 
 
 def _together(one: Pairs | None, two: Pairs | None) -> Pairs | None:
-    """Both lists, where there are both; a pair may stand in it twice."""
+    """Concatenated lists if there are both; a pair may occur twice."""
     return None if one is None or two is None else (torch.cat([one[0], two[0]]), torch.cat([one[1], two[1]]))
 
 

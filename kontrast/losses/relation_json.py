@@ -1,4 +1,4 @@
-"""Relations to JSON and back: a relation is its name and its fields, and a field may be a relation."""
+"""Relations as JSON: a name and fields, of which some are relations."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -8,7 +8,7 @@ from kontrast.core import factory, renamed
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.losses.relation import Both, CandidatesOnly, Either, Mixed, PositivesOnly, Relation, Times
 
-# How relations are put together is the algebra itself (relation.py), not one more file of the folder.
+# Combinations of relations are defined in relation.py, not in files of the folder.
 ALGEBRA = {
     "both": Both,
     "either": Either,
@@ -20,7 +20,13 @@ ALGEBRA = {
 
 
 def relation_to_json(relation: Relation) -> dict[str, Any]:
-    """{"relation": "both", "one": {"relation": "same_key", "key": "id", ...}, "two": ...}, and the like."""
+    """JSON form of a relation: {"relation": "same_key", "key": "id", ...}, nested.
+
+    Example:
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> relation_to_json(SameKey("id"))
+        {'relation': 'same_key', 'key': 'id', 'apart': False}
+    """
     settings = {field.name: getattr(relation, field.name) for field in fields(cast(Any, relation))}
     return {"relation": _name(type(relation))} | {
         key: relation_to_json(value) if isinstance(value, Relation) else value for key, value in settings.items()
@@ -28,22 +34,30 @@ def relation_to_json(relation: Relation) -> dict[str, Any]:
 
 
 def relation_from_json(value: Mapping[str, Any] | str) -> Relation:
-    """The relation that `relation_to_json` wrote, or one that is written with `name` as other choices are.
+    """Relation from its JSON form, or from a name.
 
-    A name or field that is not known is an error with the nearest one.
+    Args:
+        value: What `relation_to_json` returns; a dictionary with `name` instead of `relation`; or a bare name.
+
+    Raises:
+        UserError: No relation, an unknown name or field (with the nearest known one), or a missing field.
+
+    Example:
+        >>> relation_from_json({"name": "same_key", "key": "id"})
+        SameKey(key='id', apart=False)
     """
     if isinstance(value, str):
         value = {"name": value}
-    said = [key for key in ("relation", "name") if isinstance(value, Mapping) and key in value]
-    if not said:
+    name_keys = [key for key in ("relation", "name") if isinstance(value, Mapping) and key in value]
+    if not name_keys:
         raise UserError(f"a relation is written {{'name': name, its fields}}; found {value!r}.")
-    name = str(value[said[0]])
+    name = str(value[name_keys[0]])
     if name not in ALGEBRA and renamed.KINDS["relations"].get(name) in ALGEBRA:
         name = str(renamed.kind("relations", name))
     settings = {
         key: relation_from_json(part) if isinstance(part, Mapping) else part
         for key, part in value.items()
-        if key != said[0]
+        if key != name_keys[0]
     }
     if name not in ALGEBRA:
         return factory.build("relations", name, settings)
@@ -57,7 +71,7 @@ def relation_from_json(value: Mapping[str, Any] | str) -> Relation:
 
 
 def _name(made: type) -> str:
-    """As `find` looks it up: the folder's file, or package.module:Name for a stranger's."""
+    """Name as the registry looks it up: the file's in the folder, or package.module:Name of an outside class."""
     for name, known in ALGEBRA.items():
         if known is made:
             return name

@@ -1,1 +1,1 @@
-"""Kernels: how similar two embeddings are."""
+"""Kernels: similarity of two embeddings."""

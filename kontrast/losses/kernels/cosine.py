@@ -1,4 +1,4 @@
-"""Cosine similarity over a temperature."""
+"""Cosine similarity divided by a temperature, which may be learned."""
 
 import math
 
@@ -12,10 +12,34 @@ from kontrast.losses.kernel import Kernel
 
 
 class Cosine(Kernel):
-    """S_ij = cos(a_i, c_j) / temperature.
+    """Cosine similarity divided by a temperature, which may be learned.
 
-    `learnable` learns the scale 1/temperature in log space, held at no more than `largest` as CLIP does
-    (arXiv:2103.00020).
+    The default of contrastive learning. Take `Dot` if the length of embeddings carries meaning, `Distance` for absolute
+    distances.
+
+    Args:
+        temperature: Above 0. Default 0.1, as SimCLR on ImageNet and SupCon; 0.07 in MoCo v1 and CLIP, 0.5 in lightly's
+            NT-Xent.
+        learnable: Learn log(1 / temperature), as CLIP does. False by default.
+        largest: Upper bound of a learned 1 / temperature; 100 as in CLIP.
+
+    Shape:
+        (..., N, D), (..., M, D) -> (..., N, M).
+
+    Raises:
+        UserError: `temperature` is not above 0, or is a tensor.
+        ValueError: A learned 1 / temperature starts above `largest`.
+
+    Equation:
+        S_ij = cos(a_i, c_j) / temperature
+
+    Reference:
+        SimCLR arXiv:2002.05709; learned temperature: CLIP arXiv:2103.00020.
+
+    Example:
+        >>> a, c = Cosine(temperature=0.5)(2 * torch.eye(2), torch.eye(2))
+        >>> (a @ c.T).round().tolist()
+        [[2.0, 0.0], [0.0, 2.0]]
     """
 
     def __init__(self, *, temperature: float = 0.1, learnable: bool = False, largest: float = 100.0) -> None:
@@ -29,15 +53,15 @@ class Cosine(Kernel):
         self.largest = largest
 
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Both sides on the sphere, the anchors scaled."""
+        """Unit rows of both sides, the anchors scaled."""
         return unit(a) * self._scale(), unit(c)
 
     def alike(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """On the sphere, and 1 / temperature."""
+        """Unit rows, and 1 / temperature."""
         return unit(z), self._scale()
 
     def unit(self) -> float:
-        """1 / temperature, as it stands."""
+        """Current 1 / temperature."""
         return float(self.log_scale.detach().exp())
 
     def _scale(self) -> Tensor:
@@ -47,7 +71,14 @@ class Cosine(Kernel):
         return self.log_scale.exp()
 
     def set_temperature(self, temperature: float) -> None:
-        """From now on this temperature: for a schedule, between two steps (`losses.temperature.swing`)."""
+        """Sets the temperature, for a schedule between two steps.
+
+        Args:
+            temperature: Above 0.
+
+        Raises:
+            UserError: It is not above 0.
+        """
         temperature = float(input_checks.temperature(temperature, "cosine: temperature"))
         with torch.no_grad():
             self.log_scale.fill_(-math.log(temperature))

@@ -1,4 +1,4 @@
-"""Late interaction: rows of several vectors, each of the anchor's finds its best among the candidate's."""
+"""Late interaction: sum over anchor vectors of the best cosine among candidate vectors."""
 
 import torch
 from torch import Tensor
@@ -9,11 +9,33 @@ from kontrast.losses.kernel import Kernel
 
 
 class MaxSim(Kernel):
-    """S_ij = sum_t max_u cos(a_it, c_ju) / temperature, t the vectors of the anchor, u those of the candidate.
+    """Late interaction: sum over anchor vectors of the best cosine among candidate vectors.
 
-    ColBERT (Khattab & Zaharia 2020, arXiv:2004.12832): a text is one vector per token, a picture one per patch. Rows
-    are (N, vectors x width), their vectors one after the other; how many there are may differ from side to side. A
-    vector of zeros is absent: it asks nothing and answers nothing. Not symmetric. `width` is that of one vector.
+    Take it for retrieval with one vector per token or patch (ColBERT); it is more exact and more expensive than
+    `Cosine` of one vector. Rows are their vectors concatenated; the number of vectors may differ between sides. A
+    vector of zeros is padding and ignored. Not symmetric.
+
+    Args:
+        width: Width of one vector; 128 as in ColBERT.
+        temperature: Above 0; 1 as in ColBERT and sentence-transformers.
+
+    Shape:
+        (..., N, T width), (..., M, U width) -> (..., N, M).
+
+    Raises:
+        UserError: A setting outside its bounds, or rows whose width is no multiple of `width`.
+
+    Equation:
+        S_ij = sum_t max_u cos(a_it, c_ju) / temperature
+
+    Reference:
+        Khattab & Zaharia 2020, arXiv:2004.12832.
+
+    Example:
+        >>> kernel = MaxSim(width=2)
+        >>> a, c = kernel(torch.tensor([[1.0, 0.0, 0.0, 1.0]]), torch.eye(2))  # two vectors against one
+        >>> kernel.compare(a, c).tolist()
+        [[1.0, 1.0]]
     """
 
     bilinear = False
@@ -25,11 +47,11 @@ class MaxSim(Kernel):
         self.width, self.temperature = width, temperature
 
     def forward(self, a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Each vector on the sphere, the anchors' over the temperature."""
+        """Unit vectors of both sides, the anchors' divided by the temperature."""
         return self._each(a).flatten(-2) / self.temperature, self._each(c).flatten(-2)
 
     def compare(self, a: Tensor, c: Tensor) -> Tensor:
-        """(..., n, T width), (..., M, U width) -> (..., n, M); a row without any vector is similar to none."""
+        """(..., n, T width), (..., M, U width) -> (..., n, M); 0 for a candidate without vectors."""
         q, d = a.unflatten(-1, (-1, self.width)), c.unflatten(-1, (-1, self.width))
         there = (d != 0).any(-1)
         s = torch.einsum("...ntd,...mud->...ntmu", q, d)
@@ -37,7 +59,7 @@ class MaxSim(Kernel):
         return s.masked_fill(~there.any(-1)[..., None, None, :], 0).sum(-2)
 
     def held(self, a: Tensor, c: Tensor) -> int:
-        """Vectors of the anchor times vectors of the candidate."""
+        """Anchor vectors times candidate vectors."""
         return max(1, (a.shape[-1] // self.width) * (c.shape[-1] // self.width))
 
     def unit(self) -> float:

@@ -1,1 +1,1 @@
-"""Relations: which rows are positives of an anchor, and which are its candidates."""
+"""Relations: positives and candidates of each anchor."""

@@ -1,4 +1,4 @@
-"""Rows of different samples whose content is the same are no negatives of each other."""
+"""Excludes duplicates of the anchor from its negatives."""
 
 from dataclasses import dataclass
 
@@ -11,23 +11,35 @@ from kontrast.losses.relation import Pairs, Relation, equal
 
 @dataclass(frozen=True)
 class ExcludeDuplicates(Relation):
-    """Takes false negatives out of the candidates: another sample (another `id`) whose `key` is equal, a duplicate.
+    """Excludes duplicates of the anchor from its negatives.
 
-    Where a picture stands twice in the data, each of its copies would be pushed away from what is the same. Written
-    `Same("id") & Twins("content")`; without duplicates it changes nothing.
+    Take it if data may hold the same content twice, as `SameKey("id") & ExcludeDuplicates("content")`: otherwise each
+    copy is pushed away from its equal. Without duplicates it changes nothing.
+
+    Args:
+        key: Key of the content, equal for duplicates.
+
+    Equation:
+        P_ij = 1, Q_ij = 0 if key_i = key_j and id_i != id_j, else 1
+
+    Example:
+        >>> anchors = {"id": torch.tensor([[0]]), "content": torch.tensor([[7]])}
+        >>> candidates = {"id": torch.tensor([0, 1, 2]), "content": torch.tensor([7, 7, 8])}
+        >>> ExcludeDuplicates("content").weights(anchors, candidates)[1].int().tolist()
+        [[1, 0, 1]]
     """
 
     key: str
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
-        """Attract: all. Among: all but equal content of another sample."""
+        """Ones, and 0 for equal content of another sample."""
         twin = (a[self.key] == c[self.key]) & (a["id"] != c["id"])
         return torch.ones_like(twin), ~twin
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
-        """Equal content is listed; a row's own sample is among it, with weight 1."""
+        """Pairs with equal content; those of the same sample have weight 1."""
         return None, equal(a[self.key], c[self.key])
 
     def reads(self) -> frozenset[str]:
-        """The key."""
+        """Name of the key."""
         return frozenset({self.key})

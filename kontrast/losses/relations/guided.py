@@ -1,4 +1,4 @@
-"""Negatives that a guide, a second model, finds as alike as the positive are left out."""
+"""Miner that drops negatives which a guide model finds as similar as the positive."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,11 +13,31 @@ from kontrast.losses.relation import Relation
 
 @dataclass(frozen=True)
 class Guided(Miner):
-    """Takes negatives n with G_in > G_ip - margin out of the candidates; G is the cosine of a guide's embeddings.
+    """Miner that drops negatives which a guide model finds as similar as the positive.
 
-    GISTEmbed (Solatorio 2024, arXiv:2402.16829). The guide's embeddings (N, D) are the key `key` of both sides; p is
-    the anchor's positive, of several the one that the guide finds most alike. `how` "relative" compares with
-    G_ip - margin |G_ip| instead. The guide may be an earlier copy of the model, or a larger one.
+    Take it if a good second model is available, a larger one or an earlier copy; otherwise `FalseNegatives`.
+
+    Args:
+        of: Relation whose negatives are filtered.
+        key: Key of the guide's embeddings (N, D) on both sides; "guide" by default.
+        margin: Also drop negatives less similar by up to this; 0 as in sentence-transformers.
+        how: "absolute" compares with G_ip - margin, "relative" with G_ip - margin |G_ip|.
+
+    Equation:
+        Q_in = 0 if G_in > G_ip - margin, G the cosine of the guide's embeddings, p the positive with the largest G.
+
+    Reference:
+        GISTEmbed, Solatorio 2024, arXiv:2402.16829.
+
+    Example:
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> anchors, guide = {"guide": torch.tensor([[[[1.0, 0.0]]]])}, [[1.0, 0.5], [0.5, 1.0], [1.0, 0.0], [0.0, 1.0]]
+        >>> candidates = {"guide": torch.tensor([[guide]])}
+        >>> similarity = torch.tensor([[[0.9, 0.5, 0.8, 0.1]]])
+        >>> positives = torch.tensor([[[1.0, 1.0, 0.0, 0.0]]])
+        >>> seen = Seen(similarity, positives, torch.ones(1, 1, 4), anchors, candidates, unit=1.0, width=2)
+        >>> Guided(SameKey("label")).pick(seen)[1].tolist()
+        [[[1.0, 1.0, 0.0, 1.0]]]
     """
 
     of: Relation
@@ -26,7 +46,7 @@ class Guided(Miner):
     how: Literal["absolute", "relative"] = "absolute"
 
     def pick(self, seen: Seen) -> tuple[Tensor, Tensor]:
-        """Anchors without a positive keep all."""
+        """All positives, and candidates without the guide's false negatives; anchors without a positive keep all."""
         a, c = (
             F.normalize(keys[self.key].to(seen.similarity.dtype), dim=-1) for keys in (seen.anchors, seen.candidates)
         )
@@ -36,5 +56,5 @@ class Guided(Miner):
         return P, torch.where((P <= 0) & (nearest > -torch.inf) & (guide > limit), 0, seen.among)
 
     def reads(self) -> frozenset[str]:
-        """The keys of the relation, and the guide's embeddings."""
+        """Names of the relation's keys and of the guide's embeddings."""
         return self.of.reads() | {self.key}

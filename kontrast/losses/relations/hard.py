@@ -1,4 +1,4 @@
-"""The hardest pairs alone: each anchor's least similar positive, its most similar negative, or both."""
+"""Miner that keeps the hardest positive and the hardest negative of each anchor."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,20 +12,36 @@ from kontrast.losses.relation import Relation
 
 @dataclass(frozen=True)
 class Hard(Miner):
-    """Keeps an anchor's hardest positive p and its hardest negative n; all others neither attract nor count.
+    """Miner that keeps the hardest positive and the hardest negative of each anchor.
 
-    p = argmin_j S_ij over what attracts, n = argmax_j S_ij over what repels. With the loss `Triplet` these are the
-    batch-hard triplets of Hermans et al. 2017 (arXiv:1703.07737); with `Infonce` a softmax over two. `sides`
-    "positives" or "negatives" picks on one side and leaves the other whole: `Hard(EasyPositive(Same("label")),
-    sides="negatives")` is the easy positive, hard negative of Xuan et al. 2020 (arXiv:1904.04370). Noisy labels and
-    false negatives are the hardest pairs too: where there are many, take `SemiHard`.
+    Take it with `Triplet` and clean labels: these are the batch-hard triplets of Hermans et al. Wrong labels and false
+    negatives are the hardest pairs too; if there are many, take `SemiHard`. With `InfoNCE` it is a softmax over two.
+
+    Args:
+        of: Relation whose pairs are mined.
+        sides: "both" (default); "positives" or "negatives" mines one side and keeps the other whole.
+            `Hard(EasyPositive(...), sides="negatives")` is the easy positive, hard negative of Xuan et al.
+
+    Equation:
+        Kept are p = argmin_j S_ij over positives and n = argmax_j S_ij over negatives.
+
+    Reference:
+        Hermans et al. 2017, arXiv:1703.07737; Xuan et al. 2020, arXiv:1904.04370.
+
+    Example:
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> similarity = torch.tensor([[[0.9, 0.5, 0.8, 0.1]]])
+        >>> positives = torch.tensor([[[1.0, 1.0, 0.0, 0.0]]])
+        >>> seen = Seen(similarity, positives, torch.ones(1, 1, 4), {}, {}, unit=1.0, width=2)
+        >>> Hard(SameKey("label")).pick(seen)[1].tolist()
+        [[[0.0, 1.0, 1.0, 0.0]]]
     """
 
     of: Relation
     sides: Literal["both", "positives", "negatives"] = "both"
 
     def pick(self, seen: Seen) -> tuple[Tensor, Tensor]:
-        """One candidate on each side that is mined; of equals the first."""
+        """One candidate on each mined side, the first of equals."""
         s, P, N = seen.similarity, seen.attract, seen.repel
         pulls, counts = P, seen.among
         if self.sides != "negatives":

@@ -1,4 +1,4 @@
-"""A key that holds a weight of its row: how much it attracts, is attracted, or counts."""
+"""Weight of a row, read from a key: for positives or for candidates."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,12 +13,31 @@ from kontrast.losses.relation import Pairs, Relation, nobody
 
 @dataclass(frozen=True)
 class KeyWeight(Relation):
-    """Multiplies what attracts, or who counts, by the key (at least 0) of the candidate or of the anchor.
+    """Weight of a row, read from a key: for positives or for candidates.
 
-    what="among" with a class prior as the key is logit adjustment: log prior is added to the candidate's logit
-    (balanced softmax, arXiv:2007.10740; arXiv:2007.07314). what="attract" tells learned centres from samples (PaCo's
-    alpha, arXiv:2107.12028). of="anchor" shares attraction out before relations are mixed: with the key 1 /
-    `losses.pull`, each part of `one + two` weighs the same in every row.
+    Take what="among" with a class prior for logit adjustment (log prior is added to the candidate's logit);
+    what="attract" to tell learned centres from samples (PaCo's alpha). of="anchor" with the key 1 / (sum of positive
+    weights) gives each part of `one + two` the same weight in every row.
+
+    Args:
+        key: Key of the weight, at least 0.
+        what: "attract" (default) multiplies positives, "among" candidates.
+        of: Side whose key is read: "candidate" (default) or "anchor".
+
+    Raises:
+        UserError: `what` or `of` is unknown.
+
+    Equation:
+        P_ij = key_j, Q_ij = 1; or P_ij = 1, Q_ij = key_j for "among"; key_i instead for "anchor".
+
+    Reference:
+        Balanced softmax arXiv:2007.10740; logit adjustment arXiv:2007.07314; PaCo arXiv:2107.12028.
+
+    Example:
+        >>> anchors = {"prior": torch.tensor([[0.0]])}
+        >>> candidates = {"prior": torch.tensor([0.5, 2.0])}
+        >>> KeyWeight("prior", what="among").weights(anchors, candidates)[1].tolist()
+        [0.5, 2.0]
     """
 
     key: str
@@ -26,18 +45,18 @@ class KeyWeight(Relation):
     of: Literal["candidate", "anchor"] = "candidate"
 
     def __post_init__(self) -> None:
-        input_checks.choice(self.what, "weighed: what", ("attract", "among"))
-        input_checks.choice(self.of, "weighed: of", ("candidate", "anchor"))
+        input_checks.choice(self.what, "key_weight: what", ("attract", "among"))
+        input_checks.choice(self.of, "key_weight: of", ("candidate", "anchor"))
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
-        """The key on its side, 1 on the other."""
+        """The key on the side it weighs, 1 on the other."""
         value = (a if self.of == "anchor" else c)[self.key]
         return (value, None) if self.what == "attract" else (torch.ones_like(value), value)
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
-        """Everyone attracts; everyone counts unless that is what is weighed."""
+        """No short list of positives; every row is a candidate unless candidates are weighed."""
         return None, nobody(a) if self.what == "attract" else None
 
     def reads(self) -> frozenset[str]:
-        """The key."""
+        """Name of the key."""
         return frozenset({self.key})

@@ -1,4 +1,4 @@
-"""Semi-hard negatives: less similar to the anchor than its positives, and the nearest of those."""
+"""Miner that keeps the nearest negatives behind the farthest positive."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,34 @@ from kontrast.losses.relation import Relation
 
 @dataclass(frozen=True)
 class SemiHard(Miner):
-    """Keeps the `k` most similar negatives n with S_in < S_ip, p the least similar positive; and all positives.
+    """Miner that keeps the nearest negatives behind the farthest positive.
 
-    `margin` keeps only those with S_in > S_ip - margin besides, in the kernel's unit (a cosine, a squared distance):
-    the semi-hard negatives of FaceNet (Schroff et al. 2015, arXiv:1503.03832), margin 0.2 in squared distance. `k` None
-    keeps all of them. An anchor without any is dropped by losses that need a negative. Around `EasyPositive` or `Hard`,
-    p is the positive that these chose. The loss `Triplet(triplets="semihard")` mines each positive apart, and falls
-    back to the easiest negative.
+    Take it with `Triplet` or `PairMargin` where `Hard` collapses or labels are noisy. All positives are kept; around
+    `EasyPositive` or `Hard`, p is the positive they chose. Anchors without such a negative are dropped by losses that
+    need one; `Triplet(triplets="semihard")` mines per positive and falls back to the easiest negative.
+
+    Args:
+        of: Relation whose negatives are mined.
+        margin: Keep only negatives with S_in > S_ip - margin, in the kernel's unit; 0.2 in squared distance in FaceNet.
+            None (default) for no limit.
+        k: Negatives per anchor, 1 by default; None for all.
+
+    Raises:
+        ValueError: `margin` is not above 0, or `k` is below 1.
+
+    Equation:
+        Kept are the k most similar negatives n with S_in < S_ip, p the least similar positive.
+
+    Reference:
+        FaceNet, Schroff et al. 2015, arXiv:1503.03832.
+
+    Example:
+        >>> from kontrast.losses.relations.same_key import SameKey
+        >>> similarity = torch.tensor([[[0.9, 0.5, 0.8, 0.1]]])
+        >>> positives = torch.tensor([[[1.0, 1.0, 0.0, 0.0]]])
+        >>> seen = Seen(similarity, positives, torch.ones(1, 1, 4), {}, {}, unit=1.0, width=2)
+        >>> SemiHard(SameKey("label")).pick(seen)[1].tolist()
+        [[[1.0, 1.0, 0.0, 1.0]]]
     """
 
     of: Relation
@@ -31,7 +52,7 @@ class SemiHard(Miner):
             raise ValueError(f"semi_hard: k={self.k}; expected 1 or more, or None for all.")
 
     def pick(self, seen: Seen) -> tuple[Tensor, Tensor]:
-        """The nearest negatives behind the farthest positive."""
+        """All positives, and the nearest negatives behind the farthest positive."""
         s, P, N = seen.similarity, seen.attract, seen.repel
         farthest = s.masked_fill(P <= 0, torch.inf).amin(-1, keepdim=True)
         band = (N > 0) & (s < farthest)

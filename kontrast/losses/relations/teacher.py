@@ -1,4 +1,4 @@
-"""Rows that a teacher holds alike attract: its embeddings come as a key."""
+"""Positives weighed by the similarity of a teacher's embeddings."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,29 @@ from kontrast.losses.relation import Pairs, Relation, nobody
 
 @dataclass(frozen=True)
 class Teacher(Relation):
-    """attract = exp(cos(t_i, t_j) / temperature - 1 / temperature), t the (N, D) key of a teacher's embeddings.
+    """Positives weighed by the similarity of a teacher's embeddings.
 
-    A loss that shares attraction out over the row (InfoNCE) so aims at the teacher's softmax over the other rows: SEED
-    (arXiv:2101.04731), relational distillation. A teacher's class probabilities are no embeddings: `Soft` takes them.
-    `temperature` None: the cosine itself, 0 where negative.
+    Take it for distillation: with `InfoNCE` the target is the teacher's softmax over the other rows. For a teacher's
+    class probabilities take `Soft`.
+
+    Args:
+        key: Key (N, D) of the teacher's embeddings; "teacher" by default.
+        temperature: Above 0; 0.1 by default. None for the cosine itself, 0 where negative.
+
+    Raises:
+        UserError: `temperature` is not above 0.
+
+    Equation:
+        P_ij = exp((cos(t_i, t_j) - 1) / temperature), Q_ij = 1
+
+    Reference:
+        SEED, Fang et al. 2021, arXiv:2101.04731.
+
+    Example:
+        >>> anchors = {"teacher": torch.tensor([[[1.0, 0.0]]])}
+        >>> candidates = {"teacher": torch.tensor([[2.0, 0.0], [0.0, 1.0]])}
+        >>> Teacher(temperature=None).weights(anchors, candidates)[0].tolist()
+        [[1.0, 0.0]]
     """
 
     key: str = "teacher"
@@ -28,14 +46,14 @@ class Teacher(Relation):
             input_checks.number(self.temperature, "teacher: temperature", above=0, hint=", or None for the cosine")
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
-        """The einsum is a matrix product on a tile and dots on a list."""
+        """Similarities of the teacher's embeddings, and all candidates."""
         cos = torch.einsum("...c,...c->...", F.normalize(a[self.key], dim=-1), F.normalize(c[self.key], dim=-1))
         return cos.clamp_min(0) if self.temperature is None else ((cos - 1) / self.temperature).exp(), None
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
-        """Everyone may attract; everyone counts."""
+        """No short list of positives, since any pair may be one; every row is a candidate."""
         return None, nobody(a)
 
     def reads(self) -> frozenset[str]:
-        """The key."""
+        """Name of the key."""
         return frozenset({self.key})

@@ -1,4 +1,4 @@
-"""Only rows of one group are compared."""
+"""Compares rows of the same group only."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,34 @@ from kontrast.losses.relation import Relation, known
 
 @dataclass(frozen=True)
 class WithinGroup(Relation):
-    """Rows of other groups neither attract nor count: contrast inside a domain, a batch of one source, a sensitive
-    group. A group of -1 is unknown: its rows are compared with nobody."""
+    """Compares rows of the same group only.
+
+    Take it for a contrast within a domain, a source or a sensitive group, as `SameKey("label") & WithinGroup("site")`.
+    `DifferentGroup` is the opposite for positives. -1 is unknown: such rows are compared with none.
+
+    Args:
+        key: Key of the group.
+
+    Equation:
+        P_ij = Q_ij = [key_i = key_j]
+
+    Reference:
+        Fair supervised contrast, arXiv:2203.16209.
+
+    Example:
+        >>> anchors = {"site": torch.tensor([[0], [1]])}
+        >>> candidates = {"site": torch.tensor([0, 0, 1])}
+        >>> WithinGroup("site").weights(anchors, candidates)[1].int().tolist()
+        [[1, 1, 0], [0, 0, 1]]
+    """
 
     key: str
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
-        """1 inside the group."""
+        """1 within the group, for positives and candidates."""
         same = known(a[self.key]) == c[self.key]
         return same, same
 
     def reads(self) -> frozenset[str]:
-        """The key."""
+        """Name of the key."""
         return frozenset({self.key})
