@@ -44,7 +44,7 @@ class TemporalWindow(Relation):
     def __post_init__(self) -> None:
         if not self.window >= 0:
             raise ValueError(
-                f"temporal_window: window={self.window}; expected at least 0, in the unit of the key '{self.key}'."
+                f"temporal_window: window={self.window}; expected 0 or more, in the unit of the key '{self.key}'."
             )
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
