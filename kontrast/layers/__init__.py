@@ -1,1 +1,1 @@
-"""Heads, proxies, prototypes, memories: what methods are built of besides encoders."""
+"""Network layers besides encoders: heads, proxies, prototypes, memories, temperatures."""

@@ -1,4 +1,4 @@
-"""Centre: the running mean of a teacher's scores, taken off so that no output dimension wins for everyone."""
+"""Running mean of a teacher's scores, subtracted so that no output dimension dominates."""
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +8,16 @@ from kontrast.core.ranks import Ranks
 
 
 class Centre(nn.Module):
-    """c <- momentum c + (1 - momentum) mean of all ranks' scores; forward takes c off (DINO, arXiv:2104.14294).
+    """Subtracts the running mean c of a teacher's scores (DINO, arXiv:2104.14294).
 
-    Update after the optimiser's step, with the scores the teacher gave in it.
+    Call `update` after the optimiser's step, with the scores that the teacher gave in it.
+
+    Args:
+        width: Number of scores K.
+        momentum: Share of the old mean that each update keeps, from 0 to below 1; 0.9 as in DINO.
+
+    Equation:
+        c <- momentum c + (1 - momentum) mean of all ranks' scores.
     """
 
     mean: Tensor
@@ -23,12 +30,12 @@ class Centre(nn.Module):
         self.register_buffer("mean", torch.zeros(width))
 
     def forward(self, scores: Tensor) -> Tensor:
-        """(..., K) less the centre."""
+        """Scores (..., K) minus the centre."""
         return scores - self.mean
 
     @torch.no_grad()
     def update(self, scores: Tensor, ranks: Ranks) -> None:
-        """Move towards the mean of (..., K) scores, whoever has how many."""
+        """Moves the centre towards the mean of the scores (..., K) of all ranks."""
         flat = scores.flatten(0, -2).to(self.mean.dtype)
         found = ranks.sum(torch.cat([flat.sum(0), flat.new_tensor([len(flat)])]))
         if found[-1] > 0:

@@ -1,4 +1,4 @@
-"""Estimates: a running mean a sample, in log space, of what a batch alone estimates badly."""
+"""Running mean per sample, in log space, of a quantity that one batch estimates badly."""
 
 import torch
 from torch import Tensor, nn
@@ -8,11 +8,21 @@ from kontrast.core.ranks import Ranks
 
 
 class Estimates(nn.Module):
-    """u_i <- (1 - rate) u_i + rate g_i for each sample seen, kept as log u; a sample's first value is taken whole.
+    """Running mean u_i per sample, kept as log u_i.
 
-    SogCLR's estimate of each anchor's denominator over the data set (Yuan et al. 2022, arXiv:2202.12387, rate 0.9), by
-    which small batches need no large ones. Each view gets an estimate with its own g_i; the mean over a sample's views
-    is what is kept, as the authors' code has it. ids are 0 to samples - 1; saved with the model.
+    SogCLR's estimate of each anchor's denominator over the data set, which makes large batches unnecessary. Each view
+    mixes in its own g_i; the mean over a sample's views is kept, as in the authors' code. Saved with the model.
+
+    Args:
+        samples: Number of samples; ids are 0 to samples - 1.
+        rate: Share of the new value, above 0 and at most 1; 0.9 as in the paper. The first value of a sample is taken
+            whole.
+
+    Equation:
+        u_i <- (1 - rate) u_i + rate g_i.
+
+    Reference:
+        Yuan et al. 2022, arXiv:2202.12387.
     """
 
     log_u: Tensor
@@ -26,8 +36,16 @@ class Estimates(nn.Module):
 
     @torch.no_grad()
     def update(self, ids: Tensor, log_g: Tensor) -> Tensor:
-        """log of (1 - rate) u + rate g for each row, u what was kept; then u becomes its mean over a sample's rows,
-        those of all ranks."""
+        """Mixes in new values and returns the mixed value of each row.
+
+        Args:
+            ids: (N,) samples.
+            log_g: (N,) log of the new values.
+
+        Returns:
+            (N,) log((1 - rate) u + rate g), with the u kept before. What is kept afterwards is the mean over a sample's
+            rows on all ranks.
+        """
         seen = Ranks().gather({"g": Embeddings(log_g[:, None].to(self.log_u), {"id": ids})})["g"]
         slots, of, times = seen.keys["id"].unique(return_inverse=True, return_counts=True)
         top = seen.z.max()

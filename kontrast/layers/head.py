@@ -1,4 +1,4 @@
-"""The head between an encoder's features and the embedding that is compared: a small multilayer perceptron."""
+"""Projection head between an encoder's features and the embedding that is compared."""
 
 from typing import Literal
 
@@ -8,11 +8,17 @@ from kontrast.core.errors import UserError
 
 
 class Head(nn.Module):
-    """Linear, norm, ReLU, ..., Linear: (B, in_width) -> (B, width), not normalised to length 1 (the kernel does that).
+    """Multilayer perceptron (B, in_width) -> (B, width): Linear, norm, ReLU, ..., Linear.
 
-    `hidden` is in_width unless given; `layers` counts the linear ones. What is learned below a head carries over better
-    than what comes out of it: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations",
-    ICML 2020, section 4.2.
+    The output is not normalised; the kernel does that. Features below the head usually transfer better than its output:
+    Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, section 4.2.
+
+    Args:
+        in_width: Width of the features.
+        width: Width of the output.
+        hidden: Width of the hidden layers; None: in_width.
+        layers: Number of linear layers, 1 or more.
+        norm: Normalisation after each hidden linear layer.
     """
 
     def __init__(
@@ -39,7 +45,7 @@ class Head(nn.Module):
         self.width = width
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in_width) -> (B, width)."""
+        """Embeddings (B, width) of features (B, in_width)."""
         return self.net(x)
 
 

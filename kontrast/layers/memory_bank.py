@@ -1,4 +1,4 @@
-"""Memory: one slot a sample, the running direction of its embedding, for comparing with the whole data set."""
+"""Memory bank: a running embedding per sample, for losses over the whole data set."""
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +9,21 @@ from kontrast.core.ranks import Ranks
 
 
 class MemoryBank(nn.Module):
-    """(samples, width) unit vectors, v <- normalise(keep v + (1 - keep) z) whenever a sample is seen.
+    """Unit vectors, one slot per sample, that move towards each new embedding of the sample.
 
-    The memory bank of instance discrimination (Wu et al. 2018, arXiv:1805.01978, keep 0.5). ids are 0 to samples - 1.
-    It begins with random directions; it is saved with the model, and learns nothing by gradient.
+    Used by instance discrimination. Saved with the model; gets no gradient.
+
+    Args:
+        samples: Number of samples; ids are 0 to samples - 1.
+        width: Width of the embeddings.
+        keep: Share of the old slot that each update keeps, from 0 to below 1; 0.5 as in the paper.
+        seed: Seed of the initial random directions.
+
+    Equation:
+        v <- normalise(keep v + (1 - keep) z).
+
+    Reference:
+        Wu et al. 2018, arXiv:1805.01978.
     """
 
     rows_of: Tensor
@@ -25,22 +36,28 @@ class MemoryBank(nn.Module):
         self.keep = keep
         start = torch.randn(samples, width, generator=torch.Generator().manual_seed(seed))
         self.register_buffer("rows_of", F.normalize(start, dim=-1))
-        # log of the mean e^S over the bank, measured once (NaN: not yet): the constant Z of noise-contrastive
-        # estimation.
+        # Log of the mean e^S over the bank, measured once (NaN before): the constant Z of noise-contrastive estimation.
         self.register_buffer("log_mean", torch.tensor(torch.nan))
 
     def __len__(self) -> int:
         return len(self.rows_of)
 
     def rows(self, ids: Tensor | None = None) -> Embeddings:
-        """The slots of these samples (all of them), as rows of view -1, which no drawn view has."""
+        """Slots of these samples, or of all, as rows of view -1."""
         ids = torch.arange(len(self), device=self.rows_of.device) if ids is None else ids
-        # A copy: the slots move on before the gradient of this step may ask for what they were.
+        # A copy: `update` must not change what the backward pass of this step reads.
         return Embeddings(self.rows_of[ids].clone(), {"id": ids, "view": torch.full_like(ids, -1)})
 
     @torch.no_grad()
     def update(self, ids: Tensor, z: Tensor) -> None:
-        """Moves the slots of the samples seen on any rank, each once, towards the mean of its directions."""
+        """Moves the slots of the samples seen on any rank towards their new embeddings.
+
+        A sample that was seen several times moves once, towards the mean direction.
+
+        Args:
+            ids: (N,) samples.
+            z: (N, width) embeddings of any length.
+        """
         seen = Ranks().gather({"z": Embeddings(F.normalize(z.detach(), dim=-1), {"id": ids})})["z"]
         slots, of = seen.keys["id"].unique(return_inverse=True)
         new = torch.zeros(len(slots), z.shape[-1], dtype=self.rows_of.dtype, device=z.device)

@@ -1,4 +1,4 @@
-"""Prototypes: directions that embeddings are assigned to."""
+"""Learned prototypes: directions that embeddings are assigned to."""
 
 import torch
 from torch import Tensor, nn
@@ -8,10 +8,14 @@ from kontrast.core.errors import UserError
 
 
 class Prototypes(nn.Module):
-    """(B, D) -> (B, prototypes) cosines. Kept on the sphere at every use, so no step of its own must renormalise it.
+    """Cosines of embeddings (B, D) to learned prototypes: (B, prototypes).
 
-    SwAV (arXiv:2006.09882) takes 3,000 for ImageNet, about three a class, and freezes them in the first epoch:
-    `requires_grad_(False)`.
+    The directions are normalised at every use, so no extra step has to renormalise them. SwAV (arXiv:2006.09882) takes
+    3,000 for ImageNet, about three per class, and freezes them in the first epoch: `requires_grad_(False)`.
+
+    Args:
+        width: Width D of the embeddings.
+        prototypes: Number of prototypes, 2 or more.
     """
 
     def __init__(self, *, width: int, prototypes: int = 512) -> None:

@@ -1,4 +1,4 @@
-"""Proxies: one learned centre a class, to be compared with as if it were a sample."""
+"""Learned class centres that are compared with samples as if they were samples."""
 
 import torch
 from torch import Tensor, nn
@@ -6,13 +6,14 @@ from torch import Tensor, nn
 from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 
-# No view of a sample has this number, so a proxy is never taken for a row of the batch.
+# No view of a sample has this number, so a proxy is never mistaken for a row of the batch.
 VIEW = -1
 
 
 class Proxies(nn.Module):
-    """(classes, width) centres, drawn as He et al. do (the sphere is the kernel's business); their keys are `id` and
-    `label`, the class.
+    """One learned centre per class, (classes, width), with the keys `id` and `label` (the class).
+
+    Initialised as in He et al.; not normalised, since the kernel does that.
     """
 
     def __init__(self, *, classes: int, width: int) -> None:
@@ -22,11 +23,11 @@ class Proxies(nn.Module):
         self.centres = nn.Parameter(nn.init.kaiming_normal_(torch.empty(classes, width), mode="fan_out"))
 
     def forward(self) -> Embeddings:
-        """The centres as candidates, or as anchors."""
+        """The centres as rows, for use as candidates or anchors."""
         return as_rows(self.centres)
 
 
 def as_rows(centres: Tensor) -> Embeddings:
-    """(C, D) centres with the keys of their classes 0, 1, ..."""
+    """Centres (C, D) as rows, with their class numbers as keys."""
     label = torch.arange(len(centres), device=centres.device)
     return Embeddings(centres, {"id": label, "view": torch.full_like(label, VIEW), "label": label})

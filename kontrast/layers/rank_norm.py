@@ -1,4 +1,4 @@
-"""Batch norm over the batch of all processes, so that W of them normalise as one would; also where CUDA is not."""
+"""Batch norm over the batch of all processes, also without CUDA."""
 
 from typing import cast
 
@@ -12,11 +12,16 @@ from kontrast.core.ranks import Ranks
 
 
 class RankNorm(nn.Module):
-    """`nn.BatchNorm1d` to `3d`, with means and variances of all ranks' rows while it trains.
+    """`nn.BatchNorm1d` to `3d` with statistics over the rows of all ranks in training.
 
-    Same parameters, buffers and names as the norm it stands in for, so that a checkpoint fits both. A rank may hold no
-    row. Two small exchanges each way: first the means, then the squares about them, which one exchange of sums and
-    squares would lose to rounding. torch's own SyncBatchNorm does the same on CUDA only.
+    Parameters, buffers and their names are those of the replaced norm, so a checkpoint fits both. A rank may hold no
+    row. It needs two small exchanges in each direction: the means, then the squares around them; a single exchange of
+    sums and squares would lose digits to rounding. torch's SyncBatchNorm does the same on CUDA only.
+
+    Args:
+        norm: The batch norm to replace.
+        drop: Applied after the norm.
+        act: Applied after `drop`.
     """
 
     running_mean: Tensor | None
@@ -33,7 +38,7 @@ class RankNorm(nn.Module):
         self.drop, self.act = drop, act
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, ...) -> the same."""
+        """Normalises (N, C, ...) per channel."""
         if not self.training:
             y = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
             return self.act(self.drop(y))
@@ -62,13 +67,21 @@ class RankNorm(nn.Module):
 
 
 def over_ranks(module: nn.Module, device: torch.device) -> nn.Module:
-    """The module with every batch norm in it taken over all ranks; the same module, its norms replaced."""
+    """Replaces every batch norm in a module by one over all ranks.
+
+    Args:
+        module: Changed in place.
+        device: On CUDA, timm's conversion to SyncBatchNorm is used.
+
+    Returns:
+        The module.
+    """
     from timm.layers.norm_act import BatchNormAct2d, convert_sync_batchnorm
 
     if device.type == "cuda":
         return convert_sync_batchnorm(module)
     for name, child in module.named_children():
-        if isinstance(child, BatchNormAct2d):  # timm's, with an activation in it
+        if isinstance(child, BatchNormAct2d):  # timm's norm includes dropout and activation
             setattr(
                 module, name, RankNorm(cast(_BatchNorm, child), cast(nn.Module, child.drop), cast(nn.Module, child.act))
             )
@@ -80,5 +93,5 @@ def over_ranks(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def _over_ranks(part: Tensor) -> Tensor:
-    """The sum of all ranks' parts, with gradient."""
+    """Sum of all ranks' tensors, with gradient."""
     return Ranks().gather({"part": Embeddings(part[None], {})})["part"].z.sum(0)

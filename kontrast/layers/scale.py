@@ -1,4 +1,4 @@
-"""A temperature that is a number, or is learned."""
+"""Temperature of a loss, fixed or learned."""
 
 import math
 
@@ -9,12 +9,15 @@ from kontrast.core.errors import UserError
 
 
 class Scale(nn.Module):
-    """The temperature of a loss; `learnable` learns the logarithm of its inverse, at most log `largest`, as CLIP does.
+    """Temperature of a loss, fixed or learned (as log of its inverse, like CLIP).
 
     Args:
         temperature: Above 0.
-        learnable: Whether it is a parameter (`log_scale`).
-        largest: The largest 1 / temperature that is learned.
+        learnable: Learn it (parameter `log_scale`).
+        largest: Upper bound of the learned 1 / temperature.
+
+    Raises:
+        UserError: a learned temperature below 1 / largest.
 
     Reference:
         Radford et al. 2021, arXiv:2103.00020.
@@ -35,10 +38,10 @@ class Scale(nn.Module):
         """The temperature; a tensor with gradient if it is learned."""
         if not self.learnable:
             return self.fixed
-        with torch.no_grad():  # the parameter itself: a clamped copy would have no slope to come back by
+        with torch.no_grad():  # in place: a clamped copy would have no gradient to bring it back
             self.log_scale.clamp_(max=math.log(self.largest))
         return (-self.log_scale).exp()
 
     def extra_repr(self) -> str:
-        """The temperature it began with."""
+        """The initial temperature, for `repr`."""
         return f"{self.fixed}" + ", learnable=True" * self.learnable

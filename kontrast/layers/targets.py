@@ -1,4 +1,4 @@
-"""Targets: points on the sphere that lie as far from one another as they can, and which class goes to which."""
+"""Class targets: points far apart on the sphere, and their assignment to classes."""
 
 import torch
 from torch import Tensor
@@ -8,11 +8,20 @@ from kontrast.core.embeddings import exact
 
 
 def uniform_points(number: int, width: int, *, steps: int = 1000, seed: int = 0) -> Tensor:
-    """(number, width) unit vectors that minimise mean_i log sum_{j != i} e^(t_i . t_j / 0.1).
+    """Unit vectors spread as evenly as possible over the sphere.
 
-    With width >= number - 1 they are a simplex, every pair at cosine -1 / (number - 1), turned at random; else they are
-    found in `steps` steps. Targeted supervised contrast puts each class on one, so that rare classes get as much room
-    as frequent ones (Li et al. 2022, arXiv:2111.13998).
+    They minimise mean_i log sum_{j != i} e^(t_i . t_j / 0.1). Targeted supervised contrast puts each class on one, so
+    that rare classes get as much room as frequent ones (Li et al. 2022, arXiv:2111.13998).
+
+    Args:
+        number: Number of points.
+        width: Dimensions. From number - 1 on, the points are a randomly rotated simplex, each pair at cosine -1 /
+            (number - 1).
+        steps: Optimisation steps with fewer dimensions.
+        seed: Seed of the rotation or of the start.
+
+    Returns:
+        (number, width).
     """
     if 1 < number <= width + 1:
         return _simplex(number, width, seed).float()
@@ -32,18 +41,23 @@ def uniform_points(number: int, width: int, *, steps: int = 1000, seed: int = 0)
 
 
 def _simplex(number: int, width: int, seed: int) -> Tensor:
-    """The axes of `number` dimensions less their mean span one dimension less; these lie in a random subspace."""
+    """A regular simplex in a random subspace, from axes minus their mean."""
     _, basis = torch.linalg.eigh(torch.eye(number, dtype=torch.float64) - 1 / number)  # the first has eigenvalue 0
     drawn = torch.randn(width, number - 1, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return F.normalize(basis[:, 1:], dim=-1) @ torch.linalg.qr(drawn)[0].mT
 
 
 def assign(means: Tensor, points: Tensor) -> Tensor:
-    """(classes,): which point each class takes, no two the same, so that the summed cosine to the class means is
-    largest.
+    """Assigns each class its own point, with the largest summed cosine to the class means.
 
-    means: (classes, D) of present embeddings (zeros for a class without rows); points: at least as many, (K, D). TSC
-    assigns anew every epoch or step, so that semantically close classes keep close targets.
+    TSC repeats it every epoch or step, so that semantically close classes keep close targets.
+
+    Args:
+        means: (classes, D) mean embeddings, zeros for a class without rows.
+        points: (K, D) targets, at least as many as classes.
+
+    Returns:
+        (classes,) index of each class's point.
     """
     from scipy.optimize import linear_sum_assignment
 

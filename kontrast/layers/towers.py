@@ -1,4 +1,4 @@
-"""Towers: which encoder reads which field. Fields of one modality share a tower unless told otherwise."""
+"""Encoders of a model, and which of them reads which field."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -9,7 +9,12 @@ from kontrast.encoders.encoder import Encoder
 
 
 class Towers(nn.Module):
-    """encoders: tower -> encoder. tower_of: field -> tower; two image fields of a row usually share one."""
+    """Encoders by tower, and the tower of each field; image fields usually share one.
+
+    Args:
+        encoders: Encoder of each tower.
+        tower_of: Tower of each field.
+    """
 
     def __init__(self, encoders: Mapping[str, Encoder], tower_of: Mapping[str, str]) -> None:
         super().__init__()
@@ -21,18 +26,18 @@ class Towers(nn.Module):
         return cast(Encoder, self.encoders[self.tower_of[field]])
 
     def recompute(self) -> list[str]:
-        """Turn `Encoder.recompute` on; the towers whose encoders do."""
+        """Turns on `Encoder.recompute` where possible; returns the towers that do it."""
         return [tower for tower, encoder in self.encoders.items() if cast(Encoder, encoder).recompute()]
 
     def training_where_recomputed(self) -> None:
-        """Training mode for the encoders that recompute: some of them do so in that mode alone."""
+        """Sets training mode for encoders that recompute, since some do so only in that mode."""
         for encoder in self.encoders.values():
             encoder.train(encoder.training or cast(Encoder, encoder).recomputes)
 
     def width(self, field: str) -> int:
-        """The width of a field's features."""
+        """Width of a field's features."""
         return self.encoder(field).width
 
     def forward(self, field: str, x: Tensor) -> Tensor:
-        """A batch of one field's views -> (B, width) features."""
+        """Features (B, width) of a batch of one field's views."""
         return self.encoder(field)(x)

@@ -1,1 +1,1 @@
-"""Training steps: one per file."""
+"""Training steps (methods), one per file."""

@@ -1,4 +1,4 @@
-"""Two views of each sample are to agree, and the embeddings not to collapse: no negatives, no relation."""
+"""VICReg, Barlow Twins and W-MSE: views agree without negatives, and embeddings do not collapse."""
 
 import itertools
 from collections.abc import Mapping
@@ -17,17 +17,17 @@ from kontrast.methods.parts import LossChoice, alignment_loss, having_both, wher
 
 
 class Alignment(Method):
-    """VICReg, Barlow Twins, W-MSE and any other loss over aligned pairs.
+    """Aligns two views of each sample, or every two fields of a row, without negatives.
 
-    Of one field, two views of each sample are aligned; of several, every two fields of a row that has both. The
-    expander (head) is for training only: the encoder's output is served.
+    With one field, its two views are aligned; with several, every two fields of a row that has both. The expander
+    (head) is used in training only; the encoder's output is served.
 
     Args:
         towers: The encoders.
-        loss: Any loss over aligned pairs.
+        loss: A loss over aligned pairs: `vicreg` (default), `barlow_twins`, `wmse` ...
         hidden: Width of the expander's hidden layers.
-        width: Width of the embeddings that are compared; W-MSE needs more rows per batch than that.
-        layers: Linear layers of the expander.
+        width: Width of the compared embeddings; W-MSE needs more rows per batch than that.
+        layers: Number of linear layers of the expander.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Alignment(Method):
         return {f: f for f in fields} if len(fields) > 1 else {f"{fields[0]}.{n}": fields[0] for n in (1, 2)}
 
     def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
-        """Each view's rows where they are there, zeros elsewhere; only what is there meets an encoder."""
+        """Expanded embeddings of each view, zeros for rows that lack the field."""
         fields, out = self.draws(), {}
         for name, x in views.items():
             project, here = partial(self._project, fields[name]), keys[f"has {fields[name]}"]
@@ -64,7 +64,7 @@ class Alignment(Method):
         return out
 
     def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
-        """Every pair of views, over the rows that have both."""
+        """The loss of each pair of views, over the rows that have both."""
         terms = {}
         for a, b in self.pairs:
             one, two = self._both(rows, a, b)
@@ -82,7 +82,7 @@ class Alignment(Method):
         return self.towers(field, x)
 
     def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
-        """Both views of every pair."""
+        """Both views of each pair."""
         return [self._both(rows, a, b) for a, b in self.pairs]
 
     def _both(self, rows: Mapping[str, Embeddings], a: str, b: str) -> tuple[Embeddings, Embeddings]:

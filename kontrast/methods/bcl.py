@@ -1,4 +1,4 @@
-"""BCL: supervised contrast in which each class counts once among the candidates, however many rows it has."""
+"""Balanced contrast: SupCon in which each class weighs the same among the candidates."""
 
 from collections.abc import Mapping
 
@@ -16,18 +16,21 @@ from kontrast.methods.one_field import OneField
 
 
 class BCL(OneField):
-    """Balanced contrast (Zhu et al. 2022, arXiv:2207.09052): class averaging and class complement.
+    """Balanced contrastive learning for long-tailed classes, with class averaging and class complement.
 
-    Needs labels. Averaging: a candidate counts 1 / (rows of its class in the batch). Complement: one learned centre
-    per class joins the candidates, so that no class is ever absent from a batch. The paper trains a logit-adjusted
-    classifier beside it, from whose weights its centres come; here they are parameters of their own.
+    Needs labels. Averaging: a candidate counts 1 / (rows of its class in the batch). Complement: a learned centre per
+    class joins the candidates, so that no class is ever absent from a batch. The paper also trains a logit-adjusted
+    classifier, whose weights serve as the centres; here the centres are separate parameters.
 
     Args:
         towers: The encoders.
         classes: Number of classes, from the data.
-        temperature: Of the cosine.
+        temperature: Temperature of the cosine.
         hidden: Width of the head's hidden layer.
         width: Width of the embeddings and centres.
+
+    Reference:
+        Zhu et al. 2022, arXiv:2207.09052.
     """
 
     needs = frozenset({"label"})

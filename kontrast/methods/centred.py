@@ -1,4 +1,4 @@
-"""What methods of learned class centres share: the centres, the samples with a class, and what is served."""
+"""Shared part of methods that compare samples with learned class centres."""
 
 from abc import ABC
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from kontrast.methods.one_field import OneField
 
 
 class Centred(OneField, ABC):
-    """Embeddings that are compared with one learned centre per class; a method adds `compare`.
+    """Compares embeddings with a learned centre per class; subclasses add the loss.
 
-    The embedding itself is served: for this it was learned.
+    Needs labels. The compared embedding itself is served, since training shapes exactly this one.
 
     Args:
         towers: The encoder of the one field.
@@ -35,7 +35,7 @@ class Centred(OneField, ABC):
         return self.head(self.towers(field, x))
 
     def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
-        """Each sample with a class, and its centre."""
+        """Each sample with a known class, and its centre."""
         ours = with_class(next(iter(rows.values())))
         return [(ours, self.centres().detach()[ours.keys["label"]])]
 

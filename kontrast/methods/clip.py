@@ -1,4 +1,4 @@
-"""CLIP for any number of fields: those of a row attract one another across one shared space; rows may lack some."""
+"""CLIP for any number of fields: fields of a row attract in one shared space."""
 
 import itertools
 from collections.abc import Iterable, Mapping
@@ -35,15 +35,29 @@ from kontrast.methods.parts import (
 
 
 class CLIP(Method):
-    """Symmetric InfoNCE between every two fields of a row (Radford et al. 2021, arXiv:2103.00020; several:
-    arXiv:1906.05849).
+    """Symmetric InfoNCE between every two fields of a row; rows may lack fields.
 
-    around: a field to which all others are compared (a star, as ImageBind does, arXiv:2305.05665); None: every pair. A
-    row takes part in each pair of which it has both fields; as a candidate it counts wherever it has the one asked for.
-    A learnable temperature, one a pair. own: whether the other rows of an anchor's own field repel it too, as in
-    NT-Xent. Rows with equal content in either field are no negatives of each other. loss, kernel, relation: as in
-    `SimCLR`, one loss and one kernel per pair; with the relation {"name": "same_key", "key": "label"} rows of a class
-    attract across fields.
+    A row takes part in each pair of which it has both fields, and is a candidate wherever it has the field in question.
+    Each pair of fields has its own loss and kernel, hence its own learned temperature. Rows with equal content in
+    either field are no negatives of each other.
+
+    Args:
+        towers: The encoders.
+        temperature: Initial temperature of each pair; 0.07 as in the paper.
+        around: Field that all others are compared with (a star, as in ImageBind, arXiv:2305.05665); None: every pair.
+        own: Whether other rows of the anchor's own field are negatives too, as in NT-Xent.
+        hidden: Width of the head's hidden layer; 0 for a linear head.
+        width: Width of the shared space.
+        loss: A loss that compares anchors with candidates.
+        kernel: Similarity of two embeddings; by default the cosine with a learned temperature.
+        relation: Positives and candidates; with {"name": "same_key", "key": "label"} rows of a class attract across
+            fields.
+
+    Raises:
+        UserError: fewer than two fields, or an unknown field in `around`.
+
+    Reference:
+        Radford et al. 2021, arXiv:2103.00020; several fields: Tian et al. 2019, arXiv:1906.05849.
     """
 
     shared = True
@@ -66,9 +80,9 @@ class CLIP(Method):
         super().__init__()
         fields = list(towers.tower_of)
         if len(fields) < 2:
-            raise UserError(f"method 'clip' compares two or more fields of a row; found {', '.join(fields)} alone.")
+            raise UserError(f"method 'clip' compares two or more fields of a row; found only {', '.join(fields)}.")
         if around is not None and around not in fields:
-            raise UserError(f"method 'clip': around='{around}' is no view{did_you_mean(around, fields)}")
+            raise UserError(f"method 'clip': around='{around}' is no field{did_you_mean(around, fields)}")
         self.towers = towers
         tower_widths = {towers.tower_of[field]: towers.width(field) for field in fields}
         self.heads = nn.ModuleDict(
@@ -85,11 +99,11 @@ class CLIP(Method):
         self.width, self.own = width, own
 
     def draws(self) -> dict[str, str]:
-        """Every field, drawn once."""
+        """Each field once."""
         return {field: field for field in self.towers.tower_of}
 
     def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
-        """Each field's rows where they are there, zeros elsewhere; only what is there meets an encoder."""
+        """Embeddings of each field, zeros for rows that lack it."""
         out = {}
         for field, x in views.items():
             embed, here = partial(self.embed, field), keys[f"has {field}"]
@@ -97,7 +111,7 @@ class CLIP(Method):
         return out
 
     def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
-        """Both directions of every pair, among the rows that have the field."""
+        """The loss of both directions of each pair, over the rows that have the fields."""
         here = {name: known(_present(r, name), self.needs) for name, r in rows.items()}
         everyone = ranks.gather(here)
         terms = {}
@@ -119,7 +133,7 @@ class CLIP(Method):
         return self.heads[self.towers.tower_of[field]](self.towers(field, x))
 
     def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
-        """Both fields of the rows that have them, for every pair."""
+        """Both fields of each pair, for the rows that have both."""
         return [having_both(rows[a], rows[b], (a, b)) for a, b in self.pairs]
 
 

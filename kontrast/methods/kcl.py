@@ -1,4 +1,4 @@
-"""KCL and TSC: supervised contrast for long tails, with as many positives for rare classes as for frequent ones."""
+"""KCL and TSC: supervised contrast with equally many positives for rare and frequent classes."""
 
 from collections.abc import Mapping
 
@@ -25,21 +25,25 @@ from kontrast.methods.one_field import OneField
 
 
 class KCL(OneField):
-    """K-positive contrast (Kang et al., ICLR 2021); with `strength` above 0 targeted contrast (TSC, arXiv:2111.13998).
+    """K-positive contrast for long-tailed classes; with `strength` above 0, targeted contrast (TSC).
 
-    Needs labels. Positives are the sample's other views and k others of its class, drawn at random in each step.
-    TSC adds one point per class, spread evenly over the sphere, that the rows of the class are drawn to; which
-    class goes to which point is decided anew every `every` steps from running means of the embeddings.
+    Needs labels. Positives are the sample's other views and k others of its class, drawn at random in each step. TSC
+    adds a point per class, spread evenly over the sphere, that attracts the rows of the class; the assignment of points
+    to classes is renewed every `every` steps from running means of the embeddings.
 
     Args:
         towers: The encoders.
         classes: Number of classes, from the data.
-        k: Positives of the class; 6 in the paper.
-        temperature: Of the cosine.
-        strength: Weight of the pull to the class's point, 0 for KCL.
+        k: Positives from the class per anchor; 6 as in the paper.
+        temperature: Temperature of the cosine.
+        strength: Weight of the attraction to the class's point; 0 for KCL.
         every: Steps between two assignments of points to classes.
         hidden: Width of the head's hidden layer.
         width: Width of the embeddings.
+
+    Reference:
+        KCL: Kang et al. 2021, "Exploring balanced feature spaces for representation learning", ICLR; TSC: Li et al.
+            2022, arXiv:2111.13998.
     """
 
     needs = frozenset({"label"})
@@ -62,7 +66,10 @@ class KCL(OneField):
     ) -> None:
         super().__init__(towers, views=2, hidden=hidden, width=width)
         if k < 1 or strength < 0 or every < 1:
-            raise UserError(f"method 'kcl': k={k}, strength={strength}, every={every}; expected 1, 0, 1 or more.")
+            raise UserError(
+                f"method 'kcl': k={k}, strength={strength}, every={every}; expected k and every of at least 1, "
+                "strength of at least 0."
+            )
         self.k, self.target_pull, self.every = k, strength, every
         self.kernel, self.loss = Cosine(temperature=temperature), InfoNCE()
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
@@ -72,7 +79,7 @@ class KCL(OneField):
         self.register_buffer("of_class", torch.arange(number))
 
     def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
-        """All views against all views, and against the points of all classes."""
+        """All views against all views, and for TSC against the points of all classes."""
         ours = Embeddings.stack(*rows.values())
         everyone = ranks.gather({"": ours})[""]
         kept = chosen(ours, everyone, SameKey("label") & DifferentGroup("id"), k=self.k, seed=int(self.steps))
@@ -85,7 +92,7 @@ class KCL(OneField):
         return {"contrast": (1 + self.target_pull) * mean}
 
     def after_update(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> None:
-        """Counts the step, moves the means of the classes, and now and then assigns the points anew."""
+        """Counts the step, updates the class means, and every `every` steps reassigns the points."""
         self.steps += 1
         if not self.target_pull:
             return
@@ -100,7 +107,7 @@ class KCL(OneField):
     def _targeted(
         self, ours: Embeddings, everyone: Embeddings, relation: Relation
     ) -> tuple[Embeddings, Embeddings, Relation]:
-        """The points join the candidates; a row's own attracts it `strength` times as much as all of its positives."""
+        """Adds the points to the candidates; the own one weighs `strength` times all positives."""
         classes = torch.arange(len(self.points), device=ours.z.device)
         names = {"label": classes, "target": torch.ones_like(classes)}
         targets = fixed(self.points[self.of_class].to(everyone.z.dtype), names)

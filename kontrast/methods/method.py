@@ -1,4 +1,4 @@
-"""The contract of a method: one training step in parts, and what is judged and served afterwards."""
+"""Contract of a method: one training step in parts, and the embedding served afterwards."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,61 +11,73 @@ from kontrast.layers.towers import Towers
 
 
 class Method(nn.Module, ABC):
-    """A step in parts, so that one loop serves all methods, on one rank or many, in one pass or several.
+    """A training step in parts, so that one loop serves all methods.
 
-    `forward` may run twice (gradient caching) and is what DDP wraps; `targets` runs once, without gradient; neither
-    mixes rows. Axis 0 of all they return is the sample. `compare` sees all rows of this rank, asks `ranks` for the
-    others', and returns sums with their counts. `after_update` is the one home of what lives between steps.
+    `forward` is what DDP wraps and may run twice (gradient caching); `targets` runs once, without gradient; neither may
+    mix rows. Axis 0 of everything they return is the sample. `compare` gets all rows of this rank, asks `ranks` for the
+    others', and returns sums with their counts. State that changes between steps changes in `after_update` only.
     """
 
     ROOM = "methods"
 
     towers: Towers
-    """The encoders, by field."""
+    """The encoders, and which of them reads which field."""
 
     shared: bool = False
-    """Whether the fields are embedded into one space, so that one may be searched by another."""
+    """Whether all fields share one space, so that one can be searched by another."""
 
     fewest: int = 1
-    """How many fields it needs."""
+    """Fewest fields it takes."""
 
     most: int | None = None
-    """How many fields it takes at most; None for any number."""
+    """Most fields it takes; None: any number."""
 
     needs: frozenset[str] = frozenset()
-    """Names of the targets (label, number, group ...) that columns of the data must give."""
+    """Targets (label, number, group ...) that columns of the data must provide."""
 
     strength: str = "strong"
-    """How much its views are augmented by default: "strong" where augmentation alone makes the pair, "light" where the
-    data does."""
+    """Default strength of augmentation: "strong" if augmentation makes the pairs, "light" if the data does."""
 
     together: bool = False
-    """Whether other ranks call the same encoders in step with this one, so that no call may be left out."""
+    """Whether other ranks call the same encoders in step, so that no call may be skipped."""
 
     @abstractmethod
     def draws(self) -> dict[str, str]:
-        """The views a step needs: view name -> field. A field may be drawn more than once."""
+        """Views of a step: view name -> field; a field may occur more than once."""
 
     @abstractmethod
     def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
-        """Embeddings with gradient, (B, D) each."""
+        """Embeddings of each view with gradient, (B, D) each.
+
+        Args:
+            views: Prepared inputs of each view.
+            keys: Keys of the rows, such as `label` and `has FIELD`.
+        """
 
     def targets(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
-        """Embeddings without gradient, (B, D) each: momentum copies, teachers."""
+        """Embeddings without gradient, (B, D) each, from momentum copies or teachers."""
         return {}
 
     @abstractmethod
     def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
-        """The terms of the objective, from everything `forward` and `targets` returned."""
+        """Terms of the objective, from all that `forward` and `targets` returned.
+
+        Args:
+            rows: Embeddings of this rank, by the names that `forward` and `targets` gave them.
+            ranks: Access to the other ranks' rows.
+
+        Returns:
+            A weighted sum with its count per term.
+        """
 
     def after_update(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> None:
-        """What changes after the optimiser's step: momentum copies, queues, centres."""
+        """Changes state after the optimiser's step: momentum copies, queues, centres."""
         return
 
     @abstractmethod
     def embed(self, field: str, x: Tensor) -> Tensor:
-        """(B, D): what is judged and served for unaugmented rows of one field; not yet normalised."""
+        """The served embedding of unaugmented rows of one field, (B, D), not normalised."""
 
     @abstractmethod
     def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
-        """Pairs of aligned rows that ought to be alike, for the health of the run and nothing else."""
+        """Aligned rows that should be similar, for the health checks of a run only."""

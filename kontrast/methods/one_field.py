@@ -1,4 +1,4 @@
-"""What methods of a single field share: views of it, an encoder and a head, and what is served."""
+"""Shared part of methods on a single field: views, encoder, head and served output."""
 
 from abc import ABC
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from kontrast.methods.method import Method
 
 
 class OneField(Method, ABC):
-    """Views of one field through one encoder and one head; a method adds `compare`.
+    """Views of one field through an encoder and a head; subclasses add the loss.
 
     Args:
         towers: The encoder of the one field.
         views: Views of each sample.
         hidden: Width of the head's hidden layer; 0 for a linear head.
-        width: Width of the embeddings that are compared.
+        width: Width of the compared embeddings.
     """
 
     most = 1
@@ -38,14 +38,14 @@ class OneField(Method, ABC):
         return {f"{self.field}.{n}": self.field for n in range(1, self.views + 1)}
 
     def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
-        """All views through encoder and head."""
+        """Embeddings of each view, from encoder and head."""
         return {name: self.head(self.towers(self.field, x)) for name, x in views.items()}
 
     def embed(self, field: str, x: Tensor) -> Tensor:
-        """The encoder's output: what is learned below a head carries over better than what comes out of it."""
+        """The encoder's output, which usually transfers better than the head's."""
         return self.towers(field, x)
 
     def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
-        """The first two views of each sample; of one view, each row with itself."""
+        """The first two views of each sample; with one view, each row with itself."""
         one, two = (*rows.values(), *rows.values())[:2]
         return [(one, two)]

@@ -1,4 +1,4 @@
-"""PaCo: learned class centres are candidates beside the samples, and attract more than these do."""
+"""PaCo: learned class centres join the candidates and attract more than samples do."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,21 +20,24 @@ from kontrast.methods.one_field import OneField
 
 
 class PaCo(OneField):
-    """Parametric contrast (Cui et al. 2021, arXiv:2107.12028): contrast and a logit-adjusted classifier in one softmax.
+    """Parametric contrast for long-tailed classes: contrast and a logit-adjusted classifier in one softmax.
 
-    Needs labels. A sample is drawn to its class's centre with weight 1 and to each other sample of its class with
-    `alpha`; centres count among the candidates by the frequency of their class, so that rare classes are not drowned.
-    The paper compares with a momentum queue; here with the batch of all ranks.
+    Needs labels. A sample is attracted by its class's centre with weight 1 and by each other sample of its class with
+    `alpha`; centres count among the candidates by the frequency of their class, so that rare classes are not
+    outweighed. The paper compares with a momentum queue, this method with the batch of all ranks.
 
     Args:
         towers: The encoders.
         classes: Number of classes, from the data.
         class_counts: Training rows of each class, from the data.
-        alpha: Pull of a sample beside the 1 of a centre.
-        temperature: Of the cosine between samples.
-        centre_temperature: Of the product with a centre.
+        alpha: Weight of a sample as a positive (a centre weighs 1); 0.05 as in the paper.
+        temperature: Temperature of the cosine between samples; 0.2 as in the paper.
+        centre_temperature: Temperature of the product with a centre.
         hidden: Width of the head's hidden layer.
         width: Width of the embeddings and centres.
+
+    Reference:
+        Cui et al. 2021, arXiv:2107.12028.
     """
 
     needs = frozenset({"label"})
@@ -56,7 +59,7 @@ class PaCo(OneField):
         if alpha <= 0 or temperature <= 0 or centre_temperature <= 0:
             raise UserError(
                 f"method 'paco': alpha={alpha}, temperature={temperature}, centre_temperature={centre_temperature}; "
-                "expected more than 0."
+                "expected numbers above 0."
             )
         self.alpha, self.temperature, self.centre_temperature = alpha, temperature, centre_temperature
         self.centres = Proxies(classes=classes, width=width)

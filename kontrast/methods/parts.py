@@ -1,4 +1,4 @@
-"""The parts that a method is put together from by name: its loss, its kernel, its relation."""
+"""Parts of a method, built by name: its loss, kernel and relation."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any
@@ -22,69 +22,77 @@ RelationChoice = dict | str
 
 SAMPLE: RelationChoice = {"name": "same_key", "key": "id"}
 LABEL: RelationChoice = {"name": "same_key", "key": "label"}
-# Keys that a step makes itself; all others are targets that a column must give.
+# Keys that the step itself makes; all others are targets that a column must provide.
 _OWN = ("id", "view", "row")
 
 
 def contrast_loss(chosen: Choice, *, temperature: float) -> ContrastiveLoss:
-    """A loss under the contract `ContrastiveLoss`; it is given the temperature if it asks for one.
+    """A contrastive loss by name, given the temperature if its constructor asks for one.
 
     Raises:
-        UserError: the loss is of another contract, and which recipes take it.
+        UserError: the loss has another contract; the message names the recipes that take it.
     """
     made = factory.build("losses", chosen.name, chosen.settings, given={"temperature": temperature})
     if not isinstance(made, ContrastiveLoss):
-        takes = "; the method 'alignment' takes it: --recipe vicreg, say" if isinstance(made, AlignmentLoss) else ""
-        raise UserError(f"loss '{chosen.name}' does not compare an anchor with candidates{takes}.")
+        takes = (
+            "; the method 'alignment' takes it, for example --recipe vicreg" if isinstance(made, AlignmentLoss) else ""
+        )
+        raise UserError(f"loss '{chosen.name}' is no contrastive loss, which compares anchors with candidates{takes}.")
     return made
 
 
 def alignment_loss(chosen: Choice) -> AlignmentLoss:
-    """A loss under the contract `AlignmentLoss`.
+    """An alignment loss by name.
 
     Raises:
-        UserError: the loss is of another contract.
+        UserError: the loss has another contract.
     """
     made = factory.build("losses", chosen.name, chosen.settings)
     if not isinstance(made, AlignmentLoss):
         raise UserError(
-            f"loss '{chosen.name}' does not align two views alone; the methods 'simclr' and 'clip' may take it."
+            f"loss '{chosen.name}' is no alignment loss, which needs only the two views; the methods 'simclr' and "
+            "'clip' may take it."
         )
     return made
 
 
 def kernel_of(chosen: Choice, *, temperature: float, width: int) -> Kernel:
-    """A kernel; it is given the temperature and the width of the embeddings if it asks for them."""
+    """A kernel by name, given temperature and width if its constructor asks for them."""
     given = {"temperature": temperature, "width": width}
     return factory.build("kernels", chosen.name, chosen.settings, given=given)
 
 
 def relation_of(written: RelationChoice) -> Relation:
-    """A relation from its name, or from {"name": ..., its fields}."""
+    """A relation from its name, or from {"name": ..., its settings}."""
     return relation_from_json(written)
 
 
 def targets_of(relation: Relation) -> frozenset[str]:
-    """The keys of a relation that columns of the data must give."""
+    """Keys that the relation reads and that columns of the data must provide."""
     return frozenset(k for k in relation.reads() if k not in _OWN and not k.startswith(("has ", "content ")))
 
 
 def known(rows: Embeddings, needs: Collection[str]) -> Embeddings:
-    """The rows whose target numbers are known; a row without one can neither be ranked nor rank others."""
+    """Rows whose numeric targets are known; others can neither be ranked nor rank others."""
     numbers = [key for name in needs if (key := rows.keys[name]).is_floating_point() and key.ndim == 1]
     here = torch.stack([~key.isnan() for key in numbers]).all(0) if numbers else None
     return rows if here is None or bool(here.all()) else rows[here]
 
 
 def where_present(embed: Callable[[Tensor], Tensor], x: Tensor, here: Tensor, width: int, *, together: bool) -> Tensor:
-    """The embeddings of the rows that have a field, zeros for the others, which no encoder sees.
+    """Embeddings of the rows that have a field, zeros for the others.
+
+    The encoder never sees rows without the field.
 
     Args:
-        embed: What turns rows of the field into embeddings, (n, ...) -> (n, width).
+        embed: Embeds rows of the field, (n, ...) -> (n, width).
         x: (B, ...) all rows.
-        here: (B,) bool, which of them have the field.
-        width: Of the embeddings.
-        together: Whether other ranks call the same encoder in step, so that it is called for no row too.
+        here: (B,) bool, which rows have the field.
+        width: Width of the embeddings.
+        together: Whether other ranks call the same encoder in step; it is then called without rows too.
+
+    Returns:
+        (B, width).
     """
     at = here.nonzero()[:, 0]
     if len(at) == len(here):
@@ -97,12 +105,12 @@ def where_present(embed: Callable[[Tensor], Tensor], x: Tensor, here: Tensor, wi
 
 
 def having_both(one: Embeddings, two: Embeddings, fields: Collection[str]) -> tuple[Embeddings, Embeddings]:
-    """The aligned rows of two views that have all of these fields."""
+    """Aligned rows of two views that have all of these fields."""
     here = torch.stack([one.keys[f"has {field}"] for field in fields]).all(0)
     return (one, two) if bool(here.all()) else (one[here], two[here])
 
 
 def usual_settings(name: str) -> Mapping[str, Any]:
-    """Kernel and temperature that go with a loss where nobody names them; none for a loss of another contract."""
+    """Kernel and temperature that belong to a loss by default; empty for other contracts."""
     made = registry.load("losses", name)
     return made.usual if issubclass(made, ContrastiveLoss) else {}

@@ -1,4 +1,4 @@
-"""Class centres that are learned: samples are compared with the centre of each class, not with one another."""
+"""ArcFace, CosFace and Proxy-NCA: samples are compared with learned class centres."""
 
 from collections.abc import Mapping
 
@@ -13,20 +13,20 @@ from kontrast.methods.parts import KernelChoice, LossChoice, contrast_loss, kern
 
 
 class Proxies(Centred):
-    """ArcFace, CosFace, Proxy-NCA: metric learning against one learned centre per class.
+    """Metric learning against one learned centre per class: ArcFace, CosFace, Proxy-NCA.
 
-    Needs labels. Unlike a contrast between samples it needs no two rows of a class in a batch. The embedding that is
-    compared with the centres is what is served: for this it was learned.
+    Needs labels. Unlike a contrast between samples, it needs no two rows of a class in a batch. The embedding that is
+    compared with the centres is the one that is served.
 
     Args:
         towers: The encoders.
         classes: Number of classes, from the data.
-        loss: Any loss that compares anchors with candidates: `arcface`, `cosface`, or `infonce`, which is a cosine
-            classifier (NormFace, arXiv:1704.06369; Proxy-NCA++, arXiv:2004.01113).
-        kernel: How similar an embedding and a centre are.
-        temperature: Of the kernel.
+        loss: A loss that compares anchors with candidates: `arcface` (default), `cosface`, or `infonce`, which is a
+            cosine classifier (NormFace, arXiv:1704.06369; Proxy-NCA++, arXiv:2004.01113).
+        kernel: Similarity of an embedding and a centre.
+        temperature: Temperature of the kernel.
         width: Width of the embeddings and centres.
-        hidden: Width of a hidden layer of the head; 0 for a linear head.
+        hidden: Width of the head's hidden layer; 0 for a linear head.
         views: Views of each sample.
     """
 

@@ -1,4 +1,4 @@
-"""Proxy-anchor: learned class centres are the anchors and find the samples that are hard for them."""
+"""Proxy-anchor: learned class centres are the anchors and weigh hard samples more."""
 
 from collections.abc import Mapping
 
@@ -13,18 +13,21 @@ from kontrast.methods.centred import Centred, with_class
 
 
 class ProxyAnchor(Centred):
-    """Each centre pulls the samples of its class and pushes all others, the hard ones most (Kim et al. 2020).
+    """Each class centre attracts samples of its class and repels others, hard ones most.
 
-    Needs labels. Converges faster than losses between samples. The embedding that is compared with the centres is what
-    is served. Reference: arXiv:2003.13911.
+    Needs labels. Converges faster than losses between samples. The embedding that is compared with the centres is the
+    one that is served.
 
     Args:
         towers: The encoders.
         classes: Number of classes, from the data.
-        margin: Cosine by which samples of the class are to exceed, and others to fall short.
-        scale: Sharpness of the softmaxes over the batch.
+        margin: Margin in cosine: samples of the class should be above it, others below minus it; 0.1 as in the paper.
+        scale: Sharpness of the softmaxes over the batch; 32 as in the paper.
         width: Width of the embeddings and centres.
         views: Views of each sample.
+
+    Reference:
+        Kim et al. 2020, arXiv:2003.13911.
     """
 
     def __init__(
@@ -43,7 +46,7 @@ class ProxyAnchor(Centred):
         self.push = proxy_anchor.ProxyAnchor(side="push", margin=margin, scale=scale)
 
     def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
-        """The mean over centres with a sample of the pull, the mean over all centres of the push."""
+        """Attraction averaged over centres with a sample, and repulsion averaged over all centres."""
         everyone = ranks.gather({"": with_class(Embeddings.stack(*rows.values()))})[""]
         # Every rank holds all centres: each takes its share of them as anchors.
         mine = self.centres()[slice(ranks.rank, None, ranks.world)]

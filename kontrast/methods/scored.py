@@ -1,4 +1,4 @@
-"""Pairs of fields with a gold score of how alike they are: embeddings follow the order of the scores."""
+"""CoSENT and AnglE: similarities of two fields follow the order of gold scores."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -15,23 +15,28 @@ from kontrast.losses.pairwise.cosent import CoSENT
 from kontrast.methods.method import Method
 from kontrast.methods.parts import LossChoice, alignment_loss, having_both, known, where_present
 
-PROJECTED = 256  # width of the shared space where the two encoders have none in common
+PROJECTED = 256  # width of the shared space if the two fields have different encoders
 
 
 class Scored(Method):
-    """CoSENT, AnglE or another loss over two fields of a row and the number that says how alike they are.
+    """Learns from two fields of a row and a score of their similarity.
 
-    Take it for data such as STS-B: two texts and a score. Without scores, `clip` learns from the pairs alone. The
-    gold scores of held-out and validation rows are never seen; they judge, as Spearman's correlation.
+    Take it for data such as STS-B: two texts and a score. Without scores, `clip` learns from the pairs alone. The gold
+    scores of held-out and validation rows are not used in training, but for evaluation (Spearman's correlation).
 
     Args:
         towers: The encoders of the two fields.
-        loss: Any loss over aligned pairs that reads the key "score": cosent or angle.
-        cosine: Weight of a CoSENT term beside another loss, as AnglE's authors add one; what is served is compared
-            by cosine.
-        width: Width of a linear map into the shared space; None for none where both fields have one encoder, else 256.
+        loss: A loss over aligned pairs that reads the key "score": `cosent` (default) or `angle`.
+        cosine: Weight of an additional CoSENT term, as AnglE's authors add one; the served embeddings are compared by
+            cosine.
+        width: Width of a linear map into the shared space; None: no map if both fields share an encoder, else 256.
 
-    Reference: Su 2022 (CoSENT); Li and Li 2023, arXiv:2309.12871 (AnglE).
+    Raises:
+        UserError: not exactly two fields, or a negative `cosine`.
+
+    Reference:
+        CoSENT: Huang et al. 2024, "CoSENT: consistent sentence embedding via similarity ranking", TASLP 32; AnglE: Li &
+            Li 2023, arXiv:2309.12871.
     """
 
     shared = True
@@ -68,11 +73,11 @@ class Scored(Method):
         self.width = width or towers.width(fields[0])
 
     def draws(self) -> dict[str, str]:
-        """Both fields, each drawn once."""
+        """Both fields, each once."""
         return {field: field for field in self.towers.tower_of}
 
     def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
-        """Each field's rows where they are there, zeros elsewhere; only what is there meets an encoder."""
+        """Embeddings of each field, zeros for rows that lack it."""
         out = {}
         for field, x in views.items():
             embed, here = partial(self.embed, field), keys[f"has {field}"]
@@ -94,7 +99,7 @@ class Scored(Method):
         return self.heads[self.towers.tower_of[field]](z) if self.heads else z
 
     def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
-        """The pairs whose score is in the upper half of the batch; none where scores are unknown."""
+        """Pairs with a score in the upper half of the batch; none without scores."""
         one, two = (known(side, self.needs) for side in self._both(rows))
         if not len(one):
             return []

@@ -1,4 +1,4 @@
-"""SimCLR: two augmented views of a field of each sample attract, all other samples of the batch repel."""
+"""SimCLR: augmented views of each sample attract, all other samples of the batch repel."""
 
 from collections.abc import Mapping
 
@@ -24,24 +24,26 @@ from kontrast.methods.parts import (
 
 
 class SimCLR(OneField):
-    """Views of one field, all compared with all (Chen et al. 2020, arXiv:2002.05709); by default NT-Xent.
+    """Contrast of the views of one field, all with all; by default NT-Xent.
 
-    With another relation and loss it is the supervised and metric-learning methods of one field: `{"name": "same_key",
-    "key": "label"}` is SupCon, with the loss `triplet` FaceNet, and so on; the recipes name them. The projection head
-    is for training only: what is judged and served is the encoder's output. Duplicates of a sample are no negatives.
+    With other relations and losses it covers the supervised and metric-learning methods of one field: relation {"name":
+    "same_key", "key": "label"} is SupCon, with the loss `triplet` FaceNet; the recipes list them. The head is used in
+    training only; the encoder's output is evaluated and served. Duplicates of a sample are no negatives.
 
     Args:
         towers: The encoders.
-        temperature: Of the kernel, and of a loss that asks for it.
+        temperature: Temperature of the kernel, and of a loss that asks for it.
         hidden: Width of the head's hidden layer.
-        width: Width of the embeddings that are compared.
-        loss: Any loss that compares anchors with candidates.
-        kernel: How similar two embeddings are.
-        relation: Which rows are positives and which are candidates; the keys it reads (a label, a number) come from
-            columns of the data.
+        width: Width of the compared embeddings.
+        loss: A loss that compares anchors with candidates.
+        kernel: Similarity of two embeddings.
+        relation: Positives and candidates; the keys that it reads (a label, a number) come from columns of the data.
         views: Views of each sample, 2 or more; 1 if the relation finds positives among other samples.
         norm: Weight of the mean squared length of the embeddings; above 0 for the kernel `dot`, where nothing else
             bounds it.
+
+    Reference:
+        Chen et al. 2020, arXiv:2002.05709.
     """
 
     def __init__(
