@@ -7,7 +7,7 @@ same one stopped in its middle), experiments/ (the experiment.json of each of `t
 kernels, relations ... by name) and expected.json (what the runs answered when they were made). It refuses a folder that
 has records: they are kept as they are, for a later version would write its own names into them. New records get a new
 folder.
-tests/test_recorded_runs.py unpacks them and asks again, with the functions of here.
+tests/runs/test_recorded_runs.py unpacks them and asks again, with the functions of here.
 """
 
 import contextlib

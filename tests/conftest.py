@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from tests.support.places import ROOT
+from tests.support.series import waves
 
 _UNTRACKED = pytest.StashKey()
-FAST = {"plan.batch": 64, "plan.precision": "32", "plan.channels_last": "off", "plan.compile": "off"}
 
 
 def pytest_sessionstart(session):
@@ -33,7 +33,7 @@ def _untracked():
     """Files of the tree that git neither knows nor ignores; none where there is no git."""
     words = ["git", "ls-files", "--others", "--exclude-standard"]
     with contextlib.suppress(OSError):
-        done = subprocess.run(words, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
         return set(done.stdout.splitlines())
     return set()
 
@@ -41,7 +41,7 @@ def _untracked():
 @pytest.fixture(scope="session")
 def published():
     """The folder of published data sets; tests that need it are skipped where there is none."""
-    folder = Path(os.environ.get("KONTRAST_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
+    folder = Path(os.environ.get("KONTRAST_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip("no folder of published data sets: set KONTRAST_DATA")
     return folder
@@ -75,19 +75,6 @@ def digits(tmp_path_factory):
     return folder
 
 
-def waves(n, seed=0, length=64):
-    """Series of three kinds (slow sine, fast sine, sawtooth) with random phase, height and noise: (n, length) and
-    kinds."""
-    rng = np.random.default_rng(seed)
-    kinds = np.arange(n) % 3
-    t = np.linspace(0, 1, length)
-    phase, height = rng.uniform(0, 1, (n, 1)), rng.uniform(0.5, 2, (n, 1))
-    shapes = np.stack(
-        [np.sin(2 * np.pi * (2 * t + phase)), np.sin(2 * np.pi * (6 * t + phase)), 2 * ((3 * t + phase) % 1) - 1]
-    )
-    return height * shapes[kinds, np.arange(n)] + 0.2 * rng.standard_normal((n, length)), kinds
-
-
 @pytest.fixture(scope="session")
 def series(tmp_path_factory):
     """WAVES_TRAIN.ts and WAVES_TEST.ts, unequal in length and with gaps, and the same as WAVES_*.tsv."""
@@ -105,27 +92,3 @@ def series(tmp_path_factory):
         (folder / f"WAVES_{part}.ts").write_text("\n".join(ts) + "\n")
         (folder / f"WAVES_{part}.tsv").write_text("\n".join(tsv) + "\n")
     return folder
-
-
-def call(*words):
-    """The exit code of a command."""
-    from kontrast import cli
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["kontrast", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-    return end.value.code
-
-
-class Largest(TorchDispatchMode):
-    """Notes the largest tensor that any operation makes."""
-
-    numbers = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        for t in out if isinstance(out, tuple | list) else [out]:
-            if isinstance(t, torch.Tensor) and t.untyped_storage().nbytes():
-                self.numbers = max(self.numbers, t.untyped_storage().nbytes() // t.element_size())
-        return out

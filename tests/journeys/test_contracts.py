@@ -1,0 +1,174 @@
+"""Every kind in every room meets the same suite the moment its file exists."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from kontrast.core import factory, random_streams, registry
+from kontrast.core.errors import Unreadable, UserError
+from kontrast.core.ranks import Ranks
+from kontrast.data.dataset.reader import Batch, draw
+from kontrast.encoders.encoder import Encoder
+from kontrast.layers.towers import Towers
+from kontrast.training.step import step
+
+ROOMS = registry.rooms()
+
+
+def cells_of(kind, n=12):
+    """Plausible cells of each modality; one for a modality nobody wrote cells for here fails, on purpose."""
+    rng = np.random.default_rng(0)
+    return {
+        "image": [rng.integers(0, 255, (20 + i, 24, 3), dtype=np.uint8) for i in range(n)],
+        "text": [f"the {w} number {i}" for i, w in enumerate(["cat", "dog", "fish", "bird"] * (n // 4))],
+        "series": [rng.standard_normal((40 + i, 2)).cumsum(0).tolist() for i in range(n)],
+    }[kind]
+
+
+def fitted(kind):
+    modality = factory.build("modalities", kind, {})
+    cells = cells_of(kind)
+    items = [modality.read(cell, None) for cell in cells]
+    modality.fit(items)
+    return modality, [modality.pack(item) for item in items]
+
+
+@pytest.mark.parametrize("kind", ROOMS["modalities"])
+def test_a_modality_keeps_its_contract(kind):
+    modality, packed = fitted(kind)
+    assert len({p.dtype for p in packed}) == 1
+    assert len({p.shape[1:] for p in packed}) == 1
+    batch = modality.collate(packed)
+    assert len(batch) == len(packed)
+    ids = torch.arange(len(packed)) + 100
+    views = modality.augment(batch.clone(), random_streams.key(0, 0, ids, 0))
+    again = modality.augment(batch.clone(), random_streams.key(0, 0, ids, 0))
+    torch.testing.assert_close(views, again, equal_nan=True, rtol=0, atol=0)
+    other = modality.augment(batch.clone(), random_streams.key(0, 1, ids, 0))
+    assert not torch.equal(torch.nan_to_num(views.float()), torch.nan_to_num(other.float())[: len(views)])
+    raw = modality.raw(batch.clone())
+    assert raw.shape[0] == len(packed)
+    assert torch.isfinite(raw).all()
+    assert modality.show(packed[0])
+    assert modality.look(views[0])
+    twin = factory.build("modalities", kind, {})
+    twin.restore(modality.state())
+    torch.testing.assert_close(twin.preprocess(batch.clone()), modality.preprocess(batch.clone()), equal_nan=True)
+    assert twin.facts() == modality.facts()
+    registry.load("encoders", modality.encoder)
+    with pytest.raises(Unreadable):
+        modality.read(object(), None)
+
+
+@pytest.mark.parametrize("name", ROOMS["augmentations"])
+@pytest.mark.parametrize("kind", ["image", "series"])
+def test_an_augmentation_changes_each_row_by_its_own_key_alone(name, kind):
+    if (name, kind) == ("blur", "series"):
+        pytest.skip("images only")
+    modality, packed = fitted(kind)
+    x = modality.preprocess(modality.collate(packed))
+    change, keys = factory.build("augmentations", name, {}), random_streams.key(0, 0, torch.arange(len(x)), 0)
+    seen = change(x.clone(), keys)
+    assert (seen.shape, seen.dtype) == (x.shape, x.dtype)
+    assert torch.equal(seen.isnan(), x.isnan())
+    assert not torch.equal(seen.nan_to_num(), x.nan_to_num())
+    torch.testing.assert_close(change(x.clone(), keys), seen, equal_nan=True, rtol=0, atol=0)
+    torch.testing.assert_close(change(x[3:5].clone(), keys[3:5]), seen[3:5], equal_nan=True, rtol=0, atol=1e-5)
+    named = factory.build("modalities", kind, {"augmentation": {"name": name}})
+    named.fit([modality.read(cell, None) for cell in cells_of(kind)])
+    batch = modality.collate(packed)
+    assert not torch.equal(named.augment(batch, keys).nan_to_num(), modality.augment(batch, keys).nan_to_num())
+
+
+def built(name):
+    """An encoder with small settings, for the modality that takes it by default or can feed it."""
+    settings = {"timm": {"model": "test_resnet"}, "transformer": None}.get(name, {})
+    if settings is None:
+        pytest.skip("needs pretrained weights; tests/encoders/test_text_encoders.py has the real ones")
+    kind = next((k for k in ROOMS["modalities"] if registry.load("modalities", k).encoder == name), "image")
+    modality, packed = fitted(kind)
+    torch.manual_seed(0)
+    encoder = factory.build("encoders", name, settings, given=modality.facts())
+    return encoder, modality, modality.collate(packed)
+
+
+@pytest.mark.parametrize("name", ROOMS["encoders"])
+def test_an_encoder_keeps_its_contract(name):
+    encoder, modality, batch = built(name)
+    assert isinstance(encoder, Encoder)
+    x = modality.preprocess(batch.clone())
+    z = encoder(x)
+    assert z.shape == (len(batch), encoder.width)
+    z.float().square().sum().backward()
+    grads = [p.grad for p in encoder.parameters() if p.requires_grad]
+    assert any(g is not None and g.abs().sum() > 0 for g in grads)
+    encoder.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(x)[3:4], encoder(x[3:4]), rtol=1e-4, atol=1e-5)
+    states = load(save({k: v.contiguous() for k, v in encoder.state_dict().items()}))
+    encoder.load_state_dict(states)
+    assert 0 < encoder.pace <= 1
+
+
+@pytest.mark.parametrize("kind", ROOMS["modalities"])
+def test_views_that_are_drawn_together_are_those_drawn_one_by_one(kind):
+    modality, packed = fitted(kind)
+    batch = Batch({"x": modality.collate(packed)}, {"id": torch.arange(len(packed)) + 7})
+    draws = {"first": "x", "second": "x", "third": "x"}
+    found = draw(batch, draws, {"x": modality}, seed=3, epoch=2)
+    assert list(found.views) == list(draws)
+    row = random_streams.key(3, 2, batch.keys["id"], -1)
+    for number, view in enumerate(draws):
+        alone = modality.augment(batch.views["x"].clone(), random_streams.key(3, 2, batch.keys["id"], number), row)
+        torch.testing.assert_close(found.views[view], alone, equal_nan=True, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ROOMS["methods"])
+def test_a_method_takes_a_step_and_every_encoder_gets_a_gradient(name):
+    kinds = ["image", "text", "series"][: registry.load("methods", name).most]
+    made = {kind: fitted(kind) for kind in kinds}
+    encoders = {kind: factory.build("encoders", m.encoder, {}, given=m.facts()) for kind, (m, _) in made.items()}
+    facts = {"classes": 3, "class_counts": [4, 4, 4], "towers": Towers(encoders, {k: k for k in kinds})}
+    method = factory.build("methods", name, {}, given=facts)
+    n = 12
+    keys = {"id": torch.arange(n), "label": torch.arange(n) % 3, "score": torch.arange(n).double() % 5}
+    for number, kind in enumerate(kinds):
+        everyone = torch.ones(n, dtype=torch.bool)
+        has = everyone if len(kinds) == 1 else torch.arange(n) % 4 != number
+        keys |= {f"has {kind}": has, f"content {kind}": torch.arange(n)}
+    views = {}
+    for number, (view, field) in enumerate(method.draws().items()):
+        modality, packed = made[field]
+        views[view] = modality.augment(modality.collate(packed), random_streams.key(0, 0, keys["id"], number))
+    outcome = step(method, method, Batch(views, keys), Ranks(), seed=0)
+    assert np.isfinite(outcome.loss)
+    assert outcome.anchors > 0
+    for kind, encoder in encoders.items():
+        assert sum(p.grad.abs().sum() for p in encoder.parameters() if p.grad is not None) > 0, kind
+    pairs = method.outline(outcome.rows)
+    assert all(len(one) == len(two) for one, two in pairs)
+    method.eval()
+    for kind in kinds:
+        modality, packed = made[kind]
+        assert torch.isfinite(method.embed(kind, modality.preprocess(modality.collate(packed)))).all()
+
+
+@pytest.mark.parametrize(
+    "room", ["augmentations", "encoders", "methods", "kernels", "losses", "modalities", "optimisers", "scoring"]
+)
+def test_every_kind_refuses_a_setting_it_does_not_know(room):
+    for name in ROOMS[room]:
+        with pytest.raises(UserError, match="has no setting 'wobble'"):
+            factory.build(room, name, {"wobble": 1})
+
+
+def test_a_star_compares_everything_to_its_centre_only():
+    kinds = ["image", "text", "series"]
+    made = {kind: fitted(kind) for kind in kinds}
+    encoders = {kind: factory.build("encoders", m.encoder, {}, given=m.facts()) for kind, (m, _) in made.items()}
+    towers = Towers(encoders, {k: k for k in kinds})
+    star = factory.build("methods", "clip", {"around": "text"}, given={"towers": towers})
+    assert star.pairs == [("image", "text"), ("text", "series")]
+    with pytest.raises(UserError, match="did you mean 'text'"):
+        factory.build("methods", "clip", {"around": "txet"}, given={"towers": towers})

@@ -1,0 +1,159 @@
+"""One whole journey a modality, and one for mixed rows: train, embed, score, index, search, report, resume."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import load_file
+
+import kontrast as kt
+from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.reporting.logger import Logger
+from kontrast.runs.train import Interrupted
+from tests.support.series import waves
+from tests.support.settings import FAST
+
+
+class Hand(Logger):
+    """Presses Ctrl-C after a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def moment(self, moment):
+        if moment.step == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+class Ear(Logger):
+    """Remembers the first screen."""
+
+    def __init__(self):
+        self.facts = {}
+
+    def fact(self, name, words):
+        self.facts[name] = words
+
+
+def number(run, name, which="trained"):
+    return next(row for row in run.scores if row["name"] == name)[which]["value"]
+
+
+def travels(data, tmp_path, *, steps, **options):
+    """Train, interrupted and resumed and uninterrupted: both runs must hold the same weights. Then everything a run can
+    do."""
+    settings = {**FAST, **options.pop("settings", {})}
+    ear = Ear()
+    run = kt.train(data, steps=steps, out=tmp_path / "whole", settings=settings, listener=ear, **options)
+    with pytest.raises(Interrupted, match="kontrast train --resume"):
+        kt.train(data, steps=steps, out=tmp_path / "cut", settings=settings, listener=Hand(steps // 3), **options)
+    again = None if isinstance(data, (str, os.PathLike)) else data
+    cut = kt.resume(tmp_path / "cut", data=again)
+    one, two = (load_file(r.path / "encoder" / "model.safetensors") for r in (run, cut))
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=f"{name} differs after resuming")
+    assert [r["trained"] for r in run.scores] == [r["trained"] for r in cut.scores]
+    moments = [json.loads(line) for line in (cut.path / "moments.jsonl").read_text().splitlines()]
+    assert [m["step"] for m in moments] == list(range(1, steps + 1))
+    assert {"data", "split", "recipe", "encoder", "contrast", "health", "scores", "run", "next"} <= ear.facts.keys()
+    pairs = next(m for m in run.verdict["measures"] if m["name"].startswith("AUC"))
+    assert pairs["trained"] > max(0.6, pairs["untrained"] - 0.02), run.verdict["words"]  # on rows held out
+    assert run.verdict["state"] in ("learning", "too short"), run.verdict["words"]  # of 60 steps, probes may not tell
+    assert (run.path / "report.html").stat().st_size > 50_000
+    assert not list(run.path.rglob("*.part"))
+    assert not list(run.path.rglob("*.pkl")) + list(run.path.rglob("*.pt"))
+    return run
+
+
+def same_whatever_the_batch(run, data):
+    one, two = run.embed(data, batch=1), run.embed(data, batch=64)
+    for name in one.z:
+        np.testing.assert_allclose(one.z[name], two.z[name], atol=2e-6)
+    return two
+
+
+def test_images(digits, tmp_path):
+    run = travels(digits, tmp_path, steps=60)
+    assert run.experiment.method.name == "simclr"
+    assert number(run, "kNN accuracy") > max(0.7, number(run, "kNN accuracy", "untrained"))
+    bank = same_whatever_the_batch(run, digits / "3")
+    bank.save(tmp_path / "e.parquet")
+    assert EmbeddingTable.load(tmp_path / "e.parquet").ids.tolist() == bank.ids.tolist()
+    run.index(digits)
+    picture = sorted((digits / "3").iterdir())[0]
+    hits = run.search(like=str(picture), k=5)
+    assert hits[0].id == f"3/{picture.name}"
+    assert hits[0].similarity > 0.999
+    assert [h.label for h in run.search(like=str(picture), k=3, where="label = '8'")] == ["8"] * 3
+    with pytest.warns(UserWarning, match="WERE TRAINED ON"):
+        table = run.score(digits)
+    assert next(r for r in table if r["name"] == "kNN accuracy")["trained"]["value"] > 0.7
+
+
+def test_texts(tmp_path):
+    rows = emoji(columns=["id", "tags", "group"]).to_pylist()
+    data = [{"id": r["id"], "text": ", ".join(r["tags"]), "group": r["group"]} for r in rows[:600] if r["tags"]]
+    run = travels(data, tmp_path, steps=40, label="group", settings={"plan.batch": 128})
+    assert number(run, "kNN accuracy") > number(run, "kNN accuracy", "untrained") - 0.05
+    same_whatever_the_batch(run, data[:20])
+    run.index()
+    assert run.search("animal, cat, pet", k=3)[0].field == "text"
+
+
+def test_series_of_unequal_length_with_gaps(series, tmp_path):
+    run = travels(series / "WAVES_TRAIN.ts", tmp_path, steps=60)
+    whole = kt.train(series / "WAVES", steps=60, out=tmp_path / "both", settings=FAST)
+    assert number(whole, "kNN accuracy") > max(0.8, number(whole, "kNN accuracy", "raw") - 0.1)
+    tables = run.score(series / "WAVES_TEST.ts")
+    assert next(r for r in tables if r["name"] == "kNN accuracy")["trained"]["value"] > 0.7
+    same_whatever_the_batch(run, series / "WAVES_TEST.ts")
+    run.index()
+    assert run.search(like=waves(3)[0][1], k=1)[0].similarity > 0.5
+    assert run.search(like=str(series / "WAVES_TRAIN.ts"), k=1)[0].similarity > 0.99  # a file: its first series
+
+
+def emoji(columns):
+    from importlib.resources import files
+
+    return pq.read_table(str(files("kontrast.data.bundled") / "emoji.parquet"), columns=columns)
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory):
+    """300 emoji of two drawings and a name; every fifth lacks its second drawing, every seventh its name."""
+    table = emoji(["id", "google", "twitter", "text", "group"]).slice(0, 1900).take(list(range(0, 1900, 6)))
+    rows = table.to_pylist()
+    for n, row in enumerate(rows):
+        row["name"] = None if n % 7 == 0 else row.pop("text")[0]
+        row.pop("text", None)
+        if n % 5 == 0:
+            row["twitter"] = None
+    path = tmp_path_factory.mktemp("mixed") / "emoji.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def test_mixed_rows_that_miss_some(mixed, tmp_path):
+    settings = {"views.google.size": 16, "views.twitter.size": 16}
+    run = travels(mixed, tmp_path, steps=60, settings=settings)
+    assert run.experiment.method.name == "clip"
+    assert number(run, "google>twitter R@10") > number(run, "google>twitter R@10", "untrained")
+    data = json.loads((run.path / "data.json").read_text())
+    assert data["missing"] == {"google": 0, "twitter": 64, "name": 46}
+    bank = same_whatever_the_batch(run, mixed)
+    assert np.isnan(bank.z["twitter"]).all(axis=1).sum() == 64
+    run.index(mixed)
+    assert {h.field for h in run.search("red heart", among="google", k=4)} == {"google"}
+    only = run.embed(pq.read_table(mixed, columns=["id", "google"]))
+    assert list(only.z) == ["google"]
+
+
+@pytest.mark.parametrize("name", ["GunPoint", "Coffee"])
+def test_published_series_where_they_are_at_hand(published, tmp_path, name):
+    run = kt.train(published / "ucr" / f"{name}.npz", steps=60, out=tmp_path / "run", settings=FAST)
+    assert number(run, "linear accuracy") > 0.7

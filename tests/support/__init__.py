@@ -1,0 +1,1 @@
+"""What tests share: data, methods, processes that die, and what is asked of them."""

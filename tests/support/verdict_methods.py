@@ -1,0 +1,87 @@
+"""Methods that the verdict must judge though their losses are nothing like InfoNCE, and recipes that choose them."""
+
+import torch
+
+from kontrast.core.embeddings import Embeddings, LossTerm
+from kontrast.core.experiment import Choice, Experiment
+from kontrast.data.schema.fingerprint import numbers
+from kontrast.layers.head import Head
+from kontrast.losses.alignment.negative_cosine import NegativeCosine
+from kontrast.losses.alignment.vicreg import VICReg
+from kontrast.losses.contrastive.infonce import InfoNCE
+from kontrast.losses.engine.contrast import contrast
+from kontrast.losses.kernels.cosine import Cosine
+from kontrast.losses.relations.same_key import SameKey
+from kontrast.methods.method import Method
+
+CLASSES = 3  # of tests.support.series' waves: row n is of kind n % 3
+
+
+class Views(Method):
+    """Two views of one field through encoder and head; what they are compared by is left open."""
+
+    most = 1
+
+    def __init__(self, towers):
+        super().__init__()
+        (self.field,) = towers.tower_of
+        self.towers = towers
+        self.head = Head(in_width=towers.width(self.field), hidden=32, width=16)
+
+    def draws(self):
+        return {"one": self.field, "two": self.field}
+
+    def forward(self, views, keys):
+        return {name: self.head(self.towers(self.field, x)) for name, x in views.items()}
+
+    def embed(self, field, x):
+        return self.towers(field, x)
+
+    def outline(self, rows):
+        return [(rows["one"], rows["two"])]
+
+
+class Supervised(Views):
+    """SupCon: rows of one kind attract; with half of all candidates positive the loss stays near its start."""
+
+    def __init__(self, towers):
+        super().__init__(towers)
+        ids = numbers(str(n) for n in range(1000))
+        self.kinds = dict(zip(ids.tolist(), (n % CLASSES for n in range(1000)), strict=True))
+
+    def compare(self, rows, ranks):
+        both = Embeddings.stack(*rows.values())
+        kind = torch.tensor([self.kinds[row] for row in both.keys["id"].tolist()])
+        both = Embeddings(both.z, {**both.keys, "kind": kind})
+        return {"supcon": contrast(both, both, SameKey("kind"), loss=InfoNCE(), kernel=Cosine(temperature=0.3))}
+
+
+class WithoutNegatives(Views):
+    """VICReg: no candidate repels, so that the logarithm of their number is 0."""
+
+    def __init__(self, towers):
+        super().__init__(towers)
+        self.loss = VICReg()
+
+    def compare(self, rows, ranks):
+        return {"align": self.loss(rows["one"], rows["two"])}
+
+
+class Spoiling(Views):
+    """Drives the views of a row apart, which no method should."""
+
+    def compare(self, rows, ranks):
+        pulled = NegativeCosine()(rows["one"], rows["two"])
+        return {"apart": LossTerm(-pulled.total, pulled.count)}
+
+
+def supervised() -> Experiment:
+    return Experiment(method=Choice("tests.support.verdict_methods:Supervised"))
+
+
+def without_negatives() -> Experiment:
+    return Experiment(method=Choice("tests.support.verdict_methods:WithoutNegatives"))
+
+
+def spoiling() -> Experiment:
+    return Experiment(method=Choice("tests.support.verdict_methods:Spoiling"))
