@@ -73,7 +73,7 @@ def lightly_loader(images: np.ndarray, labels: np.ndarray, batch: int, workers: 
 
 def kontrast_run(
     images: np.ndarray,
-    listener: Logger,
+    logger: Logger,
     started: Callable[[Model], None],
     *,
     seed: int = 0,
@@ -99,7 +99,7 @@ def kontrast_run(
         method = _with(network, modalities, seed) if network else method_of(experiment, modalities)
         model = Model(experiment, modalities, method)
         started(model)
-        train(model, data, folder, listener, fleet, resume=False)
+        train(model, data, folder, logger, fleet, resume=False)
         return folder.experiment()
 
 

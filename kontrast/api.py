@@ -70,7 +70,7 @@ def train(
     strategy: Strategy = "ddp",
     trust_code: bool = False,
     command: str | None = None,
-    listener: Logger | None = None,
+    logger: Logger | None = None,
 ) -> Run:
     """Train on any data and leave a run folder: embeddings, scores, report.
 
@@ -101,7 +101,7 @@ def train(
     shown = "<the same data>" if where == "memory" else repr(where)
     told = command or f"kontrast.train({shown}, seed={asked.seed}, ...)"
     with launch(_device(device), devices, nodes, strategy) as fleet:
-        listener = listener if listener and fleet.first else NullLogger()
+        logger = logger if logger and fleet.first else NullLogger()
         folder = _fresh(fleet, None if out is None else Path(out), name)
         try:
             with ExitStack() as holding:
@@ -114,11 +114,11 @@ def train(
                     folder.write("experiment.json", experiment.to_json())  # last: with it the run can be resumed
                 with (
                     stoppable(folder),
-                    hearing(listener, folder.path),
+                    hearing(logger, folder.path),
                     repeatable(experiment.plan, fleet.device),
                     fleet.together(folder.go_on),
                 ):
-                    return travel(frame, found, folder, words, listener, fleet, resume=False, began=began)
+                    return travel(frame, found, folder, words, logger, fleet, resume=False, began=began)
         except (UserError, OSError, KeyboardInterrupt):
             folder.discard_unless_begun()
             raise
@@ -135,7 +135,7 @@ def resume(
     nodes: int = 1,
     strategy: Strategy = "ddp",
     trust_code: bool = False,
-    listener: Logger | None = None,
+    logger: Logger | None = None,
 ) -> Run:
     """Continue an interrupted run, bit for bit on one CPU; on another number of devices up to rounding.
 
@@ -152,10 +152,10 @@ def resume(
             "start a new run."
         )
     if (folder.path / "scores.json").is_file():
-        return _finished(folder, listener or NullLogger())
+        return _finished(folder, logger or NullLogger())
     source = _source(path, experiment, data, "resume")
     with launch(_device(device), devices, nodes, strategy) as fleet:
-        listener = listener if listener and fleet.first else NullLogger()
+        logger = logger if logger and fleet.first else NullLogger()
         folder = replace(folder, writes=fleet.first)
         with ExitStack() as holding:
             with fleet.in_turn():
@@ -164,11 +164,11 @@ def resume(
                 words, found = _begun(folder, frame, experiment)
             with (
                 stoppable(folder),
-                hearing(listener, folder.path),
+                hearing(logger, folder.path),
                 repeatable(experiment.plan, fleet.device),
                 fleet.together(folder.go_on),
             ):
-                return travel(frame, found, folder, words, listener, fleet, resume=True, began=began)
+                return travel(frame, found, folder, words, logger, fleet, resume=True, began=began)
 
 
 def replay(
@@ -178,7 +178,7 @@ def replay(
     out: str | Path | None = None,
     device: str = "auto",
     trust_code: bool = False,
-    listener: Logger | None = None,
+    logger: Logger | None = None,
 ) -> tuple[Run, Replay]:
     """Run a finished run once more from its folder (same rows, experiment, seed) into a new one, and compare the two.
 
@@ -189,7 +189,7 @@ def replay(
     source = _source(path, old.experiment, data, "replay")  # refused before there is a new folder
     begun = begin(old, None if out is None else Path(out))
     try:
-        new = resume(begun.path, data=source, device=device, trust_code=trust_code, listener=listener)
+        new = resume(begun.path, data=source, device=device, trust_code=trust_code, logger=logger)
     except UserError:
         begun.discard_unless_begun()
         raise
@@ -226,14 +226,14 @@ def _source(path: str | Path, experiment: Experiment, data: object, verb: str) -
     return source
 
 
-def _finished(folder: Folder, listener: Logger) -> Run:
+def _finished(folder: Folder, logger: Logger) -> Run:
     """A run that was judged; what is left to do where it was killed right after that."""
     run = Run(folder.path, folder.trusts)
     if not (folder.path / "report.html").is_file() or folder.cache.is_dir():
         with folder.held("kontrast train --resume"):
             run.report()
             folder.drop_cache()
-    listener.fact("resume", f"{folder.path} is finished already; nothing to do")
+    logger.fact("resume", f"{folder.path} is finished already; nothing to do")
     return run
 
 

@@ -292,7 +292,7 @@ def scored(name: str, path: Path) -> list[float]:
     """How a run scores on the data it was made from."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the rows were trained on
-        return numbers(kt.load(path).score(RUNS[name][0]))
+        return numbers(kt.load(path).evaluate(RUNS[name][0]))
 
 
 def found(run: kt.Run, query: str) -> list[list[Any]]:
@@ -321,7 +321,7 @@ def numbers(value: Any) -> list[float]:
 
 def losses(path: Path) -> list[float]:
     """The loss of each step."""
-    lines = (path / "moments.jsonl").read_text(encoding="utf8").splitlines()
+    lines = kt.load(path).folder.metrics.read_text(encoding="utf8").splitlines()
     return [round(json.loads(line)["loss"], 6) for line in lines]
 
 
@@ -353,7 +353,7 @@ def record_run(name: str, records: Path) -> dict[str, Any]:
     out, stopped = Path(name) / "finished", Path(name) / "stopped"
     run = kt.train(data, config=config, out=out)
     with contextlib.suppress(Interrupted):
-        kt.train(data, config=config, out=stopped, listener=_Stop())
+        kt.train(data, config=config, out=stopped, logger=_Stop())
     run.index(engine="faiss" if name in ("series", "mixed") else "lancedb")
     _kontrast("export", out, "--to", "state-dict")
     if name == "images":

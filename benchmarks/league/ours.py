@@ -76,7 +76,7 @@ def train(
             seed=seed,
             fields=dict(task.kinds),
             out=folder / "run",
-            listener=watch,
+            logger=watch,
             encoders=encoders,
             **(length or {"minutes": budget.seconds / 60}),
         )

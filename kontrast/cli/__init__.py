@@ -11,8 +11,8 @@ import typer
 from typer._click import exceptions as click  # typer's own copy of click; it has no public name for a usage error
 
 from kontrast.cli.app import app, say
+from kontrast.core import renamed
 from kontrast.core.errors import Interrupted, UserError, printable
-from kontrast.core.renamed import OldName
 
 # The files of commands, which hang themselves on the application, in the order in which --help shows them.
 for _file in ("training", "using", "doctor", "keeping", "viewing"):
@@ -28,6 +28,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     _quieten(debug)
+    arguments = renamed.arguments(arguments)
     _spin_less()
     try:
         code = app(arguments, prog_name="kontrast", standalone_mode=False)
@@ -100,7 +101,7 @@ def _quieten(debug: bool) -> None:
     """Other libraries' chatter is not this program's; set before they are imported, where the user has not."""
     if not debug and not sys.warnoptions:
         warnings.simplefilter("ignore")
-        warnings.simplefilter("default", OldName)
+        warnings.simplefilter("default", renamed.OldName)
         warnings.showwarning = lambda message, *_, **__: typer.echo(f"kontrast: {message}", err=True)
     for name, value in (
         ("LANCEDB_LOG", "error"),

@@ -28,7 +28,7 @@ app = typer.Typer(
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/clothes-1.")]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder, CSV, TSV, JSONL, Parquet, .npz, .npy or .ts.")]
 Outside = Annotated[
-    bool, typer.Option("--outside", help="Read files outside of DATA's folder, too, that its cells name.")
+    bool, typer.Option("--allow-outside", help="Read files outside of DATA's folder, too, that its cells name.")
 ]
 Trust = Annotated[
     bool, typer.Option("--trust-code", help="Run code that RUN names (my_lab:Loss): yours, or what you have read.")
@@ -37,14 +37,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
 
 
-def listener(quiet: bool, as_json: bool, log: Sequence[str] | None = None) -> "Logger":
+def logger(quiet: bool, as_json: bool, log: Sequence[str] | None = None) -> "Logger":
     """Who hears a command: the screen, lines of JSON, or nobody; and trackers, by name."""
     from kontrast.core import factory
     from kontrast.reporting.logger import Loggers, NullLogger
     from kontrast.reporting.terminal import Json, Screen
 
     screen = NullLogger() if quiet else Json() if as_json else Screen()
-    return Loggers([screen, *(factory.build("listeners", name, {}) for name in log)]) if log else screen
+    return Loggers([screen, *(factory.build("trackers", name, {}) for name in log)]) if log else screen
 
 
 def say(line: str) -> None:

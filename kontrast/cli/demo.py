@@ -23,7 +23,7 @@ def show_off(run: Run) -> Iterator[str]:
     for words in ("red heart", "smiling cat"):
         yield f'search    "{words}" among the drawings'
         yield from _emoji(run.search(words, among="google", k=4))
-    bank, drawing = run.bank("trained-test"), _drawing(run)
+    bank, drawing = run.embeddings("trained-test"), _drawing(run)
     yield f"search    like Google's drawing of {_name(bank, drawing)} (never seen in training), among Twitter's"
     yield from _emoji(run.search(like=_cell(run, drawing), field="google", among="twitter", k=4))
     yield ""
@@ -40,7 +40,7 @@ def _emoji(hits: Sequence[Hit]) -> Iterator[str]:
 
 def _drawing(run: Run) -> str:
     """A held-out emoji: the first of the bank."""
-    return str(run.bank("trained-test").ids[0])
+    return str(run.embeddings("trained-test").ids[0])
 
 
 def _name(bank: EmbeddingTable, row: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kontrast.cli.app import AsJson, Outside, Quiet, app, listener, pairs, say, value
+from kontrast.cli.app import AsJson, Outside, Quiet, app, logger, pairs, say, value
 
 
 @app.command()
@@ -34,14 +34,14 @@ def doctor(
     from kontrast.doctor.examine import examine, exit_code, to_json
     from kontrast.doctor.tell import next_command, tell
 
-    hearing = listener(quiet or as_json, False)
+    hearing = logger(quiet or as_json, False)
     chosen = pairs(field, "--field")
     asked = pairs(set_, "--set", value) | ({"source.outside": True} if outside else {})
-    findings = examine(data, label=label, fields=chosen, recipe=recipe, settings=asked, out=out, listener=hearing)
+    findings = examine(data, label=label, fields=chosen, recipe=recipe, settings=asked, out=out, logger=hearing)
     if as_json:
         say(json.dumps(to_json(findings), ensure_ascii=False))
     else:
         given = {"--label": label, "--field": field, "--recipe": recipe, "--set": set_}
-        tell(findings, hearing, next_command(data, given) + " --outside" * outside)
+        tell(findings, hearing, next_command(data, given) + " --allow-outside" * outside)
     if code := exit_code(findings, strict=strict):
         raise typer.Exit(code)

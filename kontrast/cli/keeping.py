@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kontrast.cli.app import AsJson, Quiet, RunFolder, Trust, app, listener, say
+from kontrast.cli.app import AsJson, Quiet, RunFolder, Trust, app, logger, say
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN RUN ...", help="Run folders; the first is the one to beat.")]
 Roots = Annotated[list[Path] | None, typer.Argument(metavar="[FOLDER] ...", help="Where runs lie [runs].")]
@@ -109,7 +109,7 @@ def replay(
     from kontrast import api
 
     _, found = api.replay(
-        run, data=data, out=out, device=device, trust_code=trust, listener=listener(quiet or as_json, False)
+        run, data=data, out=out, device=device, trust_code=trust, logger=logger(quiet or as_json, False)
     )
     for line in [json.dumps(found.to_json())] if as_json else found.words():
         say(line)

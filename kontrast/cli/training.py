@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from kontrast.cli.app import AsJson, Outside, Quiet, Trust, app, command, listener, pairs, say, value
+from kontrast.cli.app import AsJson, Outside, Quiet, Trust, app, command, logger, pairs, say, value
 from kontrast.core.errors import UserError
 
 
@@ -83,7 +83,7 @@ def train(
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
     trust: Trust = False,
     log: Annotated[
-        list[str] | None, typer.Option("--log", help="Tell a tracker too: tensorboard, wandb (offline), mlflow.")
+        list[str] | None, typer.Option("--tracker", help="Tell a tracker too: tensorboard, wandb (offline), mlflow.")
     ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -103,7 +103,7 @@ def train(
         **pairs(set_, "--set", value),
     }
     settings = {name: value for name, value in chosen.items() if value is not None}
-    heard = listener(quiet, as_json, log)
+    heard = logger(quiet, as_json, log)
     from kontrast import api
 
     if resume is not None:
@@ -120,7 +120,7 @@ def train(
             nodes=nodes,
             strategy=strategy,
             trust_code=trust,
-            listener=heard,
+            logger=heard,
         )
         return
     if data is None and recipe is None and config is None:
@@ -144,7 +144,7 @@ def train(
         nodes=nodes,
         strategy=strategy,
         command=command(),
-        listener=heard,
+        logger=heard,
     )
 
 
@@ -159,8 +159,8 @@ def demo(
     from kontrast import api
     from kontrast.cli.demo import show_off
 
-    heard = listener(quiet, False)
-    run = api.train(recipe="emoji", steps=steps, minutes=minutes, out=out, command=command(), listener=heard)
+    heard = logger(quiet, False)
+    run = api.train(recipe="emoji", steps=steps, minutes=minutes, out=out, command=command(), logger=heard)
     for line in show_off(run):
         say(line)
 

@@ -1,4 +1,4 @@
-"""Commands that use a run: embed, score, index, search, report."""
+"""Commands that use a run: embed, evaluate, index, search, report."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from kontrast.cli.app import AsJson, Data, Outside, Quiet, RunFolder, Trust, app, listener, pairs, say, value
+from kontrast.cli.app import AsJson, Data, Outside, Quiet, RunFolder, Trust, app, logger, pairs, say, value
 
 if TYPE_CHECKING:
     from kontrast.core.embedding_table import EmbeddingTable
@@ -36,14 +36,12 @@ def embed(
     from kontrast import api
     from kontrast.core.atomic_files import writable
 
-    heard, out = listener(quiet, False), writable(out)
+    heard, out = logger(quiet, False), writable(out)
     if width is not None:
         from kontrast.exports.compressed import fitting_width
 
-        fitting_width(api.load(run, trust_code=trust).bank(), width)
-    bank = api.load(run, trust_code=trust).embed(
-        data, batch=batch, precision=precision, outside=outside, listener=heard
-    )
+        fitting_width(api.load(run, trust_code=trust).embeddings(), width)
+    bank = api.load(run, trust_code=trust).embed(data, batch=batch, precision=precision, outside=outside, logger=heard)
     if form == "float32" and width is None:
         bank.save(out)
     else:
@@ -53,7 +51,7 @@ def embed(
 
 
 @app.command()
-def score(
+def evaluate(
     run: RunFolder,
     data: Data,
     outside: Outside = False,
@@ -61,11 +59,11 @@ def score(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a run on other data, beside raw features and the untrained encoder."""
+    """Evaluate a run on other data, beside raw features and the untrained encoder."""
     from kontrast import api
     from kontrast.runs import messages
 
-    table = api.load(run, trust_code=trust).score(data, outside=outside, listener=listener(quiet or as_json, False))
+    table = api.load(run, trust_code=trust).evaluate(data, outside=outside, logger=logger(quiet or as_json, False))
     say(json.dumps(table, ensure_ascii=False) if as_json else messages.scores(table))
 
 
@@ -74,7 +72,7 @@ def _smaller(run: "Run", bank: "EmbeddingTable", form: Any, width: int | None, o
     from kontrast.exports.compressed import compress, losses
 
     compress(bank, form, width).save(out)
-    for row in losses(run.bank(), [(form, width)]):
+    for row in losses(run.embeddings(), [(form, width)]):
         heard.fact(
             "recall@10",
             f"{row['field']} as {row['form']}, {row['width']} wide: {row['recall@10']:.3f} of the exact search's, "
@@ -104,12 +102,12 @@ def index(
     """Build the search index of a run over data, or change it."""
     from kontrast import api
 
-    heard, opened = listener(quiet, False), api.load(run, trust_code=trust)
+    heard, opened = logger(quiet, False), api.load(run, trust_code=trust)
     if delete is not None:
         heard.fact("index", f"{opened.unindex(delete, everything=yes):,} records deleted")
         return
     settings = {name: chosen for name, chosen in (("uri", uri), ("table", table)) if chosen is not None}
-    made = opened.index(data, engine=engine or "lancedb", settings=settings, add=add, outside=outside, listener=heard)
+    made = opened.index(data, engine=engine or "lancedb", settings=settings, add=add, outside=outside, logger=heard)
     recalls = ", ".join(f"{fields}: {recall:.3f}" for fields, recall in made.recalls.items())
     heard.fact("index", f"{len(made):,} records in {made.folder} · recall@10 against exact when built: {recalls}")
 
@@ -172,7 +170,7 @@ def export(
 
     given = {"field": field, "push": push, **pairs(set_, "--set", value)}
     settings = {name: chosen for name, chosen in given.items() if chosen is not None}
-    made, heard = write(api.load(run, trust_code=trust), to, out, settings=settings, data=data), listener(quiet, False)
+    made, heard = write(api.load(run, trust_code=trust), to, out, settings=settings, data=data), logger(quiet, False)
     for name, words in made.facts.items():
         heard.fact(name, str(words))
     heard.fact("exported", str(made.folder))

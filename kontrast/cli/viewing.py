@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 def list_(
     room: Annotated[str | None, typer.Argument(metavar="[ROOM]", help="recipes, methods, losses, encoders ...")] = None,
 ) -> None:
-    """List what there is: methods, losses, encoders, modalities, judges, recipes."""
-    from kontrast.core import registry
+    """List what there is: methods, losses, encoders, modalities, evaluators, recipes."""
+    from kontrast.core import registry, renamed
     from kontrast.core.errors import did_you_mean
 
+    room = None if room is None else renamed.room(room)
     rooms = registry.rooms() if room is None else {room: registry.kinds(room)}
     if room is not None and not rooms[room]:
         raise UserError(f"no room '{room}'{did_you_mean(room, registry.rooms())}")

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
+from kontrast.core import renamed
 from kontrast.core.errors import UserError, did_you_mean
 
 P = ParamSpec("P")
@@ -23,8 +24,11 @@ def spelled(others: Mapping[str, str]) -> Callable[[Callable[P, R]], Callable[P,
 
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            for name, value in kwargs.items():
-                if name not in known:
+            for name, value in list(kwargs.items()):
+                if renamed.ARGUMENTS.get(name) in known:
+                    renamed.notice(name, renamed.ARGUMENTS[name])
+                    kwargs[renamed.ARGUMENTS[name]] = kwargs.pop(name)
+                elif name not in known:
                     raise UserError(f"kontrast.{function.__name__} has no argument '{name}'{_meant(name, value)}")
             return function(*args, **kwargs)
 

@@ -135,7 +135,7 @@ def load(room: str, name: str) -> Any:
 
 def singular(room: str) -> str:
     """One thing of a room, for messages: "loss" of "losses"."""
-    known = {"scoring": "score", "losses": "loss", "modalities": "modality", "entries": "entry"}
+    known = {"losses": "loss", "modalities": "modality", "entries": "entry"}
     return known.get(room, room.removesuffix("s"))
 
 

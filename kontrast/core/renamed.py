@@ -1,12 +1,19 @@
 """Names of earlier versions that still work for one release, with a notice."""
 
 import warnings
+from pathlib import Path
 
 
 class OldName(FutureWarning):
     """Something was called by a name of an earlier version."""
 
 
+COMMANDS = {"score": "evaluate"}
+OPTIONS = {"--log": "--tracker", "--outside": "--allow-outside"}
+ARGUMENTS = {"listener": "logger"}
+ROOMS = {"listeners": "trackers", "scoring": "evaluators"}
+# files of a run folder -> their names in folders of earlier versions, which are read and continued as they are
+FILES = {"embeddings": "banks", "metrics.jsonl": "moments.jsonl"}
 # room -> old name -> its name now; both as files are named
 KINDS = {
     "losses": {"rnc": "rank_n_contrast", "barlow": "barlow_twins", "regress": "similarity_regression"},
@@ -24,6 +31,33 @@ KINDS = {
         "pulling": "positives_only",
     },
 }
+
+
+def arguments(given: list[str]) -> list[str]:
+    """Arguments of the command line by the names of today, with a notice for each old one."""
+    found = list(given)
+    for at, word in enumerate(given):
+        option, equals, value = word.partition("=")
+        new = COMMANDS.get(word) if at == 0 else OPTIONS.get(option)
+        if word == "--":
+            break
+        if new:
+            notice(word if at == 0 else option, new)
+            found[at] = f"{new}{equals}{value}"
+    return found
+
+
+def room(name: str) -> str:
+    """The name that a room bears now, with a notice if it is an old one."""
+    if name in ROOMS:
+        notice(name, ROOMS[name])
+    return ROOMS.get(name, name)
+
+
+def file(folder: Path, name: str) -> Path:
+    """A file of a run folder; by its old name if the folder of an earlier version has it."""
+    old = folder / FILES[name]
+    return old if old.exists() and not (folder / name).exists() else folder / name
 
 
 def kind(room: str, name: str) -> str | None:

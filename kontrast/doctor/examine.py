@@ -29,7 +29,7 @@ def examine(
     settings: Mapping[str, Any] | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
-    listener: Logger | None = None,
+    logger: Logger | None = None,
 ) -> list[Finding]:
     """All findings on the data, the gravest first; nothing is trained but a few steps on copies.
 
@@ -38,7 +38,7 @@ def examine(
     out: a folder for doctor.json and views.png; None leaves nothing behind. Raises UserError where nothing can be read
     or nothing can be learned from.
     """
-    listener = listener or NullLogger()
+    logger = logger or NullLogger()
     asked: Experiment = registry.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
     asked = asked if seed is None else replace(asked, seed=seed)
     data = asked.source.data if data is None else data
@@ -60,12 +60,12 @@ def examine(
             seed=experiment.seed,
             cache=Path(cache),
             fit=True,
-            progress=lambda done, total: listener.progress("reading", done, total),
+            progress=lambda done, total: logger.progress("reading", done, total),
         )
         if not len(dataset):
             raise UserError(f"{frame.name}: none of its {len(frame):,} rows can be used: {dataset.quarantined[0][-1]}")
         case = Case(frame, found, dataset, modalities, experiment, told, folder)
-        findings = _ordered(case, listener)
+        findings = _ordered(case, logger)
     if folder is not None:
         write(findings, folder)
     return findings
@@ -96,11 +96,11 @@ def exit_code(findings: Sequence[Finding], *, strict: bool = False) -> int:
     return int(any(finding.level in bad for finding in findings))
 
 
-def _ordered(case: Case, listener: Logger) -> list[Finding]:
+def _ordered(case: Case, logger: Logger) -> list[Finding]:
     found: list[Finding] = []
     todo = examinations()
     for done, one in enumerate(todo):
-        listener.progress("examining", done, len(todo))
+        logger.progress("examining", done, len(todo))
         found += one(case)
-    listener.progress("examining", len(todo), len(todo))
+    logger.progress("examining", len(todo), len(todo))
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))

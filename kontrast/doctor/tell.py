@@ -11,26 +11,26 @@ from kontrast.reporting.terminal import COLUMN
 WIDTH = 100
 
 
-def tell(findings: Sequence[Finding], listener: Logger, command: str = "") -> None:
+def tell(findings: Sequence[Finding], logger: Logger, command: str = "") -> None:
     """Errors, warnings and notes under their level, facts under their own name; then how many there are of each.
 
     command: what to type next, where nothing forbids it.
     """
     for finding in findings:
         if finding.level == "fact":
-            listener.fact(finding.name[: COLUMN - 1], _folded(finding.words))
+            logger.fact(finding.name[: COLUMN - 1], _folded(finding.words))
             continue
         rows = (
             "\n" + textwrap.shorten("see " + ", ".join(finding.rows), WIDTH - COLUMN, placeholder=" ...")
             if finding.rows
             else ""
         )
-        listener.fact(finding.level, _folded(f"{finding.name}: {finding.words}") + rows)
+        logger.fact(finding.level, _folded(f"{finding.name}: {finding.words}") + rows)
     counts = {level: sum(f.level == level for f in findings) for level in ("error", "warning", "note")}
     told = " · ".join(f"{n} {level}{'s' * (n > 1)}" for level, n in counts.items() if n) or "nothing wrong found"
-    listener.fact("verdict", told)
+    logger.fact("verdict", told)
     if command and not counts["error"]:
-        listener.fact("next", command)
+        logger.fact("next", command)
 
 
 def next_command(data: str | None, given: Mapping[str, str | Sequence[str] | None]) -> str:

@@ -14,7 +14,7 @@ class Evaluator(ABC):
     accuracy"); those of one field, or of a pair, begin with it ("image kNN accuracy", "image>text R@1").
     """
 
-    ROOM = "scoring"
+    ROOM = "evaluators"
 
     place: ClassVar[int] = 50
     """Where it stands among others, the smallest first: what users ask for before what experts read."""

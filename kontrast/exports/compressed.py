@@ -176,7 +176,7 @@ def losses(bank: EmbeddingTable, ways: Iterable[tuple[Form, int | None]]) -> lis
     """What each (form, width) costs: one row a way and field, with recall@10 against the exact float32 search, bytes a
     row, and `smaller`, how many times smaller than float32.
 
-    Up to 1,000 rows ask, all answer, none finds itself. A run's held-out rows (`run.bank()`) are the honest bank.
+    Up to 1,000 rows ask, all answer, none finds itself. A run's held-out rows (`run.embeddings()`) are the honest bank.
     """
     rows = []
     for name in bank.z:

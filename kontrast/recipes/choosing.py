@@ -147,7 +147,7 @@ def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
         ("samplers", [changed.plan.sampler]),
         ("modalities", changed.views.values()),
         ("encoders", changed.encoders.values()),
-        ("scoring", changed.scores),
+        ("evaluators", changed.scores),
     ):
         for one in chosen:
             factory.check(room, one.name, one.settings)

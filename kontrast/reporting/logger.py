@@ -9,9 +9,9 @@ from kontrast.training.loop import StepRecord
 
 
 class Logger(ABC):  # noqa: B024 - all of it is optional
-    """Hears what happens; does nothing unless a listener says otherwise."""
+    """Hears what happens; does nothing unless a logger says otherwise."""
 
-    ROOM = "listeners"
+    ROOM = "trackers"
 
     def begun(self, folder: Path) -> None:
         """The run folder is there, with experiment.json; a resumed run begins again."""
@@ -39,43 +39,43 @@ class NullLogger(Logger):
 
 
 class Loggers(Logger):
-    """Tells several listeners, in their order."""
+    """Tells several loggers, in their order."""
 
-    def __init__(self, listeners: Sequence[Logger]) -> None:
-        self.listeners = tuple(listeners)
+    def __init__(self, loggers: Sequence[Logger]) -> None:
+        self.loggers = tuple(loggers)
 
     def begun(self, folder: Path) -> None:
         """To all."""
-        for listener in self.listeners:
-            listener.begun(folder)
+        for logger in self.loggers:
+            logger.begun(folder)
 
     def ended(self, folder: Path) -> None:
         """To all, the last first, even where one of them fails."""
         with ExitStack() as stack:
-            for listener in self.listeners:
-                stack.callback(listener.ended, folder)
+            for logger in self.loggers:
+                stack.callback(logger.ended, folder)
 
     def fact(self, name: str, words: str) -> None:
         """To all."""
-        for listener in self.listeners:
-            listener.fact(name, words)
+        for logger in self.loggers:
+            logger.fact(name, words)
 
     def progress(self, what: str, done: int, total: int) -> None:
         """To all."""
-        for listener in self.listeners:
-            listener.progress(what, done, total)
+        for logger in self.loggers:
+            logger.progress(what, done, total)
 
     def moment(self, moment: StepRecord) -> None:
         """To all."""
-        for listener in self.listeners:
-            listener.moment(moment)
+        for logger in self.loggers:
+            logger.moment(moment)
 
 
 @contextmanager
-def hearing(listener: Logger, folder: Path) -> Iterator[None]:
-    """A run of which the listener hears the beginning and, whatever happens, the end."""
-    listener.begun(folder)
+def hearing(logger: Logger, folder: Path) -> Iterator[None]:
+    """A run of which the logger hears the beginning and, whatever happens, the end."""
+    logger.begun(folder)
     try:
         yield
     finally:
-        listener.ended(folder)
+        logger.ended(folder)

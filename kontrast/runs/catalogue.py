@@ -92,7 +92,7 @@ def entry(path: Path) -> Entry:
             verdict, steps, minutes = judged["verdict"]["state"], judged["steps"], judged["seconds"] / 60
             score = leading(judged["scores"])
             score_name = score["name"] if score else ""
-        elif moment := _last(path / "moments.jsonl"):
+        elif moment := _last(folder.metrics):
             steps, minutes = moment["step"], moment["seconds"] / 60
     except (UserError, OSError, LookupError, TypeError, AttributeError, ValueError) as error:
         verdict, score_name = "damaged", str(error)

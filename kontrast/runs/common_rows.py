@@ -31,7 +31,7 @@ def shared(runs: Sequence[Run]) -> Shared:
     Raises UserError where there are none, and where one id names different rows: where labels differ, or raw features
     of the same rows do not find each other. Data of equal fingerprints need no such look.
     """
-    tests = [run.bank("trained-test") for run in runs]
+    tests = [run.embeddings("trained-test") for run in runs]
     others = [set(test.ids.tolist()) for test in tests[1:]]
     ids = [row for row in tests[0].ids.tolist() if all(row in other for other in others)]
     if len(ids) < 2:
@@ -49,7 +49,7 @@ def shared(runs: Sequence[Run]) -> Shared:
     for run, test, mark in zip(runs[1:], tests[1:], prints[1:], strict=True):
         if mark != prints[0]:
             notes += _same(runs[0], tests[0], run, test, ids)
-    train = [run.bank("trained-train") for run in runs]
+    train = [run.embeddings("trained-train") for run in runs]
     return Shared(
         tuple(zip(train, _alike(tests), strict=True)), _thumbnails(runs[0], list(tests[0].z), ids), tuple(notes)
     )
@@ -72,7 +72,7 @@ def _same(one: Run, first: EmbeddingTable, two: Run, second: EmbeddingTable, ids
                 f"'{second.labels[at]}' in the other ({len(differ):,} of {len(ids):,} shared ids). Compare runs on the "
                 "same rows and labels."
             )
-    raw = [_rows(run.bank("raw-test"), ids) for run in (one, two)]
+    raw = [_rows(run.embeddings("raw-test"), ids) for run in (one, two)]
     there = [name for name in raw[0].z if name in raw[1].z and raw[0].z[name].shape == raw[1].z[name].shape]
     found = [met for name in there if (met := _met(raw[0], raw[1], name)) is not None]
     if found and max(found) < 0.5:
@@ -110,7 +110,7 @@ def _alike(tests: Sequence[EmbeddingTable]) -> list[EmbeddingTable]:
 
 def _thumbnails(run: Run, fields: Sequence[str], ids: Sequence[str]) -> dict[str, list[str | None]]:
     """Of those rows, as the run's report shows them."""
-    every = run.bank("trained-test").ids.tolist()
+    every = run.embeddings("trained-test").ids.tolist()
     place = {row: at for at, row in enumerate(every)}
     shown = kept.samples(Folder(run.path))["thumbnails"]
     return {name: [shown[name][place[row]] for row in ids] for name in fields if name in shown}

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from kontrast.core import untrusted_json
+from kontrast.core import renamed, untrusted_json
 from kontrast.core.atomic_files import atomic_write, named, spelled
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment, refuse_code
@@ -38,7 +38,7 @@ KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is
 
 @dataclass(frozen=True)
 class Folder:
-    """experiment.json, environment.json, data.json, moments.jsonl, checkpoints/, encoder/, banks/, scores.json,
+    """experiment.json, environment.json, data.json, metrics.jsonl, checkpoints/, encoder/, embeddings/, scores.json,
     report.html.
 
     Files are written under another name, flushed to disk and renamed: whoever opens the folder, even after a crash,
@@ -49,6 +49,16 @@ class Folder:
     path: Path
     writes: bool = True
     trusts: bool = False
+
+    @property
+    def metrics(self) -> Path:
+        """The file of numbers per training step, one JSON object per line."""
+        return renamed.file(self.path, "metrics.jsonl")
+
+    @property
+    def embeddings(self) -> Path:
+        """The folder of embedding tables that the run was evaluated with."""
+        return renamed.file(self.path, "embeddings")
 
     @staticmethod
     def fresh(where: Path | None, name: str) -> "Folder":
@@ -115,7 +125,7 @@ class Folder:
 
     def discard_unless_begun(self) -> None:
         """Leave nothing behind of a run that never came to its first step, but for what says why (quarantine.csv)."""
-        if not self.writes or (self.path / "moments.jsonl").exists():
+        if not self.writes or self.metrics.exists():
             return  # begun: the cache too stays, for whoever resumes
         for entry in self.path.iterdir():
             if entry.is_dir():
@@ -174,7 +184,7 @@ class Folder:
 
     def moments(self) -> list[dict[str, Any]]:
         """All moments so far; a last line cut off by a crash is left out."""
-        file = self.path / "moments.jsonl"
+        file = self.metrics
         if not file.is_file():
             return []
         return list(_whole(untrusted_json.text(file).split("\n"), str(file)))

@@ -12,7 +12,7 @@ from kontrast.runs.folder import Folder, load_tensors
 from kontrast.runs.model import CHUNK, Model
 
 MOST = 1000  # rows: an interval of a hundredth, and a matrix of a million cosines
-BEFORE = "banks/untrained-pairs.safetensors"
+BEFORE = "untrained-pairs.safetensors"
 _SEED = 0x5EE4  # keeps the views drawn here apart from those of training
 
 
@@ -42,14 +42,14 @@ def keep_before(folder: Folder, found: MetricResult | None) -> None:
     """Write the AUC of the untrained weights into the run folder, for the end of the run."""
     value = torch.full((1,), torch.nan, dtype=torch.float64) if found is None else torch.tensor([found.value])
     entries = torch.zeros(0) if found is None else torch.from_numpy(found.entries)
-    folder.save_tensors(BEFORE, {"value": value.double(), "entries": entries.double()})
+    folder.save_tensors(f"{folder.embeddings.name}/{BEFORE}", {"value": value.double(), "entries": entries.double()})
 
 
 def before(folder: Folder) -> MetricResult | None:
     """Read what `keep_before` wrote; None if there was nothing to measure, or the run was begun without it."""
-    if not (folder.path / BEFORE).is_file():
+    if not (folder.embeddings / BEFORE).is_file():
         return None
-    kept = load_tensors(folder.path / BEFORE)
+    kept = load_tensors(folder.embeddings / BEFORE)
     entries = kept["entries"].numpy()
     return (
         MetricResult(float(kept["value"]), len(entries), entries, chance=0.5, bounds=(0, 1)) if len(entries) else None

@@ -43,7 +43,7 @@ def card(folder: Folder) -> str:
     judged = kept.scores(folder)
     scores = [row for row in judged["scores"] if row["trained"]]
     head, rest = claim(judged["verdict"]["words"])
-    bank = EmbeddingTable.load(folder.path / "banks" / "trained-test.parquet")
+    bank = EmbeddingTable.load(folder.embeddings / "trained-test.parquet")
     shown = kept.samples(folder)["thumbnails"]
     return _framed(
         f"<h4>{name}</h4><p><b>{esc(head)}</b> {esc(rest)}</p>{_table(scores)}"

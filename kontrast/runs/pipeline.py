@@ -42,7 +42,7 @@ def travel(
     fields: Mapping[str, Field],
     folder: Folder,
     recipe: dict[str, str],
-    listener: Logger,
+    logger: Logger,
     fleet: Launcher,
     *,
     resume: bool,
@@ -57,29 +57,29 @@ def travel(
     budget = Budget(experiment.plan.minutes, began)
     modalities = modalities_of(experiment)
     with fleet.in_turn():
-        data = _read(frame, fields, experiment, modalities, folder, recipe, listener)
+        data = _read(frame, fields, experiment, modalities, folder, recipe, logger)
         known = facts_of(data)
         experiment = resolved(experiment, modalities)
         model = Model(experiment, modalities, method_of(experiment, modalities, known).to(fleet.device), facts=known)
-    listener.fact("recipe", f"{recipe['name']} · {recipe['why']}")
+    logger.fact("recipe", f"{recipe['name']} · {recipe['why']}")
     if learnt := messages.targets(data, model.method.needs):
-        listener.fact("targets", learnt)
-    listener.fact("encoder", describe(model.method))
+        logger.fact("targets", learnt)
+    logger.fact("encoder", describe(model.method))
     if seen := messages.views(modalities):
-        listener.fact("views", seen)
+        logger.fact("views", seen)
     try_out(model, data, fleet)
-    done = resume and (folder.path / "banks" / "untrained-test.parquet").is_file()
-    model, rows, pairs_of, sizes = _rows(model, data, folder, listener, fleet, budget, done=done)
+    done = resume and (folder.embeddings / "untrained-test.parquet").is_file()
+    model, rows, pairs_of, sizes = _rows(model, data, folder, logger, fleet, budget, done=done)
     if fleet.first and not done:
         _bank(folder, "raw", lambda part: raw_bank(modalities, data, part), rows)
         start = time.perf_counter()
         keep_before(folder, pairs_of(model))
-        _bank(folder, "untrained", lambda part: model.embed(data, part, progress=listener.progress), rows)
+        _bank(folder, "untrained", lambda part: model.embed(data, part, progress=logger.progress), rows)
         budget.after = time.perf_counter() - start  # the trained ones take as long
-    model, ended = train(model, data, folder, listener, fleet, resume=resume, budget=budget)
-    _bank(folder, "trained", lambda part: model.embed(data, part, progress=listener.progress), rows)
+    model, ended = train(model, data, folder, logger, fleet, resume=resume, budget=budget)
+    _bank(folder, "trained", lambda part: model.embed(data, part, progress=logger.progress), rows)
     run = Run(folder.path, folder.trusts)
-    banks = {which: (run.bank(f"{which}-train"), run.bank(f"{which}-test")) for which in BANKS}
+    banks = {which: (run.embeddings(f"{which}-train"), run.embeddings(f"{which}-test")) for which in BANKS}
     scores = evaluate(evaluators(experiment), banks, experiment.seed)
     pairs = pair_measure(pairs_of(model), before(folder))
     told = verdict(
@@ -102,12 +102,12 @@ def travel(
             "scores": scores,
         },
     )
-    listener.fact("verdict", messages.verdict(told))
-    listener.fact("scores", messages.scores(scores))
+    logger.fact("verdict", messages.verdict(told))
+    logger.fact("scores", messages.scores(scores))
     run.report()
-    listener.fact("run", f"{folder.path}    report.html · encoder/ · banks/ · experiment.json")
+    logger.fact("run", f"{folder.path}    report.html · encoder/ · embeddings/ · experiment.json")
     some = any(n < of for n, of in sizes.values())
-    listener.fact("next", messages.next_steps(folder.path, model, some=some))
+    logger.fact("next", messages.next_steps(folder.path, model, some=some))
     folder.drop_cache()
     return run
 
@@ -119,7 +119,7 @@ def _read(
     modalities: dict[str, Any],
     folder: Folder,
     recipe: dict[str, str],
-    listener: Logger,
+    logger: Logger,
 ) -> Dataset:
     """The rows, cached and split; data.json; and a refusal where a resumed run would see other rows than before."""
     known = folder.read_json("data.json") if (folder.path / "data.json").is_file() else None
@@ -133,7 +133,7 @@ def _read(
             seed=experiment.seed,
             cache=folder.cache,
             fit=True,
-            progress=lambda done, total: listener.progress("reading", done, total),
+            progress=lambda done, total: logger.progress("reading", done, total),
             again=not early,
         )
     except TooManyUnreadable as refused:
@@ -157,10 +157,10 @@ def _read(
     folder.write_json("data.json", told)
     known_rows = fingerprint.trained(data.content, np.flatnonzero(data.training))
     folder.save_tensors(TRAINED_ON, {name: torch.from_numpy(hashes) for name, hashes in known_rows.items()})
-    listener.fact("data", messages.data(data, kinds, folder.path))
-    listener.fact("split", messages.split(data))
+    logger.fact("data", messages.data(data, kinds, folder.path))
+    logger.fact("split", messages.split(data))
     if data.labels is not None and (new := messages.unseen(data.labels[~data.held_out], data.labels[data.held_out])):
-        listener.fact("note", new)
+        logger.fact("note", new)
     return data
 
 
@@ -199,7 +199,7 @@ def _shuffled(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rows(
-    model: Model, data: Dataset, folder: Folder, listener: Logger, fleet: Launcher, budget: Budget, *, done: bool
+    model: Model, data: Dataset, folder: Folder, logger: Logger, fleet: Launcher, budget: Budget, *, done: bool
 ) -> tuple[Model, tuple[np.ndarray, np.ndarray], Callable[[Model], MetricResult | None], dict[str, tuple[int, int]]]:
     """Which rows the run's scores rest on; their number is in experiment.json before any of them is embedded.
 
@@ -222,7 +222,7 @@ def _rows(
     sizes = {"train": (len(rows[0]), len(taught)), "test": (len(rows[1]), len(looked))}
     short = budget.minutes is not None and most < evaluation_rows.USUAL
     if said := evaluation_rows.words(sizes["train"], sizes["test"], short=short):
-        listener.fact("evaluation", said)
+        logger.fact("evaluation", said)
     return model, rows, lambda now: measured(now, data, looked, most), sizes
 
 
@@ -230,7 +230,7 @@ def _bank(
     folder: Folder, name: str, embed: Callable[[np.ndarray], EmbeddingTable], rows: tuple[np.ndarray, np.ndarray]
 ) -> None:
     for part, index in zip(("train", "test"), rows, strict=True):
-        embed(index).save(folder.path / "banks" / f"{name}-{part}.parquet")
+        embed(index).save(folder.embeddings / f"{name}-{part}.parquet")
 
 
 def _word(data: Dataset, rows: np.ndarray) -> str:

@@ -12,8 +12,9 @@ from kontrast.runs.lock import LOCK, held, in_use
 
 # What a run writes. A folder goes only when nothing else lies in it: notes or figures of its owner's stay.
 OWN = (
-    "banks", "cache", "checkpoints", "encoder", "exports", "index", "tensorboard", "wandb",
-    "data.json", "environment.json", "moments.jsonl", "quarantine.csv", "report.html", "samples.json", "scores.json",
+    "banks", "cache", "embeddings", "checkpoints", "encoder", "exports", "index", "tensorboard", "wandb",
+    "data.json", "environment.json", "metrics.jsonl", "moments.jsonl",
+    "quarantine.csv", "report.html", "samples.json", "scores.json",
     "tags.json", "trained_on.safetensors", "doctor.json", "views.png", "mlflow.db", "mlflow.txt",
     "not-finite-step-*.safetensors", "*.part", "totals.json",
     "experiment.json",  # last

@@ -72,9 +72,7 @@ def begin(old: Run, out: Path | None) -> Folder:
     if experiment.plan.minutes is not None:
         planned = [(moment["step"], moment["total"]) for moment in folder.moments()]
         if not planned:
-            raise UserError(
-                f"{old.path / 'moments.jsonl'} is gone or damaged; without it nobody knows the run's steps."
-            )
+            raise UserError(f"{old.folder.metrics} is gone or damaged; without it nobody knows the run's steps.")
         changes = zip([(0, None), *planned], planned, strict=False)
         totals = dict(now for before, now in changes if before[1] != now[1])
         experiment = replace(experiment, plan=replace(experiment.plan, minutes=None, steps=planned[-1][1]))

@@ -24,7 +24,7 @@ def gather(folder: Folder) -> Story:
         verdict=judged["verdict"],
         scores=[row for row in judged["scores"] if row["trained"]],
         not_judged=[(row["name"], row.get("reason") or "") for row in judged["scores"] if not row["trained"]],
-        bank=EmbeddingTable.load(folder.path / "banks" / "trained-test.parquet"),
+        bank=EmbeddingTable.load(folder.embeddings / "trained-test.parquet"),
         thumbnails=samples["thumbnails"],
         views=samples["views"],
         doctor=doctor.load(folder.path),

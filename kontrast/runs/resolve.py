@@ -28,14 +28,14 @@ def resolved(experiment: Experiment, modalities: Mapping[str, Modality]) -> Expe
         asked: dict[str, Any] = {**encoder.wants(chosen.settings), **view.settings}
         views[field] = factory.whole("modalities", Choice(view.name, asked))
         encoders[tower] = factory.whole("encoders", chosen, modalities[field].facts())
-    scores = experiment.scores or [Choice(name) for name in registry.kinds("scoring")]
+    scores = experiment.scores or [Choice(name) for name in registry.kinds("evaluators")]
     return replace(
         experiment,
         views=views,
         encoders=encoders,
         method=factory.whole("methods", experiment.method),
         plan=_plan(experiment.plan),
-        scores=tuple(factory.whole("scoring", score) for score in scores),
+        scores=tuple(factory.whole("evaluators", score) for score in scores),
     )
 
 

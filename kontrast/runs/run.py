@@ -12,7 +12,7 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow as pa
 
-from kontrast.core import factory, random_streams, registry
+from kontrast.core import factory, random_streams, registry, renamed
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
@@ -78,9 +78,13 @@ class Run:
         """Whether it learned: state, words and likely causes."""
         return kept.scores(self.folder)["verdict"]
 
-    def bank(self, name: str = "trained-test") -> EmbeddingTable:
-        """One of the banks judged at the end: {trained, untrained, raw}-{train, test}."""
-        return EmbeddingTable.load(self.path / "banks" / f"{name}.parquet")
+    def embeddings(self, name: str = "trained-test") -> EmbeddingTable:
+        """The table of embeddings that scores were computed from.
+
+        Args:
+            name: {trained, untrained, raw}-{train, test}.
+        """
+        return EmbeddingTable.load(self.folder.embeddings / f"{name}.parquet")
 
     def embed(
         self,
@@ -89,7 +93,7 @@ class Run:
         batch: int = 256,
         precision: Precision = "32",
         outside: bool = False,
-        listener: Logger | None = None,
+        logger: Logger | None = None,
     ) -> EmbeddingTable:
         """Embed any data that has (some of) the run's fields; `batch` changes speed and memory only.
 
@@ -100,45 +104,55 @@ class Run:
             raise UserError(f"embed: batch={batch}; expected 1 or more.")
         if precision not in get_args(Precision):
             raise UserError(f"embed: precision={precision!r}; expected '32' or 'bf16'.")
-        listener = listener or NullLogger()
+        logger = logger or NullLogger()
         model = Model.load(self.folder)
         model = model.halved() if precision == "bf16" else model
-        with self._opened(model, data, outside, listener) as dataset:
-            return model.embed(dataset, batch=batch, progress=listener.progress)
+        with self._opened(model, data, outside, logger) as dataset:
+            return model.embed(dataset, batch=batch, progress=logger.progress)
 
-    def score(self, data: object, *, outside: bool = False, listener: Logger | None = None) -> list[dict[str, Any]]:
-        """Judge on other data: its rows are the test; the rows the run was trained on teach kNN and probe.
+    def evaluate(self, data: object, *, outside: bool = False, logger: Logger | None = None) -> list[dict[str, Any]]:
+        """Evaluate on other data: its rows are the test; the rows the run was trained on teach kNN and probe.
 
         Each score tells the fingerprint of the rows (`data`) and how many of them were trained on (`trained_on`), which
-        is also said aloud where they are more than a handful: to the listener, or as a warning where there is none. So
+        is also said aloud where they are more than a handful: to the logger, or as a warning where there is none. So
         are classes that training never saw.
         """
-        warn = partial(listener.fact, "WARNING") if listener else partial(warnings.warn, stacklevel=3)
-        heard, listener = listener is not None, listener or NullLogger()
+        warn = partial(logger.fact, "WARNING") if logger else partial(warnings.warn, stacklevel=3)
+        heard, logger = logger is not None, logger or NullLogger()
         model = Model.load(self.folder)
         untrained = replace(model, method=method_of(model.experiment, model.modalities, model.facts))
-        with self._opened(model, data, outside, listener) as dataset:
+        with self._opened(model, data, outside, logger) as dataset:
             rows = np.arange(len(dataset.ids))
             facts = {"data": fingerprint.of_rows(dataset.ids, dataset.content), "trained_on": self._trained_on(dataset)}
             if facts["trained_on"] > messages.HANDFUL * len(rows):
                 warn(messages.trained_on(facts["trained_on"], len(rows)))
             elif facts["trained_on"]:
-                listener.fact("note", f"{facts['trained_on']:,} of {len(rows):,} rows were trained on too")
-            if new := messages.unseen(self.bank("trained-train").labels, dataset.labels):
-                (partial(listener.fact, "note") if heard else warn)(new)
+                logger.fact("note", f"{facts['trained_on']:,} of {len(rows):,} rows were trained on too")
+            if new := messages.unseen(self.embeddings("trained-train").labels, dataset.labels):
+                (partial(logger.fact, "note") if heard else warn)(new)
             tests = {
-                "trained": model.embed(dataset, rows, progress=listener.progress),
-                "untrained": untrained.embed(dataset, rows, progress=listener.progress),
+                "trained": model.embed(dataset, rows, progress=logger.progress),
+                "untrained": untrained.embed(dataset, rows, progress=logger.progress),
                 "raw": raw_bank(model.modalities, dataset, rows),
             }
         banks = {}
         for name, test in tests.items():
-            train = self.bank(f"{name}-train")
+            train = self.embeddings(f"{name}-train")
             banks[name] = (replace(train, z={f: train.z[f] for f in test.z}), test)
         return [
             {**row, **facts}
             for row in evaluate(evaluators(model.experiment), banks, random_streams.folded(model.experiment.seed))
         ]
+
+    def score(self, data: object, *, outside: bool = False, logger: Logger | None = None) -> list[dict[str, Any]]:
+        """The old name of `evaluate`."""
+        renamed.notice("Run.score", "Run.evaluate")
+        return self.evaluate(data, outside=outside, logger=logger)
+
+    def bank(self, name: str = "trained-test") -> EmbeddingTable:
+        """The old name of `embeddings`."""
+        renamed.notice("Run.bank", "Run.embeddings")
+        return self.embeddings(name)
 
     def _trained_on(self, dataset: Dataset) -> int:
         """How many of these rows the run was trained on; by what they hold, whatever they are called."""
@@ -154,7 +168,7 @@ class Run:
         settings: Mapping[str, Any] | None = None,
         add: bool = False,
         outside: bool = False,
-        listener: Logger | None = None,
+        logger: Logger | None = None,
     ) -> Index:
         """Build the search index over `data`, or over the rows this run was judged with.
 
@@ -166,15 +180,15 @@ class Run:
         with held(self.path, "kontrast index"):
             if add:
                 index = Index.open(self.path / "index", trust_code=self.trust_code)
-                index.add(self.embed(data, outside=outside, listener=listener))
+                index.add(self.embed(data, outside=outside, logger=logger))
                 return index
             bank = (
-                joined(self.bank("trained-train"), self.bank("trained-test"))
+                joined(self.embeddings("trained-train"), self.embeddings("trained-test"))
                 if data is None
-                else self.embed(data, outside=outside, listener=listener)
+                else self.embed(data, outside=outside, logger=logger)
             )
-            if data is None and listener and (said := messages.indexed(kept.scores(self.folder).get("rows"))):
-                listener.fact("note", said)
+            if data is None and logger and (said := messages.indexed(kept.scores(self.folder).get("rows"))):
+                logger.fact("note", said)
             label = next((name for name, kind in self.experiment.source.fields.items() if kind == "label"), None)
             return indexing.build(bank, self.path / "index", engine=engine, settings=settings, label=label)
 
@@ -234,13 +248,13 @@ class Run:
         if field is None and len(model.fields) > 1:
             raise UserError(f"this run has several fields; name one: {', '.join(model.fields)}.")
         name = field or model.fields[0]
-        z = self.bank("trained-test").z
+        z = self.embeddings("trained-test").z
         return Embedder(model, name, z[name].shape[1] if name in z else 0)
 
     def plot(self, what: str = "map") -> Drawing:
         """A drawing for a notebook: "map", or a curve of the moments or their health: "loss", "rate", "spread", ..."""
         if what == "map":
-            return map_drawing(self.bank())
+            return map_drawing(self.embeddings())
         return curve_drawing(self.folder.moments(), what)
 
     def _repr_html_(self) -> str:
@@ -248,7 +262,7 @@ class Run:
             return card(self.folder)
 
     @contextmanager
-    def _opened(self, model: Model, data: object, outside: bool, listener: Logger) -> Iterator[Dataset]:
+    def _opened(self, model: Model, data: object, outside: bool, logger: Logger) -> Iterator[Dataset]:
         """Other data, read as the run's own was."""
         with tempfile.TemporaryDirectory(prefix="kontrast-") as cache:
             frame = emptied(open_frame(data, cache=Path(cache)), self.experiment.source.missing)
@@ -269,21 +283,21 @@ class Run:
                 seed=model.experiment.seed,
                 cache=Path(cache),
                 fit=False,
-                progress=lambda done, total: listener.progress("reading", done, total),
+                progress=lambda done, total: logger.progress("reading", done, total),
             )
             if dataset.quarantined:
                 row, name, field, reason = dataset.quarantined[0]
                 first = f"the first: row {row} ('{name}'){f', {field}' if field else ''}: {reason.rstrip('.')}"
                 if not len(dataset):
                     raise UserError(f"{frame.name}: none of its {len(frame):,} rows can be used; {first}.")
-                listener.fact("data", f"{len(dataset.quarantined):,} of {len(frame):,} rows are left out; {first}")
+                logger.fact("data", f"{len(dataset.quarantined):,} of {len(frame):,} rows are left out; {first}")
             yield dataset
 
 
 def evaluators(experiment: Experiment) -> list[Evaluator]:
     """The judges an experiment names; all there are where it names none."""
-    named = experiment.scores or tuple(Choice(name) for name in registry.kinds("scoring"))
-    made: list[Evaluator] = [factory.build("scoring", score.name, score.settings) for score in named]
+    named = experiment.scores or tuple(Choice(name) for name in registry.kinds("evaluators"))
+    made: list[Evaluator] = [factory.build("evaluators", score.name, score.settings) for score in named]
     return sorted(made, key=lambda evaluate: evaluate.place)
 
 

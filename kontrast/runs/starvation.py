@@ -17,7 +17,7 @@ from kontrast.training.threads import Threads
 
 @contextmanager
 def watching(
-    folder: Folder, plan: Plan, fleet: Launcher, listener: Logger, saved: Checkpoint | None
+    folder: Folder, plan: Plan, fleet: Launcher, logger: Logger, saved: Checkpoint | None
 ) -> Iterator[Threads | None]:
     """What sets the number of threads after each step; as many as before when it ends.
 
@@ -29,7 +29,7 @@ def watching(
         yield None
         return
     before = torch.get_num_threads()
-    threads = Threads(folder.threads(), told=lambda words: _tell(words, listener))
+    threads = Threads(folder.threads(), told=lambda words: _tell(words, logger))
     if saved:
         threads.set(saved[1].get("threads", before))
     try:
@@ -38,9 +38,9 @@ def watching(
         torch.set_num_threads(before)
 
 
-def _tell(words: str, listener: Logger) -> None:
-    """To the listener, and in a script, which began before anything could be set, what helps: a warning, shown once."""
-    listener.fact("note", words)
+def _tell(words: str, logger: Logger) -> None:
+    """To the logger, and in a script, which began before anything could be set, what helps: a warning, shown once."""
+    logger.fact("note", words)
     if sys.platform == "linux" and not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
         warnings.warn(
             "other programs take the processors, and PyTorch's threads wait for one another busily: start Python with "

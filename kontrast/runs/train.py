@@ -77,7 +77,7 @@ def train(
     model: Model,
     data: Dataset,
     folder: Folder,
-    listener: Logger,
+    logger: Logger,
     fleet: Launcher,
     *,
     resume: bool,
@@ -94,18 +94,18 @@ def train(
     saved = folder.newest_checkpoint() if resume else None
     budget = budget or Budget(model.experiment.plan.minutes)
     model, course, order, first = _begun(model, data, reader, folder, fleet, budget, saved)
-    _tell(course, order, first, listener, budget, resumed=saved is not None)
+    _tell(course, order, first, logger, budget, resumed=saved is not None)
     plan = course.plan
-    log = _Log(folder, course, listener)
+    log = _Log(folder, course, logger)
     keeper = Keeper.begun(folder, model, data, course.step) if plan.keep == "best-by-validation" else None
     if keeper and not keeper.looks:
         keeper.look(course)
     needed = forecast(model.method, first, plan.passes, fleet.ranks.world).words
-    with kept_pages(), _signals() as stop, watching(folder, plan, fleet, listener, saved) as threads:
+    with kept_pages(), _signals() as stop, watching(folder, plan, fleet, logger, saved) as threads:
         try:
             for moment in pretrain(course, reader, order, threads=threads):
                 if needed:
-                    listener.fact("contrast", f"{compared(moment)} · {needed}")
+                    logger.fact("contrast", f"{compared(moment)} · {needed}")
                     needed = ""
                 log.hear(moment)
                 # Clocks, signals and rows differ from process to process; what follows from them must not.
@@ -129,7 +129,7 @@ def train(
         keeper.restore(model.method)
     assert log.last is not None
     assert log.last.health is not None
-    listener.fact("health", log.last.health.words)
+    logger.fact("health", log.last.health.words)
     model.save(folder)
     causes = tuple(_causes(model, log.last, first))
     kept = keeper.words(course.step) if keeper else ""
@@ -229,18 +229,18 @@ def _course(model: Model, fleet: Launcher, mode: PrecisionMode, budget: Budget, 
     return course
 
 
-def _tell(course: TrainState, order: Sampler, first: Batch, listener: Logger, budget: Budget, *, resumed: bool) -> None:
+def _tell(course: TrainState, order: Sampler, first: Batch, logger: Logger, budget: Budget, *, resumed: bool) -> None:
     """The first screen: how the run computes, and for how long."""
     fleet, plan, method = course.fleet, course.plan, course.method
     if resumed:
-        listener.fact("resume", f"at step {course.step:,} of {course.total:,}")
+        logger.fact("resume", f"at step {course.step:,} of {course.total:,}")
     else:
-        listener.fact("length", length(course.total, order, budget.words()))
-    listener.fact("computing", " · ".join(w for w in (course.mode.words, str(fleet.device), fleet.words) if w))
+        logger.fact("length", length(course.total, order, budget.words()))
+    logger.fact("computing", " · ".join(w for w in (course.mode.words, str(fleet.device), fleet.words) if w))
     if inexact := _inexact(method, plan):
-        listener.fact("note", inexact)
+        logger.fact("note", inexact)
     if lacking := _unrepeatable(method, first, fleet, plan):
-        listener.fact(
+        logger.fact(
             "note",
             f"{lacking} has no deterministic form on {fleet.device.type}: a second run may differ in last digits",
         )
@@ -284,15 +284,15 @@ def steps_named(plan: Plan, order: Sampler) -> int | None:
 class _Log:
     """Writes what the loop yields: moments as they come, checkpoints by the clock; counts what the verdict needs."""
 
-    def __init__(self, folder: Folder, course: TrainState, listener: Logger) -> None:
-        self.folder, self.course, self.listener = folder, course, listener
+    def __init__(self, folder: Folder, course: TrainState, logger: Logger) -> None:
+        self.folder, self.course, self.logger = folder, course, logger
         kept = [m for m in folder.moments() if m["step"] <= course.step]  # what came after the checkpoint is done again
         if course.step >= course.total and not (kept and kept[-1]["step"] == course.step):
             raise UserError(
-                f"{folder.path / 'moments.jsonl'} lacks step {course.step:,}, which the newest checkpoint holds; bring "
+                f"{folder.metrics} lacks step {course.step:,}, which the newest checkpoint holds; bring "
                 "that file back, or remove the newest checkpoint to train from the one before."
             )
-        folder.write("moments.jsonl", "".join(json.dumps(m) + "\n" for m in kept))
+        folder.write(folder.metrics.name, "".join(json.dumps(m) + "\n" for m in kept))
         healthy = [m for m in kept if m["health"]]
         self.last = StepRecord(**{**healthy[-1], "health": Health(**healthy[-1]["health"])}) if healthy else None
         self.collapsed = 0
@@ -300,14 +300,14 @@ class _Log:
         self.saved, self.step = time.monotonic(), course.step
 
     def hear(self, moment: StepRecord) -> None:
-        self.listener.moment(moment)
+        self.logger.moment(moment)
         self.twins += moment.twins
         if moment.health:
             self.last = moment
             # the first steps of a random network are no collapse
             late = moment.step >= 20
             self.collapsed = self.collapsed + 1 if moment.health.collapsed and late else 0
-        self.folder.append("moments.jsonl", json.dumps(asdict(moment)) + "\n")
+        self.folder.append(self.folder.metrics.name, json.dumps(asdict(moment)) + "\n")
 
     @property
     def due(self) -> bool:
@@ -317,7 +317,7 @@ class _Log:
     def checkpoint(self) -> None:
         """Of this step, unless there is one. Moments are on disk first: no power cut leaves it ahead of them."""
         if self.step != self.course.step:
-            self.folder.settle("moments.jsonl")
+            self.folder.settle(self.folder.metrics.name)
             self.folder.save_checkpoint(*self.course.state())
         self.saved, self.step = time.monotonic(), self.course.step
 

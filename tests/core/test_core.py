@@ -71,7 +71,7 @@ def test_every_kind_in_every_room_loads_and_says_what_it_is():
         "encoders",
         "modalities",
         "sources",
-        "scoring",
+        "evaluators",
         "recipes",
     } <= set(rooms)
     for room, kinds in rooms.items():
@@ -170,7 +170,9 @@ def test_help_and_list_load_nothing_heavy(arguments):
     assert done.stderr.strip().endswith("set()")
 
 
-@pytest.mark.parametrize("verb", ["", "train", "demo", "embed", "score", "index", "search", "report", "list", "show"])
+@pytest.mark.parametrize(
+    "verb", ["", "train", "demo", "embed", "evaluate", "index", "search", "report", "list", "show"]
+)
 def test_every_help_answers_in_half_a_second(verb):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, "-m", "kontrast", *verb.split(), "--help"], capture_output=True, text=True)
@@ -211,3 +213,24 @@ def test_names_of_earlier_versions_find_what_they_meant_with_a_notice(room):
 def test_old_names_of_the_package_are_told():
     with pytest.warns(renamed.OldName, match="kt.Rows is called kt.Embeddings now"):
         assert kt.Rows is kt.Embeddings
+
+
+def test_commands_options_and_arguments_of_earlier_versions_work_with_a_notice():
+    with pytest.warns(renamed.OldName) as told:
+        found = renamed.arguments(["score", "run", "data", "--outside", "--log=wandb", "--", "--outside"])
+    assert found == ["evaluate", "run", "data", "--allow-outside", "--tracker=wandb", "--", "--outside"]
+    assert [str(one.message).split(";")[0] for one in told] == [
+        "score is called evaluate now",
+        "--outside is called --allow-outside now",
+        "--log is called --tracker now",
+    ]
+    with pytest.warns(renamed.OldName, match="listener is called logger now"), pytest.raises(UserError):
+        kt.train("no such place", listener=None)
+
+
+def test_files_of_a_run_folder_keep_the_names_that_they_have(tmp_path):
+    assert renamed.file(tmp_path, "metrics.jsonl").name == "metrics.jsonl"
+    (tmp_path / "moments.jsonl").touch()
+    assert renamed.file(tmp_path, "metrics.jsonl").name == "moments.jsonl"
+    (tmp_path / "metrics.jsonl").touch()
+    assert renamed.file(tmp_path, "metrics.jsonl").name == "metrics.jsonl"

@@ -207,7 +207,7 @@ def test_a_hub_folder_embeds_without_the_run_and_says_what_it_is(image_run, digi
     assert "| kNN accuracy |" in card
     everything = b"".join(p.read_bytes() for p in made.folder.rglob("*") if p.suffix in (".json", ".md"))
     assert str(digits.parent).encode() not in everything
-    assert not (made.folder / "banks").exists()
+    assert not (made.folder / "embeddings").exists()
 
 
 def test_transformers_reads_a_hub_folder(minilm, tmp_path):

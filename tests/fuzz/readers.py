@@ -341,7 +341,7 @@ READERS: Mapping[str, Harness] = {
     "encoder": _of_run(("encoder/modalities.json", "encoder/targets.json"), _embed),
     "weights": _of_run(("encoder/model.safetensors",), _embed),
     "report": _of_run(
-        ("scores.json", "samples.json", "data.json", "environment.json", "moments.jsonl", "experiment.json"), _report
+        ("scores.json", "samples.json", "data.json", "environment.json", "metrics.jsonl", "experiment.json"), _report
     ),
 }
 

@@ -125,7 +125,7 @@ def test_pictures_whose_names_are_not_utf8_are_trained_on_and_found(tmp_path, ca
         Image.fromarray(pixels).save(os.fsdecode(place + b"/\xfc%d.png" % n))
     words = ["--batch", 8, "--steps", 1, "--encoder", "image=resnet,base=8,thin=8", "--label", "label", "--quiet"]
     assert call("train", "pictures", *words, "--out", "run") == 0
-    bank = Run(Path("run")).bank("trained-train")
+    bank = Run(Path("run")).embeddings("trained-train")
     assert all(one.split("/")[1].startswith("\\xfc") for one in bank.ids)
     assert set(bank.labels) <= {"caf\\xe9", "bar"}
     assert call("replay", "run", "--out", "again", "--quiet") == 0
@@ -225,7 +225,7 @@ def test_code_named_by_a_run_folder_is_run_only_if_trusted(world, lab, capsys):
     assert call("train", rows, *SMALL, "--set", 'method={"name": "attack_lab:Mine"}', "--quiet", "--out", "own") == 0
     for words in (["embed", "own", rows], ["report", "own"], ["replay", "own"], ["train", "--resume", "own"]):
         sys.modules.pop("attack_lab", None)
-        said = refused(capsys, *words, "--quiet") if words[0] != "report" else refused(capsys, "score", "own", rows)
+        said = refused(capsys, *words, "--quiet") if words[0] != "report" else refused(capsys, "evaluate", "own", rows)
         assert "names code, 'attack_lab:Mine'" in said
         assert "--trust-code" in said
         assert "attack_lab" not in sys.modules

@@ -62,7 +62,7 @@ def same(one, two):
     assert data[0]["fields"] == data[1]["fields"]
     assert data[0]["recipe"] == data[1]["recipe"]
     assert data[0]["fingerprint"] != data[1]["fingerprint"]
-    moments = [(each.path / "moments.jsonl").read_text().splitlines() for each in (one, two)]
+    moments = [(each.path / "metrics.jsonl").read_text().splitlines() for each in (one, two)]
     losses = [[json.loads(line)["loss"] for line in lines] for lines in moments]
     assert losses[0] == losses[1]
 
@@ -106,7 +106,7 @@ def test_a_run_begun_before_there_were_validation_rows_goes_on_as_it_began(tmp_p
     how = {"encoders": SMALL, "steps": 6, "settings": {**FAST, "source.validation": 0, "scores": ["knn"]}}
     whole = kt.train(rows, **how, out=tmp_path / "whole")
     with pytest.raises(Interrupted):
-        kt.train(rows, **how, out=tmp_path / "cut", listener=Hand())
+        kt.train(rows, **how, out=tmp_path / "cut", logger=Hand())
     experiment, data = (tmp_path / "cut" / f"{name}.json" for name in ("experiment", "data"))
     before = json.loads(experiment.read_text())
     del before["source"]["validation"]

@@ -89,7 +89,7 @@ def test_a_stopped_run_says_how_to_go_on_and_ends_as_if_never_stopped(whole, wav
         stderr=subprocess.PIPE,
         text=True,
     )
-    moments = run / "moments.jsonl"
+    moments = run / "metrics.jsonl"
     while process.poll() is None and not (moments.is_file() and moments.read_text().count("\n") > 4):
         time.sleep(0.005)
     process.send_signal(sent)
@@ -129,7 +129,7 @@ def full(patch, name):
     patch.setattr(os, "replace", refuse)
 
 
-@pytest.mark.parametrize("name", ["cache/rows/*", "data.json", "banks/untrained-test.parquet"])
+@pytest.mark.parametrize("name", ["cache/rows/*", "data.json", "embeddings/untrained-test.parquet"])
 def test_a_full_disk_before_training_leaves_nothing(waves, tmp_path, capsys, monkeypatch, name):
     full(monkeypatch, name)
     said = refused(capsys, "train", waves, "--steps", 5, *SHORT, "--quiet", "--out", tmp_path / "run")
@@ -139,7 +139,12 @@ def test_a_full_disk_before_training_leaves_nothing(waves, tmp_path, capsys, mon
 
 @pytest.mark.parametrize(
     "name",
-    ["checkpoints/000000004.safetensors", "encoder/model.safetensors", "banks/trained-test.parquet", "scores.json"],
+    [
+        "checkpoints/000000004.safetensors",
+        "encoder/model.safetensors",
+        "embeddings/trained-test.parquet",
+        "scores.json",
+    ],
 )
 def test_after_a_full_disk_the_run_is_resumed_to_the_same_end(whole, waves, tmp_path, capsys, monkeypatch, name):
     run = tmp_path / "run"
@@ -191,7 +196,7 @@ def test_a_full_disk_between_checkpoints_is_told_in_words_too(whole, waves, tmp_
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", refuse)
         said = refused(capsys, "train", waves, "--steps", STEPS, *SHORT, *OFTEN, "--quiet", "--out", run)
-    assert f"No space left on device {run / 'moments.jsonl'}" in said
+    assert f"No space left on device {run / 'metrics.jsonl'}" in said
     assert call("train", "--resume", run, "--quiet") == 0
     assert same_weights(whole, run)
 
@@ -202,7 +207,7 @@ def test_damaged_files_are_named(whole, waves, tmp_path, capsys):
         "scores.json": (("report", "RUN"), ["scores.json is damaged"]),
         "encoder/modalities.json": (("embed", "RUN", waves), ["modalities.json is damaged"]),
         "encoder/model.safetensors": (("embed", "RUN", waves), ["model.safetensors cannot be read"]),
-        "banks/trained-test.parquet": (("index", "RUN"), ["trained-test.parquet is damaged"]),
+        "embeddings/trained-test.parquet": (("index", "RUN"), ["trained-test.parquet is damaged"]),
     }
     for number, (name, (words, expected)) in enumerate(damages.items()):
         run = tmp_path / str(number)

@@ -48,9 +48,9 @@ def travels(data, tmp_path, *, steps, **options):
     do."""
     settings = {**FAST, **options.pop("settings", {})}
     ear = Ear()
-    run = kt.train(data, steps=steps, out=tmp_path / "whole", settings=settings, listener=ear, **options)
+    run = kt.train(data, steps=steps, out=tmp_path / "whole", settings=settings, logger=ear, **options)
     with pytest.raises(Interrupted, match="kontrast train --resume"):
-        kt.train(data, steps=steps, out=tmp_path / "cut", settings=settings, listener=Hand(steps // 3), **options)
+        kt.train(data, steps=steps, out=tmp_path / "cut", settings=settings, logger=Hand(steps // 3), **options)
     again = None if isinstance(data, (str, os.PathLike)) else data
     cut = kt.resume(tmp_path / "cut", data=again)
     one, two = (load_file(r.path / "encoder" / "model.safetensors") for r in (run, cut))
@@ -58,7 +58,7 @@ def travels(data, tmp_path, *, steps, **options):
     for name in one:
         np.testing.assert_array_equal(one[name], two[name], err_msg=f"{name} differs after resuming")
     assert [r["trained"] for r in run.scores] == [r["trained"] for r in cut.scores]
-    moments = [json.loads(line) for line in (cut.path / "moments.jsonl").read_text().splitlines()]
+    moments = [json.loads(line) for line in (cut.path / "metrics.jsonl").read_text().splitlines()]
     assert [m["step"] for m in moments] == list(range(1, steps + 1))
     assert {"data", "split", "recipe", "encoder", "contrast", "health", "scores", "run", "next"} <= ear.facts.keys()
     pairs = next(m for m in run.verdict["measures"] if m["name"].startswith("AUC"))
@@ -91,7 +91,7 @@ def test_images(digits, tmp_path):
     assert hits[0].similarity > 0.999
     assert [h.label for h in run.search(like=str(picture), k=3, where="label = '8'")] == ["8"] * 3
     with pytest.warns(UserWarning, match="WERE TRAINED ON"):
-        table = run.score(digits)
+        table = run.evaluate(digits)
     assert next(r for r in table if r["name"] == "kNN accuracy")["trained"]["value"] > 0.7
 
 
@@ -109,7 +109,7 @@ def test_series_of_unequal_length_with_gaps(series, tmp_path):
     run = travels(series / "WAVES_TRAIN.ts", tmp_path, steps=60)
     whole = kt.train(series / "WAVES", steps=60, out=tmp_path / "both", settings=FAST)
     assert number(whole, "kNN accuracy") > max(0.8, number(whole, "kNN accuracy", "raw") - 0.1)
-    tables = run.score(series / "WAVES_TEST.ts")
+    tables = run.evaluate(series / "WAVES_TEST.ts")
     assert next(r for r in tables if r["name"] == "kNN accuracy")["trained"]["value"] > 0.7
     same_whatever_the_batch(run, series / "WAVES_TEST.ts")
     run.index()

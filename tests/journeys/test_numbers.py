@@ -180,7 +180,7 @@ def test_every_numeric_setting(world, asked, begun, capsys, kind, setting):
 
 
 @pytest.mark.parametrize(
-    "room", ["scoring", "optimisers", "listeners", "exports", "methods", "losses", "kernels", "relations"]
+    "room", ["scoring", "optimisers", "loggers", "exports", "methods", "losses", "kernels", "relations"]
 )
 def test_every_setting_of_what_is_chosen_by_name_refuses_what_is_no_number(room):
     for name in registry.kinds(room):
@@ -199,7 +199,7 @@ def test_numbers_of_judges_are_carried_out_or_refused(world, number):
     from kontrast.runs.run import Run
 
     run = Run(world / "run")
-    banks = {w: (run.bank(f"{w}-train"), run.bank(f"{w}-test")) for w in ("trained", "untrained", "raw")}
+    banks = {w: (run.embeddings(f"{w}-train"), run.embeddings(f"{w}-test")) for w in ("trained", "untrained", "raw")}
     for name in ("knn", "linear", "retrieval", "clustering", "geometry"):
         for setting, words, default in factory.settings_of(registry.load("scoring", name)):
             asked = [number] if isinstance(default, tuple) else number

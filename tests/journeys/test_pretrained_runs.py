@@ -60,4 +60,4 @@ def test_a_run_on_a_timm_model(digits, tmp_path):
         out=tmp_path / "run",
         settings={**FAST, "plan.batch": 8, "views.image.size": 64},
     )
-    assert run.embed(digits / "1").z["image"].shape[1] == kt.load(run.path).bank().z["image"].shape[1]
+    assert run.embed(digits / "1").z["image"].shape[1] == kt.load(run.path).embeddings().z["image"].shape[1]

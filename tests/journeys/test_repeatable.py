@@ -90,8 +90,8 @@ def test_the_same_command_twice_gives_the_same_bytes_with_two_threads_and_format
             timeout=250,
         )
     one, two = (tmp_path / name for name in ("one", "two"))
-    same = ["encoder/model.safetensors", "experiment.json", "data.json", "banks/trained-test.parquet"]
-    for name in [*same, "banks/raw-train.parquet", "samples.json"]:
+    same = ["encoder/model.safetensors", "experiment.json", "data.json", "embeddings/trained-test.parquet"]
+    for name in [*same, "embeddings/raw-train.parquet", "samples.json"]:
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
     tables = [json.loads((run / "scores.json").read_text())["scores"] for run in (one, two)]
     assert tables[0] == tables[1]

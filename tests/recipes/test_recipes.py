@@ -65,7 +65,7 @@ def train(tmp_path, kind, recipe, **more):
 def test_a_recipe_trains_from_its_name_on_a_field_of_any_kind(tmp_path, number):
     kind = list(KINDS)[number % len(KINDS)]
     run = train(tmp_path, kind, RECIPES[number], steps=3)
-    moments = [json.loads(line) for line in (run.path / "moments.jsonl").read_text().splitlines()]
+    moments = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
     assert [m["step"] for m in moments] == [1, 2, 3]
     assert all(np.isfinite(m["loss"]) and m["anchors"] > 0 for m in moments)
     again = kt.load(run.path)

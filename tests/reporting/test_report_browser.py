@@ -167,11 +167,11 @@ def test_in_a_browser_nothing_overflows_sideways(browser, tmp_path, width):
 
 def test_in_a_browser_a_hostile_snippet_does_nothing(browser, tmp_path):
     asked = []
-    listener = socketserver.TCPServer(
+    logger = socketserver.TCPServer(
         ("127.0.0.1", 0), type("Asked", (socketserver.BaseRequestHandler,), {"handle": lambda _: asked.append(1)})
     )
-    threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    there = f"http://127.0.0.1:{listener.server_address[1]}/x.png"
+    threading.Thread(target=logger.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    there = f"http://127.0.0.1:{logger.server_address[1]}/x.png"
     attack = f"<img src='{there}' onerror='document.title=1'><script>document.title = 2</script>"
     bank = clusters(12)
     told = story(bank, thumbnails={"image": [attack] * 12}, views=[{"id": "x", "original": attack, "views": [attack]}])
@@ -180,5 +180,5 @@ def test_in_a_browser_a_hostile_snippet_does_nothing(browser, tmp_path):
     assert any("Content Security Policy" in words for words in tab.heard)  # it was tried, and refused
     assert not asked
     tab.close()
-    listener.shutdown()
-    listener.server_close()
+    logger.shutdown()
+    logger.server_close()

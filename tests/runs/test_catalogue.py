@@ -128,7 +128,7 @@ def test_only_what_is_asked_for_goes(home):
 
 
 def test_a_run_under_way_and_a_tagged_one_stay(home):
-    (home / "stopped" / "moments.jsonl").touch()
+    (home / "stopped" / "metrics.jsonl").touch()
     retag(home / "poor", add=["keep"])
     assert prune.plan(catalogue([home]), unfinished=True, caches=True, best=1) == []
 
@@ -181,7 +181,7 @@ def test_a_moved_run_embeds_scores_searches_and_reports(trained, tmp_path, monke
     monkeypatch.chdir(away)
     run = Run.load(moved)
     np.testing.assert_array_equal(run.embed(other).z["x"], expected)
-    assert named(run.score(other), "kNN accuracy")["trained"]["value"] is not None
+    assert named(run.evaluate(other), "kNN accuracy")["trained"]["value"] is not None
     run.index()
     again = shutil.move(moved, tmp_path / "and once more")  # the index, too, lies where the run lies
     hits = Run.load(again).search(like=x[0].astype(np.float32), k=3)

@@ -45,7 +45,7 @@ def copied(run, folder, name):
 
 def rebanked(run, part, change):
     """The same run with another bank."""
-    path = run.path / "banks" / f"{part}.parquet"
+    path = run.path / "embeddings" / f"{part}.parquet"
     change(EmbeddingTable.load(path)).save(path)
     return run
 
@@ -199,7 +199,7 @@ def test_what_cannot_be_compared_is_said(runs, tmp_path):
     with pytest.raises(UserError, match="not judged by 'knm'"):
         compare(runs, scores=["knm"])
     begun = copied(runs[0], tmp_path, "begun")
-    shutil.rmtree(begun.path / "banks")
+    shutil.rmtree(begun.path / "embeddings")
     with pytest.raises(UserError, match="no bank"):
         compare([runs[0], begun])
 

@@ -51,14 +51,14 @@ def sampled(tmp_path_factory):
     series, label = waves(300)
     heard, out = Facts(), tmp_path_factory.mktemp("sampled") / "run"
     settings = {**QUICK, "plan.evaluation_rows": 20}
-    run = kt.train({"series": series, "label": label}, steps=3, settings=settings, out=out, listener=heard)
+    run = kt.train({"series": series, "label": label}, steps=3, settings=settings, out=out, logger=heard)
     return run, heard
 
 
 def test_a_run_is_evaluated_on_as_many_rows_as_its_plan_says_and_says_so(sampled):
     run, heard = sampled
     for which in ("trained", "untrained", "raw"):
-        assert (len(run.bank(f"{which}-train")), len(run.bank(f"{which}-test"))) == (40, 20)
+        assert (len(run.embeddings(f"{which}-train")), len(run.embeddings(f"{which}-test"))) == (40, 20)
     assert len(before(run.folder).entries) == 20
     told, data = (json.loads((run.path / f"{name}.json").read_text()) for name in ("scores", "data"))
     assert told["rows"] == {
@@ -77,10 +77,10 @@ def test_a_run_is_evaluated_on_as_many_rows_as_its_plan_says_and_says_so(sampled
 
 def test_a_run_that_is_evaluated_whole_says_nothing_of_it(tmp_path):
     heard = Facts()
-    run = kt.train({"series": waves(60)[0]}, steps=2, settings=QUICK, out=tmp_path / "run", listener=heard)
+    run = kt.train({"series": waves(60)[0]}, steps=2, settings=QUICK, out=tmp_path / "run", logger=heard)
     assert "evaluation" not in heard.said
     assert run.experiment.plan.evaluation_rows == USUAL
-    assert len(run.bank("trained-train")) == json.loads((run.path / "data.json").read_text())["train"]
+    assert len(run.embeddings("trained-train")) == json.loads((run.path / "data.json").read_text())["train"]
 
 
 def test_a_replay_follows_the_pinned_number_and_that_of_runs_from_before_there_was_one(sampled, tmp_path):
@@ -113,10 +113,10 @@ def test_a_number_chosen_by_the_clock_is_pinned_before_rows_are_embedded(tmp_pat
     assert seen == [0.05]
     pinned = Experiment.from_json((tmp_path / "run" / "experiment.json").read_text())
     assert pinned.plan.evaluation_rows == 15
-    untrained = EmbeddingTable.load(tmp_path / "run" / "banks" / "untrained-test.parquet")
+    untrained = EmbeddingTable.load(tmp_path / "run" / "embeddings" / "untrained-test.parquet")
     run = kt.resume(tmp_path / "run", data={"series": series})
     assert seen == [0.05]
-    assert run.bank("trained-test").ids.tolist() == untrained.ids.tolist()
+    assert run.embeddings("trained-test").ids.tolist() == untrained.ids.tolist()
     assert len(untrained) == 15
 
 
@@ -137,7 +137,7 @@ def test_a_run_of_before_goes_on_with_the_rows_that_it_embedded(tmp_path, monkey
     monkeypatch.setattr(evaluation_rows, "USUAL", 10)
     run = kt.resume(tmp_path / "run", data={"series": series})
     assert run.experiment.plan.evaluation_rows == EARLIER
-    assert len(run.bank("trained-test")) == len(run.bank("untrained-test")) > 10
+    assert len(run.embeddings("trained-test")) == len(run.embeddings("untrained-test")) > 10
 
 
 @pytest.mark.parametrize(

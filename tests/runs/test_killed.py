@@ -93,7 +93,7 @@ def is_as(run, whole):
     """Whether nothing can be told from an uninterrupted run, and nothing was left lying about."""
     names = [
         "encoder/model.safetensors",
-        *(f"banks/{b}-{p}.parquet" for b in ("raw", "trained") for p in ("train", "test")),
+        *(f"embeddings/{b}-{p}.parquet" for b in ("raw", "trained") for p in ("train", "test")),
     ]
     for name in names:
         assert (run / name).read_bytes() == (whole / name).read_bytes(), name
@@ -125,7 +125,7 @@ def chosen(moments):
 def test_the_moments_to_die_at_are_spread_over_the_whole_life_of_a_run(whole):
     every = [moment for chain in chosen(whole[1]) for moment in chain]
     assert len(set(every)) == MOMENTS
-    parts = ("cache", "checkpoints", "banks/raw", "encoder", "banks/trained", "after step", "half ")
+    parts = ("cache", "checkpoints", "embeddings/raw", "encoder", "embeddings/trained", "after step", "half ")
     for part in parts:
         assert any(part in moment for moment in whole[1]), part
     assert sum("checkpoints" in moment for moment in every) > 4

@@ -55,7 +55,7 @@ def test_a_run_that_is_not_finished_says_how_to_go_on(run, tmp_path):
     assert "not finished" in html
     assert "step 25 of 25" in html
     assert f"--resume {begun}" in html
-    (begun / "moments.jsonl").unlink()
+    (begun / "metrics.jsonl").unlink()
     assert "before its first step" in Run.load(begun)._repr_html_()
 
 

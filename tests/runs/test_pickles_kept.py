@@ -20,7 +20,7 @@ from kontrast.reporting.logger import NullLogger
 from kontrast.runs.folder import Folder
 from kontrast.runs.held_pairs import before
 from kontrast.runs.model import Model
-from kontrast.runs.run import judges
+from kontrast.runs.run import evaluators
 from tests.support.planting import MARK, pickled, torch_saved, unmarked
 from tests.support.settings import FAST
 
@@ -59,8 +59,8 @@ def ask(path, trust=False):
         "report": run.report,
         "card": run._repr_html_,
         "checkpoint": Folder(path).newest_checkpoint,
-        "score": lambda: run.score(path.parent / "x.csv", listener=NullLogger()),
-        "judges": lambda: judges(run.experiment),
+        "score": lambda: run.evaluate(path.parent / "x.csv", logger=NullLogger()),
+        "judges": lambda: evaluators(run.experiment),
         "before": lambda: before(Folder(path)),
         "experiment": lambda: run.experiment,
     }
@@ -72,8 +72,8 @@ def readers_of(pattern):
         "encoder/modalities.json": ("model", "embed"),
         "encoder/targets.json": ("model", "embed"),
         "trained_on.safetensors": ("score",),
-        "banks/*.parquet": ("bank", "report", "card"),
-        "banks/untrained-pairs.safetensors": ("before",),
+        "embeddings/*.parquet": ("bank", "report", "card"),
+        "embeddings/untrained-pairs.safetensors": ("before",),
         "checkpoints/*.safetensors": ("checkpoint",),
         "index/index.json": ("search",),
         "index/tables-*/*.faiss": ("search",),
@@ -91,7 +91,7 @@ def readers_of(pattern):
     "pattern",
     [
         *("encoder/model.safetensors", "encoder/modalities.json", "encoder/targets.json"),
-        *("trained_on.safetensors", "banks/*.parquet", "banks/untrained-pairs.safetensors"),
+        *("trained_on.safetensors", "embeddings/*.parquet", "embeddings/untrained-pairs.safetensors"),
         *("checkpoints/*.safetensors", "index/index.json", "index/tables-*/*.faiss", "index/tables-*/*.parquet"),
         *("experiment.json", "scores.json", "samples.json", "data.json", "environment.json"),
     ],
@@ -121,9 +121,14 @@ def test_every_file_of_a_run_is_covered_or_never_read_as_more_than_text(finished
         if f.is_file()
     }
     known = {
-        *("banks/.parquet", "banks/untrained-pairs.safetensors", "checkpoints/.safetensors", "checkpoints/.sha256"),
+        *(
+            "embeddings/.parquet",
+            "embeddings/untrained-pairs.safetensors",
+            "checkpoints/.safetensors",
+            "checkpoints/.sha256",
+        ),
         *("data.json", "encoder/modalities.json", "encoder/model.safetensors", "encoder/targets.json"),
-        *("environment.json", "experiment.json", "index/index.json", "moments.jsonl"),
+        *("environment.json", "experiment.json", "index/index.json", "metrics.jsonl"),
         *("index/tables-/space0.parquet", "index/tables-/space0-.faiss", "report.html", "samples.json", "scores.json"),
         *("trained_on.safetensors", ".lock"),  # the lock is empty, and never read
     }

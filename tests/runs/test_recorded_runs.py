@@ -195,7 +195,7 @@ def test_the_commands_take_a_recorded_run(at, capsys):
     assert call("search", run, query, "--json") == 0
     hits = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     same_rows([(hit["id"], hit["similarity"]) for hit in hits], recorded["found"])
-    assert call("score", run, data, "--json") == 0
+    assert call("evaluate", run, data, "--json") == 0
     np.testing.assert_allclose(record_runs.numbers(json.loads(capsys.readouterr().out)), recorded["scores"], **ABOUT)
     assert call("report", run) == 0
     assert recorded["verdict"] in Path(run, "report.html").read_text(encoding="utf8").lower()

@@ -32,39 +32,39 @@ def trained(tmp_path_factory):
 
 def test_rows_that_were_trained_on_are_counted_and_warned_of_whatever_their_ids(trained):
     run, data = trained
-    judged = run.bank("trained-test").ids.tolist()
+    judged = run.embeddings("trained-test").ids.tolist()
     new = {"text": ["red is a wholly other line", *[data["text"][int(i)] for i in judged]]}
     new["label"] = [text.split()[0] for text in new["text"]]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        table = run.score(new)
+        table = run.evaluate(new)
     assert {row["trained_on"] for row in table} == {0}
     backwards = {name: values[::-1] for name, values in data.items()}
     with pytest.warns(UserWarning, match=rf"{200 - len(judged)} of these 200 rows WERE TRAINED ON"):
-        again = run.score(backwards)
+        again = run.evaluate(backwards)
     assert {row["trained_on"] for row in again} == {200 - len(judged)}
     assert len({row["data"] for row in again}) == 1
     assert again[0]["data"] != table[0]["data"]
     heard = Heard()
-    run.score(backwards, listener=heard)
+    run.evaluate(backwards, logger=heard)
     assert [name for name, _ in heard.said].count("WARNING") == 1
 
 
 def test_a_handful_of_shared_rows_is_a_note_and_classes_without_a_training_row_are_named(trained):
     run, data = trained
-    judged = set(run.bank("trained-test").ids.tolist())
+    judged = set(run.embeddings("trained-test").ids.tolist())
     shared = next(text for i, text in enumerate(data["text"]) if str(i) not in judged)
     new = {"text": [shared, *[f"green line {i} of {i * 77}" for i in range(30)], *[f"red {i}" for i in range(120)]]}
     new["label"] = [text.split()[0] for text in new["text"]]
     heard = Heard()
-    table = run.score(new, listener=heard)
+    table = run.evaluate(new, logger=heard)
     assert {row["trained_on"] for row in table} == {1}
     notes = [words for name, words in heard.said if name == "note"]
     assert notes[0] == "1 of 151 rows were trained on too"
     assert "have no training row ('green'; 30 rows): kNN" in notes[1]
     assert "WARNING" not in dict(heard.said)
     with pytest.warns(UserWarning, match="'green'") as warned:
-        run.score(new)
+        run.evaluate(new)
     assert len(warned) == 1
 
 

@@ -41,7 +41,7 @@ def rows(*, label):
     return {"x": x.astype(np.float32), **({"kind": kinds} if label else {})}
 
 
-def trained(out, recipe, *, steps=60, label=None, listener=None, **settings):
+def trained(out, recipe, *, steps=60, label=None, logger=None, **settings):
     data = rows(label=label)
     given = {**FAST, "plan.learning_rate": 3e-3, **settings}
     return kt.train(
@@ -52,7 +52,7 @@ def trained(out, recipe, *, steps=60, label=None, listener=None, **settings):
         steps=steps,
         settings=given,
         out=out,
-        listener=listener,
+        logger=logger,
     )
 
 
@@ -79,7 +79,7 @@ def test_pairs_of_one_class_are_no_random_pairs_of_a_method_that_makes_them_posi
 
 def test_harm_is_seen_and_said_in_the_same_sentence_everywhere(tmp_path):
     ear = Ear()
-    run = trained(tmp_path / "run", "spoiling", listener=ear)
+    run = trained(tmp_path / "run", "spoiling", logger=ear)
     sentence = run.verdict["words"]
     assert run.verdict["state"] == "harm"
     assert sentence.startswith("Training did harm, in too short a run: 60 steps are too few to tell")
@@ -98,11 +98,11 @@ def test_the_best_state_is_kept_the_start_among_them_and_a_resumed_run_keeps_the
     assert run.verdict["state"] == "too short"  # what is kept is no worse than the start: it is the start
     assert run.verdict["offer"] == ""
     assert [file.name for file in (run.path / "checkpoints").glob("kept-*")] == ["kept-000000000.safetensors"]
-    np.testing.assert_array_equal(run.bank("trained-test").z["x"], run.bank("untrained-test").z["x"])
+    np.testing.assert_array_equal(run.embeddings("trained-test").z["x"], run.embeddings("untrained-test").z["x"])
 
     whole = trained(tmp_path / "whole", "without_negatives", label="kind", steps=20, **keep)
     with pytest.raises(Interrupted):
-        trained(tmp_path / "cut", "without_negatives", label="kind", steps=20, listener=Hand(7), **keep)
+        trained(tmp_path / "cut", "without_negatives", label="kind", steps=20, logger=Hand(7), **keep)
     cut = kt.resume(tmp_path / "cut", data=rows(label=True), trust_code=True)
     assert "by linear accuracy on" in whole.verdict["words"]
     assert cut.verdict == whole.verdict

@@ -64,7 +64,7 @@ def trained(data, out, *more, start=KONTRAST, **variables):
         words += ["--field", "wave=series", "--field", "words=text", "--encoder", "text=tokens,dropout=0"]
     done = ran(*words, start=start, **variables)
     assert done.returncode == 0, done.stderr
-    losses = [json.loads(line)["loss"] for line in (out / "moments.jsonl").read_text().splitlines()]
+    losses = [json.loads(line)["loss"] for line in (out / "metrics.jsonl").read_text().splitlines()]
     return load_file(out / "encoder" / "model.safetensors"), losses, out
 
 
@@ -90,7 +90,7 @@ def test_several_processes_end_where_one_does(one, mixed, tmp_path, more, start)
     weights, losses, out = trained(mixed, tmp_path / "run", *more, start=start)
     agree((weights, losses), one)
     files = {file.name for file in out.iterdir()}
-    assert {"report.html", "scores.json", "banks"} <= files
+    assert {"report.html", "scores.json", "embeddings"} <= files
     assert "processes" in json.loads((out / "environment.json").read_text())["processes"]
     assert [p.name for p in tmp_path.iterdir()] == ["run"]  # no process made a folder of its own
 
@@ -132,7 +132,7 @@ def test_a_run_begun_by_two_goes_on_with_one_to_the_same_end(one, mixed, tmp_pat
     assert "Traceback" not in told
     done = ran("train", "--resume", out, "--quiet")
     assert done.returncode == 0, done.stderr
-    losses = [json.loads(line)["loss"] for line in (out / "moments.jsonl").read_text().splitlines()]
+    losses = [json.loads(line)["loss"] for line in (out / "metrics.jsonl").read_text().splitlines()]
     agree((load_file(out / "encoder" / "model.safetensors"), losses), one)
 
 
@@ -195,13 +195,13 @@ def test_several_processes_are_told_once_that_another_writes_to_the_run(one, tmp
     out = tmp_path / "run"
     shutil.copytree(one[2], out)
     (out / "scores.json").unlink()  # not finished
-    before = (out / "moments.jsonl").read_bytes()
+    before = (out / "metrics.jsonl").read_bytes()
     with held(out, "a test"):
         done = ran("train", "--resume", out, "--devices", 2)
     assert done.returncode == 2
     assert done.stderr.count(f"process {os.getpid()}") == 1, done.stderr
     assert "Traceback" not in done.stderr
-    assert (out / "moments.jsonl").read_bytes() == before
+    assert (out / "metrics.jsonl").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_the_first_steps_are_the_trial():
 
 def test_a_run_says_how_long_it_is_and_pins_what_it_chose(tmp_path):
     series, heard = waves(500)[0], Facts()
-    run = kt.train({"series": series}, epochs=1, settings=QUICK, out=tmp_path / "run", listener=heard)
+    run = kt.train({"series": series}, epochs=1, settings=QUICK, out=tmp_path / "run", logger=heard)
     rows = json.loads((run.path / "data.json").read_text())["train"]
     assert run.experiment.plan.batch == 16  # an epoch of so few rows is short
     assert heard.said["length"] == f"{rows // 16} steps of 16 rows, 1% of the rows seen".replace(
@@ -91,7 +91,7 @@ def test_minutes_hold_all_of_a_run_and_are_kept_where_it_goes_on(tmp_path, monke
         return embed(self, *given, **named)
 
     monkeypatch.setattr(pipeline.Model, "embed", slow)
-    run = kt.train({"series": waves(300)[0]}, minutes=0.1, settings=QUICK, out=tmp_path / "run", listener=heard)
+    run = kt.train({"series": waves(300)[0]}, minutes=0.1, settings=QUICK, out=tmp_path / "run", logger=heard)
     _, numbers = Folder(run.path).newest_checkpoint()
     words = heard.said["length"].split("\n")
     assert words[0].startswith("about ")

@@ -122,7 +122,7 @@ def waves(rows: int = 96) -> dict[str, np.ndarray]:
 
 
 def test_runs_are_the_same_with_it_and_without_and_when_they_are_resumed(tmp_path):
-    def run(out, recompute, listener=None):
+    def run(out, recompute, logger=None):
         given = {
             **FAST,
             "plan.batch": 16,
@@ -130,7 +130,7 @@ def test_runs_are_the_same_with_it_and_without_and_when_they_are_resumed(tmp_pat
             "scores": [],
             "encoders.series": {"name": "tcn", "hidden": 16, "out": 16, "dropout": 0.1},
         }
-        return kt.train(waves(), fields={"x": "series"}, steps=9, settings=given, out=out, listener=listener)
+        return kt.train(waves(), fields={"x": "series"}, steps=9, settings=given, out=out, logger=logger)
 
     def weights(folder):
         return load_file(folder / "encoder" / "model.safetensors")

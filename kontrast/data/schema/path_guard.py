@@ -25,6 +25,6 @@ def gate(frame: Frame) -> Callable[[Any], None]:
             return
         path = Path(os.path.realpath(file_tree.found(frame.folder, name)))
         if not any(path.is_relative_to(root) for root in roots):
-            raise Unreadable(f"{path} lies outside of {roots[0]}: add --outside to read files from anywhere.")
+            raise Unreadable(f"{path} lies outside of {roots[0]}: add --allow-outside to read files from anywhere.")
 
     return check

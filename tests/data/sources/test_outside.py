@@ -17,7 +17,7 @@ from kontrast.modalities.image import Image as Pictures
 from tests.support.command import call
 from tests.support.settings import FAST
 
-REASON = r"lies outside of .*: add --outside to read files from anywhere\."
+REASON = r"lies outside of .*: add --allow-outside to read files from anywhere\."
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_cell_that_leads_out_is_set_aside_and_the_flag_reads_it(world, suffix)
     assert used == [f"r{n}" for n in range(len(inside))]
     assert list(aside) == [f"r{n}" for n in range(len(inside), len(inside + outside))]
     assert all(
-        f"{world / 'secret.png'} lies outside of" in reason and "--outside" in reason for reason in aside.values()
+        f"{world / 'secret.png'} lies outside of" in reason and "--allow-outside" in reason for reason in aside.values()
     )
     assert rows(path, outside=True) == ([f"r{n}" for n in range(len(inside + outside))], {})
 
@@ -84,14 +84,14 @@ def test_where_all_lead_out_the_error_names_the_flag(world, capsys):
     fast = [word for name in ("channels_last", "compile") for word in ("--set", f"plan.{name}=off")]
     words = ("train", path, "--steps", 2, "--precision", "32", *fast, "--quiet", "--out", world / "run")
     assert call(*words) == 2
-    assert "--outside" in capsys.readouterr().err
-    assert call(*words, "--outside") == 0, capsys.readouterr().err
+    assert "--allow-outside" in capsys.readouterr().err
+    assert call(*words, "--allow-outside") == 0, capsys.readouterr().err
     assert kontrast.load(world / "run").experiment.source.outside
     assert call("embed", world / "run", path, "--out", world / "e.parquet", "--quiet") == 2
-    assert "--outside" in capsys.readouterr().err
-    for verb in (("embed", "--out", world / "e.parquet"), ("index", "--engine", "faiss"), ("score",)):
-        assert call(verb[0], world / "run", path, *verb[1:], "--quiet", "--outside") == 0, capsys.readouterr().err
-    assert call("doctor", path, "--outside", "--quiet") in (0, 1)
+    assert "--allow-outside" in capsys.readouterr().err
+    for verb in (("embed", "--out", world / "e.parquet"), ("index", "--engine", "faiss"), ("evaluate",)):
+        assert call(verb[0], world / "run", path, *verb[1:], "--quiet", "--allow-outside") == 0, capsys.readouterr().err
+    assert call("doctor", path, "--allow-outside", "--quiet") in (0, 1)
 
 
 @pytest.mark.parametrize(

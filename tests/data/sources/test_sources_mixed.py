@@ -237,11 +237,11 @@ def test_a_source_opened_again_resumes_bit_for_bit_and_changed_rows_are_refused(
                 signal.raise_signal(signal.SIGTERM)
 
     with pytest.raises(Interrupted):
-        kontrast.train(data, steps=6, settings=settings, out=tmp_path / "cut", device="cpu", listener=Stop())
+        kontrast.train(data, steps=6, settings=settings, out=tmp_path / "cut", device="cpu", logger=Stop())
     made(tmp_path, [*texts[:-1], "another text altogether"])
     with pytest.raises(UserError, match="has changed since"):
         kontrast.resume(tmp_path / "cut", device="cpu")
     made(tmp_path, texts)
     resumed = kontrast.resume(tmp_path / "cut", device="cpu")
-    one, two = whole.bank("trained-test").whole(), resumed.bank("trained-test").whole()
+    one, two = whole.embeddings("trained-test").whole(), resumed.embeddings("trained-test").whole()
     assert one.tobytes() == two.tobytes()

@@ -28,11 +28,11 @@ def moment(step, total=12):
     return StepRecord(step, total, 0, 5 / step, {"contrast": 5 / step}, 100.0, 0.1, 1.0, 1e-3, 1.0, 8, 7, 0, health)
 
 
-def told(listener, folder, steps, finish=True):
-    with hearing(listener, folder.path):
-        listener.fact("data", "120 rows\nall readable")
+def told(logger, folder, steps, finish=True):
+    with hearing(logger, folder.path):
+        logger.fact("data", "120 rows\nall readable")
         for step in steps:
-            listener.moment(moment(step))
+            logger.moment(moment(step))
         if finish:
             folder.write_json("scores.json", FOUND)
 
@@ -91,7 +91,7 @@ def curves(path):
 
 def test_tensorboard_shows_curves_scores_and_words(folder):
     pytest.importorskip("tensorboard")
-    told(factory.build("listeners", "tensorboard", {"every": 5}), folder, range(1, 13))
+    told(factory.build("trackers", "tensorboard", {"every": 5}), folder, range(1, 13))
     found = curves(folder.path / "tensorboard")
     assert [(x.step, round(x.value, 4)) for x in found.Scalars("train/loss")] == [
         (s, round(5 / s, 4)) for s in (1, 4, 5, 10, 12)
@@ -103,8 +103,8 @@ def test_tensorboard_shows_curves_scores_and_words(folder):
 
 def test_tensorboard_goes_on_where_a_resumed_run_does(folder):
     pytest.importorskip("tensorboard")
-    told(factory.build("listeners", "tensorboard", {"every": 1}), folder, range(1, 9), finish=False)
-    told(factory.build("listeners", "tensorboard", {"every": 1}), folder, range(6, 13))
+    told(factory.build("trackers", "tensorboard", {"every": 1}), folder, range(1, 9), finish=False)
+    told(factory.build("trackers", "tensorboard", {"every": 1}), folder, range(6, 13))
     found = curves(folder.path / "tensorboard")
     assert [x.step for x in found.Scalars("train/loss")] == list(range(1, 13))
 
@@ -113,7 +113,7 @@ def test_a_refused_run_leaves_nothing_behind(folder):
     pytest.importorskip("tensorboard")
     pytest.importorskip("wandb")
     for name in ("tensorboard", "wandb"):
-        told(factory.build("listeners", name, {}), folder, (), finish=False)
+        told(factory.build("trackers", name, {}), folder, (), finish=False)
     assert [p.name for p in folder.path.iterdir()] == ["experiment.json"]
 
 
@@ -123,8 +123,8 @@ def test_wandb_writes_offline_without_a_key_and_one_id_for_a_resumed_run(folder,
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody is there: whoever calls out fails
-    told(factory.build("listeners", "wandb", {"every": 1}), folder, range(1, 9), finish=False)
-    told(factory.build("listeners", "wandb", {"every": 1}), folder, range(6, 13))
+    told(factory.build("trackers", "wandb", {"every": 1}), folder, range(1, 9), finish=False)
+    told(factory.build("trackers", "wandb", {"every": 1}), folder, range(6, 13))
     files = sorted((folder.path / "wandb").glob("offline-run-*/*.wandb"))
     known = (folder.path / "wandb" / "id.txt").read_text()
     assert {file.name for file in files} == {f"run-{known}.wandb"}
@@ -219,7 +219,7 @@ def mlflow(monkeypatch):
 
 
 def test_mlflow_gets_settings_curves_scores_and_the_end(folder, mlflow):
-    told(factory.build("listeners", "mlflow", {"every": 5}), folder, range(1, 13))
+    told(factory.build("trackers", "mlflow", {"every": 5}), folder, range(1, 13))
     assert mlflow[0] == ("open", f"sqlite:///{folder.path.resolve() / 'mlflow.db'}")
     assert mlflow[1:3] == [("experiment", "kontrast"), ("run", "17", "waves-1")]
     assert ("param", "abc", "plan.batch", "256") in mlflow
@@ -230,10 +230,10 @@ def test_mlflow_gets_settings_curves_scores_and_the_end(folder, mlflow):
 
 def test_mlflow_goes_on_in_the_run_of_an_interrupted_one(folder, mlflow, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///elsewhere.db")
-    told(factory.build("listeners", "mlflow", {}), folder, range(1, 4), finish=False)
+    told(factory.build("trackers", "mlflow", {}), folder, range(1, 4), finish=False)
     assert mlflow[-1] == ("end", "abc", "KILLED")
     mlflow.clear()
-    told(factory.build("listeners", "mlflow", {}), folder, range(3, 13))
+    told(factory.build("trackers", "mlflow", {}), folder, range(3, 13))
     assert mlflow[:2] == [("open", "sqlite:///elsewhere.db"), ("again", "abc", "RUNNING")]
 
 
@@ -245,17 +245,17 @@ def test_a_tracker_that_is_not_installed_is_named_with_what_brings_it(monkeypatc
     ):
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises((UserError, ImportError)) as refused:
-            factory.build("listeners", name, {})
+            factory.build("trackers", name, {})
         assert refused.match(words)
     with pytest.raises(UserError, match="did you mean 'wandb'"):
-        factory.build("listeners", "wandbb", {})
+        factory.build("trackers", "wandbb", {})
 
 
 def test_mlflow_needs_a_database_only_where_it_keeps_runs_in_a_file(mlflow, monkeypatch):
     monkeypatch.setitem(sys.modules, "alembic", None)
     with pytest.raises(UserError, match="needs the package 'alembic'"):
-        factory.build("listeners", "mlflow", {})
-    factory.build("listeners", "mlflow", {"uri": "http://127.0.0.1:5000"})
+        factory.build("trackers", "mlflow", {})
+    factory.build("trackers", "mlflow", {"uri": "http://127.0.0.1:5000"})
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(UserError, match=r"pip install mlflow-skinny \(the whole"):
-        factory.build("listeners", "mlflow", {"uri": "http://127.0.0.1:5000"})
+        factory.build("trackers", "mlflow", {"uri": "http://127.0.0.1:5000"})

@@ -1,4 +1,4 @@
-"""The MLflow listener against the real client, installed into a folder of its own: its requirements touch nothing here.
+"""The MLflow logger against the real client, installed into a folder of its own: its requirements touch nothing here.
 
 The folder stands before all others on the path of the processes that are started here, as it would in an environment
 where MLflow was installed last.
@@ -23,8 +23,8 @@ from kontrast.core import factory
 from kontrast.runs.folder import Folder
 from tests.runs.trackers.test_listeners import told
 folder = Folder(Path(sys.argv[1]))
-told(factory.build("listeners", "mlflow", {"every": 5}), folder, range(1, 9), finish=False)
-told(factory.build("listeners", "mlflow", {"every": 5}), folder, range(6, 13))
+told(factory.build("trackers", "mlflow", {"every": 5}), folder, range(1, 9), finish=False)
+told(factory.build("trackers", "mlflow", {"every": 5}), folder, range(6, 13))
 """
 
 READ = """
