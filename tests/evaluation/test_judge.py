@@ -20,9 +20,9 @@ JUDGES = [KNN(), Linear(strengths=(0.01, 0.1)), Retrieval(), Clustering(), Geome
 EVERY = [
     *JUDGES,
     *(
-        factory.build("scoring", name, {})
-        for name in registry.kinds("scoring")
-        if registry.load("scoring", name) not in map(type, JUDGES)
+        factory.build("evaluators", name, {})
+        for name in registry.kinds("evaluators")
+        if registry.load("evaluators", name) not in map(type, JUDGES)
     ),
 ]
 
@@ -122,5 +122,5 @@ def test_banks_that_do_not_fit_are_refused_in_words():
 
 
 def test_the_folder_lists_the_judges():
-    assert set(registry.rooms()["scoring"]) >= {"knn", "linear", "retrieval", "clustering", "geometry", "spearman"}
-    assert isinstance(factory.build("scoring", "retrieval", {"ks": [1, 3]}), Retrieval)
+    assert set(registry.rooms()["evaluators"]) >= {"knn", "linear", "retrieval", "clustering", "geometry", "spearman"}
+    assert isinstance(factory.build("evaluators", "retrieval", {"ks": [1, 3]}), Retrieval)

@@ -180,7 +180,7 @@ def test_every_numeric_setting(world, asked, begun, capsys, kind, setting):
 
 
 @pytest.mark.parametrize(
-    "room", ["scoring", "optimisers", "loggers", "exports", "methods", "losses", "kernels", "relations"]
+    "room", ["evaluators", "optimisers", "trackers", "exports", "methods", "losses", "kernels", "relations"]
 )
 def test_every_setting_of_what_is_chosen_by_name_refuses_what_is_no_number(room):
     for name in registry.kinds(room):
@@ -201,14 +201,18 @@ def test_numbers_of_judges_are_carried_out_or_refused(world, number):
     run = Run(world / "run")
     banks = {w: (run.embeddings(f"{w}-train"), run.embeddings(f"{w}-test")) for w in ("trained", "untrained", "raw")}
     for name in ("knn", "linear", "retrieval", "clustering", "geometry"):
-        for setting, words, default in factory.settings_of(registry.load("scoring", name)):
+        for setting, words, default in factory.settings_of(registry.load("evaluators", name)):
             asked = [number] if isinstance(default, tuple) else number
             if "int" in words or "float" in words:
                 try:
-                    factory.check("scoring", name, {setting: asked})
+                    factory.check("evaluators", name, {setting: asked})
                 except UserError:
                     continue
-                assert evaluate([factory.build("scoring", name, {setting: asked})], banks, 0), (name, setting, number)
+                assert evaluate([factory.build("evaluators", name, {setting: asked})], banks, 0), (
+                    name,
+                    setting,
+                    number,
+                )
 
 
 def test_a_model_that_no_memory_holds_is_never_built():
