@@ -1,1 +1,1 @@
-"""Papers and studies as experiments: one per file."""
+"""Recipes: published methods as experiments, one per file."""

@@ -1,6 +1,10 @@
-"""BCL: each class counts once among the candidates, and none is ever absent (arXiv:2207.09052).
+"""BCL: supervised contrast in which each class weighs the same and none is absent.
 
-For classes of very different size.
+Take it for classes of very different size. Needs labels.
+
+Parts: method `bcl`, with a learned centre per class.
+Settings: `temperature` 0.1.
+Reference: Zhu et al. 2022, arXiv:2207.09052.
 """
 
 from kontrast.core.choice import Choice
@@ -8,5 +12,5 @@ from kontrast.core.experiment import Experiment
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(method=Choice("bcl"))

@@ -1,4 +1,4 @@
-"""The shape of the data decides the recipe where none is named, and says why."""
+"""Choice of the recipe by the shape of the data, with the reason."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ from kontrast.data.tables.frame import Frame
 from kontrast.methods.method import Method
 from kontrast.methods.parts import relation_of, targets_of, usual_settings
 
-VALIDATION = 0.1  # the share that is kept apart where a state is chosen by it and nobody named another
+VALIDATION = 0.1  # default share of validation rows if the kept state is chosen by them
 
 
 def settle(
@@ -32,12 +32,21 @@ def settle(
     settings: Mapping[str, Any] | None,
     cache: Path,
 ) -> tuple[Frame, dict[str, Field], Experiment, dict[str, str]]:
-    """What a run on that data is: its rows, what each column is taken for, the whole experiment, and the recipe's name
-    with why it was chosen. Arguments as in `kontrast.train`."""
+    """Rows, columns and complete experiment of a run on this data.
+
+    Arguments as in `kontrast.train`.
+
+    Returns:
+        The rows; what each column is; the experiment with every default filled in; {"name": the recipe, "why": the
+        reason for it}.
+
+    Raises:
+        UserError: data, names or settings that do not fit.
+    """
     words = (settings or {}).get("source.missing", asked.source.missing)  # checked with all other settings below
     frame = emptied(open_frame(data, cache=cache), words if isinstance(words, list | tuple) else ())
     chosen = {**asked.source.fields, **(fields or {})}
-    seen = training(frame, chosen, *_split(asked, settings or {}))  # held-out rows do not decide what columns are
+    seen = training(frame, chosen, *_split(asked, settings or {}))  # held-out rows must not influence what columns are
     found = infer(frame, chosen, label, seen)
     experiment, why = choose(found, asked, recipe)
     experiment = override(experiment, settings or {})
@@ -48,20 +57,29 @@ def settle(
 
 
 def _split(asked: Experiment, settings: Mapping[str, Any]) -> tuple[Source, int]:
-    """What decides which rows train, as far as it is sound: all settings are checked once the experiment is whole."""
-    told = {name: settings.get(f"source.{name}", vars(asked.source)[name]) for name in ("held_out", "validation")}
+    """Settings that decide which rows train, as far as they are valid.
+
+    All settings are checked later, once the experiment is complete.
+    """
+    shares = {name: settings.get(f"source.{name}", vars(asked.source)[name]) for name in ("held_out", "validation")}
     keep = settings.get("plan.keep", asked.plan.keep)
-    if keep == "best-by-validation" and told["validation"] is None:
-        told["validation"] = VALIDATION
-    sound = {name: value for name, value in told.items() if factory.fits(value, float) and 0 <= value <= 1}
+    if keep == "best-by-validation" and shares["validation"] is None:
+        shares["validation"] = VALIDATION
+    sound = {name: value for name, value in shares.items() if factory.fits(value, float) and 0 <= value <= 1}
     seed = settings.get("seed", asked.seed)
     return dataclasses.replace(asked.source, **sound), seed if factory.fits(seed, int) else asked.seed
 
 
 def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -> tuple[Experiment, str]:
-    """(the experiment with every view and encoder filled in, why it is this one).
+    """The experiment with every view and encoder filled in, and the reason for its method.
 
-    `asked` holds what the user named; what is named there stays.
+    Args:
+        fields: What each column of the data is.
+        asked: What the user named; this is kept.
+        recipe: Name of the recipe; None: the data decides.
+
+    Raises:
+        UserError: nothing to embed, a name that the data lacks, or a number of fields that the method does not take.
     """
     modalities = registry.kinds("modalities")
     views = {name: f for name, f in fields.items() if f.kind in modalities}
@@ -76,7 +94,7 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
     gold = next((name for name, field in fields.items() if field.kind == "score"), None)
     method, why = _method(views, asked, recipe, gold)
     factory.check("methods", method.name, method.settings)
-    method = factory.whole("methods", method)  # all of it is named, so that all of it can be set
+    method = factory.whole("methods", method)  # with all defaults named, so that each can be set
     made: type[Method] = registry.load("methods", method.name)
     if not made.fewest <= len(views) <= (made.most or len(views)):
         wanted = f"at least {made.fewest} fields" if len(views) < made.fewest else f"at most {made.most} field"
@@ -105,7 +123,7 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
 
 
 def _strength(made: type[Method], method: Choice) -> str:
-    """How strongly views are augmented: lightly where the positives come from the data, its labels among them.
+    """Strength of augmentation: light if the data makes the positives, labels included.
 
     CIFAR-10, 2,000 pictures, 160 steps of SupCon: kNN .426 and linear .480 lightly, .412 and .444 strongly.
     """
@@ -117,7 +135,7 @@ def _strength(made: type[Method], method: Choice) -> str:
 def _method(views: Mapping[str, Field], asked: Experiment, recipe: str | None, gold: str | None) -> tuple[Choice, str]:
     if asked.method.name:
         return asked.method, "as asked"
-    # Settings given for the method without naming it belong to whichever is chosen.
+    # Settings without a method's name apply to whichever method is chosen.
     if len(views) == 1:
         (field,) = views.values()
         return Choice("simclr", asked.method.settings), "as asked" if recipe else f"one {field.kind} field, no pairs"
@@ -130,8 +148,17 @@ def _method(views: Mapping[str, Field], asked: Experiment, recipe: str | None, g
 
 
 def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
-    """The experiment with dotted settings replaced: {"method.temperature": 0.1, "plan.batch": 128}; all of it is
-    checked. A loss brings the kernel and temperature that go with it, where these are not set too."""
+    """The experiment with dotted settings replaced and all settings checked.
+
+    A new loss brings its usual kernel and temperature, unless these are set too.
+
+    Args:
+        experiment: The experiment to change.
+        settings: Values by dotted path, such as {"method.temperature": 0.1, "plan.batch": 128}.
+
+    Raises:
+        UserError: an unknown setting, or a value of the wrong type.
+    """
     tree = plain(experiment)
     for path, value in settings.items():
         _put(tree, path, value)
@@ -155,7 +182,7 @@ def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
 
 
 def _put(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Sets what stands at a dotted path; a choice that is but a name becomes one with settings."""
+    """Sets the value at a dotted path; a bare name becomes a choice with settings."""
     *way, last = path.split(".")
     here: Any = tree
     for part in way:

@@ -1,6 +1,11 @@
-"""Circle loss: each pair is pulled or pushed by how far it is from its optimum (arXiv:2002.10857).
+"""Circle loss: pulls or pushes each pair harder the further it is from its target.
 
-Needs labels; batches of P classes x K rows.
+Take it for retrieval by class. Needs labels.
+
+Parts: loss `circle`, relation `same_key` on the label, sampler `balanced` (batches of P classes x K rows). Method:
+`simclr` for one field, `clip` for several.
+Settings: `temperature` 1, since the loss takes plain cosines; `--set method.loss.margin=` and `scale`.
+Reference: Sun et al. 2020, arXiv:2002.10857.
 """
 
 from kontrast.core.choice import Choice
@@ -8,7 +13,7 @@ from kontrast.core.experiment import Experiment, Plan
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(
         method=Choice("", {"loss": "circle", "relation": {"name": "same_key", "key": "label"}, "temperature": 1.0}),
         plan=Plan(sampler=Choice("balanced")),

@@ -1,12 +1,16 @@
-"""CLIP: rows of two or more fields that belong together: a picture and its caption, two drawings and a name.
+"""CLIP: fields of a row (picture and caption, two pictures, ...) attract, other rows repel.
 
-The fields of a row attract across one shared space, other rows repel (Radford et al. 2021, arXiv:2103.00020).
-    kontrast train pairs.csv --recipe clip
+Take it for rows of two or more fields that belong together. Rows may lack fields. For example `kontrast train pairs.csv
+--recipe clip`.
+
+Parts: method `clip`, loss `infonce` in both directions, cosine with a learned temperature.
+Settings: `temperature` 0.07 at the start, as in the paper; `around`, a field that all others are compared with.
+Reference: Radford et al. 2021, arXiv:2103.00020.
 """
 
 from kontrast.core.experiment import Choice, Experiment
 
 
 def experiment() -> Experiment:
-    """The method; views and encoders follow from the data."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(method=Choice("clip"))

@@ -1,4 +1,4 @@
-"""A run from a file: a whole or a partial experiment as YAML, JSON or TOML."""
+"""Experiments from files: whole or partial, as YAML, JSON or TOML."""
 
 import json
 import tomllib
@@ -14,19 +14,19 @@ Config = str | Path | Mapping[str, Any]
 
 
 def configured(base: Experiment, config: Config, *, trust_code: bool = False) -> Experiment:
-    """An experiment with what a config names put over it.
+    """An experiment with the entries of a config put over it.
 
     Args:
-        base: What holds where the config is silent: a recipe's experiment, or one without a method.
+        base: Values for what the config leaves out: a recipe's experiment, or one without a method.
         config: A file .yaml, .yml, .json or .toml, or its content as nested dicts, with the keys of `experiment.json`.
-            That of a finished run does that run again.
+            The experiment.json of a finished run repeats that run.
         trust_code: Whether a file may name code of its own.
 
     Returns:
-        The experiment; a choice by another name (`method`, an encoder) replaces the whole choice, with its settings.
+        The experiment. A choice by another name (`method`, an encoder) replaces the whole choice, with its settings.
 
     Raises:
-        UserError: the file cannot be read, or holds a key or value that an experiment has not.
+        UserError: the file cannot be read, or holds a key or value that an experiment does not have.
     """
     where = "the config" if isinstance(config, Mapping) else str(config)
     tree = _tree(config) if isinstance(config, str | Path) else config
@@ -46,7 +46,7 @@ def _tree(path: str | Path) -> Any:
     file = Path(path)
     kind = file.suffix.lower()
     if kind not in (".yaml", ".yml", ".json", ".toml"):
-        raise UserError(f"{file} is no .yaml, .json or .toml; a config is one of these.")
+        raise UserError(f"{file} is no config; expected a .yaml, .yml, .json or .toml file.")
     words = untrusted_json.text(file)
     if kind == ".json":
         return untrusted_json.tree(words, str(file))
@@ -66,7 +66,7 @@ def _tree(path: str | Path) -> Any:
 
 
 def _over(base: Any, new: Any) -> Any:
-    """Nested tables merged; a choice of another name, like any plain value, replaces what was there."""
+    """Merges nested tables; a choice by another name, or a plain value, replaces the old."""
     if isinstance(base, dict) and isinstance(new, str) and "name" in base:
         return base if base["name"] == new else {"name": new}
     if not isinstance(base, dict) or not isinstance(new, Mapping):

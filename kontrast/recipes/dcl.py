@@ -1,6 +1,10 @@
-"""Decoupled contrast: NT-Xent without the positive among its candidates (arXiv:2110.06848).
+"""Decoupled contrastive learning: NT-Xent without the positive among its candidates.
 
-Needs neither labels nor pairs; loses less than SimCLR with small batches.
+Take it for data without labels if batches are small; it loses less than SimCLR there.
+
+Parts: loss `infonce`, relation `same_key` on the sample, `apart`. Method: `simclr` for one field, `clip` for several.
+Settings: `temperature` 0.1 as in the paper.
+Reference: Yeh et al. 2022, arXiv:2110.06848.
 """
 
 from kontrast.core.choice import Choice
@@ -8,7 +12,7 @@ from kontrast.core.experiment import Experiment
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(
         method=Choice("", {"relation": {"name": "same_key", "key": "id", "apart": True}, "temperature": 0.1})
     )

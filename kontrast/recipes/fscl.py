@@ -1,7 +1,11 @@
-"""FSCL: supervised contrast that does not learn a sensitive attribute (arXiv:2203.16209).
+"""FSCL: supervised contrast that does not learn a sensitive attribute.
 
-Needs labels and `--field COLUMN=sensitive`: negatives are of the anchor's own group, so that the group tells nobody
-apart.
+Take it if the embedding should not reveal a group, such as gender. Needs labels and `--field COLUMN=sensitive`.
+
+Parts: loss `infonce`; positives of the class from any group, negatives of other classes from the anchor's own group.
+Method: `simclr` for one field, `clip` for several.
+Settings: `temperature` 0.1.
+Reference: Park et al. 2022, arXiv:2203.16209.
 """
 
 from kontrast.core.choice import Choice
@@ -9,7 +13,7 @@ from kontrast.core.experiment import Experiment
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(
         method=Choice(
             "",

@@ -1,6 +1,11 @@
-"""GenSCL: rows attract by how alike their soft labels are (arXiv:2206.00384).
+"""GenSCL: rows attract in proportion to how similar their soft labels are.
 
-Needs soft labels: `--field COLUMN=soft`, a list of class probabilities per row.
+Take it for labels that are probabilities, as a teacher or annotators give them. Needs `--field COLUMN=soft`, a list of
+class probabilities per row.
+
+Parts: loss `infonce`, relation `soft`. Method: `simclr` for one field, `clip` for several.
+Settings: `temperature` 0.1 as in the paper.
+Reference: Kim et al. 2022, arXiv:2206.00384.
 """
 
 from kontrast.core.choice import Choice
@@ -8,5 +13,5 @@ from kontrast.core.experiment import Experiment
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(method=Choice("", {"relation": {"name": "soft", "key": "soft"}, "temperature": 0.1}))

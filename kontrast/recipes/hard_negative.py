@@ -1,6 +1,11 @@
-"""Hard negatives count more: negatives weighed by e^(hardness S), and debiased (arXiv:2010.04592).
+"""Hard negatives: debiased contrast that gives harder negatives more weight.
 
-Needs no labels.
+Take it for data without labels, once SimCLR works.
+
+Parts: loss `debiased`. Method: `simclr` for one field, `clip` for several.
+Settings: `hardness` 1, the paper's beta; `prior` 0.1; `temperature` 0.5 as in the paper (`--set
+method.loss.hardness=`).
+Reference: Robinson et al. 2021, arXiv:2010.04592.
 """
 
 from kontrast.core.choice import Choice
@@ -8,7 +13,7 @@ from kontrast.core.experiment import Experiment
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(
         method=Choice("", {"loss": {"name": "debiased", "prior": 0.1, "hardness": 1.0}, "temperature": 0.5})
     )

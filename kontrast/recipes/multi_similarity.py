@@ -1,6 +1,11 @@
-"""Multi-similarity: mined pairs, weighed by their own and their peers' similarity (arXiv:1904.06627).
+"""Multi-similarity: mines hard pairs and weighs each by the anchor's other pairs.
 
-Needs labels; batches of P classes x K rows.
+Take it for retrieval on fine-grained classes. Needs labels.
+
+Parts: loss `multi_similarity`, relation `same_key` on the label, sampler `balanced` (batches of P classes x K rows).
+Method: `simclr` for one field, `clip` for several.
+Settings: `temperature` 1, since the loss takes plain cosines; `--set method.loss.pull=`, `push`, `centre` and `slack`.
+Reference: Wang et al. 2019, arXiv:1904.06627.
 """
 
 from kontrast.core.choice import Choice
@@ -8,7 +13,7 @@ from kontrast.core.experiment import Experiment, Plan
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(
         method=Choice(
             "", {"loss": "multi_similarity", "relation": {"name": "same_key", "key": "label"}, "temperature": 1.0}

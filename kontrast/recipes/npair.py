@@ -1,6 +1,10 @@
-"""N-pair: each row picks its partner of the same class among the partners of all others (Sohn, NIPS 2016).
+"""N-pair: each row picks its partner of the same class by inner product.
 
-Needs labels; two rows of each class in a batch, inner products of embeddings as they are, kept short by their norm.
+Take it for one field with labels if the length of an embedding should carry confidence.
+
+Parts: method `simclr` with one view, loss `infonce`, kernel `dot`, sampler `balanced` with two rows per class.
+Settings: `norm` 0.02, the weight of the mean squared length, which keeps embeddings short.
+Reference: Sohn 2016, "Improved deep metric learning with multi-class n-pair loss objective", NIPS.
 """
 
 from kontrast.core.choice import Choice
@@ -8,7 +12,7 @@ from kontrast.core.experiment import Experiment, Plan
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(
         method=Choice(
             "simclr", {"kernel": "dot", "relation": {"name": "same_key", "key": "label"}, "views": 1, "norm": 0.02}

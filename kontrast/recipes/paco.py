@@ -1,6 +1,10 @@
-"""PaCo: learned class centres beside the samples, weighed by the frequency of classes (arXiv:2107.12028).
+"""PaCo: learned class centres join the samples, weighted by class frequency.
 
-For classes of very different size.
+Take it for classes of very different size. Needs labels.
+
+Parts: method `paco`.
+Settings: `alpha` 0.05 and `temperature` 0.2 as in the paper.
+Reference: Cui et al. 2021, arXiv:2107.12028.
 """
 
 from kontrast.core.choice import Choice
@@ -8,5 +12,5 @@ from kontrast.core.experiment import Experiment
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(method=Choice("paco"))

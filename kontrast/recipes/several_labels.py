@@ -1,7 +1,10 @@
-"""Several labels per row: rows attract by the share of labels that they have in common (Jaccard).
+"""Several labels per row: rows attract by the share of labels in common (Jaccard).
 
-Needs several labels: `--field COLUMN=labels`, a list of classes per row, or words with |, ; or , between them. For
-labelled rows of one field or several; rows without any label attract their own views alone.
+Take it for tags or other multi-label data. Needs `--field COLUMN=labels`: a list of classes per row, or text with |, ;
+or , between them. Rows without a label attract only their own views.
+
+Parts: loss `infonce`, relation `shared_labels` or the same sample. Method: `simclr` for one field, `clip` for several.
+Settings: `temperature` 0.1.
 """
 
 from kontrast.core.choice import Choice
@@ -9,7 +12,7 @@ from kontrast.core.experiment import Experiment
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(
         method=Choice(
             "",

@@ -1,6 +1,10 @@
-"""SigLIP: every pair is a yes-or-no question, with a learned temperature and bias (arXiv:2303.15343).
+"""SigLIP: a yes-or-no question per pair, with a learned temperature and bias.
 
-For two views of one field, or for several fields of a row.
+Take it for fields that belong together, or two views of one field, if batches are small.
+
+Parts: loss `siglip`, cosine with a learned temperature. Method: `simclr` for one field, `clip` for several.
+Settings: `temperature` 0.1 at the start (scale 10), as in the paper.
+Reference: Zhai et al. 2023, arXiv:2303.15343.
 """
 
 from kontrast.core.choice import Choice
@@ -8,7 +12,7 @@ from kontrast.core.experiment import Experiment
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(
         method=Choice("", {"loss": "siglip", "kernel": {"name": "cosine", "learnable": True}, "temperature": 0.1})
     )

@@ -1,7 +1,11 @@
-"""Supervised contrast: views of the sample and all rows of its class attract (arXiv:2004.11362).
+"""SupCon: views of a sample and all rows of its class attract.
 
-For labelled rows of one field or several; rows without a label attract their own views alone. Temperature 0.1 as in
-the paper, the sum over positives outside the logarithm.
+Take it for data with labels. Rows without a label attract only their own views.
+
+Parts: loss `infonce` (the sum over positives outside the logarithm), relation `same_key` on the label. Method: `simclr`
+for one field, `clip` for several.
+Settings: `temperature` 0.1 as in the paper.
+Reference: Khosla et al. 2020, arXiv:2004.11362.
 """
 
 from kontrast.core.choice import Choice
@@ -9,5 +13,5 @@ from kontrast.core.experiment import Experiment
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(method=Choice("", {"relation": {"name": "same_key", "key": "label"}, "temperature": 0.1}))

@@ -1,7 +1,12 @@
-"""Triplet loss: a row of the class is nearer than a row of another by a margin (FaceNet, arXiv:1503.03832).
+"""Triplet loss: each row is closer to its class than to others, by a margin.
 
-Needs labels; batches of P classes x K rows. Mining: `--set method.loss.triplets=all`, `semihard` or `hard`
-(arXiv:1703.07737). The temperature 0.5 makes the cosine the negative squared distance on the sphere.
+Take it for comparison with FaceNet and its successors; SupCon usually learns faster. Needs labels.
+
+Parts: loss `triplet` with semi-hard mining, relation `same_key` on the label, sampler `balanced` (batches of P classes
+x K rows). Method: `simclr` for one field, `clip` for several.
+Settings: `--set method.loss.triplets=all`, `semihard` or `hard` (arXiv:1703.07737); `temperature` 0.5, which makes the
+similarity the negative squared distance on the sphere, plus 2.
+Reference: Schroff et al. 2015, arXiv:1503.03832.
 """
 
 from kontrast.core.choice import Choice
@@ -9,7 +14,7 @@ from kontrast.core.experiment import Experiment, Plan
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(
         method=Choice(
             "",

@@ -1,6 +1,10 @@
-"""TSC: KCL, and each class is drawn to a point of its own, spread evenly over the sphere (arXiv:2111.13998).
+"""TSC: KCL plus a fixed point per class, spread evenly over the sphere.
 
-For classes of very different size.
+Take it for classes of very different size. Needs labels.
+
+Parts: method `kcl` with targets.
+Settings: `strength` 1, the weight of the attraction to the class's point; `k` 6 as in the paper.
+Reference: Li et al. 2022, arXiv:2111.13998.
 """
 
 from kontrast.core.choice import Choice
@@ -8,5 +12,5 @@ from kontrast.core.experiment import Experiment
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(method=Choice("kcl", {"strength": 1.0}))

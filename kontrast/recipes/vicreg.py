@@ -1,6 +1,10 @@
-"""VICReg: views agree, each feature varies, no two features say the same (arXiv:2105.04906).
+"""VICReg: views agree, each feature varies, and no two features vary together.
 
-Needs neither labels nor negatives.
+Take it for data without labels if negatives are unwanted, or for fields with different encoders.
+
+Parts: method `alignment`, loss `vicreg`, expander of three layers.
+Settings: weights 25, 25 and 1 as in the paper; embeddings of width 1,024 (`--set method.width=`), 8,192 in the paper.
+Reference: Bardes et al. 2022, arXiv:2105.04906.
 """
 
 from kontrast.core.choice import Choice
@@ -8,5 +12,5 @@ from kontrast.core.experiment import Experiment
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(method=Choice("alignment", {"loss": "vicreg"}))

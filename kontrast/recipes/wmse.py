@@ -1,6 +1,10 @@
-"""W-MSE: whitened views agree, which leaves no room for collapse (arXiv:2007.06346).
+"""W-MSE: views agree after each batch is whitened, which rules out collapse.
 
-Needs neither labels nor negatives; embeddings of 64 numbers, for a batch must hold more rows than that.
+Take it for data without labels if batches are large. A batch must hold more rows than the embedding's width.
+
+Parts: method `alignment`, loss `wmse`, expander of two layers.
+Settings: `width` 64.
+Reference: Ermolov et al. 2021, arXiv:2007.06346.
 """
 
 from kontrast.core.choice import Choice
@@ -8,5 +12,5 @@ from kontrast.core.experiment import Experiment
 
 
 def experiment() -> Experiment:
-    """The experiment before the data is seen."""
+    """The method and its settings; views and encoders follow from the data."""
     return Experiment(method=Choice("alignment", {"loss": "wmse", "width": 64, "layers": 2}))
