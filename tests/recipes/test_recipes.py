@@ -139,7 +139,7 @@ def test_a_config_that_cannot_be_is_refused_in_words(tmp_path):
         ("b.yaml", "plann: {}", "did you mean 'plan'"),
         ("c.yaml", "method: [", "not YAML"),
         ("d.toml", "method = ", "not TOML"),
-        ("e.ini", "x", "a config is one of these"),
+        ("e.ini", "x", "expected a .yaml, .yml, .json or .toml file"),
         ("f.json", '{"method": {"name": "os:system", "command": "true"}}', "--trust-code"),
     ]:
         (tmp_path / name).write_text(words)
