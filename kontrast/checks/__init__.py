@@ -1,1 +1,1 @@
-"""Proofs that a loss is right: against slow loops and autograd on one process, and against one process on several."""
+"""Checks that a loss is right: against slow loops, autograd and several processes."""

@@ -1,4 +1,4 @@
-"""check_loss: everything that is proven of this project's losses, proven of anyone's."""
+"""`check_loss`: the checks of this project's own losses, for any loss."""
 
 import copy
 import inspect
@@ -36,17 +36,27 @@ def check_loss(
     worlds: Sequence[int] = (2, 3),
     progress: Callable[[Finding], None] | None = None,
 ) -> list[Finding]:
-    """The findings on a loss of this project (`infonce`) or one's own (`my_lab.ideas:MyLoss`), built with `settings`.
+    """Findings on a loss: contract, settings, and each property that losses must have.
 
-    A loss is right if none has failed; a warning is what may be meant. The first finding names its contract
-    (ContrastiveLoss, AlignmentLoss, ClusteringLoss or PreferenceLoss), the last ones compare `worlds` of processes on
-    this machine with one, which takes seconds each. `progress` is called with every finding as it comes. An unknown
-    name, a class of no contract or a wrong setting is a `UserError`. In a script, call it under
-    `if __name__ == "__main__":`.
+    A loss is right if no finding failed; a warning is mostly a mistake, but may be intended. In a script, call it under
+    `if __name__ == "__main__":`, since it starts processes.
+
+    Args:
+        name: A loss of this project (`infonce`) or your own (`my_lab.ideas:MyLoss`).
+        settings: Settings of the loss.
+        worlds: Numbers of processes to compare with one, on this machine; each takes seconds.
+        progress: Called with every finding as it comes.
+
+    Returns:
+        The findings: first the contract (ContrastiveLoss, AlignmentLoss, ClusteringLoss or PreferenceLoss), last the
+            processes.
+
+    Raises:
+        UserError: an unknown name, a class of no contract, or a wrong setting.
     """
     chosen = dict(settings or {})
     contract = contract_of(name)
-    factory.build("losses", name, chosen)  # what cannot be built is the user's to mend, before anything is tried
+    factory.build("losses", name, chosen)  # a wrong setting is reported before any check runs
 
     def make() -> nn.Module:
         with torch.random.fork_rng(devices=[]):
@@ -69,7 +79,11 @@ def check_loss(
 
 
 def contract_of(name: str) -> type:
-    """Which of the four contracts a loss derives from."""
+    """Contract that a loss derives from.
+
+    Raises:
+        UserError: the class derives from none.
+    """
     made = registry.load("losses", name)
     for contract in CONTRACTS:
         if inspect.isclass(made) and issubclass(made, contract):
@@ -79,12 +93,12 @@ def contract_of(name: str) -> type:
 
 
 def settings_travel(name: str, make: Make) -> str:
-    """A loss is copied, pickled and saved; its settings are named by keyword and stored in experiment.json."""
+    """Checks that a loss can be copied and pickled, and its settings stored."""
     loss = make()
     for what, travel in (("copied", copy.deepcopy), ("pickled", lambda loss: pickle.loads(pickle.dumps(loss)))):
         try:
             twin = travel(loss)
-        except Exception as error:  # whatever stops it is what the user has to know
+        except Exception as error:  # any exception is a finding
             raise Broken(f"cannot be {what}: {type(error).__name__}: {error}") from error
         near(f"when {what}, its state", twin.state_dict().values(), loss.state_dict().values(), relative=0, absolute=0)
     made = registry.load("losses", name)

@@ -1,4 +1,4 @@
-"""What holds of every Contrast loss, each property by itself: oracles in float64, and rows of any size and order."""
+"""Checks of contrastive losses, one property each, against slow float64 loops."""
 
 from typing import cast
 
@@ -31,8 +31,10 @@ def _mean(
 
 
 def each_anchor_alone(make: Make) -> str:
-    """The engine's sum, count, gradient and rows are those of `per_anchor` on one anchor at a time, its whole row of
-    candidates before it."""
+    """The engine gives the values and gradients of `per_anchor` on one anchor at a time.
+
+    Compares sum, count, gradient and the loss of each row.
+    """
     rows = rows_of()
     for name, relation in RELATIONS.items():
         total, count, each = _one_by_one(_built(make), rows, relation)
@@ -49,7 +51,7 @@ def each_anchor_alone(make: Make) -> str:
 
 
 def _one_by_one(loss: ContrastiveLoss, rows: Embeddings, relation: Relation) -> tuple[Tensor, Tensor, Tensor]:
-    """(sum, count, the loss of every row, 0 where it does not count), by a slow loop over anchors, by autograd."""
+    """Sum, count and loss of each row, by a slow loop over anchors."""
     left, right = named(rows), named(rows)
     a, c = _kernel()(rows.z, rows.z)
     P, Q = (relation & Distinct()).weights(
@@ -70,7 +72,7 @@ def _one_by_one(loss: ContrastiveLoss, rows: Embeddings, relation: Relation) -> 
 
 
 def own_slope(make: Make) -> str:
-    """`slope` gives the losses and gradients that autograd takes of `per_anchor`, parameters included."""
+    """`slope` gives the losses and gradients that autograd gives, parameters included."""
     weight = torch.rand(similarity().shape[:2], generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 0.1
     for form in FORMS:
         loss, (attract, among) = _built(make), weights_of(form)
@@ -87,7 +89,10 @@ def own_slope(make: Make) -> str:
 
 
 def finite_differences(make: Make) -> str:
-    """The gradient is that of the value. A loss that stops gradients on purpose differs, hence a doubt and no more."""
+    """The gradient matches finite differences of the value.
+
+    A loss that stops gradients on purpose differs, so a mismatch is only a doubt.
+    """
     loss, (attract, among) = _built(make), weights_of("dense")
     counts = (loss.counted(attract, among) > 0).double()
     step, g = 1e-6, torch.Generator().manual_seed(2)
@@ -109,7 +114,7 @@ def finite_differences(make: Make) -> str:
 
 
 def listed_or_dense(make: Make) -> str:
-    """Weights mean the same as a short list or as a matrix; and they are not written to."""
+    """Listed and dense weights give the same, and the loss does not modify them."""
     (P, Q), (p, q), loss = weights_of("dense"), weights_of("listed"), _built(make)
     near("counted() of listed weights", [loss.counted(p, q).double()], [loss.counted(P, Q).double()])
     counts = loss.counted(P, Q) > 0
@@ -122,7 +127,7 @@ def listed_or_dense(make: Make) -> str:
 
 
 def any_tiling(make: Make) -> str:
-    """One value, count and gradient however many anchors a tile holds."""
+    """Value, count and gradient do not depend on the number of anchors per tile."""
     rows = rows_of()
     for name, relation in RELATIONS.items():
         found: list[tuple[Tensor, ...]] = []
@@ -144,7 +149,7 @@ def any_tiling(make: Make) -> str:
 
 
 def any_order(make: Make) -> str:
-    """Rows and candidates may come in any order."""
+    """Value and gradient do not depend on the order of rows and candidates."""
     rows, loss, relation = rows_of(), _built(make), RELATIONS["listed"]
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
     one = _mean(loss, rows, rows, relation)
@@ -156,7 +161,7 @@ def any_order(make: Make) -> str:
 
 
 def stacks(make: Make) -> str:
-    """Many problems at once equal each by itself."""
+    """A stack of problems gives the same as each problem alone."""
     rows, loss, relation = rows_of(n=6), _built(make), RELATIONS["listed"]
     g = torch.Generator().manual_seed(3)
     z = torch.randn(3, *rows.z.shape, generator=g, dtype=torch.float64, requires_grad=True)
@@ -172,7 +177,7 @@ def stacks(make: Make) -> str:
 
 
 def any_size_and_precision(make: Make) -> str:
-    """Finite value and gradient from halves, zeros and huge vectors."""
+    """Value and gradient are finite for half precision, zeros and huge vectors."""
     rows = rows_of()
     one_zero = torch.ones(len(rows), 1).double()
     one_zero[0] = 0
@@ -188,7 +193,7 @@ def any_size_and_precision(make: Make) -> str:
 
 
 def without_positives(make: Make) -> str:
-    """Anchors whom nobody attracts are dropped and leave no trace, or are counted where the loss says so."""
+    """Anchors without a positive leave no trace, unless the loss counts them."""
     ids = torch.arange(5)
     alone = Embeddings(torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), {"id": ids, "view": 0 * ids})
     mean = contrast(alone, alone, SameKey("id"), loss=cast(ContrastiveLoss, make()), kernel=Cosine())
@@ -208,7 +213,7 @@ def without_positives(make: Make) -> str:
 
 
 def repeatable(make: Make) -> str:
-    """The same call gives the same numbers, and what the loss keeps does not change by being asked."""
+    """The same call gives the same numbers and leaves the loss's state unchanged."""
     rows, loss = rows_of(), _built(make)
     before = {name: value.clone() for name, value in loss.state_dict().items()}
     values = [_mean(loss, rows, rows, RELATIONS["dense"]).total.detach() for _ in range(3)]
@@ -220,7 +225,7 @@ def repeatable(make: Make) -> str:
 
 
 def better_costs_less(make: Make) -> str:
-    """Each sample alone on an axis, views agreeing, against everyone mixed up."""
+    """Agreeing views on separate axes cost less than mixed-up views."""
     ids = torch.arange(6)
     keys = {"id": ids.repeat(2), "view": torch.arange(12) // 6}
     eye = torch.eye(6, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What losses are tried on: small random rows with all the keys a relation may ask for, and weights in every form."""
+"""Test inputs: small random rows with all keys, and weights in every form."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from kontrast.losses.relations.within_group import WithinGroup
 
 SHAPE = (2, 7, 11)
 FORMS = ("dense", "listed")
-# One whose weights the engine lists, one without positives among the candidates, one it cannot list, one not 0 or 1.
+# Listed weights; positives that are no candidates; weights that cannot be listed; weights other than 0 and 1.
 RELATIONS: dict[str, Relation] = {
     "listed": SameKey("id") & ExcludeDuplicates("content"),
     "apart": SameKey("label", apart=True),
@@ -23,8 +23,10 @@ RELATIONS: dict[str, Relation] = {
 
 
 def rows_of(n: int = 20, width: int = 5, seed: int = 0) -> Embeddings:
-    """Two views of n samples, (2n, width) in float64 with gradient; some samples have one content, some are alone in
-    their class."""
+    """Two views of n samples, (2n, width) in float64 with gradient.
+
+    Some samples have equal content, some are alone in their class.
+    """
     g = torch.Generator().manual_seed(seed)
     ids = torch.arange(n).repeat(2)
     label = torch.randint(0, 15, (n,), generator=g).repeat(2)
@@ -41,19 +43,22 @@ def rows_of(n: int = 20, width: int = 5, seed: int = 0) -> Embeddings:
 
 
 def similarity() -> Tensor:
-    """Within (-0.95, 0.95), as cosines are, off the ends where some losses have an infinite slope, no two alike."""
+    """Distinct similarities within (-0.95, 0.95).
+
+    The ends are left out, because some losses have an infinite slope there.
+    """
     g = torch.Generator().manual_seed(1)
     return torch.randn(SHAPE, generator=g, dtype=torch.float64).tanh() * 0.95
 
 
 def weights_of(form: str, seed: int = 0) -> tuple[Weights, Weights]:
-    """Attract and among for `SHAPE`, the same in every form the engine gives them; one anchor has no positive."""
+    """Weights of positives and candidates in one form; one anchor has no positive."""
     g = torch.Generator().manual_seed(seed)
     P = ((torch.rand(SHAPE[1:], generator=g) < 0.25) * torch.rand(SHAPE[1:], generator=g)).double()
     P[0] = 0
     P[1:, 0] = 0.5
     Q = (torch.rand(SHAPE[1:], generator=g) < 0.8).double()
-    Q[:, 0], Q[:, 1], P[:, 1] = 1, 1, 0  # a positive and a negative for everyone
+    Q[:, 0], Q[:, 1], P[:, 1] = 1, 1, 0  # each anchor has a positive and a negative
     if form == "dense":
         return Weights(SHAPE, P[None]), Weights(SHAPE, Q[None].bool())
     listed, missing = ((i, j) for i, j in (w.nonzero(as_tuple=True) for w in (P, Q == 0)))

@@ -1,4 +1,4 @@
-"""What holds of every loss over aligned pairs (Align), assignments (Assign) and preferences, property by property."""
+"""Checks of losses over aligned pairs, cluster assignments and preferences, one property each."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,10 @@ N, WIDTH = 20, 6
 
 
 def _sides(seed: int = 0) -> tuple[Tensor, Tensor, Keys]:
-    """Two sides of N rows and their keys; the second side is near the first, the nearer the higher the row's score."""
+    """Two sides of N rows and their keys.
+
+    The second side is near the first, and nearer the higher the row's score.
+    """
     rows = rows_of(N, WIDTH, seed)
     x, noise = rows.z.detach().split(N)
     keys = {name: key[:N] for name, key in rows.keys.items()}
@@ -25,7 +28,7 @@ def _sides(seed: int = 0) -> tuple[Tensor, Tensor, Keys]:
 
 
 def _each(loss: nn.Module, x: Tensor, y: Tensor, keys: Keys) -> LossTerm:
-    """The loss as its contract is called: x are predictions, or chosen; y are targets, or rejected."""
+    """Calls the loss: x is the prediction or chosen, y the target or rejected."""
     if isinstance(loss, AlignmentLoss):
         return loss(Embeddings(x, keys), Embeddings(y, keys))
     if isinstance(loss, ClusteringLoss):
@@ -39,13 +42,13 @@ def _value(mean: LossTerm) -> Tensor:
 
 
 def each_pair_alone(make: Make) -> str:
-    """The sum over a batch is the sum over its pairs, unless the contract says that the loss needs everyone."""
+    """A batch's sum is that of its pairs, unless the loss needs whole batches."""
     x, y, keys = _sides()
     loss = make().double()
     if isinstance(loss, AlignmentLoss) and loss.whole:
         mean = _each(loss, x, y, keys)
         near("the count of a loss that needs the whole batch", [mean.count], [torch.tensor(1.0)])
-        return "needs the whole batch, by its own word (`whole`)"
+        return "needs the whole batch (`whole`)"
     cut = [slice(k, k + 1) for k in range(N)]
     if isinstance(loss, ClusteringLoss):
         q = loss.targets(y, Ranks(alone=True))
@@ -59,12 +62,12 @@ def each_pair_alone(make: Make) -> str:
 
 
 def finite_differences(make: Make) -> str:
-    """The gradient is that of the value, on either side that has one."""
+    """The gradient of each side matches finite differences of the value."""
     x, y, keys = _sides()
     loss, step, g = make().double(), 1e-6, torch.Generator().manual_seed(2)
     value = _value(_each(loss, x.requires_grad_(), y.requires_grad_(), keys))
     slopes = torch.autograd.grad(value, [x, y], allow_unused=True)
-    way, told = torch.randn(x.shape, generator=g, dtype=torch.float64), 0
+    way, sides = torch.randn(x.shape, generator=g, dtype=torch.float64), 0
     for side, slope in enumerate(slopes):
         if slope is None or not slope.any():
             continue
@@ -72,19 +75,19 @@ def finite_differences(make: Make) -> str:
         with torch.no_grad():
             there, back = (_value(_each(loss, x + left, y + right, keys)).item() for left, right in moves)
         found, wanted = (slope * way).sum().item(), (there - back) / (2 * step)
-        told += 1
+        sides += 1
         if not abs(found - wanted) <= 1e-4 * (1e-3 + abs(wanted)):
             raise Doubt(
                 f"the gradient of side {side + 1} along a random direction is {found:.6g}, finite differences of the "
                 f"value give {wanted:.6g}: right only if it stops a gradient on purpose"
             )
-    if not told:
+    if not sides:
         raise Broken("no gradient reaches either side")
-    return "both sides" if told == 2 else "one side; no gradient reaches the other"
+    return "both sides" if sides == 2 else "one side; no gradient reaches the other"
 
 
 def any_order(make: Make) -> str:
-    """Pairs may come in any order; of an assignment, targets come in the order of their rows."""
+    """The value does not depend on the order of the pairs."""
     x, y, keys = _sides()
     x.requires_grad_()
     order = torch.randperm(N, generator=torch.Generator().manual_seed(0))
@@ -99,8 +102,7 @@ def any_order(make: Make) -> str:
 
 
 def any_size_and_precision(make: Make) -> str:
-    """Finite value and gradient from halves, zeros and huge vectors. What is not normalised has, at 1e4, a gradient
-    that float16 cannot hold; there it is spared that."""
+    """Value and gradient are finite for half precision, zeros and huge vectors."""
     one_zero = torch.ones(N, 1).double()
     one_zero[0] = 0
     x, y, keys = _sides()
@@ -116,7 +118,7 @@ def any_size_and_precision(make: Make) -> str:
 
 
 def repeatable(make: Make) -> str:
-    """The same call gives the same numbers, and neither what the loss keeps nor what it is given changes by it."""
+    """The same call gives the same numbers and leaves state and inputs unchanged."""
     x, y, keys = _sides()
     loss = make().double()
     before = [value.clone() for value in (*loss.state_dict().values(), x, y)]
@@ -128,23 +130,23 @@ def repeatable(make: Make) -> str:
 
 
 def targets_are_distributions(make: Make) -> str:
-    """No gradient, one distribution a row."""
+    """Targets carry no gradient and sum to 1 per row."""
     x, _, _ = _sides()
     loss = make().double()
     if not isinstance(loss, ClusteringLoss):
         return "no assignment"
     q = loss.targets(x.requires_grad_(), Ranks(alone=True))
     if q.requires_grad:
-        raise Broken("targets carry a gradient to the view that says")
+        raise Broken("targets carry a gradient; expected none")
     if q.shape != x.shape or (q < 0).any():
         raise Broken(f"targets of shape {tuple(q.shape)}, least {q.min().item():.3g}; expected {tuple(x.shape)}, >= 0")
     if ((off := (q.sum(1) - 1).abs()) > 1e-9).any():
-        raise Doubt(f"a row of targets sums to 1 but for {off.max().item():.1e}")
+        raise Doubt(f"a row of targets misses the sum of 1 by {off.max().item():.1e}")
     return f"{N} rows that sum to 1"
 
 
 def better_costs_less(make: Make) -> str:
-    """Pairs that agree (or the chosen above the rejected), against partners mixed up (or the rejected above)."""
+    """Agreeing pairs (or a chosen score above the rejected) cost less than the opposite."""
     x, y, keys = _sides()
     loss = make().double()
     sides: Sequence[tuple[Tensor, Tensor]] = ((x, y), (x, y.roll(1, 0)))
@@ -152,8 +154,8 @@ def better_costs_less(make: Make) -> str:
         sides = ((x.abs(), -x.abs()), (-x.abs(), x.abs()))
     good, bad = (_value(_each(loss, *both, keys)).item() for both in sides)
     if good > bad or good != good or bad != bad:
-        raise Doubt(f"what is right costs {good:.6g}, what is wrong {bad:.6g}")
-    return f"{good:.4g} against {bad:.4g}" if good < bad else "does not see who belongs to whom"
+        raise Doubt(f"right pairs cost {good:.6g}, wrong pairs {bad:.6g}; expected the right ones to cost less")
+    return f"{good:.4g} against {bad:.4g}" if good < bad else "does not depend on which rows are paired"
 
 
 PROPERTIES: dict[str, Property] = {

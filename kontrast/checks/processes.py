@@ -1,4 +1,4 @@
-"""W processes = 1 process: a loss in a whole training step, on several ranks with uneven batches against on one."""
+"""Comparison of a training step on W processes, with uneven batches, with one process."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -30,7 +30,7 @@ from kontrast.losses.relations.within_group import WithinGroup
 from kontrast.methods.method import Method
 from kontrast.training.step import step
 
-# Rows of three steps: uneven on 2 and on 3 ranks; one row on a rank; on the last of 3 ranks none.
+# Rows of three steps: uneven on 2 and 3 ranks; a rank with one row; one of 3 ranks without rows.
 BATCHES = (11, 3, 2)
 IN, WIDTH = 8, 6
 DESCENT = partial(SGD, lr=0.01, momentum=0.9)
@@ -38,7 +38,13 @@ DESCENT = partial(SGD, lr=0.01, momentum=0.9)
 
 @dataclass(frozen=True)
 class Trace:
-    """What three steps left on a rank: the value of each, the gradients of each, the parameters at the end."""
+    """Results of the training steps on one rank.
+
+    Attributes:
+        values: Loss of each step.
+        gradients: Gradients of each step, by parameter.
+        parameters: Parameters after the last step.
+    """
 
     values: Tensor
     gradients: Sequence[Mapping[str, Tensor]]
@@ -46,10 +52,10 @@ class Trace:
 
 
 class Trial(Method):
-    """A small network without batch norm or dropout, and one loss of any of the four contracts over its two views.
+    """A small method for any loss: a network without batch norm or dropout.
 
-    All parts are there for every loss, a learnable temperature and prototypes too, used or not: as in a method some of
-    whose parts a step does not meet.
+    A learnable temperature and prototypes are always there, used or not, as in a method that does not use all its parts
+    in each step.
     """
 
     def __init__(self, loss: nn.Module, tile: int = TILE) -> None:
@@ -63,11 +69,11 @@ class Trial(Method):
         return {"1": "x", "2": "x"}
 
     def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
-        """Both views through the network."""
+        """The network's output for both views."""
         return {name: self.net(x) for name, x in views.items()}
 
     def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
-        """The loss as its contract is called."""
+        """Terms of the loss, called as its contract demands."""
         one, two = rows.values()
         loss = self.loss
         if isinstance(loss, ContrastiveLoss):
@@ -91,7 +97,7 @@ class Trial(Method):
         return {"preference": loss(*sides)}
 
     def embed(self, field: str, x: Tensor) -> Tensor:
-        """What the network gives."""
+        """The network's output."""
         return self.net(x)
 
     def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
@@ -101,7 +107,7 @@ class Trial(Method):
 
 
 def batch_of(n: int, seed: int) -> Batch:
-    """n samples in two views, in float64, with all the keys a relation or a loss may ask for."""
+    """A batch of n samples in two float64 views, with all keys."""
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, IN, generator=g, dtype=torch.float64)
     views = {k: x + 0.5 * torch.randn(n, IN, generator=g, dtype=torch.float64) for k in ("1", "2")}
@@ -126,8 +132,16 @@ def trace(
     optimiser: Callable[..., Optimizer] = DESCENT,
     passes: int | None = None,
 ) -> Trace:
-    """A training step a batch, each on this rank's part of it. encode: the method as wrapped for several ranks; DDP
-    around it if nothing is given."""
+    """One training step per batch, each on this rank's part of it.
+
+    Args:
+        ranks: This rank and the others.
+        method: The method to train.
+        batches: The batches of all ranks together.
+        encode: The method as wrapped for several ranks; None: DDP.
+        optimiser: Builds the optimiser from the parameters.
+        passes: Passes of gradient caching; None: chosen by the step.
+    """
     encode = encode or (DistributedDataParallel(method) if ranks.world > 1 else method)
     no_sync = encode.no_sync if isinstance(encode, DistributedDataParallel) else nullcontext
     learned = {name: p for name, p in method.named_parameters() if p.requires_grad}
@@ -146,7 +160,7 @@ def trace(
 
 
 def trace_losses(ranks: Ranks, losses: Mapping[str, Mapping[str, Any]]) -> dict[str, Trace]:
-    """A trace of every loss, by name, each with its settings. What one does on W ranks, W in one process group."""
+    """A trace of each loss by name, with its settings, in one process group."""
     found = {}
     for name, settings in losses.items():
         with doubles():
@@ -156,7 +170,10 @@ def trace_losses(ranks: Ranks, losses: Mapping[str, Mapping[str, Any]]) -> dict[
 
 
 def same(one: Trace, many: Sequence[Trace], *, relative: float = 1e-9, absolute: float = 1e-10) -> None:
-    """Refuse the traces of W ranks that are not the trace of one, in words: what, in which step, on which rank."""
+    """Raises `Broken` if the traces of W ranks differ from the trace of one process.
+
+    The message says what differs, in which step and on which rank.
+    """
     how = {"relative": relative, "absolute": absolute}
     for rank, trace in enumerate(many):
         on = f"on rank {rank} of {len(many)}"
@@ -169,7 +186,11 @@ def same(one: Trace, many: Sequence[Trace], *, relative: float = 1e-9, absolute:
 
 
 def equal_to_one(name: str, settings: Mapping[str, Any], world: int, *, timeout: float = 300.0) -> str:
-    """The property of `world` processes, for one loss; slow, for every process imports torch."""
+    """Checks one loss on `world` processes; slow, since every process imports torch.
+
+    Raises:
+        Broken: a rank failed, or differs from one process.
+    """
     losses = {name: settings}
     one = trace_losses(Ranks(alone=True), losses)[name]
     try:
@@ -183,7 +204,7 @@ def equal_to_one(name: str, settings: Mapping[str, Any], world: int, *, timeout:
 
 @contextmanager
 def doubles() -> Iterator[None]:
-    """New tensors are float64 and random numbers begin at 0; afterwards everything is as it was."""
+    """Makes new tensors float64 and seeds random numbers with 0 inside the block."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:

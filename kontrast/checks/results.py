@@ -1,4 +1,4 @@
-"""What a proof finds: a property holds, fails or leaves a doubt, in words with numbers."""
+"""Results of checks: a property holds, fails or leaves a doubt, in words with numbers."""
 
 import traceback
 from collections.abc import Callable, Iterable
@@ -9,15 +9,21 @@ import torch
 from torch import Tensor, nn
 
 Make = Callable[[], nn.Module]
-"""Builds the loss anew, from the same settings and the same random numbers."""
+"""Builds a new copy of the loss from the same settings and random numbers."""
 
 Property = Callable[[Any], str]
-"""Make -> what was compared, in words; raises `Broken` or `Doubt` where it does not hold."""
+"""A check: returns what it compared, in words; raises `Broken` or `Doubt` if the property does not hold."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The verdict on one property; `detail` says what was compared, or what went wrong and where."""
+    """Result of one check.
+
+    Attributes:
+        name: The property.
+        verdict: "ok", "warning" or "failed".
+        detail: What was compared, or what went wrong and where.
+    """
 
     name: str
     verdict: Literal["ok", "warning", "failed"]
@@ -25,22 +31,25 @@ class Finding:
 
 
 class Broken(AssertionError):
-    """The property does not hold."""
+    """Raised if a property does not hold."""
 
 
 class Doubt(AssertionError):
-    """What is mostly a mistake and may be meant."""
+    """Raised for what is mostly a mistake, but may be intended."""
 
 
 def judge(name: str, holds: Property, make: Make) -> Finding:
-    """The finding on one property. Whatever else a loss raises is a failure too: its own words and where it was."""
+    """Finding of one property.
+
+    Any other exception of the loss is a failure too, with its message and place.
+    """
     try:
         return Finding(name, "ok", holds(make))
     except Broken as broken:
         return Finding(name, "failed", str(broken))
     except Doubt as doubt:
         return Finding(name, "warning", str(doubt))
-    except Exception as error:  # the loss is a stranger's: this is the verdict on it, and nothing is hidden
+    except Exception as error:  # the loss may be anyone's code: any exception is its verdict
         at = traceback.extract_tb(error.__traceback__)[-1]
         return Finding(name, "failed", f"raised {type(error).__name__}: {error} ({at.filename}:{at.lineno})")
 
@@ -48,13 +57,21 @@ def judge(name: str, holds: Property, make: Make) -> Finding:
 def near(
     what: str, found: Iterable[Tensor], wanted: Iterable[Tensor], *, relative: float = 1e-9, absolute: float = 1e-11
 ) -> None:
-    """Refuse what differs by more than `absolute` + `relative` times the wanted value, or is not finite, in words."""
+    """Raises `Broken` if values differ too much, are not finite or have another shape.
+
+    Args:
+        what: What is compared, for the message.
+        found: Values to check.
+        wanted: Expected values.
+        relative: Allowed difference as a share of the expected value.
+        absolute: Allowed difference on top of that.
+    """
     for f, w in zip(found, wanted, strict=True):
         if f.shape != w.shape:
             raise Broken(f"{what}: a shape of {tuple(f.shape)}, expected {tuple(w.shape)}")
         f, w = f.double(), w.double()
         allowed = absolute + relative * w.abs()
-        off = ~((f - w).abs() <= allowed)  # so that a NaN is off as well
+        off = ~((f - w).abs() <= allowed)  # negated, so that NaN counts as off
         if off.any():
             gap = torch.where(off, (f - w).abs().nan_to_num(torch.inf), -1.0)
             place = [int(k) for k in torch.unravel_index(gap.argmax(), gap.shape)] if gap.ndim else []
@@ -64,7 +81,7 @@ def near(
 
 
 def finite(what: str, *found: Tensor) -> None:
-    """Refuse NaN and infinity."""
+    """Raises `Broken` if a value is NaN or infinite."""
     for f in found:
         bad = ~torch.isfinite(f.float())
         if bad.any():
