@@ -82,7 +82,7 @@ def train(
     experiment, such as {"method.temperature": 0.1}. batch, learning_rate: short for plan.batch (rows per step over all
     devices) and plan.learning_rate. devices, nodes, strategy: on how many devices of how many machines, and whether
     each holds all of the encoders ("ddp") or a part ("fsdp"); this script then runs once a device, and only the first
-    comes back from here. Raises UserError for all that the caller can mend.
+    comes back from here. Raises UserError for invalid data or settings.
     """
     short = {"plan.batch": batch, "plan.learning_rate": learning_rate}
     settings = {**{name: value for name, value in short.items() if value is not None}, **(settings or {})}
@@ -183,7 +183,7 @@ def replay(
     """Run a finished run once more from its folder (same rows, experiment, seed) into a new one, and compare the two.
 
     data: where the rows are now, if not where they were. Equal to the last bit on the same machine, versions and number
-    of threads; else the first difference is told. Refuses other rows.
+    of threads; else the first difference is reported. Refuses other rows.
     """
     old = Run.load(path, trust_code=trust_code)
     source = _source(path, old.experiment, data, "replay")  # refused before there is a new folder

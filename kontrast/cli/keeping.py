@@ -50,7 +50,7 @@ def runs_(
         str,
         typer.Option(help="Any column: run, data, score, steps, size ...; -score turns it."),
     ] = "run",
-    tag: Annotated[str | None, typer.Option(help="Only runs that bear it.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only runs with this tag.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the runs under a folder."""
@@ -79,10 +79,10 @@ def prune(
     caches: Annotated[bool, typer.Option("--caches", help="Decoded rows of runs that stopped.")] = False,
     checkpoints: Annotated[bool, typer.Option("--checkpoints", help="Checkpoints of finished runs.")] = False,
     unfinished: Annotated[bool, typer.Option("--unfinished", help="Runs that were never judged.")] = False,
-    best: Annotated[int | None, typer.Option(min=1, help="All but the best so many of each set of rows.")] = None,
+    best: Annotated[int | None, typer.Option(min=1, help="Keep this many of the best runs per set of rows.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; otherwise it is only listed.")] = False,
 ) -> None:
-    """List what may go of the runs under a folder, and remove it if told --yes."""
+    """List what can be removed from the runs under a folder, and remove it with --yes."""
     from kontrast.runs import prune as pruning
     from kontrast.runs.catalogue import catalogue
 

@@ -42,9 +42,9 @@ def train(
     encoder: Annotated[
         list[str] | None, typer.Option(help="KIND=NAME[,setting=value]: image=timm,model=resnet10t")
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="End after so many steps.")] = None,
-    epochs: Annotated[float | None, typer.Option(min=0, help="End after so many passes over the data.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0, help="End after so many minutes.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="End after this many steps.")] = None,
+    epochs: Annotated[float | None, typer.Option(min=0, help="End after this many passes over the data.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="End after this many minutes.")] = None,
     batch: Annotated[
         int | None, typer.Option(min=2, help="Rows a step [256; fewer where rows or time are few].")
     ] = None,

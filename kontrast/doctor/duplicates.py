@@ -1,4 +1,4 @@
-"""Exact duplicates: whole rows, contents of a field, and copies that bear different labels."""
+"""Exact duplicates: whole rows, contents of a field, and copies with different labels."""
 
 import numpy as np
 

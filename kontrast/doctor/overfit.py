@@ -1,4 +1,4 @@
-"""One-batch overfit: whether the chosen method can learn a few rows by heart. If not, no long run will learn."""
+"""One-batch overfit: whether the chosen method can memorise a few rows. If not, no long run will learn."""
 
 import copy
 import math

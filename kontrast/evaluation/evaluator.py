@@ -10,7 +10,7 @@ from kontrast.evaluation.metric_result import MetricResult
 class Evaluator(ABC):
     """Judges a test bank, learning (if it learns) from a train bank alone. Constructor parameters are settings.
 
-    Deterministic, blind to the order of rows, memory bounded by chunks. Numbers of whole rows bear a plain name ("kNN
+    Deterministic, blind to the order of rows, memory bounded by chunks. Numbers of whole rows have a plain name ("kNN
     accuracy"); those of one field, or of a pair, begin with it ("image kNN accuracy", "image>text R@1").
     """
 

@@ -23,7 +23,7 @@ class KNN(Evaluator):
     non-parametric instance discrimination", CVPR 2018, section 3.4 (they took k = 200 of a million). temperature 0:
     one neighbour, one vote. k is never more than sqrt(M / C), the root of the rows of an average class: with few rows a
     class, far neighbours outvote the near ones (29 small sets of time series, raw: .778 with min(sqrt(M), M / C), .793
-    so, .80 with one neighbour). A test label that no train row bears counts as a miss. Chance: always saying the
+    so, .80 with one neighbour). A test label that no train row has counts as a miss. Chance: always saying the
     largest train class.
     """
 

@@ -1,4 +1,4 @@
-"""State dict: the encoders' weights as plain safetensors, for whoever writes the network himself."""
+"""State dict: the encoders' weights as plain safetensors, for a network of your own."""
 
 from collections.abc import Mapping
 from pathlib import Path

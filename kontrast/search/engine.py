@@ -18,7 +18,7 @@ def vectors(records: pa.Table) -> np.ndarray:
 
 
 def inverted(records: int) -> tuple[int, list[int]]:
-    """Of inverted lists (IVF) over so many records: how many lists, and how many of them to look into, in steps."""
+    """Of inverted lists (IVF) for a number of records: how many lists, and how many of them to look into, in steps."""
     lists = max(1, round(records**0.5))
     return lists, [*(8 * 2**i for i in range(16) if 8 * 2**i < lists), lists]
 

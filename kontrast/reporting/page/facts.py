@@ -12,7 +12,7 @@ KNOWN = {"rows", "fields", "missing", "quarantined", "duplicates", "splits", "la
 
 
 def data(facts: Mapping[str, Any]) -> str:
-    """Fields, splits, what is missing, set aside or doubled, labels; other facts are listed as they are."""
+    """Fields, splits, what is missing, quarantined or doubled, labels; other facts are listed as they are."""
     missing = facts.get("missing") or {}
     parts = [
         _summary(facts),
@@ -102,7 +102,7 @@ def _quarantine(rows: Sequence[Mapping[str, Any]]) -> str:
         f"<small>{esc(', '.join(ids[:3]))}{' …' if len(ids) > 3 else ''}</small></li>"
         for reason, ids in sorted(reasons.items(), key=lambda item: -len(item[1]))
     )
-    return f"<h3>{many(len(rows), 'row')} set aside</h3><ul class='plain'>{items}</ul>"
+    return f"<h3>{many(len(rows), 'row')} quarantined</h3><ul class='plain'>{items}</ul>"
 
 
 def _bars(labels: Mapping[str, int]) -> str:
