@@ -1,4 +1,4 @@
-"""What the pages of docs/ tell of the code is written by this script, between marks:
+"""Writes the parts of docs/ that follow from the code, between marks.
 
     python scripts/build_docs.py             # writes every marked part anew; tests fail where one is out of date
     python scripts/build_docs.py --sessions  # also runs ```console blocks that show no output yet and fills it in
@@ -227,7 +227,6 @@ def shared(folder: Path, shell: pages.Shell) -> None:
 
 def record(only: Sequence[str]) -> None:
     """Fill in what the sessions that show nothing yet print, on pages that have one."""
-
     wanted = [p for p in pages.pages() if any(map(_silent, pages.blocks(p))) and (not only or p.stem in only)]
     with tempfile.TemporaryDirectory() as name:
         base = Path(name) / "shared"

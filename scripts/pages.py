@@ -70,7 +70,7 @@ def needs(page: Path) -> list[str]:
 
 
 def sessions(block: Block) -> Iterator[tuple[str, list[str]]]:
-    """(a command, the lines shown under it), of a console or sh block; a line that ends in \\ goes on."""
+    r"""(a command, the lines shown under it), of a console or sh block; a line that ends in \ goes on."""
     lines = block.text.replace("\\\n", " ").splitlines()
     if block.language == "sh":
         yield from ((line, []) for line in lines if shlex.split(line, comments=True))

@@ -32,7 +32,7 @@ _UNSEEN = re.compile(
 
 
 def printable(words: str) -> str:
-    """Words of whatever origin as a terminal may show them: what is unseen stands there as \\u001b, say."""
+    r"""Words of whatever origin as a terminal may show them: what is unseen stands there as \u001b, say."""
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", words)
 
 

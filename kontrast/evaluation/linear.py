@@ -58,11 +58,10 @@ class Linear(Evaluator):
         return found
 
     def _strength(self, x: Tensor, y: Tensor, classes: int) -> tuple[float, np.ndarray | None]:
-        """The C that does best on train rows it was not fitted on, the middle one where no class has two rows; and
-        where to start from: what was found with it.
+        """The C that does best on train rows it was not fitted on, and the weights found with it, to start from.
 
-        Each fit starts where the one of the next smaller C ended, which takes half the steps; none is tried beyond one
-        that is worse in both than the best before it.
+        The middle C if no class has two rows. Each fit starts where the one of the next smaller C ended, which takes
+        half the steps; none is tried beyond one that is worse in both than the best before it.
         """
         x, y = x[:ENOUGH], y[:ENOUGH]
         fold = torch.from_numpy(folds(y.numpy()))

@@ -49,7 +49,7 @@ class Points:
 
 
 def spread_out(bank: EmbeddingTable, most: int = POINTS) -> Points:
-    """At most that many points, the same for the same embeddings: every field in a shared space, whole rows otherwise."""
+    """At most that many points, always the same: every field in a shared space, whole rows otherwise."""
     blocks = list(bank.z.values()) if bank.shared else [bank.whole()]
     rows = sample(len(bank), max(most // len(blocks), 1), seed=0)
     there = [np.isfinite(z[rows]).all(1) for z in blocks]

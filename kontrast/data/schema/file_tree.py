@@ -31,7 +31,7 @@ def walked(folder: Path, suffixes: Collection[str] | None) -> Iterator[str]:
 
 
 def spelled(path: str) -> str:
-    """A path as text that any file can hold: bytes of a name that are no UTF-8 become \\xe9 and the like."""
+    r"""A path as text that any file can hold: bytes of a name that are no UTF-8 become \xe9 and the like."""
     return path if path.isascii() else path.encode("utf8", "surrogateescape").decode("utf8", "backslashreplace")
 
 
