@@ -10,10 +10,10 @@ from kontrast.losses import functional
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.adapters import views
 from kontrast.losses.engine.contrast import contrast
-from kontrast.losses.engine.tile_weights import Weights
 from kontrast.losses.functional import pairwise
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same_key import SameKey
+from kontrast.losses.tile_weights import Weights
 
 T = 0.1  # the temperature of all; others' conventions that differ are in `benchmarks.losses`
 

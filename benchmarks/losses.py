@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.contestants import CONTESTANTS, CUBIC, FACING
-from kontrast.losses.engine.tile_weights import usual
+from kontrast.losses.tile_weights import usual
 
 LIBRARIES = {
     "lightly": "lightly",

@@ -10,10 +10,10 @@ from kontrast.checks.results import Broken, Doubt, Make, Property, finite, near
 from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast, per_row
-from kontrast.losses.engine.tile_weights import TILE, Weights
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relation import Distinct, Relation, named
 from kontrast.losses.relations.same_key import SameKey
+from kontrast.losses.tile_weights import TILE, Weights
 
 
 def _built(make: Make) -> ContrastiveLoss:

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 
 from kontrast.core.embeddings import Embeddings
-from kontrast.losses.engine.tile_weights import Weights
 from kontrast.losses.relation import Relation
 from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.soft import Soft
 from kontrast.losses.relations.within_group import WithinGroup
+from kontrast.losses.tile_weights import Weights
 
 SHAPE = (2, 7, 11)
 FORMS = ("dense", "listed")

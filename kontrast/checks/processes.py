@@ -21,12 +21,12 @@ from kontrast.losses.alignment_loss import AlignmentLoss
 from kontrast.losses.clustering_loss import ClusteringLoss
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast
-from kontrast.losses.engine.tile_weights import TILE
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.preference_loss import Answers
 from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.within_group import WithinGroup
+from kontrast.losses.tile_weights import TILE
 from kontrast.methods.method import Method
 from kontrast.training.step import step
 

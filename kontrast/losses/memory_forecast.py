@@ -13,12 +13,12 @@ from kontrast.core.errors import UserError
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast
-from kontrast.losses.engine.tile_weights import tiles, usual
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.relation import Distinct, Relation, named
 from kontrast.losses.relations.same_key import SameKey
+from kontrast.losses.tile_weights import tiles, usual
 
 # The small problem: wide enough that a row's matrices outweigh its sums, small enough for a few tenths of a second.
 ANCHORS, CANDIDATES = 32, 1024

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from kontrast.core.embeddings import Keys
 from kontrast.core.errors import UserError
-from kontrast.losses.engine.tile_weights import Tile, Weights
 from kontrast.losses.relation import Both, Pairs, Relation
+from kontrast.losses.tile_weights import Tile, Weights
 
 
 @dataclass(frozen=True)

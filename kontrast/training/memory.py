@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from kontrast.data.dataset.reader import Batch
-from kontrast.losses.engine.tile_weights import usual
 from kontrast.losses.memory_forecast import forecast as plan_loss
+from kontrast.losses.tile_weights import usual
 from kontrast.methods.method import Method
 
 

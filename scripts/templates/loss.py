@@ -6,7 +6,7 @@ from torch import Tensor
 
 from kontrast.core.factory import Range
 from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum, mean
-from kontrast.losses.engine.tile_weights import Weights
+from kontrast.losses.tile_weights import Weights
 
 
 class Template(ContrastiveLoss):

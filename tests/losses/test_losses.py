@@ -19,7 +19,6 @@ from kontrast.losses.contrastive.nce import NCE
 from kontrast.losses.contrastive.rank_n_contrast import RankNContrast
 from kontrast.losses.contrastive.supcon_inside import SupConInside
 from kontrast.losses.engine.contrast import contrast, per_row
-from kontrast.losses.engine.tile_weights import _exp_
 from kontrast.losses.kernels.bilinear import Bilinear
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.distance import Distance
@@ -28,6 +27,7 @@ from kontrast.losses.pairwise.cosface import CosFace
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.soft import Soft
 from kontrast.losses.relations.target_similarity import TargetSimilarity
+from kontrast.losses.tile_weights import _exp_
 
 EXP, LOG = math.exp, math.log
 

@@ -22,9 +22,9 @@ from kontrast.layers.rank_norm import RankNorm
 from kontrast.layers.towers import Towers
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
-from kontrast.losses.engine.tile_weights import TILE
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same_key import SameKey
+from kontrast.losses.tile_weights import TILE
 from kontrast.methods.clip import CLIP
 from kontrast.methods.simclr import SimCLR
 from tests.support.largest import Largest

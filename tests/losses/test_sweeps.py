@@ -11,7 +11,6 @@ from kontrast.losses.bidirectional import mutual
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.symmetric import both_ways, swept
-from kontrast.losses.engine.tile_weights import tiles, usual
 from kontrast.losses.functional import clip, ntxent
 from kontrast.losses.kernels.bilinear import Bilinear
 from kontrast.losses.kernels.cosine import Cosine
@@ -21,6 +20,7 @@ from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.losses.relations.neighbours import Neighbours
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.soft import Soft
+from kontrast.losses.tile_weights import tiles, usual
 from tests.support.largest import Largest
 
 RELATIONS = {

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum, mean
-from kontrast.losses.engine.tile_weights import Weights
+from kontrast.losses.tile_weights import Weights
 
 
 class InfoNCE(ContrastiveLoss):

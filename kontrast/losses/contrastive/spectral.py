@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kontrast.losses.contrastive_loss import ContrastiveLoss, mean
 from kontrast.losses.engine.negatives import repel
-from kontrast.losses.engine.tile_weights import Weights
+from kontrast.losses.tile_weights import Weights
 
 
 class Spectral(ContrastiveLoss):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum
-from kontrast.losses.engine.tile_weights import Weights
+from kontrast.losses.tile_weights import Weights
 
 
 class SupConInside(ContrastiveLoss):

@@ -9,9 +9,9 @@ from kontrast.losses.alignment_loss import AlignmentLoss, sides
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.contrast import contrast
-from kontrast.losses.engine.tile_weights import Weights
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.relations.same_key import SameKey
+from kontrast.losses.tile_weights import Weights
 
 
 class Uniformity(AlignmentLoss):

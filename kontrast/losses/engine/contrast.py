@@ -16,10 +16,10 @@ from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.oom_retry import Once, fitting
 from kontrast.losses.engine.reduction import apart
 from kontrast.losses.engine.symmetric import swept
-from kontrast.losses.engine.tile_weights import Tile, tiles, usual
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.miner import picked, unwrapped
 from kontrast.losses.relation import Distinct, Relation, named
+from kontrast.losses.tile_weights import Tile, tiles, usual
 
 Walk = Callable[[int], Iterator[Tile]]
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from kontrast.core.normalize import unit, wide
 from kontrast.core.ranks import Ranks
 from kontrast.losses.engine.reduction import averaging
-from kontrast.losses.engine.tile_weights import CALM
+from kontrast.losses.tile_weights import CALM
 
 # Entries of the largest matrix treated here: SMALL is 4 MB in float32. From FEW on, `symmetric.py` is as fast for two
 # directions, and computes only half of a symmetric matrix (measured: docs/benchmarks.md).

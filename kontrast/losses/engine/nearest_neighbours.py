@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.tile_weights import TILE
+from kontrast.losses.tile_weights import TILE
 
 
 def nearest(z: Tensor, among: Tensor, ids: Tensor, *, k: int, own: Tensor | None = None, tile: int = TILE) -> Tensor:

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from kontrast.losses.engine.tile_weights import Weights
+from kontrast.losses.tile_weights import Weights
 
 
 def repel(attract: Weights, among: Weights) -> Weights:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from kontrast.core import random_streams
 from kontrast.core.embeddings import Embeddings
-from kontrast.losses.engine.tile_weights import TILE, Tile, tiles
 from kontrast.losses.relation import Distinct, Relation, named
+from kontrast.losses.tile_weights import TILE, Tile, tiles
 
 
 def pull(anchors: Embeddings, candidates: Embeddings, relation: Relation, *, tile: int = TILE) -> Tensor:

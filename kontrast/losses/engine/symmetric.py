@@ -22,10 +22,10 @@ from torch import Tensor
 from kontrast.core.embeddings import Embeddings, Keys, LossTerm, exact
 from kontrast.core.normalize import longest, wide
 from kontrast.losses.engine.oom_retry import Once, fitting
-from kontrast.losses.engine.tile_weights import CALM
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.miner import unwrapped
 from kontrast.losses.relation import Distinct, Pairs, Relation, named
+from kontrast.losses.tile_weights import CALM
 
 # Entries of a block: 512 x 512 floats are 1 MB and stay in a core's cache. Measured on a CPU, 16,384 rows of width 128,
 # NT-Xent forward and backward: 512 rows 1.13 s, 1,024 1.17 s, 2,048 1.29 s. Devices need large blocks to stay busy.

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.negatives import repel
-from kontrast.losses.engine.tile_weights import Weights
+from kontrast.losses.tile_weights import Weights
 
 
 class Circle(ContrastiveLoss):

@@ -6,7 +6,7 @@ from torch import Tensor
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.negatives import repel
-from kontrast.losses.engine.tile_weights import Weights
+from kontrast.losses.tile_weights import Weights
 
 
 class SimilarityRegression(ContrastiveLoss):

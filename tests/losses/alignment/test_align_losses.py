@@ -18,8 +18,8 @@ from kontrast.layers.prototypes import Prototypes
 from kontrast.losses.alignment.alignment import Alignment
 from kontrast.losses.alignment.negative_cosine import NegativeCosine
 from kontrast.losses.clustering.swav import SwAV, sinkhorn
-from kontrast.losses.engine.tile_weights import TILE
 from kontrast.losses.functional import pairwise
+from kontrast.losses.tile_weights import TILE
 from tests.support.largest import Largest
 
 N, D = 11, 4

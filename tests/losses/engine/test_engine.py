@@ -15,7 +15,6 @@ from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive.siglip import SigLIP
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast, per_row
-from kontrast.losses.engine.tile_weights import TILE, tiles
 from kontrast.losses.kernels.bilinear import Bilinear
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.dot import Dot
@@ -24,6 +23,7 @@ from kontrast.losses.pairwise.triplet import Triplet
 from kontrast.losses.relation import Distinct, named
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.soft import Soft
+from kontrast.losses.tile_weights import TILE, tiles
 
 LOSSES = [name for name in registry.rooms()["losses"] if issubclass(registry.load("losses", name), ContrastiveLoss)]
 

@@ -19,10 +19,10 @@ from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.adapters import rows
 from kontrast.losses.engine.class_counts import counts
 from kontrast.losses.engine.contrast import per_row
-from kontrast.losses.engine.tile_weights import TILE
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.balanced import Balanced
 from kontrast.losses.relations.same_key import SameKey
+from kontrast.losses.tile_weights import TILE
 from tests.support.largest import Largest
 
 BY_CLASS = torch.tensor([0.1, 0.3, 0.7], dtype=torch.float64)

@@ -16,7 +16,6 @@ from kontrast.losses.engine.class_counts import counts
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.nearest_neighbours import nearest
 from kontrast.losses.engine.positives import chosen, pull
-from kontrast.losses.engine.tile_weights import tiles
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relation import CandidatesOnly, PositivesOnly, Relation, named
 from kontrast.losses.relation_json import relation_from_json, relation_to_json
@@ -41,6 +40,7 @@ from kontrast.losses.relations.target_similarity import TargetSimilarity
 from kontrast.losses.relations.teacher import Teacher
 from kontrast.losses.relations.temporal_window import TemporalWindow
 from kontrast.losses.relations.within_group import WithinGroup
+from kontrast.losses.tile_weights import tiles
 
 N = 96
 
