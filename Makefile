@@ -1,11 +1,12 @@
 # make demo: train on the bundled emoji, judge, search, report.   make test: lint, types, the order of imports, all tests.
+# make quick: the tests of single parts, in under a minute on two cores.
 # make docs: the pages of docs/ as a site in site/, which needs no network to be read.
 # Inside an environment that is already active, that one is used; else .venv is made. An install is repeated only when pyproject.toml changes.
 PYTHON ?= python3
 ENVIRONMENT := $(or $(VIRTUAL_ENV),$(CONDA_PREFIX),.venv)
 BIN := $(ENVIRONMENT)/bin
 
-.PHONY: demo docs test lint types imports pytest clean
+.PHONY: demo docs test quick lint types imports pytest clean
 
 demo: $(ENVIRONMENT)/.kontrast-demo
 	$(BIN)/kontrast demo
@@ -28,6 +29,9 @@ imports: $(ENVIRONMENT)/.kontrast-test
 # Two processes of one thread each: threads of both on the same cores would wait for one another.
 pytest: $(ENVIRONMENT)/.kontrast-test
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+quick: $(ENVIRONMENT)/.kontrast-test
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist load -m "not slow and not dist and not kill and not perf"
 
 $(ENVIRONMENT)/bin/python:
 	$(PYTHON) -m venv $(ENVIRONMENT)

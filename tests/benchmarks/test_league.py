@@ -17,6 +17,8 @@ from benchmarks.league.probe import labelled, matched
 from benchmarks.league.task import Task
 from benchmarks.league.verdict import compare, row_scores
 
+pytestmark = pytest.mark.slow
+
 
 def series_task(rows=24):
     """Slow and fast waves, some of them cut short; trivial to tell apart by eye and by a spectrum."""

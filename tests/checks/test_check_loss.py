@@ -228,6 +228,7 @@ def test_a_wrong_loss_is_caught_by_the_property_it_breaks(name, ideas):
     assert re.search(words, found.detail), found.detail
 
 
+@pytest.mark.dist
 def test_a_right_loss_of_ones_own_passes_on_two_processes_too(ideas):
     findings = check_loss("my_lab.ideas:Mine", settings={"scale": 0.5}, worlds=(2,))
     assert [f for f in findings if f.verdict != "ok"] == []
@@ -237,6 +238,7 @@ def test_a_right_loss_of_ones_own_passes_on_two_processes_too(ideas):
     assert findings[-1].name == "2 processes = 1"
 
 
+@pytest.mark.dist
 def test_what_is_right_on_one_process_alone_is_caught_by_two(ideas):
     findings = check_loss("my_lab.ideas:AloneOnItsRank", worlds=(2,))
     assert [f.name for f in findings if f.verdict != "ok"] == ["2 processes = 1"]
@@ -273,6 +275,7 @@ def test_a_stranger_s_error_is_a_verdict_with_its_place():
         ("infonze", 2, "did you mean 'infonce'"),
     ],
 )
+@pytest.mark.dist
 def test_the_command_tells_in_words_and_by_its_exit_code(name, code, words, tmp_path, monkeypatch, capsys):
     (tmp_path / "our_lab").mkdir()
     (tmp_path / "our_lab" / "ideas.py").write_text(

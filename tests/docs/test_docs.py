@@ -27,6 +27,7 @@ import pages
 
 from kontrast.core import registry
 
+pytestmark = pytest.mark.slow
 PAGES = pages.pages()
 NAMES = [page.relative_to(pages.DOCS).as_posix() for page in PAGES]
 STEPS = 2  # of every training on a page: enough to see that all of it works

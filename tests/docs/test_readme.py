@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 README = ROOT / "README.md"
 
 

@@ -34,6 +34,7 @@ def population():
     return {name: np.array([(one[name].evidence.value, *interval(one[name])) for one in found]) for name in found[0]}
 
 
+@pytest.mark.slow
 def test_an_interval_covers_as_often_as_it_says(population):
     """A share of 50 has a standard deviation of .03 about .95. Drawn from the askers alone mAP stood at .75, with
     the clusters as they were found ARI at .86."""

@@ -18,6 +18,8 @@ from kontrast.exports.exporting import export
 from tests.support.series import waves
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.slow
+
 TOPICS = {"pets": "my {} sleeps on the sofa", "food": "we cooked {} for dinner", "sky": "the {} is bright tonight"}
 WORDS = {"pets": ["cat", "dog", "hamster"], "food": ["rice", "soup", "pasta"], "sky": ["moon", "venus", "comet"]}
 SMALL = {**FAST, "plan.batch": 8}

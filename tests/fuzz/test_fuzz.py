@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from tests.fuzz.change import changed
 from tests.fuzz.readers import READERS, fed, ready
 
+pytestmark = pytest.mark.slow
+
 CORPUS = Path(__file__).parent / "corpus"
 EXAMPLES = 60  # a reader; those of a whole run are slower and get a part
 SLOW = {"weights": 10, "encoder": 25, "report": 40, "tar": 30, "texts": 30}

@@ -27,6 +27,8 @@ from tests.support.command import call
 from tests.support.places import ROOT
 from tests.support.series import waves
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--batch", 8, "--steps", 1, "--encoder", "series=tcn,hidden=8,out=8,depth=2", "--set", 'scores=["knn"]']
 
 

@@ -17,6 +17,8 @@ from kontrast.runs.model import Model
 from tests.support.series import waves
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"series": {"name": "tcn", "hidden": 8, "out": 16, "depth": 2}}
 N = 160
 

@@ -18,6 +18,8 @@ from safetensors.numpy import load_file
 from tests.support.command import call
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 SHORT = ("--batch", "16", "--precision", "32", "--compile", "off")
 STEPS = 24
 OFTEN = ("--set", "plan.checkpoint=0")
@@ -79,6 +81,7 @@ def parts(run):
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.kill
 def test_a_stopped_run_says_how_to_go_on_and_ends_as_if_never_stopped(whole, waves, tmp_path, capsys, sent):
     run = tmp_path / "stopped"
     command = [sys.executable, "-m", "kontrast", "train", waves, "--steps", str(STEPS), *SHORT, "--out", run]
@@ -105,6 +108,7 @@ def test_a_stopped_run_says_how_to_go_on_and_ends_as_if_never_stopped(whole, wav
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.kill
 def test_a_run_stopped_while_it_reads_can_be_resumed(whole, waves, tmp_path, capsys, monkeypatch, sent):
     run = tmp_path / "early"
     with monkeypatch.context() as patch:

@@ -17,6 +17,8 @@ from kontrast.runs.train import Interrupted
 from tests.support.series import waves
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.slow
+
 
 class Hand(Logger):
     """Presses Ctrl-C after a step."""

@@ -24,6 +24,8 @@ from kontrast.training.parameter_count import refuse_beyond
 from tests.support.command import call
 from tests.support.series import waves
 
+pytestmark = pytest.mark.slow
+
 VALUES = ["0", "-1", str(2**31), str(2**63), str(10**12), str(10**30), "nan", "inf", ""]
 SMALL = ["--batch", "8", "--precision", "32", "--channels-last", "off", "--set", 'scores=["knn"]', "--quiet"]
 TINY = {"image": "resnet,base=8,thin=8", "series": "tcn,hidden=8,out=8,depth=2", "text": "tokens,width=8,buckets=64"}

@@ -12,6 +12,8 @@ from kontrast.core.errors import UserError
 from tests.support.series import waves
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def rows():

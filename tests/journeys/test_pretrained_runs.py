@@ -9,6 +9,8 @@ import pytest
 import kontrast as kt
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("transformers")
 
 TOPICS = {"pets": "my {} sleeps on the sofa", "food": "we cooked {} for dinner", "sky": "the {} is bright tonight"}

@@ -25,6 +25,8 @@ from tests.support.command import call
 from tests.support.places import ROOT
 from tests.support.series import waves
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 SMALL = ["--batch", 16, "--encoder", "series=tcn,hidden=16,out=32,depth=2", "--set", 'scores=["knn"]', "--quiet"]
 OFTEN = ["--set", "plan.checkpoint=0"]

@@ -24,6 +24,8 @@ from kontrast.search.index import build
 from tests.support.command import call
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.slow
+
 ESCAPES = "\x1b[31mred\x1b]0;title\x07 \x9b2J \u202egnp.exe \u200b\u2066 \x7f\x08"
 MARKUP = "<script>window.hurt=1</script>\"' onmouseover=alert(1) x='&lt;"
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")

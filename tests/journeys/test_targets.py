@@ -24,6 +24,8 @@ from kontrast.runs import messages
 from tests.support.series import waves
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.slow
+
 SPLIT = ["train", "train", "train", "train", "val", "test"]
 
 

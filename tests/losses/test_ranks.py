@@ -29,6 +29,8 @@ from kontrast.methods.clip import CLIP
 from kontrast.methods.simclr import SimCLR
 from tests.support.largest import Largest
 
+pytestmark = pytest.mark.dist
+
 LOSSES = {name: {} for name in registry.rooms()["losses"]}
 WORLDS = (2, 3)
 

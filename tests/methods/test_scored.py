@@ -19,6 +19,8 @@ from kontrast.layers.towers import Towers
 from kontrast.losses.pairwise.cosent import CoSENT
 from kontrast.methods.scored import Scored
 
+pytestmark = pytest.mark.slow
+
 # Of each trade the words that a first sentence uses, and those that a second one does.
 TRADES = (
     [["bread", "oven", "flour", "dough"], ["engine", "wheel", "brake", "road"], ["violin", "bow", "chord", "song"]],

@@ -10,6 +10,8 @@ import kontrast as kt
 from kontrast.core import registry
 from kontrast.core.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 N, CLASSES = 72, 3
 LABEL = np.arange(N) % CLASSES

@@ -13,6 +13,8 @@ from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.reporting.report import write_report
 from tests.reporting.test_report import PIXEL, clusters, crossed, pairs, story, unit
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 

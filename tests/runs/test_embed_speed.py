@@ -20,6 +20,8 @@ from kontrast.runs.model import Model, method_of, modalities_of
 from tests.support.series import waves
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.slow
+
 WORDS = list(string.ascii_lowercase)
 
 

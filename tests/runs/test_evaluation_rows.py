@@ -20,6 +20,8 @@ from kontrast.training.budget import Budget
 from tests.support.series import waves
 from tests.training.test_pacing import QUICK, Facts
 
+pytestmark = pytest.mark.slow
+
 
 class Clocked:
     """A model that takes that long per row."""

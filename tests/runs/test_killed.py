@@ -20,7 +20,10 @@ from kontrast.runs.lock import HOLDER, LOCK, in_use
 from tests.support.command import call
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="children are forked, files named by /proc")
+pytestmark = [
+    pytest.mark.kill,
+    pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="children are forked, files named by /proc"),
+]
 STEPS = 8
 SMALL = ["--steps", STEPS, "--batch", 16, "--encoder", "series=tcn,hidden=16,out=32,depth=2", "--quiet"]
 SMALL += ["--set", "plan.checkpoint=0", "--set", 'scores=["knn", "retrieval"]']

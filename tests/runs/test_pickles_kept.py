@@ -24,6 +24,8 @@ from kontrast.runs.run import evaluators
 from tests.support.planting import MARK, pickled, torch_saved, unmarked
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _unmarked(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from tests.support.command import call
 from tests.support.places import ROOT
 
 # Names of the version that recorded them are told as old ones; that they still work is what is tested here.
-pytestmark = pytest.mark.filterwarnings("ignore::kontrast.core.renamed.OldName")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::kontrast.core.renamed.OldName")]
 
 RECORDS = ROOT / "tests" / "fixtures" / "runs"
 sys.path.insert(0, str(ROOT / "scripts"))

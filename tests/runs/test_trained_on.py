@@ -9,6 +9,8 @@ import kontrast
 from kontrast.data.schema import fingerprint
 from kontrast.reporting.logger import NullLogger
 
+pytestmark = pytest.mark.slow
+
 
 class Heard(NullLogger):
     """Keeps what was said."""

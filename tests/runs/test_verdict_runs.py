@@ -14,6 +14,8 @@ from kontrast.reporting.logger import Logger
 from tests.support.series import waves
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"series": {"name": "tcn", "hidden": 16, "out": 32, "depth": 3}}
 
 

@@ -15,6 +15,8 @@ from kontrast.core import factory, registry
 from scripts import new
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 SUITES = ["test_contracts", "test_loss_contracts", "test_relations", "test_judge"]
 
 

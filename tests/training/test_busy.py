@@ -15,6 +15,8 @@ from kontrast.training.threads import WINDOW, Threads, waiting
 from tests.support.command import call
 from tests.support.series import waves
 
+pytestmark = pytest.mark.slow
+
 
 class Machine:
     """A machine whose clock, load and speed are told; PyTorch's threads are counted, not used."""

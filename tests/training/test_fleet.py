@@ -23,7 +23,7 @@ from kontrast.runs.lock import held
 from kontrast.training.launcher import launch
 from tests.support.command import call
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.dist, pytest.mark.timeout(600)]
 SAME = ["--precision", "32", "--channels-last", "off", "--compile", "off", "--quiet"]
 KONTRAST = [sys.executable, "-m", "kontrast"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "kontrast"]

@@ -19,6 +19,8 @@ from kontrast.training.budget import Budget
 from kontrast.training.loop import _replanned
 from tests.support.series import waves
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"plan.precision": "32", "encoders.series": {"name": "tcn", "hidden": 8, "out": 16, "depth": 2}, "scores": []}
 
 

@@ -21,6 +21,8 @@ from kontrast.runs.model import method_of
 from kontrast.training.memory import forecast
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.slow
+
 
 class Hand(Logger):
     """Ctrl-C at a step."""

@@ -27,6 +27,8 @@ from kontrast.data.tables import numpy_file
 from kontrast.modalities.picture import MEGAPIXELS, picture
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.slow
+
 MOST = 1_500_000_000  # bytes beyond what the process has
 
 

@@ -77,6 +77,7 @@ def test_a_cell_that_leads_out_is_set_aside_and_the_flag_reads_it(world, suffix)
     assert rows(path, outside=True) == ([f"r{n}" for n in range(len(inside + outside))], {})
 
 
+@pytest.mark.slow
 def test_where_all_lead_out_the_error_names_the_flag(world, capsys):
     path = written(world, [str(world / "secret.png"), "../secret.png"] * 4)
     with pytest.raises(UserError, match=REASON):

@@ -15,6 +15,8 @@ from kontrast.core.errors import Interrupted, UserError
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 
+pytestmark = pytest.mark.slow
+
 
 def opened(data, cache=None):
     frame = open_frame(data, cache=cache)

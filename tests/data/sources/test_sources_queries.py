@@ -10,6 +10,8 @@ from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.data.tables import uri
 
+pytestmark = pytest.mark.slow
+
 ROWS = [(1, "red shoe", 9.5, b"\x89PNG"), (2, None, None, None), (3, "blue hat", 3.25, b"\x89PNG")]
 
 

@@ -363,6 +363,7 @@ def one_of_two(ranks):
     return {name: ranks.sum(value) / 2 for name, value in found.items()}
 
 
+@pytest.mark.dist
 def test_two_uneven_ranks_find_the_values_and_gradients_of_one():
     together, _ = on_ranks(one_of_two, 2)
     alone = gradients(slice(0, 14), *leaves())

@@ -20,6 +20,8 @@ from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.memory_forecast import _Alive
 from kontrast.losses.relations.same_key import SameKey
 
+pytestmark = pytest.mark.perf
+
 PAIRS, WIDTH, ROUNDS = 2048, 128, 5
 
 

@@ -263,6 +263,7 @@ def _uneven(ranks):
 
 @pytest.mark.timeout(180)
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.dist
 def test_a_rank_may_have_no_rows_where_another_has_some():
     one, two = on_ranks(_uneven, 2)
     for name in LOSSES:

@@ -314,6 +314,7 @@ def _rank(ranks):
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.dist
 def test_two_ranks_of_unequal_batches_give_the_gradient_of_one():
     parts = on_ranks(_rank, 2)
     for call in CALLS:

@@ -14,7 +14,7 @@ from kontrast.layers.centre import Centre
 from kontrast.losses import functional as L
 from kontrast.losses.functional import pairwise
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def data(n=12, width=8, seed=0, classes=4):

@@ -522,6 +522,7 @@ def two():
 
 
 @pytest.mark.timeout(200)
+@pytest.mark.dist
 def test_two_processes_of_unequal_batches_under_ddp_learn_what_one_learns(two):
     one, many = trained(One, SHARED, ()), [trained_ for trained_, _ in two]
     for name in SHARED:
@@ -534,6 +535,7 @@ def test_two_processes_of_unequal_batches_under_ddp_learn_what_one_learns(two):
             torch.testing.assert_close(rank[name][2], buffers, rtol=1e-6, atol=1e-8, msg=name)
 
 
+@pytest.mark.dist
 def test_without_gathering_each_process_compares_its_own_rows(two):
     found = [alone for _, alone in two]
     a, b = views()

@@ -8,6 +8,8 @@ import torch
 from kontrast.core import random_streams
 from kontrast.modalities.image import Image
 
+pytestmark = pytest.mark.perf
+
 ROUNDS = 7  # the smallest counts: whatever else the machine does only ever adds
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 CLIENT = ["mlflow-skinny", "sqlalchemy", "alembic"]  # the client with its SQL store; the rest of MLflow is its server
 UNREACHED = ("(from versions: none)", "Connection", "Could not fetch URL", "Temporary failure", "No module named pip")
 

@@ -13,6 +13,8 @@ from kontrast.core.errors import UserError
 from kontrast.search.exact import nearest, recall
 from kontrast.search.index import Index, build
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("lancedb")
 ENGINES = ["lancedb", "faiss", "pgvector"]
 
