@@ -199,7 +199,7 @@ def without_positives(make: Make) -> str:
     mean = contrast(alone, alone, SameKey("id"), loss=cast(ContrastiveLoss, make()), kernel=Cosine())
     if mean.count:
         near("the count of 5 rows, none with a positive,", [mean.count], [torch.tensor(5.0)])
-        finite("the value where nobody has a positive", mean.value())
+        finite("the value without any positive", mean.value())
         return "counted by the loss"
     rows, loss, relation = rows_of(), _built(make), SameKey("label")
     have = (rows.keys["label"][:, None] == rows.keys["label"][None]).sum(1) > 2

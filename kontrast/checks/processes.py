@@ -56,6 +56,10 @@ class Trial(Method):
 
     A learnable temperature and prototypes are always there, used or not, as in a method that does not use all its parts
     in each step.
+
+    Args:
+        loss: A loss of any contract.
+        tile: Most numbers per tile of a contrastive loss.
     """
 
     def __init__(self, loss: nn.Module, tile: int = TILE) -> None:

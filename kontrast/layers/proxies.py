@@ -13,7 +13,11 @@ VIEW = -1
 class Proxies(nn.Module):
     """One learned centre per class, (classes, width), with the keys `id` and `label` (the class).
 
-    Initialised as in He et al.; not normalised, since the kernel does that.
+    Initialised as in He et al. 2015, arXiv:1502.01852; not normalised, since the kernel does that.
+
+    Args:
+        classes: Number of classes, 1 or more.
+        width: Width of the embeddings.
     """
 
     def __init__(self, *, classes: int, width: int) -> None:

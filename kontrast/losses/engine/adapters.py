@@ -68,7 +68,8 @@ def gathered(ours: Embeddings) -> Embeddings:
 class Tempered(Kernel):
     """Kernel cos(a_i, c_j) / temperature, with a temperature that is not its parameter.
 
-    A temperature that is a tensor still gets its gradient.
+    Args:
+        temperature: Above 0; a tensor gets its gradient, although the kernel does not hold it as a parameter.
     """
 
     def __init__(self, temperature: float | Tensor) -> None:

@@ -132,7 +132,7 @@ def per_row(
 def _problem(
     anchors: Embeddings, candidates: Embeddings, relation: Relation, kernel: Kernel, precise: bool
 ) -> tuple[Tensor, Tensor, Walk]:
-    """Both sides in the kernel's form, (L, N or M, E), and a walk over tiles."""
+    """Both sides in the kernel's form (L, N or M, E), with a walk over tiles."""
     form = exact if precise else wide
     a, c = kernel(form(anchors.z), form(candidates.z))
     left, right = named(anchors), named(candidates)

@@ -21,7 +21,7 @@ def fitting(
 
     Args:
         run: What to compute from the tiles.
-        walk: The tiles of at most so many numbers, as an iterator.
+        walk: Iterator over tiles of at most the given number of entries.
         a: (L, N, D) anchors.
         c: (L, M, D) candidates.
         tile: Numbers in a tile at first.

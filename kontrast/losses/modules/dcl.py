@@ -41,5 +41,5 @@ class DCL(LossModule):
         self.temperature = Scale(temperature, learnable=learnable)
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """Returns the loss: a scalar; with "none" (2 N,), the rows of the first view first."""
+        """Returns the loss: a scalar; with "none" (2 N,), first view first."""
         return self.reduced(lambda: F.dcl(z1, z2, temperature=self.temperature()))

@@ -33,7 +33,7 @@ class DCLW(LossModule):
 
     Example:
         >>> z = torch.eye(2)
-        >>> round(DCLW(temperature=1.0)(z, z).item(), 4)  # all agree alike: DCL
+        >>> round(DCLW(temperature=1.0)(z, z).item(), 4)  # all pairs equally similar: DCL
         -0.3069
     """
 
@@ -51,5 +51,5 @@ class DCLW(LossModule):
         self.sigma = sigma
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """Returns the loss: a scalar; with "none" (2 N,), the rows of the first view first."""
+        """Returns the loss: a scalar; with "none" (2 N,), first view first."""
         return self.reduced(lambda: F.dclw(z1, z2, temperature=self.temperature(), sigma=self.sigma))

@@ -52,5 +52,5 @@ class Debiased(LossModule):
         self.prior = prior
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """Returns the loss: a scalar; with "none" (2 N,), the rows of the first view first."""
+        """Returns the loss: a scalar; with "none" (2 N,), first view first."""
         return self.reduced(lambda: F.debiased(z1, z2, temperature=self.temperature(), prior=self.prior))

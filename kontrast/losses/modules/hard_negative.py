@@ -33,7 +33,7 @@ class HardNegative(LossModule):
         Robinson et al. 2021, arXiv:2010.04592.
 
     Example:
-        >>> z = torch.eye(4)  # all negatives are alike: none is harder
+        >>> z = torch.eye(4)  # all negatives are equally hard
         >>> bool(HardNegative(hardness=2.0)(z, z) == HardNegative(hardness=1.0)(z, z))
         True
     """
@@ -53,7 +53,7 @@ class HardNegative(LossModule):
         self.prior, self.hardness = prior, hardness
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """Returns the loss: a scalar; with "none" (2 N,), the rows of the first view first."""
+        """Returns the loss: a scalar; with "none" (2 N,), first view first."""
         return self.reduced(
             lambda: F.hard_negative(z1, z2, temperature=self.temperature(), prior=self.prior, hardness=self.hardness)
         )

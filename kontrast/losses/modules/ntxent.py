@@ -43,5 +43,5 @@ class NTXent(LossModule):
         self.temperature = Scale(temperature, learnable=learnable)
 
     def forward(self, *views: Tensor) -> Tensor:
-        """Returns the loss: a scalar; with "none" (V N,) for V views, those of the first view first."""
+        """Returns the loss: a scalar; with "none" (V N,) for V views, in order."""
         return self.reduced(lambda: F.ntxent(*views, temperature=self.temperature()))

@@ -87,7 +87,7 @@ class TSC(LossModule):
         )
 
     def _draw(self) -> int:
-        """The seed of this call: a new one per call in training mode, the same in evaluation mode."""
+        """The seed of this call: new in each training call, fixed in evaluation mode."""
         if self.training:
             self.calls += 1
         return self.seed + (int(self.calls) if self.training else 0)
