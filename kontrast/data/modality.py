@@ -1,5 +1,4 @@
-"""The contract of a modality: how the cells of one field are read, kept, batched, augmented and shown. One file each in
-`modalities/`."""
+"""Contract of a modality: how a field is read, cached, batched, augmented and shown."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -11,77 +10,139 @@ from torch import Tensor
 
 
 class Modality(ABC):
-    """A field's cells on their way to an encoder.
+    """Kind of data, on its way from the cells of a field to an encoder.
 
     cell -> `read` -> `pack` (cached, once) -> `collate` -> `preprocess` or `augment` -> encoder.
 
-    `fit` learns from training cells what the others share (size, vocabulary, scale); `state` carries that to the run
-    folder and back.
-    A batch is one tensor, absence marked in band: images (B, C, H, W) uint8, texts (B, L) int64 with -1 after the end,
-    series (B, C, T) float32 with NaN for gaps and after the end. So any batch can be sliced by row.
+    `fit` learns from training cells what all rows share (size, vocabulary, scale); `state` and `restore` carry that to
+    the run folder and back. A batch is one tensor that marks absence in band: images (B, C, H, W) uint8, texts (B, L)
+    int64 with -1 after the end, series (B, C, T) float32 with NaN for gaps and after the end. So any batch can be
+    sliced by row.
     """
 
     ROOM = "modalities"
 
     encoder: str
-    """The encoder that is taken where none is named."""
+    """Encoder used if none is named."""
     files: ClassVar[bool] = False
-    """Whether a string in a cell names a file to be read: then only files in the data's own folder are."""
+    """Whether strings in cells name files; if so, only files in the folder of the data are read."""
 
     @abstractmethod
     def read(self, cell: Any, folder: Path) -> np.ndarray:
-        """Decode one cell that is not missing: a path (relative to `folder`), bytes, an array, a string. Raises
-        Unreadable with the reason."""
+        """Decodes one cell.
+
+        Args:
+            cell: Any cell that is not missing: a path, bytes, an array, a string.
+            folder: Paths in cells are relative to it.
+
+        Returns:
+            The decoded row.
+
+        Raises:
+            Unreadable: with the reason; the row is quarantined.
+        """
 
     @abstractmethod
     def fit(self, items: Sequence[np.ndarray]) -> None:
-        """Learn from a sample of what `read` gave for training rows; settings given by the user stay."""
+        """Learns what all rows share; settings given by the user stay.
+
+        Args:
+            items: What `read` returned for a sample of the training rows.
+        """
 
     @abstractmethod
     def pack(self, item: np.ndarray) -> np.ndarray:
-        """What is cached of a row: one dtype and one trailing shape for all rows; axis 0 may differ from row to row."""
+        """Converts a decoded row to its cached form.
+
+        Args:
+            item: What `read` returned.
+
+        Returns:
+            An array whose dtype and trailing shape are the same for all rows; axis 0 may differ from row to row.
+        """
 
     @abstractmethod
     def collate(self, packed: Sequence[np.ndarray]) -> Tensor:
-        """A batch from cached rows."""
+        """Joins cached rows into a batch.
+
+        Args:
+            packed: What `pack` returned, per row.
+
+        Returns:
+            (B, ...) tensor, in the layout of the modality.
+        """
 
     @abstractmethod
     def preprocess(self, batch: Tensor) -> Tensor:
-        """What the encoder sees of unaugmented rows; the result for a row does not depend on the other rows."""
+        """Encoder input without augmentation, for evaluation and embedding.
+
+        Args:
+            batch: What `collate` returned.
+
+        Returns:
+            (B, ...), where the result for a row does not depend on the other rows.
+        """
 
     @abstractmethod
     def augment(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
-        """What the encoder sees in training: all rows at once, on the batch's device, each row's draws its own. Where a
-        method asks for several views, the rows come so many times, with other keys.
+        """Encoder input for training, each row augmented by its own key.
 
-        key_B: a stream of random numbers for each view of each row. row_B: one for each row, the same for all its
-        views: what it decides happens to every field of a row alike, so that a pair stays a pair (a mirrored one, say).
+        All rows are augmented at once, on the device of the batch. For several views of a row, the row is repeated with
+        other keys.
+
+        Args:
+            batch: What `collate` returned.
+            key_B: (B,) int64, a stream of random numbers per view and row.
+            row_B: (B,) int64, a stream per row that all its views and fields share, so that what it decides (a mirror
+                image, say) leaves a pair a pair. None if there is none.
+
+        Returns:
+            (B, ...), of the kind that `preprocess` returns.
         """
 
     @abstractmethod
     def raw(self, batch: Tensor) -> Tensor:
-        """(B, R) features without any learning, the baseline that stands beside every score."""
+        """Features without any learning: the baseline beside every score.
+
+        Args:
+            batch: What `collate` returned.
+
+        Returns:
+            (B, R).
+        """
 
     @abstractmethod
     def show(self, packed: np.ndarray) -> str:
-        """A row as a small piece of HTML with everything in it (a data URI, an SVG, escaped text)."""
+        """Renders a cached row as self-contained HTML (a data URI, an SVG, escaped text).
+
+        Args:
+            packed: What `pack` returned.
+        """
 
     @abstractmethod
     def look(self, view: Tensor) -> str:
-        """One row of what `preprocess` or `augment` gave, as HTML: what the encoder saw."""
+        """Renders what the encoder saw of a row as HTML.
+
+        Args:
+            view: One row of what `preprocess` or `augment` returned.
+        """
 
     @abstractmethod
     def facts(self) -> Mapping[str, Any]:
-        """What an encoder must know: channels, vocabulary, ... Passed to constructor parameters of the same name."""
+        """Facts an encoder needs (channels, vocabulary), passed to its constructor parameters of that name."""
 
     def note(self) -> str:
-        """What `fit` decided that a user may want otherwise, for the first screen; "" for nothing."""
+        """Decision of `fit` that a user may want otherwise, for the first screen; or ""."""
         return ""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
-        """What `fit` learned, as plain JSON values."""
+        """Returns what `fit` learned, as plain JSON values."""
 
     @abstractmethod
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Back from `state`."""
+        """Restores what `fit` learned.
+
+        Args:
+            state: What `state` returned.
+        """

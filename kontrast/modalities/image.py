@@ -1,4 +1,4 @@
-"""Images: pictures of any format and size become squares of one size, augmented by whole batches on any device.
+"""Images of any format and size as squares of one size, augmented in whole batches.
 
 Axis letters: B rows, C channels, H and W pixels, S the side of the square.
 """
@@ -33,16 +33,30 @@ _RAW = 8  # pixels a side
 
 
 class Image(Modality):
-    """Pictures: files, encoded bytes, arrays or PIL images, grey or coloured.
+    """Images: files, encoded bytes, arrays or PIL images, grey or coloured.
 
-    `size`: side in pixels; by default the median short side of a sample, a multiple of 8 from 16 to 64.
-    `channels`: 1 or 3; by default 1 where all of a sample is grey. Arrays may have another number if it is set.
-    `strength` of the augmentations: "strong" where two views of one image are the pair (SimCLR), "light" where the
-    pairs come from the data (an image and its caption), "none".
-    `flip`: whether mirror images mean the same; by default only of coloured pictures (grey ones are more often scans,
-    digits, x-rays) whose mirror images lie no farther from the others than they do themselves (`mirroring`).
-    `mean`, `std`: a channel's, in 0..1; by default the sample's.
-    `augmentation`: one more, by name, applied last (`blur`, or `my_lab.ideas:Mine`).
+    Args:
+        size: Side of the square in pixels; by default the median short side of a sample, a multiple of 8 from 16 to 64.
+        channels: 1 or 3; by default 1 if the whole sample is grey, else 3. Arrays may have another number if it is set.
+        strength: Of the augmentations. "strong": two views of one image are the pair (SimCLR). "light": the pairs come
+            from the data (an image and its caption). "none": no augmentation.
+        flip: Whether mirror images mean the same. By default only for coloured images whose mirror images lie no
+            farther from the others than the images themselves (`mirroring`): grey ones are often scans or digits.
+        mean: Per channel, in 0..1; by default the mean of the sample.
+        std: Per channel, above 0; by default the standard deviation of the sample, at least 0.05.
+        augmentation: One more, by name, applied last (`blur`, or `my_lab.ideas:Mine`).
+
+    Raises:
+        UserError: a setting out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> image = Image(size=16)
+        >>> items = [np.full((3, 20, 24), value, np.uint8) for value in (0, 255)]
+        >>> image.fit(items)
+        >>> batch = image.collate([image.pack(item) for item in items])
+        >>> image.preprocess(batch).shape
+        torch.Size([2, 1, 16, 16])
     """
 
     encoder = "resnet"
@@ -76,7 +90,18 @@ class Image(Modality):
         self.augmentation = augmentation_of(augmentation)
 
     def read(self, cell: Any, folder: Path) -> np.ndarray:
-        """(C, H, W) uint8; see `picture` for what a cell may be. A large picture is shrunk, its proportions kept."""
+        """Decodes one picture; a large one is shrunk, its proportions kept.
+
+        Args:
+            cell: A path, bytes, an array or a PIL image; `picture` lists the forms.
+            folder: Paths are relative to it.
+
+        Returns:
+            (C, H, W) uint8.
+
+        Raises:
+            Unreadable: with the reason.
+        """
         most = max(_KEPT, self.size)
         item = picture(cell, folder, self.channels, most)
         short = min(item.shape[1:])
@@ -85,7 +110,7 @@ class Image(Modality):
         return _resize(item, round(item.shape[1] * most / short), round(item.shape[2] * most / short))
 
     def fit(self, items: Sequence[np.ndarray]) -> None:
-        """Size, channels, mean and standard deviation, where the user gave none."""
+        """Learns size, channels, mean, standard deviation and mirroring, where the user gave none."""
         if not items:
             raise UserError("image: no picture among the rows could be read, so neither size nor colours are known.")
         if not self.size:
@@ -109,9 +134,12 @@ class Image(Modality):
         self.std = self.std or [round(max(float(s), 0.05), 4) for s in std_C]
 
     def pack(self, item: np.ndarray) -> np.ndarray:
-        """(C, S, S) uint8: the middle square, or a squeezed whole where more than half would be lost.
+        """Cuts the middle square, or squeezes the whole picture if that loses over half.
 
-        Squeezed and not padded: padding wastes pixels, and a crop of nothing but padding is a false positive.
+        It squeezes rather than pads: padding wastes pixels, and a crop of nothing but padding is a false positive.
+
+        Returns:
+            (C, S, S) uint8.
         """
         item = self._coloured(item)
         high, wide = item.shape[1:]
@@ -122,17 +150,17 @@ class Image(Modality):
         return _resize(item, self.size, self.size)
 
     def collate(self, packed: Sequence[np.ndarray]) -> Tensor:
-        """(B, C, S, S) uint8."""
+        """Stacks cached rows: (B, C, S, S) uint8."""
         return torch.from_numpy(packed if isinstance(packed, np.ndarray) else np.stack(packed))
 
     def preprocess(self, batch: Tensor) -> Tensor:
-        """(B, C, S, S) float32, normalised."""
+        """Normalises pixels: (B, C, S, S) float32."""
         return self._normalised(batch.float().div_(255))
 
     def augment(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
-        """(B, C, S, S) float32, normalised: a random crop, flip and colours, by `strength`.
+        """Random crop, mirror image and colours by `strength`, normalised: (B, C, S, S) float32.
 
-        "light" mirrors all pictures of a row together: a mirrored pair is one more pair.
+        "light" mirrors all images of a row together, so that a mirrored pair is one more pair.
         """
         if self.strength == "none":
             return applied(self.augmentation, self.preprocess(batch), key_B)
@@ -146,7 +174,7 @@ class Image(Modality):
         return applied(self.augmentation, seen, key_B)
 
     def note(self) -> str:
-        """Whether pictures are mirrored, and why."""
+        """Says whether images are mirrored, and why."""
         if self.flip is not None or self.channels != 3 or self.strength == "none":
             return ""
         there = f"{self.farther:.0%} of mirror images lie farther from the other pictures than the pictures themselves"
@@ -159,37 +187,39 @@ class Image(Modality):
         return self.channels == 3 and self.farther <= mirroring.MOST
 
     def raw(self, batch: Tensor) -> Tensor:
-        """(B, C 8 8): the pixels at 8 x 8, in 0..1, less the image's own mean over all channels.
+        """Pixels at 8 x 8, minus the mean of the image, as features.
+
+        (B, 64 C) float32; pixels are in 0..1, the mean is over all channels.
 
         The best by cosine of 15 such features over three sets (two drawings of an emoji, CIFAR-10, Omniglot): 8 pixels
-        before 16 and 32; taking away one mean before none, one for each channel, white, and before unit variance.
+        beat 16 and 32; subtracting one mean beat none, one per channel, white, and unit variance.
         """
         x_BCHW = F.adaptive_avg_pool2d(batch.float().div_(255), _RAW)
         return (x_BCHW - x_BCHW.mean((1, 2, 3), keepdim=True)).flatten(1)
 
     def show(self, packed: np.ndarray) -> str:
-        """An <img> with the PNG inside."""
+        """Renders an <img> tag with the PNG inside."""
         pixels = packed.transpose(1, 2, 0) if len(packed) == 3 else packed[0]
         png = io.BytesIO()
         Pil.fromarray(np.ascontiguousarray(pixels)).save(png, "PNG")
         return f'<img alt="" src="data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}">'
 
     def look(self, view: Tensor) -> str:
-        """The colours put back."""
+        """Renders a view with its normalisation undone."""
         mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
         pixels = (view.cpu() * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)
         return self.show(pixels.numpy())
 
     def facts(self) -> dict[str, Any]:
-        """What an encoder is built for."""
+        """Channels and size, for the encoder."""
         return {"channels": self.channels, "size": self.size}
 
     def state(self) -> dict[str, Any]:
-        """Size, channels, mean, std."""
+        """Size, channels, mean and standard deviation."""
         return {"size": self.size, "channels": self.channels, "mean": self.mean, "std": self.std}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Back from `state`."""
+        """Restores what `state` returned."""
         self.size, self.channels = state["size"], state["channels"]
         self.mean, self.std = list(state["mean"]), list(state["std"])
 
@@ -207,7 +237,7 @@ class Image(Modality):
 
 
 def _resize(item: np.ndarray, high: int, wide: int) -> np.ndarray:
-    """Antialiased bilinear, uint8 to uint8."""
+    """Antialiased bilinear resizing, uint8 to uint8."""
     if item.shape[1:] == (high, wide):
         return np.ascontiguousarray(item)
     x = torch.from_numpy(np.require(item, requirements=["C", "W"]))[None]
@@ -215,5 +245,5 @@ def _resize(item: np.ndarray, high: int, wide: int) -> np.ndarray:
 
 
 def _is_grey(item: np.ndarray) -> bool:
-    """No channel differs by more than what JPEG's chroma leaves on a grey picture."""
+    """Whether channels differ by no more than JPEG's chroma leaves on a grey picture."""
     return len(item) == 1 or (len(item) == 3 and int(np.ptp(item.astype(np.int16), axis=0).max()) <= 8)

@@ -1,4 +1,4 @@
-"""Whether pictures may be mirrored: measured on the pictures themselves."""
+"""Test on the images themselves whether they may be mirrored."""
 
 import torch
 from torch import Tensor
@@ -8,16 +8,16 @@ MOST = 0.55
 
 
 def farther(features_BCHW: Tensor) -> float:
-    """The share of pictures whose mirror image lies farther from all other pictures than they do themselves.
+    """Share of images whose mirror image lies farther from all others than the image itself.
 
     One half if both directions are as common (photographs of things: CIFAR-10 .48 to .50); more if mirroring leads out
     of the data (letters .66, two drawings of an emoji .63, chest x-rays .91, digits .95).
 
     Args:
-        features_BCHW: Pictures, a few pixels a side, of which the first `LOOKED_AT` are compared.
+        features_BCHW: Images, a few pixels a side; the first `LOOKED_AT` are compared.
 
     Returns:
-        The share, equal distances counted half; one half for fewer than three pictures.
+        The share, equal distances counted half; one half for fewer than three images.
     """
     pictures = features_BCHW[:LOOKED_AT].float()
     if len(pictures) < 3:

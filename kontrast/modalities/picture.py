@@ -1,4 +1,4 @@
-"""A picture in whatever form a cell holds it becomes one array: (C, H, W) uint8, upright, on white, 16 bits scaled.
+"""Decoding of pictures to (C, H, W) uint8: upright, on white, 16 bits scaled.
 
 PIL decodes. torchvision's decoders are 4x faster on thumbnails, but deprecated since 0.29, and a picture is read once.
 """
@@ -22,12 +22,21 @@ MEGAPIXELS = 64  # what a header may announce; more is refused before a pixel is
 
 
 def picture(cell: Any, folder: Path, channels: int = 0, enough: int = 1 << 16) -> np.ndarray:
-    """(C, H, W) uint8 with C of 1 (grey), 3 (RGB), or `channels` where an array has that many.
+    """Decodes a picture to (C, H, W) uint8.
 
-    `cell`: a path relative to `folder`, an encoded file as bytes, `{"bytes": ..., "path": ...}` as `datasets` gives it,
-    a PIL image, or an array HW, HWC or CHW of bool, uint8, uint16, other integers 0..255, or floats in 0..1 or 0..255.
-    `enough`: a JPEG may be decoded at a half, a quarter or an eighth if no side falls below this many pixels.
-    Raises Unreadable with the reason.
+    Args:
+        cell: A path relative to `folder`, an encoded file as bytes, `{"bytes": ..., "path": ...}` as `datasets` gives
+            it, a PIL image, or an array HW, HWC or CHW of bool, uint8, uint16, other integers 0..255, or floats in 0..1
+            or 0..255.
+        folder: Paths are relative to it.
+        channels: Number of channels that an array may have besides 1 and 3.
+        enough: Pixels; a JPEG may be decoded at a half, a quarter or an eighth if no side falls below this.
+
+    Returns:
+        (C, H, W) uint8 with C of 1 (grey), 3 (RGB), or `channels`.
+
+    Raises:
+        Unreadable: with the reason.
     """
     if isinstance(cell, dict):
         cell = cell["bytes"] if cell.get("bytes") is not None else cell.get("path")
@@ -68,7 +77,7 @@ def _load(folder: Path, name: str | Path) -> bytes:
 
 
 def _decode(data: bytes, enough: int) -> np.ndarray:
-    """Encoded bytes -> (C, H, W) uint8 or wider; C of 2 and 4 end with alpha."""
+    """Decodes a file to (C, H, W) uint8 or wider; if C is 2 or 4, the last channel is alpha."""
     if not data:
         raise Unreadable("an empty file.")
     try:
@@ -104,7 +113,7 @@ def _pixels(image: Pil.Image) -> np.ndarray:
 
 
 def _channels_first(array: np.ndarray) -> np.ndarray:
-    """HW, HWC or CHW -> (C, H, W): the shorter of the two ends holds the channels."""
+    """HW, HWC or CHW -> (C, H, W): the shorter of the two outer axes holds the channels."""
     if array.ndim == 2:
         return array[None]
     if array.ndim != 3:

@@ -1,17 +1,28 @@
-"""Where a pretrained text model lies: its folder, or the folder that the Hugging Face hub's cache has for its name."""
+"""Folder of a pretrained text model, local or in the cache of the hub."""
 
 from pathlib import Path
 
 from kontrast.core.errors import UserError
 
-# Never pickled weights, never code; ONNX and OpenVINO twins are not needed.
+# Never pickled weights, never code; ONNX and OpenVINO copies are not needed.
 _TOKENIZER = ["*.json", "*.txt", "*.model"]
 _WEIGHTS = ["*.safetensors"]
 _TWINS = ["onnx/*", "openvino/*"]
 
 
 def folder_of(model: str, *, weights: bool) -> Path:
-    """A model's folder, by folder or hub name; downloads its configuration, its tokenizer, and its weights if asked."""
+    """Finds or downloads a pretrained text model.
+
+    Args:
+        model: A local folder, or a name on the hub.
+        weights: Whether to download weights besides configuration and tokenizer.
+
+    Returns:
+        The folder of the model.
+
+    Raises:
+        UserError: no such folder, and the hub and its cache do not have the name.
+    """
     if Path(model).is_dir():
         return Path(model)
     if Path(model).is_absolute() or model.startswith((".", "~")):

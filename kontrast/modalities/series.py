@@ -24,21 +24,37 @@ _COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706")
 
 
 class Series(Modality):
-    """Time series as lists or arrays of numbers: (T,), (T, C) or (C, T); None or NaN is a gap.
+    """Time series as lists or arrays of numbers, of any length, with gaps.
 
-    Channels lie on the axis whose size is the same in all training rows; where both are, on the smaller one. NaN at the
-    end of a row is padding, so rows may differ in length.
+    A cell is (T,), (T, C) or (C, T); None or NaN is a gap. Channels lie on the axis whose size is the same in all
+    training rows; if both are, on the smaller one. NaN at the end of a row is padding, so rows may differ in length.
 
-    length: samples kept of a series; a longer one is averaged down to it, a shorter one stays as it is. None: the
-    longest of the training rows, at most 512.
-    normalise: "series" gives every row and channel mean 0 and scale 1, which shows the shape and hides level and
-    amplitude; "dataset" takes both from the training rows, so that level and amplitude stay; "both" shows the encoder
-    the two side by side, twice the channels; "none" leaves the numbers alone.
+    Args:
+        length: Samples kept of a series; a longer one is averaged down to it, a shorter one stays as it is. None: the
+            longest of the training rows, at most 512.
+        normalise: "series" gives every row and channel mean 0 and scale 1, which shows the shape and hides level and
+            amplitude; "dataset" takes both from the training rows, so that level and amplitude stay; "both" shows the
+            encoder the two side by side, twice the channels; "none" leaves the numbers alone.
+        crop: Smallest share of time that a view keeps; 1 for all.
+        stretch: Largest change of speed (0.2: 20 %); 0 for none.
+        warp: Largest local change of speed; 0 for none.
+        scale: Largest change of amplitude; 0 for none.
+        shift: Largest shift of the level, in standard deviations of the row; 0 for none.
+        noise: Standard deviation of the noise, in standard deviations of the row; 0 for none.
+        gaps: Largest hidden share of time; 0 for none.
+        augmentation: One more, by name, applied last; None for none.
 
-    Augmentations, 0 (crop: 1) for none: crop is the smallest share of time that is kept; stretch the largest change of
-    speed (0.2: 20 %); warp the largest local change of speed; scale the largest change of amplitude; shift (of the
-    level, at most) and noise are in the row's own standard deviations; gaps is the largest hidden share of time.
-    augmentation is one more, by name, applied last.
+    Raises:
+        UserError: a setting out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> series = Series()
+        >>> items = [series.read(list(range(n)), None) for n in (20, 30)]
+        >>> series.fit(items)
+        >>> batch = series.collate([series.pack(item) for item in items])
+        >>> series.preprocess(batch).shape
+        torch.Size([2, 2, 30])
     """
 
     encoder = "tcn"
@@ -71,7 +87,14 @@ class Series(Modality):
         self._mean, self._spread, self._within = [0.0], [1.0], [1.0]
 
     def read(self, cell: Any, folder: Path) -> np.ndarray:
-        """One row's numbers, (T,) or 2-D as it came, float32; refuses text, ragged lists, infinities, only gaps."""
+        """Reads the numbers of one row.
+
+        Returns:
+            (T,) or 2-D as it came, float32.
+
+        Raises:
+            Unreadable: text, ragged lists, infinite numbers, or only gaps.
+        """
         if isinstance(cell, str | bytes | Mapping):
             raise Unreadable(f"is {type(cell).__name__}; a series is a list of numbers")
         try:
@@ -96,7 +119,7 @@ class Series(Modality):
         return item.astype(np.float32)
 
     def fit(self, items: Sequence[np.ndarray]) -> None:
-        """Which axis is time, how many channels, how long; each channel's mean and spread, overall and in a row."""
+        """Learns time axis, channels, length, and the mean and spread per channel."""
         if not items:
             raise UserError("series: no row could be read; expected lists of numbers.")
         shapes = [item.shape if item.ndim == 2 else (len(item), 1) for item in items]
@@ -121,7 +144,14 @@ class Series(Modality):
         self._mean, self._spread, self._within = mean.tolist(), spread.tolist(), within.tolist()
 
     def pack(self, item: np.ndarray) -> np.ndarray:
-        """(T, C) float32, T at most `length`; refuses a row with another number of channels than the training rows."""
+        """Orients a row and averages it down to `length`.
+
+        Returns:
+            (T, C) float32, T at most `length`.
+
+        Raises:
+            Unreadable: another number of channels than the training rows have.
+        """
         series = self._oriented(item)
         if series.shape[1] != self._channels:
             raise Unreadable(f"has {series.shape[1]} channels where the training rows have {self._channels}")
@@ -134,14 +164,14 @@ class Series(Modality):
         return np.where(counts > 0, sums / counts.clip(1), np.nan).astype(np.float32)
 
     def collate(self, packed: Sequence[np.ndarray]) -> Tensor:
-        """(B, C, T) float32, NaN after the end of a row that is shorter than the longest."""
+        """Pads rows with NaN to the longest: (B, C, T) float32."""
         batch = np.full((len(packed), self._channels, max(map(len, packed))), np.nan, np.float32)
         for row, series in zip(batch, packed, strict=True):
             row[:, : len(series)] = series.T
         return torch.from_numpy(batch)
 
     def preprocess(self, batch: Tensor) -> Tensor:
-        """(B, K, T) normalised; NaN stays NaN."""
+        """Normalises series: (B, K, T); NaN stays NaN."""
         parts = []
         if self.normalise in ("both", "series"):
             mean, deviation = _moments(batch)
@@ -152,7 +182,7 @@ class Series(Modality):
         return torch.cat(parts, 1) if parts else batch
 
     def augment(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
-        """(B, K, T): another window of time at another speed, amplitude and level, with noise; gaps stay, more come."""
+        """Views with another window, speed, amplitude, level, noise and gaps: (B, K, T)."""
         keys = [random_streams.fork(key_B, branch) for branch in range(4)]
         mean, deviation = _moments(batch)
         seen = self._window(batch, keys[0])
@@ -168,9 +198,10 @@ class Series(Modality):
         return applied(self.augmentation, self.preprocess(seen), key_B)
 
     def raw(self, batch: Tensor) -> Tensor:
-        """(B, R): gaps bridged by straight lines, rows averaged onto a grid of at most 128 steps, z-normalised.
+        """Resampled, z-normalised series as features: (B, R).
 
-        Cosine neighbours of these are neighbours by Euclidean distance between z-normalised series.
+        Gaps are bridged by straight lines and rows averaged onto a grid of at most 128 steps. Cosine neighbours of
+        these are neighbours by Euclidean distance between z-normalised series.
         """
         known_BT = batch.isfinite().any(1)
         bins = min(self.length or batch.shape[-1], _RAW)
@@ -186,7 +217,7 @@ class Series(Modality):
         return ((averaged - mean) / deviation.clamp_min(1e-9)).flatten(1).float()
 
     def show(self, packed: np.ndarray) -> str:
-        """A sparkline: one line a channel (the first four), each on its own scale, broken where there is a gap."""
+        """Renders a sparkline: the first four channels, each on its own scale, broken at gaps."""
         step = max(1, len(packed) // 160)
         points = packed[::step, : len(_COLOURS)]
         lines = []
@@ -208,11 +239,11 @@ class Series(Modality):
         return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{words}">{"".join(lines)}</svg>'
 
     def look(self, view: Tensor) -> str:
-        """The series as it was fed."""
+        """Renders a series as the encoder saw it."""
         return self.show(view.float().cpu().numpy().T)
 
     def facts(self) -> Mapping[str, Any]:
-        """channels: what the encoder sees at an instant ("both": two for one of the field's); length: the longest."""
+        """Channels per instant as the encoder sees them ("both" doubles them), and the greatest length."""
         return {"channels": self._channels * (2 if self.normalise == "both" else 1), "length": self.length}
 
     def state(self) -> dict[str, Any]:
@@ -227,12 +258,12 @@ class Series(Modality):
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Back from `state`."""
+        """Restores what `state` returned."""
         self.length, self._channels, self._axis = state["length"], state["channels"], state["axis"]
         self._mean, self._spread, self._within = state["mean"], state["spread"], state["within"]
 
     def _oriented(self, item: np.ndarray) -> np.ndarray:
-        """(T, C), without what is NaN in all channels at the end."""
+        """(T, C) without the instants at the end that are NaN in all channels."""
         series = item[:, None] if item.ndim == 1 else item if self._axis == 1 else item.T
         known = np.flatnonzero(np.isfinite(series).any(1))
         return series[: known[-1] + 1] if len(known) else series[:1]
@@ -241,7 +272,7 @@ class Series(Modality):
         return torch.tensor(values, device=batch.device, dtype=batch.dtype)[:, None]
 
     def _window(self, batch: Tensor, key_B: Tensor) -> Tensor:
-        """A part of time, played at another and uneven speed, by straight lines between samples; NaN after its end."""
+        """Part of the time at another, uneven speed, interpolated linearly; NaN after its end."""
         if self.crop == 1 and not self.stretch and not self.warp:
             return batch
         T = batch.shape[-1]
@@ -265,7 +296,7 @@ class Series(Modality):
         return mixed.masked_fill(over[:, None], math.nan)
 
     def _hidden(self, batch: Tensor, key_B: Tensor) -> Tensor:
-        """(B, 1, T): three spans of time, together at most the share `gaps` of the row."""
+        """(B, 1, T) bool: three spans of time, together at most the share `gaps` of the row."""
         end_B = _ends(batch.isfinite().any(1))
         u = random_streams.uniform(key_B, 6).view(-1, 3, 2, 1)
         width = u[:, :, 0] * end_B[:, None, None] * self.gaps / 3
@@ -280,7 +311,7 @@ def _within(name: str, value: float, low: float, high: float) -> None:
 
 
 def _moments(batch: Tensor) -> tuple[Tensor, Tensor]:
-    """Each row's mean and standard deviation a channel, (B, C, 1), over what is known; 0 and 0 where nothing is."""
+    """Mean and standard deviation of the known values per row and channel, (B, C, 1); 0 if none is known."""
     known = batch.isfinite()
     count = known.sum(-1, keepdim=True).clamp_min(1)
     mean = batch.nan_to_num(0.0).sum(-1, keepdim=True) / count
@@ -295,7 +326,7 @@ def _ends(known_BT: Tensor) -> Tensor:
 
 
 def _gauss(key_B: Tensor, channels: int, steps: int) -> Tensor:
-    """(B, C, T) standard normal whose first steps do not depend on how many follow, so that padding moves nothing."""
+    """(B, C, T) standard normal; padding changes none of it, since early steps ignore how many follow."""
     streams = random_streams.mix(
         key_B[:, None] ^ random_streams.mix(torch.arange(1, channels + 1, device=key_B.device))
     )
@@ -304,7 +335,10 @@ def _gauss(key_B: Tensor, channels: int, steps: int) -> Tensor:
 
 
 def _bridged(batch: Tensor) -> Tensor:
-    """Gaps filled by a straight line between their neighbours, at the ends by the nearest value, all by 0 if none."""
+    """Fills gaps by straight lines between their neighbours.
+
+    Gaps at the ends take the nearest value; a row without any value becomes 0.
+    """
     known, T = batch.isfinite(), batch.shape[-1]
     t = torch.arange(T, device=batch.device)
     before = torch.where(known, t, -1).cummax(-1).values

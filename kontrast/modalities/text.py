@@ -1,4 +1,4 @@
-"""Texts: a string, or several of one row, as ids of tokens learned on the corpus or of a pretrained model's tokenizer.
+"""Texts as token ids, of a learned vocabulary or of a pretrained tokenizer.
 
 Axis letters: B rows, L tokens, R hashed features, U different tokens in a batch.
 In a batch -1 is after the end, -2 between two texts of one row.
@@ -31,15 +31,29 @@ _LONG_WORD = re.compile(r"\S{256}")
 
 
 class Text(Modality):
-    """Sentences, captions, names, documents: strings, or lists of strings that say the same (captions of one picture).
+    """Sentences, captions, names, documents: strings, or lists of strings that say the same.
 
-    tokenizer: folder or hub name of a transformers tokenizer; None learns a byte-level BPE (Sennrich et al. 2016) from
-        the corpus, lower-cased and NFKC-normalised, so that any script works and no character is unknown.
-    vocabulary: at most so many tokens are learned; a pretrained tokenizer has its own.
-    length: tokens kept of one text; None for 64, or what a pretrained model takes, at most 256.
-    deletion: share of tokens left out in training (Wei, Zou 2019); None for 0.15, or 0 with a pretrained tokenizer,
-        where the model's dropout makes the views (SimCSE, Gao et al. 2021).
-    A row of several texts shows one of them, drawn anew at every look, in training and its first one otherwise.
+    A row of several texts (captions of one picture) shows one of them: drawn anew for each view in training, the first
+    one otherwise.
+
+    Args:
+        tokenizer: Folder or hub name of a transformers tokenizer. None learns a byte-level BPE (Sennrich et al. 2016)
+            from training rows, lower-cased and NFKC-normalised, so that any script works and no character is unknown.
+        vocabulary: Largest number of tokens to learn; a pretrained tokenizer has its own.
+        length: Tokens kept of a text. None: 64, or what a pretrained model takes, at most 256.
+        deletion: Share of tokens left out in training (Wei, Zou 2019). None: 0.15, or 0 with a pretrained tokenizer,
+            where the dropout of the model makes the views (SimCSE, Gao et al. 2021).
+
+    Raises:
+        UserError: a setting out of its range, or no readable tokenizer.
+
+    Example:
+        >>> text = Text()
+        >>> items = [text.read(words, None) for words in ("a red fox", "a red dog")]
+        >>> text.fit(items)
+        >>> batch = text.collate([text.pack(item) for item in items])
+        >>> len(text.preprocess(batch)), text.show(text.pack(items[0]))
+        (2, 'a red fox')
     """
 
     encoder = "tokens"
@@ -68,7 +82,18 @@ class Text(Modality):
         self._frequency: Tensor = torch.zeros(0)
 
     def read(self, cell: Any, folder: Path) -> np.ndarray:
-        """(n,) objects: the row's texts as strings. Numbers are written out; nothing is looked up in `folder`."""
+        """Reads the texts of a row; numbers are written out.
+
+        Args:
+            cell: A string, a number, or a list of them.
+            folder: Not used: a string is a text, never a file name.
+
+        Returns:
+            (n,) objects, the texts as strings.
+
+        Raises:
+            Unreadable: no text, or no string.
+        """
         cells = cell.tolist() if isinstance(cell, np.ndarray) else cell
         cells = cells if isinstance(cells, list | tuple) else [cells]
         texts = [text for each in cells if each is not None and (text := _string(each)).strip()]
@@ -79,7 +104,7 @@ class Text(Modality):
         return item
 
     def fit(self, items: Sequence[np.ndarray]) -> None:
-        """Learn the vocabulary (or load the pretrained one), and in how many rows each token occurs."""
+        """Learns or loads the vocabulary, and counts the rows that hold each token."""
         if self.tokenizer:
             self._coder, most = _pretrained(self.tokenizer)
             self._limit = self.length or min(most, 256)
@@ -93,7 +118,7 @@ class Text(Modality):
         self._documents, self._frequency = len(items), torch.from_numpy(frequency)
 
     def pack(self, item: np.ndarray) -> np.ndarray:
-        """(L,) int32: the token ids of each text, -2 between two texts."""
+        """Token ids of each text, -2 between two texts: (L,) int32."""
         coder = self._fitted()
         ids: list[int] = []
         for text in item:
@@ -101,18 +126,21 @@ class Text(Modality):
         return np.array(ids, dtype=np.int32)
 
     def collate(self, packed: Sequence[np.ndarray]) -> Tensor:
-        """(B, L) int64, -1 after the end."""
+        """Pads rows with -1 to the longest: (B, L) int64."""
         sizes = np.array([len(ids) for ids in packed], dtype=np.int64)
         batch = np.full((len(packed), sizes.max(initial=1)), END, dtype=np.int64)
         batch[np.arange(batch.shape[1]) < sizes[:, None]] = np.concatenate([*packed, np.empty(0, np.int32)])
         return torch.from_numpy(batch)
 
     def preprocess(self, batch: Tensor) -> Tensor:
-        """The first text of each row."""
+        """First text of each row: (B, L) int64."""
         return _compact(batch, (batch >= 0) & (_text_number(batch) == 0))
 
     def augment(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
-        """One of the row's texts, drawn evenly, less a random share of its tokens; special ones and one other stay."""
+        """One random text per row without a random share of its tokens: (B, L) int64.
+
+        Special tokens and one other always stay.
+        """
         number = _text_number(batch)
         texts_B = number.max(1).values + 1
         drawn_B = (random_streams.uniform(random_streams.fork(key_B, 0), 1)[:, 0] * texts_B).long()
@@ -125,7 +153,11 @@ class Text(Modality):
         return _compact(batch, kept)
 
     def raw(self, batch: Tensor) -> Tensor:
-        """(B, 1024) TF-IDF of tokens and the trigrams within them, hashed with signs (Weinberger 2009), length one."""
+        """TF-IDF of tokens and the trigrams within them, hashed with signs: (B, 1024), length 1.
+
+        Reference:
+            Weinberger et al., "Feature Hashing for Large Scale Multitask Learning", ICML 2009.
+        """
         ids = self.preprocess(batch)
         there = ids >= 0
         tokens_U, where = ids[there].unique(return_inverse=True)
@@ -138,23 +170,23 @@ class Text(Modality):
         return torch.nn.functional.normalize((count_BU.log1p() * idf_U) @ features_UR, dim=1)
 
     def show(self, packed: np.ndarray) -> str:
-        """The row's texts as they came out of the tokenizer, escaped, a line each."""
+        """Renders the texts of a row as the tokenizer decodes them, escaped, one per line."""
         parts = np.split(packed, np.flatnonzero(packed == BETWEEN))
         texts = [self._fitted().decode(part[part >= 0].tolist()).strip() for part in parts]
         return "<br>".join(html.escape(text) for text in texts)
 
     def look(self, view: torch.Tensor) -> str:
-        """What is left of the text."""
+        """Renders the tokens that a view keeps."""
         return self.show(view.cpu().numpy())
 
     def facts(self) -> Mapping[str, Any]:
-        """vocabulary: how many token ids there are. spellings: how each is written."""
+        """`vocabulary`, the number of token ids, and `spellings`, how each is written."""
         coder = self._fitted()
         size = coder.get_vocab_size()
         return {"vocabulary": size, "spellings": tuple(coder.id_to_token(i) or "" for i in range(size))}
 
     def state(self) -> dict[str, Any]:
-        """The whole tokenizer as JSON, pretrained or not: a run folder needs nothing beside it."""
+        """Length, token counts and the whole tokenizer, so that a run needs nothing else."""
         return {
             "tokenizer": json.loads(self._fitted().to_str()),
             "length": self._limit,
@@ -163,10 +195,14 @@ class Text(Modality):
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Back from `state`."""
+        """Restores what `state` returned.
+
+        Raises:
+            ValueError: a damaged tokenizer.
+        """
         try:
             self._coder = Tokenizer.from_str(json.dumps(state["tokenizer"]))
-        except Exception as error:  # the library's own word for any damage
+        except Exception as error:  # the library raises bare exceptions for any damage
             raise ValueError(f"its tokenizer cannot be read: {error}") from error
         self._limit, self._documents = state["length"], state["documents"]
         self._frequency = torch.tensor(state["frequency"])
@@ -184,7 +220,7 @@ class Text(Modality):
         self._special = [i for i, token in coder.get_added_tokens_decoder().items() if token.special]
 
     def _hashed(self, tokens: list[int]) -> Tensor:
-        """(U, R): where each token, and each trigram within it, falls."""
+        """(U, R): hashed features of each token and of the trigrams within it."""
         rows, columns, values = [], [], []
         for row, token in enumerate(tokens):
             spelled = self._fitted().id_to_token(token) or ""
@@ -213,7 +249,10 @@ def _string(cell: Any) -> str:
 
 
 def _learned(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """A byte-level BPE. Merges occur twice at least and stay within words, so a tiny corpus gets a small vocabulary."""
+    """Trains a byte-level BPE.
+
+    A merge needs two occurrences and stays within a word, so a tiny corpus gets a small vocabulary.
+    """
     coder = Tokenizer(models.BPE())
     coder.normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
@@ -234,7 +273,7 @@ def _learned(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 
 def _pretrained(name: str) -> tuple[Tokenizer, int]:
-    """A transformers tokenizer by folder or hub name, and how many tokens its model takes."""
+    """Loads a transformers tokenizer by folder or hub name, and the number of tokens its model takes."""
     transformers = needs("transformers", "text")
     folder = folder_of(name, weights=False)
     try:
@@ -252,11 +291,11 @@ def _pretrained(name: str) -> tuple[Tokenizer, int]:
 
 
 def _text_number(batch: Tensor) -> Tensor:
-    """(B, L): which of its row's texts a token belongs to."""
+    """(B, L): number of the text within its row that a token belongs to."""
     return (batch == BETWEEN).cumsum(1)
 
 
 def _compact(batch: Tensor, kept: Tensor) -> Tensor:
-    """The kept tokens moved to the front of their rows, -1 after them, no column without a token."""
+    """Moves the kept tokens to the front of their rows, -1 after them, and drops empty columns."""
     order = (~kept).to(torch.int8).argsort(dim=1, stable=True)[:, : max(1, int(kept.sum(1).max())) if len(batch) else 1]
     return batch.masked_fill(~kept, END).gather(1, order)

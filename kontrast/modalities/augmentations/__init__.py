@@ -1,1 +1,1 @@
-"""Batched augmentations: what is done to all rows of a batch at once, each row from its own key."""
+"""Augmentations of whole batches, each row by its own random stream."""

@@ -1,6 +1,7 @@
-"""Augmentations of whole batches of images: one warp and one colour matrix a row, each row's draws from its own key.
+"""Image augmentations for whole batches: one warp and one colour matrix per row.
 
-Axis letters: B rows, C channels, H and W pixels. Pixels are float in 0..1 unless said otherwise.
+Each row draws from its own key. Axis letters: B rows, C channels, H and W pixels. Pixels are float in 0..1 unless said
+otherwise.
 """
 
 import math
@@ -23,34 +24,70 @@ _PART = 1 << 19
 
 @dataclass(frozen=True)
 class Strength:
-    """How far the augmentations go: .4 draws a factor from 0.6..1.4, a hue of .1 is 36 degrees."""
+    """Ranges and probabilities of the image augmentations.
+
+    Attributes:
+        smallest_crop: Smallest share of the area that a crop keeps.
+        brightness: Largest relative change; 0.4 draws a factor from 0.6..1.4.
+        contrast: As brightness.
+        saturation: As brightness.
+        hue: Largest turn, in turns; 0.1 is 36 degrees.
+        jitter: Probability of the four above.
+        grey: Probability of losing all colour.
+        flip: Probability of a mirror image.
+    """
 
     smallest_crop: float
     brightness: float
     contrast: float
     saturation: float
     hue: float
-    jitter: float  # probability of the four above
-    grey: float  # probability of losing all colour
-    flip: float  # probability of a mirror image
+    jitter: float
+    grey: float
+    flip: float
 
 
 # Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, as used for 32 px.
 STRONG = Strength(0.2, 0.4, 0.4, 0.4, 0.1, 0.8, 0.2, 0.5)
-# For pairs that already differ (an image and its caption, two drawings of one thing): pixels are not learned by heart.
+# For pairs that already differ (an image and its caption, two drawings of one thing): light ones suffice against memorised pixels.
 LIGHT = Strength(0.7, 0.2, 0.2, 0.2, 0.02, 0.8, 0.0, 0.0)
 
 
 def warp(x_BCHW: Tensor, key_B: Tensor, strength: Strength) -> Tensor:
-    """A random part of each image (area `smallest_crop`..1, sides 3:4..4:3), sometimes mirrored, at full size again."""
+    """Random crop, sometimes mirrored, at full size.
+
+    Args:
+        x_BCHW: Images.
+        key_B: (B,) int64, a random stream per row.
+        strength: `smallest_crop` is the smallest share of the area; sides are 3:4 to 4:3. `flip` mirrors.
+
+    Returns:
+        (B, C, H, W).
+
+    Example:
+        >>> warp(torch.rand(2, 3, 8, 8), torch.tensor([1, 2]), STRONG).shape
+        torch.Size([2, 3, 8, 8])
+    """
     return _warped(x_BCHW, *_places(random_streams.uniform(key_B, 5), strength, x_BCHW))
 
 
 def recolour(x_BCHW: Tensor, key_B: Tensor, strength: Strength) -> Tensor:
-    """Brightness, contrast, saturation, hue and grey as one matrix and one offset a row, then cut to 0..1.
+    """Random brightness, contrast, saturation, hue and grey as one matrix and one offset per row.
 
-    All five are linear in a pixel's colour, so they compose; cutting after each, in shuffled order, as elsewhere, costs
-    several times the time. With other than three channels: brightness and contrast alone.
+    All five are linear in the colour of a pixel, so they compose; clipping after each, in shuffled order, as other
+    libraries do, costs several times the time. With other than three channels: brightness and contrast only.
+
+    Args:
+        x_BCHW: Images in 0..1.
+        key_B: (B,) int64, a random stream per row.
+        strength: Ranges of the changes.
+
+    Returns:
+        (B, C, H, W), clipped to 0..1.
+
+    Example:
+        >>> recolour(torch.rand(2, 3, 8, 8), torch.tensor([1, 2]), STRONG).shape
+        torch.Size([2, 3, 8, 8])
     """
     out_BCHW = torch.empty_like(x_BCHW, memory_format=torch.contiguous_format)
     ranges = [(0.0, 1.0)] * x_BCHW.shape[1]
@@ -67,9 +104,18 @@ def augment(
     std: Sequence[float],
     mirrored_B: Tensor | None = None,
 ) -> Tensor:
-    """`warp`, then `recolour`, then less `mean` and over `std`, of pixels in 0..255; in parts that fit into a cache.
+    """`warp`, then `recolour`, then normalisation, in parts that fit into a cache.
 
-    mirrored_B: bool, the images that are mirrored before all that.
+    Args:
+        bytes_BCHW: Pixels in 0..255.
+        key_B: (B,) int64, a random stream per row.
+        strength: Ranges of the changes.
+        mean: Per channel, in 0..1; subtracted.
+        std: Per channel; divides.
+        mirrored_B: (B,) bool, images that are mirrored first; None for none.
+
+    Returns:
+        (B, C, H, W) float32.
     """
     B, C, H, W = bytes_BCHW.shape
     u_B11 = random_streams.uniform(key_B, 11)
@@ -88,7 +134,7 @@ def augment(
 
 
 def _places(u_B5: Tensor, strength: Strength, like_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, W) and (B, H): where, in -1..1, the columns and the rows of the crops are taken. u: uniform draws."""
+    """(B, W) and (B, H): columns and rows of the crops in -1..1, from uniform draws."""
     area, ratio, *along, mirror = u_B5.unbind(1)
     side = (strength.smallest_crop + (1 - strength.smallest_crop) * area).sqrt()
     stretch = torch.exp((ratio - 0.5) * math.log(4 / 3))  # the square root of a ratio that is log-uniform in 3/4..4/3
@@ -100,13 +146,13 @@ def _places(u_B5: Tensor, strength: Strength, like_BCHW: Tensor) -> tuple[Tensor
 
 
 def _line(slope_B: Tensor, to_B: Tensor, n: int) -> Tensor:
-    """(B, n): the middles of n pixels that cover -1..1, scaled and moved."""
+    """(B, n): centres of n pixels that cover -1..1, scaled and moved."""
     middles_n = (2 * torch.arange(n, device=slope_B.device) + 1) / n - 1
     return torch.addcmul(to_B[:, None], slope_B[:, None], middles_n)
 
 
 def _warped(x_BCHW: Tensor, x_BW: Tensor, y_BH: Tensor) -> Tensor:
-    """The crops at full size. Their grid is two lines: filling it in takes a quarter of an affine grid's time."""
+    """Crops at full size. Filling the grid with two lines takes a quarter of an affine grid's time."""
     B, _, H, W = x_BCHW.shape
     grid_BHW2 = x_BCHW.new_empty(B, H, W, 2)
     grid_BHW2[..., 0] = x_BW[:, None]
@@ -117,9 +163,17 @@ def _warped(x_BCHW: Tensor, x_BW: Tensor, y_BH: Tensor) -> Tensor:
 def _colours(
     u_B6: Tensor, strength: Strength, ranges: Sequence[tuple[float, float]], unit: float = 1
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What a pixel of 0..unit is multiplied by, (B, 3, 3) or (B, C, 1); how much of the image's mean is added to a
-    channel, (B, C); and what black becomes, (C,). `ranges`: what black and white of a channel become, unaugmented. u:
-    uniform draws.
+    """Coefficients of the colour change, from uniform draws.
+
+    Args:
+        u_B6: Uniform draws.
+        strength: Ranges of the changes.
+        ranges: What black and white of a channel become without augmentation.
+        unit: Value of white in the input.
+
+    Returns:
+        Factor of a pixel, (B, 3, 3) or (B, C, 1); share of the image's mean that is added per channel, (B, C); what
+        black becomes, (C,).
     """
     most = (strength.brightness, strength.contrast, strength.saturation, strength.hue)
     by_B4 = (2 * u_B6[:, :4] - 1) * torch.tensor(most, device=u_B6.device) * (u_B6[:, 4:5] < strength.jitter)
@@ -134,7 +188,7 @@ def _colours(
 
 
 def _chroma(scale_B: Tensor, angle_B: Tensor) -> Tensor:
-    """(B, 3, 3): each pixel's chroma scaled and turned in YIQ, its luma kept."""
+    """(B, 3, 3): scales and turns the chroma of a pixel in YIQ, keeps its luma."""
     luma_33 = torch.tensor((LUMA, LUMA, LUMA), device=scale_B.device)
     quarter_33 = torch.tensor(_QUARTER, device=scale_B.device)
     cos, sin = ((scale_B * f)[:, None, None] for f in (angle_B.cos(), angle_B.sin()))
@@ -149,7 +203,7 @@ def _recolour(
     floor_C: Tensor,
     ranges: Sequence[tuple[float, float]],
 ) -> None:
-    """What `_colours` gave, done to the pixels, and cut: into `out`. Scaling costs no pass over them of its own."""
+    """Applies the coefficients of `_colours` and clips, into `out`; scaling needs no pass of its own."""
     C = len(ranges)
     x_BCP, out_BCP = x_BCHW.flatten(2), out_BCHW.flatten(2)
     weight_C = torch.tensor(LUMA if C == 3 else [1 / C] * C, device=x_BCHW.device)
