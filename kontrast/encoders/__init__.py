@@ -1,1 +1,1 @@
-"""A view becomes features: one architecture per file."""
+"""Encoders from views to features, one architecture per file."""

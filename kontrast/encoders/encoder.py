@@ -1,4 +1,4 @@
-"""The contract of an encoder: a batch of views becomes one feature vector a row."""
+"""Contract of an encoder: a batch of views becomes one feature vector per row."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -9,55 +9,79 @@ from torch import Tensor, nn
 
 
 class Encoder(nn.Module, ABC):
-    """`forward`: what `Modality.preprocess` or `augment` gave -> (B, width). In eval mode a row's features do not
-    depend on its batch.
+    """Network from views to features; derive from it to add an architecture.
 
-    Constructor parameters are settings, but for those named like a fact of the modality (channels, vocabulary), which
-    the data fills.
+    Constructor parameters are settings, except those named like a fact of the modality (channels, vocabulary), which
+    the data fills. In eval mode the features of a row do not depend on its batch.
     """
 
     ROOM = "encoders"
 
     width: int
-    """Of its features."""
+    """Number of features."""
 
     pace: ClassVar[float] = 1.0
-    """The share of the plan's learning rate that suits it: pretrained weights, say, are moved with care."""
+    """Share of the plan's learning rate that suits it; small for pretrained weights."""
 
     recomputes: bool = False
-    """Whether the insides of its blocks are computed again for the gradient, instead of being kept (`recompute`)."""
+    """Whether activations inside its blocks are recomputed for the gradient (`recompute`)."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """(B, ...) -> (B, width)."""
+        """Computes features.
 
-    def recompute(self) -> bool:
-        """From now on keep for the gradient only what enters its blocks; the rest is computed again when it is needed.
+        Args:
+            x: (B, ...), what `Modality.preprocess` or `augment` returned.
 
         Returns:
-            Whether it does: not where nothing learns, and not where a block holds a batch norm, which would count every
-            batch twice.
+            (B, width).
+        """
+
+    def recompute(self) -> bool:
+        """Switches to activation checkpointing, if this encoder supports it.
+
+        Then only what enters each block is kept, and the rest is recomputed for the gradient.
+
+        Returns:
+            Whether it does so. Not if nothing learns, nor if a block holds a batch norm, which would count batches
+            twice.
         """
         return False
 
     def traced(self, x: Tensor) -> Tensor:
-        """`forward` for one who records it as a graph (ONNX): the same numbers, by operations whose shapes follow from
-        that of x alone."""
+        """Computes what `forward` does, with shapes that follow from that of x (for ONNX)."""
         return self.forward(x)
 
     @classmethod
     def wants(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Settings that this encoder, with these settings, asks of its modality: an image size, a tokenizer."""
+        """Settings that this encoder asks of its modality: an image size, a tokenizer.
+
+        Args:
+            settings: Of this encoder.
+
+        Returns:
+            Setting of the modality -> value.
+        """
         return {}
 
     def keep(self, folder: Path) -> None:
-        """Write into a folder of the run what building this encoder again needs besides its settings and weights."""
+        """Saves what building this encoder again needs besides its settings and weights.
+
+        Args:
+            folder: A folder of the run.
+        """
         return
 
     @classmethod
     def kept(cls, folder: Path) -> dict[str, Any]:
-        """The settings that take the place of the user's where it is built again from what `keep` wrote.
+        """Settings that replace the user's when a run is loaded.
 
-        A run is then whole in itself: it embeds where the pretrained model it began from is not at hand.
+        A run then needs nothing outside itself: it embeds without the pretrained model that it began from.
+
+        Args:
+            folder: What `keep` wrote to.
+
+        Returns:
+            Setting -> value.
         """
         return {}

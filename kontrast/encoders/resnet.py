@@ -6,20 +6,38 @@ from torch import Tensor, nn
 from kontrast.core.errors import UserError
 from kontrast.encoders.encoder import Encoder
 
-_PLACES = 4  # a side
+_PLACES = 4  # per side of the last map
 
 
 class ResNet(Encoder):
-    """(B, C, S, S) -> (B, width): residual blocks in three stages, then a thin map of 4 x 4 places, flattened.
+    """Small residual network for images, at its best from 16 to 64 pixels.
 
-    The stem brings images to 16..31 pixels, so 64 px cost what 32 px do; the second and third stage halve that.
-    `base`: channels of the first stage; the others have 2 and 4 times as many. `blocks`: in each stage.
-    `thin`: channels of the map; width is 16 times that. `channels` and `size` are the images'.
+    Take it for images from scratch on a CPU or a small GPU; for large or pretrained models take `Timm`. The stem brings
+    images to 16..31 pixels, so 64 px cost what 32 px do; the second and third stage halve that.
 
-    The map keeps where things are, which the usual mean over all places forgets. CIFAR-10, 10,000 images, SimCLR in
-    bf16, kNN: .533 after 450 steps of 256, against .518 for the means of four quarters. With a fourth stage, after 176
-    steps: quarters .474, one mean .449, and that with GroupNorm .428, with a stem of 4 x 4 patches .421. Pixels: .431.
-    He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
+    The map of 4 x 4 places keeps where things are, which the usual mean over all places forgets. CIFAR-10, 10,000
+    images, SimCLR in bf16, kNN: .533 after 450 steps of 256, against .518 for the means of four quarters. With a
+    fourth stage, after 176 steps: quarters .474, one mean .449, and that with GroupNorm .428, with a stem of 4 x 4
+    patches .421.
+    Pixels: .431.
+
+    Args:
+        channels: Of the images; from the data.
+        size: Side of the images in pixels; from the data.
+        base: Channels of the first stage; the others have 2 and 4 times as many.
+        blocks: Residual blocks per stage.
+        thin: Channels of the last map; the width is 16 times that.
+
+    Raises:
+        UserError: a setting below 1.
+
+    Reference:
+        He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
+
+    Example:
+        >>> import torch
+        >>> ResNet(channels=3, size=32)(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 512])
     """
 
     def __init__(self, *, channels: int, size: int = 32, base: int = 32, blocks: int = 1, thin: int = 32) -> None:
@@ -41,7 +59,7 @@ class ResNet(Encoder):
         self.width = _PLACES**2 * thin
 
     def forward(self, x: Tensor) -> Tensor:
-        """The thin map, place after place."""
+        """Features of images: (B, C, S, S) -> (B, width)."""
         map_BCHW = self.thin(self.stages(self.stem(x)))
         if map_BCHW.shape[-2:] != (_PLACES, _PLACES):  # it is that at 16, 32, 48, 64 px; no GPU pools deterministically
             map_BCHW = F.adaptive_avg_pool2d(map_BCHW, _PLACES)
@@ -49,7 +67,10 @@ class ResNet(Encoder):
 
 
 class _Block(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut, which takes the mean of what a stride leaves out (He et al., 2019)."""
+    """Two 3 x 3 convolutions beside a shortcut.
+
+    With a stride, the shortcut takes means instead of skipping pixels (He et al. 2019).
+    """
 
     def __init__(self, width: int, out: int, stride: int) -> None:
         super().__init__()

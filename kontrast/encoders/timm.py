@@ -1,4 +1,4 @@
-"""Any image model of the timm library, by its name, as an encoder; with public weights, local weights or none."""
+"""Image models of the timm library, with public weights, local weights or none."""
 
 import difflib
 from collections.abc import Mapping
@@ -13,16 +13,32 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from kontrast.core.errors import UserError
 from kontrast.encoders.encoder import Encoder
 
-_SEED = 6_027_551  # of weights that a file must replace; not one that people use
+_SEED = 6_027_551  # of the weights that a file must replace; unlikely to be chosen by anyone else
 
 
 class Timm(Encoder):
-    """(B, C, S, S) -> (B, width): the pooled features of a timm model (convolutional, transformer or mixed).
+    """Image model of the timm library: its pooled features before the classifier.
 
-    `model`: a name as timm lists them ("resnet10t", "vit_base_patch16_224.mae"). `pretrained`: weights from the
-    Hugging Face hub or its cache. `weights`: a local .safetensors file instead, for machines without a network. Nothing
-    pickled is ever loaded. `freeze`: the weights stay as they are, and the model stays in eval mode.
-    `channels` and `size` are the images'. Wightman, "PyTorch Image Models", 2019.
+    Take it for pretrained or large image models; for small images from scratch `ResNet` is faster. Nothing pickled is
+    ever loaded.
+
+    Args:
+        model: Name as timm lists it ("resnet10t", "vit_base_patch16_224.mae").
+        channels: Of the images; from the data.
+        size: Side of the images in pixels; from the data. None: the model's own.
+        pretrained: Whether to take weights from the Hugging Face hub or its cache.
+        weights: Local .safetensors file instead, for machines without a network.
+        freeze: Whether the weights stay as they are and the model in eval mode.
+
+    Raises:
+        UserError: an unknown model or weights, or a model that cannot take such images.
+
+    Reference:
+        Wightman, "PyTorch Image Models", 2019.
+
+    Example:
+        >>> Timm(model="resnet10t")(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 512])
     """
 
     def __init__(
@@ -56,11 +72,11 @@ class Timm(Encoder):
         self.train()
 
     def forward(self, x: Tensor) -> Tensor:
-        """The model's features before its classifier, pooled."""
+        """Features of images: (B, C, S, S) -> (B, width)."""
         return self.net(x)
 
     def recompute(self) -> bool:
-        """As of any encoder: timm's own checkpoints around its blocks, where it has them for this model."""
+        """Uses timm's own checkpoints; False if the model has none or holds batch norms."""
         if self.frozen or any(isinstance(part, _BatchNorm) for part in self.net.modules()):
             return False
         try:
@@ -71,17 +87,23 @@ class Timm(Encoder):
         return True
 
     def train(self, mode: bool = True) -> "Timm":
-        """As of any module, but a frozen model stays in eval mode, so that its batch statistics stay too."""
+        """Sets training mode; a frozen model stays in eval mode, with its batch statistics."""
         return super().train(mode and not self.frozen)
 
     @classmethod
     def kept(cls, folder: Path) -> dict[str, Any]:
-        """Neither the hub nor the file of weights: the run has its own."""
+        """Neither hub nor weight file: the run has its own weights."""
         return {"pretrained": False, "weights": None}
 
     @classmethod
     def wants(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The model's own image size; with weights, also the colours that they know. Nothing is downloaded."""
+        """The model's own image size; with weights, also the colours they were trained on.
+
+        Nothing is downloaded.
+
+        Raises:
+            UserError: no model is named, or timm does not know it.
+        """
         if "model" not in settings:
             raise UserError("timm: name the model: model='resnet10t', or any other that timm lists.")
         config = _config(settings["model"])
@@ -120,7 +142,7 @@ def _local(weights: str) -> Path:
 
 
 def _downloaded(model: str, config: Any) -> Path:
-    """The model's safetensors from the hub's cache or the hub; never timm's own download, which takes pickles too."""
+    """Safetensors of the model from hub or cache; timm's own download would take pickles too."""
     from huggingface_hub import hf_hub_download
 
     if not config.hf_hub_id:
@@ -143,7 +165,7 @@ def _built(model: str, options: dict[str, Any]) -> nn.Module:
 
 
 def _loaded(model: str, options: dict[str, Any], file: Path) -> nn.Module:
-    """With the file's weights. timm passes over what the file lacks, so what stayed random is looked for."""
+    """Builds the model with weights of a file; timm ignores gaps in the file, so they are looked for."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
         random = dict(_built(model, options).named_parameters())
@@ -157,7 +179,7 @@ def _loaded(model: str, options: dict[str, Any], file: Path) -> nn.Module:
 
 
 def _width(net: nn.Module, channels: int, size: int) -> int:
-    """From one dry pass: `num_features` is wrong for models with a head of their own (MobileNetV4, EfficientViT)."""
+    """Width from one dry pass, since `num_features` is wrong for models such as MobileNetV4 or EfficientViT."""
     net.eval()
     with torch.no_grad():
         return net(torch.zeros(1, channels, size, size)).shape[-1]

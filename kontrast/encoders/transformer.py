@@ -1,4 +1,4 @@
-"""Any text model of the transformers library as an encoder: frozen, with LoRA adapters, or trained as a whole."""
+"""Text models of the transformers library: frozen, with LoRA adapters, or trained as a whole."""
 
 import json
 import warnings
@@ -21,21 +21,30 @@ MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 # Tokens computed at once on a CPU: what lies between two layers then stays in its cache. At 1,024 a batch of 32 short
 # texts is nearly one piece, padded to its longest; below 512 the gradients of the weights are added up too often.
 PIECE = 512
-# What damaged or foreign files of a model make the libraries raise.
+# Exceptions that the libraries raise for damaged or foreign model files.
 _REFUSED = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, SafetensorError)
 
 
 class Transformer(Encoder):
-    """A pretrained language model (BERT, MiniLM, MPNet, ...) by folder or hub name: knows the language, costs time.
+    """Pretrained language model (BERT, MiniLM, MPNet, ...) with pooled token features.
 
-    x: (B, L) int64 ids of the model's own tokenizer, -1 after the end -> (B, width).
-    model: only safetensors weights are read, and no code that comes with a model is run.
-    train: "lora" learns a low-rank addition to every linear layer (Hu et al. 2022): a few percent of the weights, so
-        small data cannot wash out what the model knows; "full" all weights, for large data; "frozen" none, and no
-        dropout, so only what stands on top learns.
-    rank: of the additions.
-    pooling: the mean over the tokens or the first one; None asks the model's 1_Pooling/config.json, else mean.
-    weights: False builds the model's shape only, for weights that come from elsewhere (a run's own).
+    It knows the language and costs time; for a run on few cores or from scratch take `Tokens`. Only safetensors weights
+    are read, and no code that comes with a model is run.
+
+    Args:
+        model: Folder or hub name.
+        train: "lora" learns a low-rank addition to every linear layer (Hu et al. 2022): a few percent of the weights,
+            so small data cannot wash out what the model knows. "full" learns all weights, for large data. "frozen"
+            learns none and has no dropout, so only what stands on top learns.
+        rank: Of the additions of "lora".
+        pooling: Mean over the tokens, or the first one. None: what the model's 1_Pooling/config.json says, else mean.
+        weights: False builds only the shape of the model, for weights from elsewhere (those of a run).
+
+    Raises:
+        UserError: no such model, or none that the library can read.
+
+    Reference:
+        Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", arXiv:2106.09685.
     """
 
     pace = 0.1  # what it knows is easily washed out
@@ -65,10 +74,16 @@ class Transformer(Encoder):
         self.train()
 
     def forward(self, x: Tensor) -> Tensor:
-        """The last hidden layer, pooled over the tokens that are there.
+        """Last hidden layer, pooled over the tokens that are there.
 
-        On a CPU rows of about one length are computed together, a few at a time: nothing is computed for the padding,
+        On a CPU, rows of similar length are computed together, a few at a time: nothing is computed for the padding,
         which is half of a batch of short texts, and what lies between two layers stays in the cache.
+
+        Args:
+            x: (B, L) int64 ids of the model's own tokenizer, -1 after the end.
+
+        Returns:
+            (B, width).
         """
         if x.device.type != "cpu":
             return self._pooled(x)
@@ -77,7 +92,7 @@ class Transformer(Encoder):
         return torch.cat(pieces)[order.argsort()]
 
     def traced(self, x: Tensor) -> Tensor:
-        """All rows in one piece."""
+        """Computes what `forward` does, all rows in one piece."""
         return self._pooled(x)
 
     def _pooled(self, x: Tensor) -> Tensor:
@@ -89,11 +104,11 @@ class Transformer(Encoder):
         return (h_BLD * there_BL1).sum(1) / there_BL1.sum(1).clamp_min(1)
 
     def train(self, mode: bool = True) -> "Transformer":
-        """As of any module, but a frozen model stays in eval mode."""
+        """Sets training mode; a frozen model stays in eval mode."""
         return super().train(mode and not self.frozen)
 
     def recompute(self) -> bool:
-        """As of any encoder: the library's own checkpoints around its layers, which it sets in training mode alone."""
+        """Uses the library's own checkpoints around layers, which apply in training mode only."""
         net: Any = self.model.net if isinstance(self.model, Adapted) else self.model
         self.recomputes = not self.frozen and net.supports_gradient_checkpointing
         if self.recomputes:
@@ -102,19 +117,19 @@ class Transformer(Encoder):
         return self.recomputes
 
     def keep(self, folder: Path) -> None:
-        """The shape and the pooling; the weights are among the run's."""
+        """Saves shape and pooling; the weights are among those of the run."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(self.shape, encoding="utf8")
         (folder / "kept.json").write_text(json.dumps({"pooling": self.pooling}), encoding="utf8")
 
     @classmethod
     def kept(cls, folder: Path) -> dict[str, Any]:
-        """This folder for a model, without weights."""
+        """This folder as the model, without weights."""
         return {"model": str(folder), "weights": False, **_json(folder / "kept.json")}
 
     @classmethod
     def wants(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The model's own tokenizer and length; a frozen one has no dropout, so its views need tokens left out."""
+        """The model's tokenizer and length; deletion for a frozen one, without dropout."""
         model = settings.get("model", MODEL)
         length = _json(folder_of(model, weights=False) / "sentence_bert_config.json").get("max_seq_length")
         asked: dict[str, Any] = {"tokenizer": model}
@@ -126,7 +141,7 @@ class Transformer(Encoder):
 
 
 def _pieces(x: Tensor, lengths: list[int]) -> Iterator[Tensor]:
-    """Its rows in turn, long ones first, about PIECE tokens at a time, padded no further than the longest of them."""
+    """Rows in turn, long ones first, about PIECE tokens at a time, padded to the longest of them."""
     start = 0
     for row in range(1, len(lengths)):
         if (row - start + 1) * lengths[start] > PIECE:
@@ -152,7 +167,7 @@ def _load(folder: Path) -> Any:
 
 
 def _shaped(folder: Path) -> Any:
-    """The model of a config.json, its weights whatever lay in memory: drawing them takes longer than reading them."""
+    """Builds the model of a config.json without drawing weights, which takes longer than reading them."""
     transformers = needs("transformers", "text")
     from transformers.initialization import no_init_weights
 
@@ -169,14 +184,14 @@ def _shaped(folder: Path) -> Any:
 
 
 def _pooling(folder: Path) -> Literal["mean", "cls"]:
-    """What sentence-transformers wrote: {"pooling_mode_cls_token": true, ...}, or {"pooling_mode": "cls"}."""
+    """Pooling that sentence-transformers wrote; it has two spellings."""
     said = _json(folder / "1_Pooling" / "config.json")
     modes = [name.removeprefix("pooling_mode_") for name, on in said.items() if name.startswith("pooling_mode_") and on]
     modes = modes or [said.get("pooling_mode", "mean")]
     known: dict[str, Literal["mean", "cls"]] = {"mean_tokens": "mean", "mean": "mean", "cls_token": "cls", "cls": "cls"}
     if len(modes) != 1 or modes[0] not in known:
         raise UserError(
-            f"transformer: {folder} pools by {modes}; there is mean and cls here. Choose with pooling='mean' or 'cls'."
+            f"transformer: {folder} pools by {modes}; expected mean or cls. Choose with pooling='mean' or 'cls'."
         )
     return known[modes[0]]
 
@@ -191,7 +206,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars, no advice, no warnings of one library about another meanwhile; the settings are put back."""
+    """Silences progress bars, advice and warnings of the library; puts its settings back."""
     log = needs("transformers", "text").utils.logging
     before, bars = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity_error()

@@ -1,1 +1,1 @@
-"""Samplers: which rows each step sees, one per file."""
+"""Samplers: which rows each step sees, one rule per file."""

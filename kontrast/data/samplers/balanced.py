@@ -1,4 +1,4 @@
-"""The same number of rows of several classes in every batch."""
+"""Batches with the same number of rows of several classes."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from kontrast.data.samplers.sampler import Sampled, Sampler, labelled
 
 
 class Balanced(Sampler):
-    """P classes x K rows per batch: the sampler of metric learning (FaceNet, arXiv:1503.03832; PK, arXiv:1703.07737).
+    """P classes x K rows per batch, the sampler of metric learning.
 
     All classes are drawn equally often, so that rare ones count as much as frequent ones, and each anchor has K - 1
     positives of its class. P is the batch over K; with fewer classes than that, each comes several times per batch. A
@@ -17,7 +17,14 @@ class Balanced(Sampler):
     without a label are not drawn.
 
     Args:
+        sampled: Rows and labels.
         per_class: K.
+
+    Raises:
+        UserError: no labels, a `per_class` below 1, or `plan.buckets` above 1.
+
+    Reference:
+        FaceNet, arXiv:1503.03832; PK sampling, arXiv:1703.07737.
     """
 
     def __init__(self, sampled: Sampled, *, per_class: int = 4) -> None:
@@ -30,17 +37,17 @@ class Balanced(Sampler):
             )
         labels = labelled(sampled, "sampler 'balanced'")
         order = np.argsort(labels, kind="stable")
-        order = order[np.searchsorted(labels[order], 0) :]  # those without a label are negative
+        order = order[np.searchsorted(labels[order], 0) :]  # rows without a label are negative
         starts = np.unique(labels[order], return_index=True)[1]
         self.sampled, self.members, self.per_class = sampled, np.split(order, starts[1:]), per_class
 
     @property
     def per_epoch(self) -> int:
-        """As many batches as the labelled rows would fill."""
+        """Number of batches that the labelled rows would fill."""
         return max(1, sum(map(len, self.members)) // self.sampled.batch)
 
     def drawn(self, epoch: int) -> np.ndarray:
-        """Rounds of all classes in a random order, each with its next K rows."""
+        """Rounds of all classes in random order, each with its next K rows."""
         wanted = self.per_epoch * self.sampled.batch
         rounds = -(-wanted // sum(min(self.per_class, len(m)) for m in self.members))
         parts = []
@@ -50,7 +57,7 @@ class Balanced(Sampler):
         return np.concatenate(parts)[:wanted]
 
     def _next(self, members: np.ndarray, turn: int) -> np.ndarray:
-        """K rows of a class, number turn * K and following, if it goes through its rows in a new order each time."""
+        """K rows of a class from number turn * K on; each pass through the class has a new order."""
         n = len(members)
         k = min(self.per_class, n)
         ids = torch.from_numpy(members.astype(np.int64))

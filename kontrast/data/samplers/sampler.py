@@ -1,4 +1,4 @@
-"""The contract of a sampler: which rows each step of training sees."""
+"""Contract of a sampler: which rows each step of training sees."""
 
 import functools
 from abc import ABC, abstractmethod
@@ -12,15 +12,15 @@ from kontrast.data.dataset.length_buckets import bucketed
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """What a sampler draws from.
+    """Rows that a sampler draws from.
 
     Attributes:
         rows: (n,) numbers of the training rows in the data set.
         batch: Rows per step, over all ranks.
         seed: Of the run.
-        weights: (n,) how often each row is drawn beside the others; None if all are drawn alike.
-        labels: (n,) class of each row, negative where unknown; None if the data has no labels.
-        lengths: (n,) how long each row is; None if they are not asked for.
+        weights: (n,) relative frequency of each row; None if all are drawn alike.
+        labels: (n,) class of each row, negative if unknown; None if the data has no labels.
+        lengths: (n,) length of each row; None if not needed.
         buckets: Batches whose rows are sorted by length together.
     """
 
@@ -34,7 +34,10 @@ class Sampled:
 
 
 class Sampler(ABC):
-    """Rows of each step as a function of (seed, step) alone, so that all ranks and a resumed run agree."""
+    """Rule for the rows of a step.
+
+    They depend on (seed, step) alone, so that all ranks and a resumed run agree.
+    """
 
     ROOM = "samplers"
 
@@ -43,18 +46,31 @@ class Sampler(ABC):
     @property
     @abstractmethod
     def per_epoch(self) -> int:
-        """Steps per epoch, at least 1."""
+        """Number of steps per epoch, at least 1."""
 
     @abstractmethod
     def drawn(self, epoch: int) -> np.ndarray:
-        """Places among `sampled.rows` in the order in which this epoch sees them, at least `per_epoch * batch`."""
+        """Order of the rows in an epoch.
+
+        Returns:
+            Places among `sampled.rows`, at least `per_epoch * batch`.
+        """
 
     def epoch(self, step: int) -> int:
         """Epoch that a step belongs to."""
         return step // self.per_epoch
 
     def at(self, step: int, rank: int = 0, world: int = 1) -> np.ndarray:
-        """Rows of a step on this rank; the parts of the ranks may differ by one row."""
+        """Rows of a step on one rank; sizes may differ by one row.
+
+        Args:
+            step: From 0.
+            rank: Of this process.
+            world: Number of processes.
+
+        Returns:
+            Numbers of rows in the data set.
+        """
         batch = self.sampled.batch
         place = step % self.per_epoch * batch
         order = _kept(self, self.epoch(step))
@@ -70,7 +86,11 @@ def _kept(sampler: Sampler, epoch: int) -> np.ndarray:
 
 
 def labelled(sampled: Sampled, who: str) -> np.ndarray:
-    """Labels of the rows; a message if there are none."""
+    """Returns the labels of the rows.
+
+    Raises:
+        UserError: no row has one; `who` begins the message.
+    """
     if sampled.labels is None or not (sampled.labels >= 0).any():
         raise UserError(
             f"{who} draws rows by their class, and no training row has one. Name the column: --label COLUMN."

@@ -7,9 +7,12 @@ from kontrast.data.samplers.sampler import Sampled, Sampler
 
 
 class Shuffled(Sampler):
-    """Each epoch is a new permutation of the training rows.
+    """Permutes the training rows anew in each epoch.
 
     The rows left over at the end of an epoch, fewer than a batch, are dropped; other rows each time.
+
+    Args:
+        sampled: Rows to draw from.
     """
 
     def __init__(self, sampled: Sampled) -> None:
@@ -17,9 +20,9 @@ class Shuffled(Sampler):
 
     @property
     def per_epoch(self) -> int:
-        """Whole batches in the rows."""
+        """Number of whole batches."""
         return max(1, len(self.sampled.rows) // self.sampled.batch)
 
     def drawn(self, epoch: int) -> np.ndarray:
-        """A permutation of all places."""
+        """Permutation of all places."""
         return random_streams.permutation(self.sampled.seed, epoch, len(self.sampled.rows)).numpy()

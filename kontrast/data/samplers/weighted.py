@@ -11,10 +11,17 @@ from kontrast.data.samplers.sampler import Sampled, Sampler
 
 
 class Weighted(Sampler):
-    """The heaviest rows are drawn once per epoch, one of half their weight in every second epoch.
+    """Draws each row in a share of the epochs, by its weight.
 
-    Systematic sampling along a permutation: no row comes twice in a batch, nor twice with the same views. Needs a
-    column of kind `weight`.
+    The heaviest rows come in every epoch, a row of half their weight in every second one.
+
+    Systematic sampling along a permutation: no row comes twice in a batch, nor twice with the same views.
+
+    Args:
+        sampled: Rows and weights.
+
+    Raises:
+        UserError: no column of kind `weight`.
     """
 
     def __init__(self, sampled: Sampled) -> None:
@@ -24,13 +31,15 @@ class Weighted(Sampler):
 
     @functools.cached_property
     def per_epoch(self) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Whole batches in what an epoch draws."""
+        """Number of whole batches in the rows that an epoch draws."""
         return max(1, int(self._shares().sum()) // self.sampled.batch)
 
     def drawn(self, epoch: int) -> np.ndarray:
-        """A row is drawn where the running sum of shares passes a whole number, so each comes with exactly its share.
+        """Rows of an epoch.
 
-        All epochs are of one length but for a row.
+        A row is drawn if the running sum of shares passes a whole number there, so each comes exactly by its share.
+
+        All epochs are of equal length, give or take a row.
         """
         sampled = self.sampled
         permuted = random_streams.permutation(sampled.seed, epoch, len(sampled.rows)).numpy()

@@ -1,1 +1,1 @@
-"""What learns beside the frozen layers of a pretrained encoder."""
+"""Adapters: small trainable parts beside the frozen layers of a pretrained encoder."""

@@ -1,4 +1,4 @@
-"""A frozen linear layer with a low-rank addition that learns.
+"""A frozen linear layer with a trainable low-rank addition.
 
 Axis letters: T rows, I features in, O features out, R the rank.
 """
@@ -16,15 +16,24 @@ SCALE = 2.0
 
 
 class Lora(nn.Module):
-    """y = (W + 2 B A) x + b, of which only A and B learn (Hu et al. 2022, arXiv:2106.09685).
+    """Linear layer of which only a low-rank addition learns.
 
-    Training multiplies by the sum, a single matrix: for T rows the sum costs R/T of the product, where an addition of
-    its own to every output reads and writes all of them several times. Parameters are named as the peft library names
-    them, which runs of before were written by.
+    Training multiplies by the sum, a single matrix: for T rows the sum costs R/T of the product, while a separate
+    addition to every output would read and write all outputs several times. Parameters have the names of the peft
+    library, as in the files of earlier runs.
 
     Args:
-        base: The layer, which is frozen and kept.
+        base: The layer; frozen and kept.
         rank: R.
+
+    Raises:
+        UserError: a rank below 1.
+
+    Equation:
+        y = (W + 2 B A) x + b
+
+    Reference:
+        Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", arXiv:2106.09685.
     """
 
     def __init__(self, base: nn.Linear, rank: int) -> None:
@@ -38,16 +47,16 @@ class Lora(nn.Module):
 
     @property
     def a_RI(self) -> Tensor:
-        """A."""
+        """The matrix A."""
         return cast(nn.Linear, self.lora_A["default"]).weight
 
     @property
     def b_OR(self) -> Tensor:
-        """B, zero at the start, so that the layer begins as it was."""
+        """The matrix B; zero at the start, so that the layer begins unchanged."""
         return cast(nn.Linear, self.lora_B["default"]).weight
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., I) -> (..., O)."""
+        """Applies the layer: (..., I) -> (..., O)."""
         if not torch.is_grad_enabled():
             return self.base_layer(x) + SCALE * F.linear(F.linear(x, self.a_RI), self.b_OR)
         device = x.device.type
@@ -58,13 +67,13 @@ class Lora(nn.Module):
 
     @torch.no_grad()
     def merged(self) -> nn.Linear:
-        """One plain layer that computes the same."""
+        """Plain layer that computes the same; uses this one up."""
         self.base_layer.weight.add_(self.b_OR @ self.a_RI, alpha=SCALE)
         return self.base_layer
 
 
 class _Product(Function):
-    """The product with the sum; what is kept for backward is x alone."""
+    """Product with the sum; keeps only x for backward."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, w_OI: Tensor, bias: Tensor | None, a_RI: Tensor, b_OR: Tensor) -> Tensor:
@@ -88,7 +97,7 @@ def _sum(w_OI: Tensor, a_RI: Tensor, b_OR: Tensor) -> Tensor:
 
 
 class Adapted(nn.Module):
-    """A network whose linear layers are `Lora`; its parameters stand under the names that peft gave them.
+    """Network whose linear layers are `Lora`, with the parameter names of peft.
 
     Args:
         net: Any network; changed in place.
@@ -107,15 +116,15 @@ class Adapted(nn.Module):
 
     @property
     def net(self) -> nn.Module:
-        """The network itself."""
+        """The adapted network itself."""
         return cast(nn.Module, self.base_model.model)
 
     def forward(self, **given: Any) -> Any:
-        """As the network's."""
+        """Calls the network with the same arguments."""
         return self.net(**given)
 
     def merged(self) -> nn.Module:
-        """The network with plain layers that compute the same; this one is used up."""
+        """Network with plain layers that compute the same; uses this one up."""
         for name, part in list(self.net.named_modules()):
             if isinstance(part, Lora):
                 self.net.set_submodule(name, part.merged())

@@ -49,7 +49,7 @@ class Strength:
 
 # Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, as used for 32 px.
 STRONG = Strength(0.2, 0.4, 0.4, 0.4, 0.1, 0.8, 0.2, 0.5)
-# For pairs that already differ (an image and its caption, two drawings of one thing): light ones suffice against memorised pixels.
+# For pairs that already differ (an image and its caption, two drawings of one thing): enough not to memorise pixels.
 LIGHT = Strength(0.7, 0.2, 0.2, 0.2, 0.02, 0.8, 0.0, 0.0)
 
 
