@@ -1,4 +1,4 @@
-"""An argument that a function does not know is answered with the one that is meant, not with a traceback."""
+"""Suggestions for unknown arguments of public functions."""
 
 import functools
 import inspect
@@ -13,10 +13,10 @@ R = TypeVar("R")
 
 
 def spelled(others: Mapping[str, str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator that raises UserError for an unknown keyword, and names the likeliest one.
+    """Decorator that raises UserError for an unknown keyword and names the likeliest one.
 
     Args:
-        others: what other libraries call it -> what it is here; a value with a dot is a setting.
+        others: Name in other libraries -> name here; a value with a dot is a setting.
     """
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:

@@ -1,4 +1,4 @@
-"""How much memory there is, so that a file that asks for more is refused before it is read."""
+"""Available memory, so that a file that needs more is refused before it is read."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from kontrast.core.errors import UserError
 
 
 def free() -> int:
-    """Bytes that can be had now: what Linux calls available, else half of what is built in."""
+    """Bytes that are available: as Linux reports, else half of the physical memory."""
     facts = Path("/proc/meminfo")
     for line in facts.read_text().splitlines() if facts.is_file() else ():
         if line.startswith("MemAvailable:"):
@@ -17,13 +17,26 @@ def free() -> int:
 
 
 def enough(needed: int, who: str, instead: str) -> None:
-    """Refuse what does not fit; `instead` says what to do."""
+    """Refuses what does not fit into memory.
+
+    Raises:
+        UserError: it does not; `who` begins the message, `instead` ends it.
+    """
     if needed > (there := free()):
         raise UserError(f"{who} needs {size(needed)} of memory, and {size(there)} are free. {instead}")
 
 
 def text(path: Path, expected: str, *, times: int = 8) -> str:
-    """All of a UTF-8 file, which takes some `times` its size while it is taken apart. `expected` ends the message."""
+    """Reads a UTF-8 file.
+
+    Args:
+        path: The file.
+        expected: Ends the message.
+        times: Memory that parsing takes, in sizes of the file.
+
+    Raises:
+        UserError: too large, or no UTF-8 text.
+    """
     enough(times * path.stat().st_size, str(path), "Cut it into several files, or free some memory.")
     try:
         return path.read_text(encoding="utf-8-sig")

@@ -1,4 +1,4 @@
-"""A Choice: something chosen by name, with its settings."""
+"""Something chosen by name, with its settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

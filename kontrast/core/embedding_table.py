@@ -1,5 +1,4 @@
-"""A Bank: embeddings, ids, labels, metadata. The only thing that travels after training; judges, search and report see
-no model."""
+"""Embeddings on disk with ids, labels and metadata: the only input of evaluation, search and report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,13 +16,15 @@ from kontrast.core.untrusted_json import fitting
 
 @dataclass(frozen=True)
 class EmbeddingTable:
-    """Rows of embeddings, one block a field of the data.
+    """Embeddings of N rows, a block per field of the data.
 
-    z: field -> (N, D) float32, L2-normalised; a row that lacks the field is NaN throughout.
-    shared: whether the fields lie in one space (CLIP), so that a row of one may be compared with a row of another.
-    ids: (N,) strings. labels: (N,) strings, "" where unknown; None where the data has none. metadata: N rows of plain
-    columns, for filters and hover texts. golds: (N,) float64, how alike the two fields of a row are by the word of
-    people, NaN where unknown; None where the data has none.
+    Attributes:
+        z: Field -> (N, D) float32, L2-normalised; a row that lacks the field is NaN throughout.
+        ids: (N,) strings.
+        labels: (N,) strings, "" if unknown; None if the data has none.
+        metadata: N rows of plain columns, for filters and hover texts.
+        shared: Whether the fields lie in one space (CLIP), so that rows of different fields may be compared.
+        golds: (N,) float64, gold similarity of the two fields of a row, NaN if unknown; None if the data has none.
     """
 
     z: Mapping[str, np.ndarray]
@@ -37,11 +38,11 @@ class EmbeddingTable:
         return len(self.ids)
 
     def has(self, name: str) -> np.ndarray:
-        """(N,) bool: which rows have that field."""
+        """(N,) bool: rows that have the field."""
         return ~np.isnan(self.z[name][:, 0])
 
     def take(self, index: np.ndarray) -> "EmbeddingTable":
-        """Those rows, in that order (indices or a mask)."""
+        """Selects rows by indices or a mask, in that order."""
         index = np.flatnonzero(index) if index.dtype == bool else index
         labels = None if self.labels is None else self.labels[index]
         metadata = self.metadata.take(pa.array(index)) if self.metadata.num_columns else self.metadata
@@ -51,15 +52,16 @@ class EmbeddingTable:
         )
 
     def whole(self) -> np.ndarray:
-        """(N, D) one vector a row: of several fields the normalised mean in a shared space, the concatenation else (a
-        missing field counts as zero)."""
+        """One vector per row, of length 1: (N, D).
+
+        In a shared space the mean over fields, else their concatenation; a missing field counts as zero.
+        """
         blocks = [np.nan_to_num(z) for z in self.z.values()]
         one = sum(blocks[1:], blocks[0]) if self.shared else np.concatenate(blocks, axis=1)
         return unit(one)
 
     def save(self, path: Path) -> None:
-        """One Parquet file, embeddings as fixed-size lists; written beside and renamed, so that no half file is ever
-        seen."""
+        """Writes one Parquet file, embeddings as fixed-size lists; no half-written file is ever seen."""
         table = {"id": pa.array(self.ids.astype(str))}
         if self.labels is not None:
             table["label"] = pa.array(self.labels.astype(str))
@@ -76,7 +78,11 @@ class EmbeddingTable:
 
     @staticmethod
     def load(path: Path) -> "EmbeddingTable":
-        """Back from `save`."""
+        """Reads what `save` wrote.
+
+        Raises:
+            UserError: no such file, or a damaged or foreign one.
+        """
         if not path.is_file():
             raise UserError(f"no bank at {path}; expected a file written by kontrast embed or train.")
         try:
@@ -106,7 +112,7 @@ class EmbeddingTable:
 
 
 def _block(column: pa.ChunkedArray, who: str) -> np.ndarray:
-    """(N, D) float32: a row is NaN throughout, or of length one."""
+    """(N, D) float32; a row is NaN throughout, or of length 1."""
     kind = column.type
     if not pa.types.is_fixed_size_list(kind) or not pa.types.is_float32(kind.value_type) or kind.list_size < 1:
         raise UserError(f"{who} holds {kind}; expected lists of float32, all of one length.")
@@ -120,7 +126,11 @@ def _block(column: pa.ChunkedArray, who: str) -> np.ndarray:
 
 
 def refuse_unsound(z: np.ndarray, who: str) -> None:
-    """Rows of (N, D) that hold NaN beside numbers, or infinity; they would be nearest to all or to nothing."""
+    """Refuses rows with NaN beside numbers, or infinity, which would be nearest to all or to nothing.
+
+    Raises:
+        UserError: such rows; `who` begins the message.
+    """
     wrong = np.flatnonzero(~np.isfinite(z).all(axis=1) & ~np.isnan(z).all(axis=1))
     if len(wrong):
         found = "infinity" if np.isinf(z[wrong[0]]).any() else "NaN beside numbers"

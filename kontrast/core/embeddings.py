@@ -1,4 +1,4 @@
-"""Embeddings and the keys of their rows travel together; sums travel with their counts, so that only the ranks divide.
+"""Embeddings with the keys of their rows, and loss terms: sums with their counts.
 
 Axis letters, here and below: B samples, V views, L stacked problems, N anchors, M candidates, D width, C classes.
 """
@@ -14,7 +14,7 @@ Keys = Mapping[str, Tensor]
 
 
 def exact(x: Tensor) -> Tensor:
-    """In float64, in which sums and counts travel; MPS has none, and keeps its own."""
+    """Casts to float64 for sums and counts; MPS has no float64 and keeps its dtype."""
     return x if x.device.type == "mps" else x.double()
 
 
@@ -38,12 +38,12 @@ class Embeddings:
         return Embeddings(self.z[index], {name: key[index] for name, key in self.keys.items()})
 
     def detach(self) -> "Embeddings":
-        """The same rows, cut from the graph."""
+        """The same rows without gradient."""
         return replace(self, z=self.z.detach())
 
     @staticmethod
     def stack(*parts: "Embeddings") -> "Embeddings":
-        """All rows of all parts, one after the other; the keys are those of the first part."""
+        """Concatenates the rows of all parts; keeps the keys of the first part."""
         keys = {name: torch.cat([part.keys[name] for part in parts]) for name in parts[0].keys}
         return Embeddings(torch.cat([part.z for part in parts]), keys)
 
@@ -58,11 +58,14 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class LossTerm:
-    """A sum and what it is to be divided by, once all ranks have added theirs.
+    """A sum and its count, to be divided after all ranks have added theirs.
 
-    weight: its part in the objective. negatives: how many pairs repelled, for who wants to know how many that is an
-    anchor. chance: the sum over anchors of what embeddings that know nothing would lose, for the loss curve; None of a
-    loss that has no such value.
+    Attributes:
+        total: Sum of the loss over anchors.
+        count: Number of anchors.
+        weight: Factor of this term in the objective.
+        negatives: Number of negative pairs; divide by `count` for the mean per anchor.
+        chance: Sum over anchors of the loss of embeddings without information, for the loss curve; None if undefined.
     """
 
     total: Tensor
@@ -75,7 +78,11 @@ class LossTerm:
         return replace(self, weight=weight * self.weight)
 
     def value(self) -> Tensor:
-        """The mean itself, for who trains in one process; no anchor with a positive is an error in words."""
+        """Single-process mean.
+
+        Raises:
+            ValueError: no anchor has a positive.
+        """
         if not self.count:
             raise ValueError("no anchor has a positive: draw several views, or several samples of one key, per batch.")
         return self.weight * self.total / self.count

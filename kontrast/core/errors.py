@@ -1,5 +1,4 @@
-"""What the user is told when something that is his to mend goes wrong: who, what was found, what was expected, what to
-do."""
+"""Errors and messages for users: what was found, what was expected, what to do."""
 
 import difflib
 import importlib
@@ -9,11 +8,11 @@ from types import ModuleType
 
 
 class UserError(ValueError):
-    """A mistake that the user can mend; the command line prints its message alone and ends with exit code 2."""
+    """A mistake that the user can correct; the command line prints only its message, exit code 2."""
 
 
 class Unreadable(ValueError):
-    """One cell that cannot be read; the row is set aside with this reason, the others go on."""
+    """A cell that cannot be read; its row is quarantined with this reason."""
 
 
 class Interrupted(Exception):
@@ -32,19 +31,23 @@ _UNSEEN = re.compile(
 
 
 def printable(words: str) -> str:
-    r"""Words of whatever origin as a terminal may show them: what is unseen stands there as \u001b, say."""
+    r"""Makes a string safe for a terminal: invisible characters become escapes such as \\u001b."""
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", words)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` where something alike is known, else what there is."""
+    """`; did you mean 'x'?` for a similar known name, else the list of known names."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean '{close[0]}'?" if close else f"; there is: {', '.join(known) or 'nothing'}."
 
 
 def needs(module: str, extra: str) -> ModuleType:
-    """The optional module, or a message that says which extra brings it."""
+    """Imports an optional module.
+
+    Raises:
+        UserError: it is not installed; the message names the extra that brings it.
+    """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as missing:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 class OldName(FutureWarning):
-    """Something was called by a name of an earlier version."""
+    """Warning about a name of an earlier version."""
 
 
 COMMANDS = {"score": "evaluate"}
@@ -61,7 +61,7 @@ def file(folder: Path, name: str) -> Path:
 
 
 def kind(room: str, name: str) -> str | None:
-    """The name that a kind bears now, with a notice; None if it never bore this one."""
+    """Current name of a kind, with a notice; None if it never had this name."""
     new = KINDS.get(room, {}).get(name.lower().replace("-", "_"))
     if new is not None:
         notice(f"{name} ({room})", new)
@@ -69,5 +69,5 @@ def kind(room: str, name: str) -> str | None:
 
 
 def notice(old: str, new: str) -> None:
-    """Tells that a name is an old one."""
+    """Warns that a name is an old one."""
     warnings.warn(f"{old} is called {new} now; the old name works for one release.", OldName, stacklevel=3)

@@ -1,4 +1,4 @@
-"""Shards: parameters that are split over processes; with ranks.py, the only file that knows torch.distributed."""
+"""Parameters that are split over processes (DTensor); with ranks.py the only use of torch.distributed."""
 
 import sys
 
@@ -7,18 +7,18 @@ from torch import Tensor
 
 
 def sharded(t: Tensor) -> bool:
-    """Whether each process holds a part of it only."""
-    module = sys.modules.get("torch.distributed.tensor")  # importing it takes a second, which who split one has spent
+    """Whether each process holds only a part of the tensor."""
+    module = sys.modules.get("torch.distributed.tensor")  # whatever split a tensor has imported it
     return module is not None and isinstance(t, module.DTensor)
 
 
 def whole(t: Tensor) -> Tensor:
-    """All of it, on every process; all processes must ask together."""
+    """Full tensor on every process; all processes must call it together."""
     return t.full_tensor() if sharded(t) else t  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def split_as(value: Tensor, other: Tensor) -> Tensor:
-    """A whole value, split as `other` is."""
+    """Splits a full tensor in the way `other` is split."""
     if not sharded(other):
         return value
     from torch.distributed.tensor import DTensor, distribute_tensor
@@ -28,6 +28,6 @@ def split_as(value: Tensor, other: Tensor) -> Tensor:
 
 
 def norm(tensors: list[Tensor]) -> Tensor:
-    """The length of all of them as one vector, parts on other processes included."""
+    """Length of all tensors as one vector, parts on other processes included."""
     parts = [whole(torch.linalg.vector_norm(t)) for t in tensors]
     return torch.linalg.vector_norm(torch.stack(parts))

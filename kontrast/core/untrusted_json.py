@@ -1,4 +1,4 @@
-"""Small files of text and JSON that anyone may have written: read in bounded memory, or refused in words."""
+"""Text and JSON files from untrusted sources: read in bounded memory, or refused with a message."""
 
 import json
 import re
@@ -15,7 +15,11 @@ _HALVES = re.compile("[\ud800-\udfff]")
 
 
 def text(file: Path) -> str:
-    """A file of UTF-8 text; a byte order mark is passed over."""
+    """Reads UTF-8 text; skips a byte order mark.
+
+    Raises:
+        UserError: no regular file, too large, unreadable, or no UTF-8.
+    """
     try:
         found = file.stat()
         if not stat.S_ISREG(found.st_mode):  # reading a pipe waits for ever
@@ -30,7 +34,11 @@ def text(file: Path) -> str:
 
 
 def tree(words: str | bytes, who: str) -> Any:
-    """JSON as Python values. `who` begins the message where it is none."""
+    """Parses JSON.
+
+    Raises:
+        UserError: no JSON; `who` begins the message.
+    """
     try:
         return json.loads(words)
     except json.JSONDecodeError as error:
@@ -42,16 +50,27 @@ def tree(words: str | bytes, who: str) -> Any:
 
 
 def written(value: Any, indent: int | None = None) -> str:
-    """JSON that is UTF-8 whatever stands in it: halves of surrogate pairs, as names of files hold them that are not
-    UTF-8, are written as escapes, from which `tree` brings them back."""
+    """Serialises to JSON that is valid UTF-8.
+
+    Halves of surrogate pairs, as in names of files that are not UTF-8, become escapes, from which `tree` restores them.
+    """
     return _HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(value, indent=indent, ensure_ascii=False))
 
 
 def shaped(value: Any, wanted: Any, who: str) -> Any:
-    """`value`, where it has the shape that is wanted; else a message that names the place.
+    """Checks the shape of JSON.
 
-    wanted: a type or a tuple of types; [shape], a list of such; {name: shape}, an object with these at least (a name
-    that ends with a ? may be absent or null); {"*": shape}, an object all of whose values are such.
+    Args:
+        value: Parsed JSON.
+        wanted: A type or tuple of types; [shape], a list of such; {name: shape}, an object with at least these names (a
+            name that ends with ? may be absent or null); {"*": shape}, an object whose values are all such.
+        who: Begins the message.
+
+    Returns:
+        `value`.
+
+    Raises:
+        UserError: another shape; the message names the place.
     """
     if isinstance(wanted, list):
         for number, one in enumerate(_of(value, list, who)):
@@ -73,7 +92,7 @@ def shaped(value: Any, wanted: Any, who: str) -> Any:
 
 @contextmanager
 def fitting(who: str) -> Iterator[None]:
-    """What is built from a file's values and refuses them is told as damage of the file."""
+    """Reports errors of building an object from the values of a file as damage of the file."""
     try:
         yield
     except UserError:

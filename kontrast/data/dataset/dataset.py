@@ -232,7 +232,7 @@ def _accept(frame: Frame, quarantined: Sequence[Quarantined], share: float) -> N
     raise TooManyUnreadable(
         f"{frame.name}: {len(quarantined)} of {len(frame)} rows cannot be used, more than the accepted share of "
         f"{share:.3g} ({int(share * len(frame))} rows). The first: {first}. "
-        f"Mend them, or set them aside with --quarantine {enough:g}.",
+        f"Correct them, or set them aside with --quarantine {enough:g}.",
         quarantined,
     )
 

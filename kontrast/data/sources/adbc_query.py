@@ -13,9 +13,21 @@ from kontrast.data.tables import uri
 def answered(
     driver: ModuleType, where: str, query: str, *, who: str, first: Sequence[str] = (), options: Mapping[str, str]
 ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Columns and rows; `first` is said to the database before the query. `who` begins the messages.
+    """Runs a query through an ADBC driver; nothing is ever committed.
 
-    The rows must be read to their end, which closes the connection. Nothing is ever committed.
+    Args:
+        driver: Module of the driver.
+        where: Address of the database.
+        query: One statement.
+        who: Begins the messages.
+        first: Statements that are run before the query.
+        options: Of the driver's statement.
+
+    Returns:
+        Schema and rows. The rows must be read to their end, which closes the connection.
+
+    Raises:
+        UserError: the database refuses the connection or the query.
     """
     try:
         connection = driver.connect(where)
@@ -45,5 +57,5 @@ def _batches(
                 yield from reader
         except (driver.Error, OSError) as error:
             words = one_line(error)
-            cast = " Name the kind that is meant: SELECT CAST(price AS REAL) AS price." if "mismatch" in words else ""
+            cast = " Name the type that you mean: SELECT CAST(price AS REAL) AS price." if "mismatch" in words else ""
             raise UserError(f"{who}: {words}. The query: {uri.shown(query)}.{cast}") from error

@@ -120,7 +120,7 @@ def _lines(file: TextIO, path: Path) -> Iterator[str]:
 
 
 def _is_data(line: list[str], folder: Path) -> bool:
-    """All numbers, or among them a picture's path: no header looks like that."""
+    """Whether a first line is data: only numbers, or the path of a picture among its cells."""
     cells = [cell for cell in line if cell.strip()]
     pictures = any(Path(cell).suffix.lower() in SUFFIXES and file_tree.there(folder / cell) for cell in cells)
     return bool(cells) and (pictures or all(map(_is_number, cells)))
@@ -170,7 +170,7 @@ def _without_words(column: pa.Array) -> pa.Array:
 
 
 def _numbered(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Strings that are to be numbers become them."""
+    """Converts strings of columns that hold numbers."""
     arrays = [
         column if column.type == field.type else _without_words(column).cast(field.type)
         for column, field in zip(batch.columns, schema, strict=True)
@@ -194,7 +194,7 @@ def _ragged(path: Path, delimiter: str, expected: int) -> str:
                 if cells and len(cells) != expected:
                     return (
                         f"{path}, line {start}: {len(cells)} cells where the header has {expected}. "
-                        "Mend the line; a cell that holds the delimiter needs quotes."
+                        "Correct the line; a cell that holds the delimiter needs quotes."
                     )
                 start = reader.line_num + 1
     except UnicodeDecodeError as error:

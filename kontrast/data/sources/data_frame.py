@@ -17,7 +17,7 @@ class DataFrame(SourceReader):
     reads = "a pandas DataFrame"
 
     def claims(self, data: object) -> bool:
-        """By type, where pandas has been imported by whoever made the frame."""
+        """By type, if pandas is imported."""
         pandas = sys.modules.get("pandas")
         return pandas is not None and isinstance(data, pandas.DataFrame)
 

@@ -18,10 +18,10 @@ _EXAMPLE = "duckdb:shop.duckdb#SELECT * FROM products"
 
 
 class DuckDB(SourceReader):
-    """`duckdb:FILE#QUERY`, a query or a table's name; without FILE, a query to other files: `duckdb:#SELECT * FROM
-    'a/*.parquet' JOIN 'names.csv' USING (sku)`.
+    """`duckdb:FILE#QUERY`: a query to a DuckDB database, or the name of a table.
 
-    The file is opened to read only, the query must be one SELECT, and no extension is fetched from the net.
+    Without FILE, a query to other files: `duckdb:#SELECT * FROM 'a/*.parquet' JOIN 'names.csv' USING (sku)`. The file
+    is opened read-only, the query must be one SELECT, and no extension is downloaded.
     """
 
     order = 10

@@ -1,4 +1,4 @@
-"""A folder of tables: one, or one for each of train, test and validation."""
+"""A folder of tables: a single one, or one each for train, test and validation."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ _TABLES = {".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", "
 
 
 class Folder(SourceReader):
-    """A folder of tables: train.csv and test.csv (or NAME_train.csv ...), one table of any kind, or a metadata table
-    beside its pictures.
+    """A folder of tables: train.csv and test.csv, one table of any kind, or metadata beside its pictures.
 
-    The stem NAME stands for NAME_train.csv and NAME_test.csv too."""
+    NAME_train.csv and NAME_test.csv are also found by the stem NAME.
+    """
 
     order = 60
     reads = "a folder with train and test tables, or one table"

@@ -18,17 +18,17 @@ from kontrast.data.tables.frame import ANYWHERE, Frame
 
 
 class HubDataset(SourceReader):
-    """A `datasets.Dataset`, or a DatasetDict of parts named like a split; a folder where one was saved by
-    `save_to_disk`; or `hf:NAME`, `hf:NAME@SPLIT`, `hf:NAME:CONFIGURATION@SPLIT`, fetched from the hub once.
+    """A dataset of Hugging Face: in memory, saved in a folder, or by name on the hub.
+
+    A `datasets.Dataset`, or a DatasetDict of parts named like a split; a folder that `save_to_disk` wrote; or
+    `hf:NAME`, `hf:NAME@SPLIT`, `hf:NAME:CONFIGURATION@SPLIT`, fetched from the hub once.
     """
 
     order = 25
     reads = "a Dataset of Hugging Face (hf:NAME, or saved in a folder)"
 
     def claims(self, data: object) -> bool:
-        """By type, where datasets has been imported by whoever made it; a folder by the files that `save_to_disk`
-        leaves.
-        """
+        """By type, if datasets is imported; a folder by the files that `save_to_disk` writes."""
         if isinstance(data, Path):
             files = [(data / name).is_file() for name in ("dataset_dict.json", "dataset_info.json", "state.json")]
             return files[0] or all(files[1:])
@@ -66,7 +66,7 @@ class HubDataset(SourceReader):
 
 
 def _saved(folder: Path) -> Any:
-    """What `save_to_disk` left. Its reader takes the words of state.json and dataset_info.json for granted."""
+    """Reads what `save_to_disk` wrote; the library trusts the contents of its JSON files."""
     import datasets
 
     try:
@@ -80,7 +80,7 @@ def _saved(folder: Path) -> Any:
 
 
 def _named(data: str) -> Any:
-    """From the hub, or from what was fetched before: the cache of datasets, shared with all that use it."""
+    """Loads from the hub, or from the cache of datasets, shared with all programs that use it."""
     import datasets
     from datasets.exceptions import DatasetsError
 
@@ -115,6 +115,6 @@ def _frame(data: Any, name: str, folder: Path) -> Frame:
 
 
 def _known(numbers: pa.Array) -> pa.Array:
-    """-1, which stands for no label, as missing."""
+    """Turns -1, which means no label, into missing."""
     values = numbers.fill_null(-1).to_numpy(zero_copy_only=False)
     return pa.array(values, pa.int64(), mask=values < 0)

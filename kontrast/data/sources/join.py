@@ -1,4 +1,4 @@
-"""Two Frames side by side: rows of equal key, in bounded memory."""
+"""Inner and outer joins of two Frames by a key, in bounded memory."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ _ROWS = 4096  # rows written at a time
 
 
 def moved(paths: pa.ChunkedArray, old: Path, new: Path) -> pa.ChunkedArray:
-    """Paths that were relative to one folder, relative to another: absolute where it does not lie in that."""
+    """Rewrites paths relative to one folder as relative to another; absolute if outside of it."""
     where, base = old.resolve(), new.resolve()
     if where == base:
         return paths
@@ -31,7 +31,7 @@ def moved(paths: pa.ChunkedArray, old: Path, new: Path) -> pa.ChunkedArray:
 
 
 def named(name: str, frame: Frame) -> pa.Array:
-    """An id for every row that no other source can have: NAME/ID, or NAME/PATH of pictures, or NAME/ROW."""
+    """Id per row that is unique across sources: NAME/ID, NAME/PATH for pictures, or NAME/ROW."""
     kinds = {kind: column for column, kind in ((c, f.kind) for c, f in reversed(infer(frame, {}, None).items()))}
     column = frame.columns[kinds["id"]] if "id" in kinds else None
     if column is None and "image" in kinds:
@@ -44,8 +44,20 @@ def named(name: str, frame: Frame) -> pa.Array:
 
 
 def joined(one: Frame, key: str, two: Frame, other: str, *, outer: bool, cache: Path | None) -> Frame:
-    """Rows whose `key` equals `other`, in the order of `one`, then of `two`; with `outer` also those that have no such
-    partner. A key may repeat on one side. Columns of `two` that `one` has too are named after where they are from.
+    """Rows whose keys are equal, in the order of `one`, then of `two`.
+
+    Columns of `two` whose name `one` has too get the name of `two` appended.
+
+    Args:
+        one: Left side.
+        key: Its column.
+        two: Right side.
+        other: Its column.
+        outer: Whether rows without a partner stay.
+        cache: Folder for the joined table; None holds it in memory.
+
+    Raises:
+        UserError: the key repeats on both sides, or holds lists.
     """
     left, right = _keys(one, key), _keys(two, other)
     if left.type != right.type:
@@ -124,7 +136,7 @@ def _batches(
 
 
 def _taken(column: pa.ChunkedArray, rows: np.ndarray) -> pa.Array:
-    """Those rows, -1 as null; chunk by chunk, for `ChunkedArray.take` would join the whole column in memory."""
+    """Takes rows, -1 as null, per chunk: `ChunkedArray.take` would join the whole column in memory."""
     ends = np.cumsum([0, *map(len, column.chunks)])
     home = np.searchsorted(ends, rows, side="right") - 1
     home[rows < 0] = -1

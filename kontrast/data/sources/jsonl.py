@@ -90,7 +90,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _all(file: TextIO, path: Path) -> str:
-    """Piece by piece, for a compressed file does not say how long it is."""
+    """Reads in pieces, since a compressed file does not say how long it is."""
     parts: list[str] = []
     length = 0
     while part := file.read(_PART):
@@ -108,11 +108,11 @@ def _tree(words: str, path: Path) -> Any:
     try:
         return json.loads(words)
     except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not JSON ({error.msg}); mend the file.") from error
+        raise UserError(f"{path}, line {error.lineno}: not JSON ({error.msg}); correct the file.") from error
     except RecursionError as error:
         raise UserError(f"{path} is nested too deeply; expected a list of objects.") from error
     except ValueError as error:  # a number of more digits than Python converts
-        raise UserError(f"{path}: {error}; mend the file.") from error
+        raise UserError(f"{path}: {error}; correct the file.") from error
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -120,12 +120,12 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
         row = json.loads(line)
     except json.JSONDecodeError as error:
         raise UserError(
-            f"{path}, line {number}: not JSON ({error.msg}: {line.strip()[:60]}). Mend or remove the line."
+            f"{path}, line {number}: not JSON ({error.msg}: {line.strip()[:60]}). Correct or remove the line."
         ) from error
     except RecursionError as error:
-        raise UserError(f"{path}, line {number} is nested too deeply. Mend or remove the line.") from error
+        raise UserError(f"{path}, line {number} is nested too deeply. Correct or remove the line.") from error
     except ValueError as error:  # a number of more digits than Python converts
-        raise UserError(f"{path}, line {number}: {error}. Mend or remove the line.") from error
+        raise UserError(f"{path}, line {number}: {error}. Correct or remove the line.") from error
     if not isinstance(row, dict):
         raise UserError(f'{path}, line {number}: {word(row)}, not an object; expected lines like {{"text": "..."}}.')
     return row

@@ -24,15 +24,17 @@ _EXAMPLE = '{"mix": [{"data": "a.csv", "weight": 2}, {"data": "b/"}]} or {"join"
 
 
 class Mixed(SourceReader):
-    """A .json file that names several sources, each with a path relative to it. It is read as if its sources had been
-    typed: it may name any file and any database that you may read, so look at one that you were sent.
+    """A .json file that mixes or joins several sources.
+
+    Paths in it are relative to it. It is read as if its sources had been typed: it may name any file and any database
+    that you may read, so look at a file that someone sent you.
 
     {"mix": [{"data": "a.csv", "weight": 2}, {"data": "b/"}]}: all rows under each other; a row of a.csv is drawn twice
     as often as one of b/. Columns of one name are one column; `mix source` says where a row came from.
 
     {"join": [{"data": "a.csv"}, {"data": "b.csv"}], "on": "sku", "how": "inner"}: rows of equal `sku` side by side;
-    `outer`, which is the default, keeps the rows that lack the other side, which then miss its columns. `on` may be a
-    list, a name a source, where the key is called differently. A key may repeat in one of two, not in both.
+    `outer`, the default, keeps the rows without a partner, which then miss its columns. `on` may be a list with a name
+    per source, if the key has several names. A key may repeat in one of two sources, not in both.
     """
 
     order = 28
@@ -67,7 +69,7 @@ def _mixes(path: Path) -> bool:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # a name that is too long, which is told where it is opened
+    except OSError:  # a name that is too long, which opening it reports
         return False
 
 

@@ -1,4 +1,4 @@
-"""From anything that a user points at to a Frame: the first source that claims it opens it."""
+"""Opens whatever a user names: the first source that claims the data reads it."""
 
 from pathlib import Path
 
@@ -11,11 +11,17 @@ from kontrast.data.tables.frame import Frame
 
 
 def open_frame(data: object, *, cache: Path | None) -> Frame:
-    """Rows from a path (a file, a folder, a stem of files), an address (`sqlite:shop.db#SELECT ...`) or a Python
-    object; see `sources/` for the kinds there are.
+    """Opens rows from a path, an address or a Python object.
 
-    cache: folder in which tables are kept memory-mapped; None holds them in memory. Raises UserError where nothing is
-    there, nothing knows it, or no row is in it.
+    Args:
+        data: A file, a folder, a stem of files, an address (`sqlite:shop.db#SELECT ...`), or an object in memory.
+        cache: Folder in which tables are kept memory-mapped; None holds them in memory.
+
+    Returns:
+        At least one row.
+
+    Raises:
+        UserError: nothing is there, no source claims it, or it has no row.
     """
     if isinstance(data, Frame):
         return _filled(data)
@@ -28,7 +34,7 @@ def open_frame(data: object, *, cache: Path | None) -> Frame:
             except FileNotFoundError as error:
                 raise UserError(
                     f"{error.filename or data} was there and is gone while it was being read. Bring it back, or wait "
-                    "until whoever writes there is done."
+                    "until the program that writes there is done."
                 ) from error
     raise UserError(_unknown(data, ", ".join(reader.reads for reader in known)))
 
@@ -40,7 +46,7 @@ def opens(data: str) -> bool:
 
 
 def _meant(data: object) -> object:
-    """A text is a path unless it is an address."""
+    """Takes a string for a path unless it is an address."""
     if isinstance(data, str) and not uri.matches(data):
         data = Path(data)
     if not isinstance(data, Path):
@@ -54,7 +60,7 @@ def _meant(data: object) -> object:
 
 
 def readers() -> list[SourceReader]:
-    """One of each source of the folder, in the order in which they are asked."""
+    """One reader per source, in the order in which they are asked."""
     made: list[SourceReader] = [factory.build("sources", name, {}) for name in registry.kinds("sources")]
     return sorted(made, key=lambda reader: reader.order)
 

@@ -18,7 +18,7 @@ class PolarsFrame(SourceReader):
     reads = "a polars DataFrame"
 
     def claims(self, data: object) -> bool:
-        """By type, where polars has been imported by whoever made the frame."""
+        """By type, if polars is imported."""
         polars = sys.modules.get("polars")
         return polars is not None and isinstance(data, polars.DataFrame | polars.LazyFrame)
 

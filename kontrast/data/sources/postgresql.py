@@ -14,7 +14,7 @@ from kontrast.data.tables import uri
 from kontrast.data.tables.arrow_cache import fetched
 from kontrast.data.tables.frame import Frame
 
-_NUMBERS = {"numeric"}  # come as text, for they have as many digits as they like
+_NUMBERS = {"numeric"}  # arrive as text, since they may have any number of digits
 
 
 class Postgresql(SourceReader):

@@ -1,4 +1,4 @@
-"""Values handed over in Python become columns: flat ones as Arrow, arrays of several axes and odd objects as numpy."""
+"""Columns from values in memory: Arrow for flat values, numpy for arrays of several axes and other objects."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,15 @@ from kontrast.data.tables.frame import ANYWHERE, Column, Frame
 
 
 def frame_of(values: Mapping[str, Any], name: str, folder: Path | None = None) -> Frame:
-    """Columns of equal length as a Frame; relative paths in them are relative to the working folder where none is
-    named.
+    """Makes a Frame of columns of equal length.
+
+    Args:
+        values: Name -> list, array or tensor.
+        name: Of the data, for messages.
+        folder: Relative paths in cells are relative to it; None for the working folder.
+
+    Raises:
+        UserError: columns differ in length, or a column holds values that no table can.
     """
     columns = {str(key): column(value, f"{name}, column '{key}'") for key, value in values.items()}
     lengths = {key: len(value) for key, value in columns.items()}
@@ -26,7 +33,16 @@ def frame_of(values: Mapping[str, Any], name: str, folder: Path | None = None) -
 
 
 def frame_of_table(table: pa.Table, name: str, folder: Path | None) -> Frame:
-    """An Arrow table as a Frame; column names must be distinct. folder: None for a table that was handed over."""
+    """Makes a Frame of an Arrow table.
+
+    Args:
+        table: Columns with distinct names.
+        name: Of the data, for messages.
+        folder: Relative paths in cells are relative to it; None for a table from memory.
+
+    Raises:
+        UserError: two columns have one name.
+    """
     # One name may be written in two ways (é as one sign or as two); no one could tell such columns apart.
     told = [unicodedata.normalize("NFC", name) for name in table.column_names]
     doubles = sorted({n for n in told if told.count(n) > 1}) if len(set(told)) < len(told) else []
@@ -37,8 +53,14 @@ def frame_of_table(table: pa.Table, name: str, folder: Path | None) -> Frame:
 
 
 def column(values: Any, who: str) -> Column:
-    """One column from a list, tuple, array, tensor, Arrow array or anything that numpy reads; `who` begins the
-    messages.
+    """Makes one column of a list, tuple, array, tensor, Arrow array or anything that numpy reads.
+
+    Args:
+        values: One per row.
+        who: Begins the messages.
+
+    Raises:
+        UserError: a single value, mixed kinds of values, or values that no table can hold.
     """
     if isinstance(values, pa.Array):
         values = pa.chunked_array([values])
@@ -80,7 +102,7 @@ def _array(values: Any, who: str) -> np.ndarray:
 
 
 def _of_list(values: Sequence[Any], who: str) -> Column:
-    """Arrow where it can hold them; arrays and pictures stay what they are."""
+    """Arrow if it can hold the values; arrays and pictures stay as they are."""
     import torch
 
     values = [v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v for v in values]
@@ -106,7 +128,7 @@ def _pictures(values: Sequence[Any]) -> bool:
 
 
 def _mixture(values: Sequence[Any]) -> str:
-    """What the first value is and where the first of another kind stands, in words."""
+    """Names the first value and the first of another kind; "" if there is none."""
     kinds = [(row, word(v)) for row, v in enumerate(values) if v is not None]
     other = next(((row, kind) for row, kind in kinds if kind != kinds[0][1]), None)
     if other is None:

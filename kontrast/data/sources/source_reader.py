@@ -1,4 +1,4 @@
-"""The contract of a source: one kind of thing that rows come from, and how it becomes a Frame. One each in sources/."""
+"""Contract of a source: where rows come from, and how they become a Frame."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -8,11 +8,12 @@ from kontrast.data.tables.frame import Frame
 
 
 class SourceReader(ABC):
-    """Knows one kind of file, folder or Python object.
+    """Reader of one kind of file, folder, database or Python object; derive from it to add a kind.
 
-    `order`: readers are asked in this order, lowest first, and the first that claims the data opens it; a reader of
-    something special (a folder of UCR files) is asked before one of something general (any folder). `reads`: what it
-    reads, for the message that nothing does.
+    Attributes:
+        order: Readers are asked in this order, lowest first, and the first that claims the data opens it; a special one
+            (a folder of UCR files) is asked before a general one (any folder).
+        reads: What it reads, for the message that no reader claims the data.
     """
 
     ROOM = "sources"
@@ -22,12 +23,23 @@ class SourceReader(ABC):
 
     @abstractmethod
     def claims(self, data: object) -> bool:
-        """Whether this is its kind. Paths come as `Path`, which may not exist (a stem), addresses
-        (`sqlite:shop.db#...`) as `str`; looks at names and first bytes only.
+        """Whether this reader opens such data; looks at names and first bytes only.
+
+        Args:
+            data: Paths are `Path` and may not exist (a stem), addresses (`sqlite:shop.db#...`) are `str`.
         """
 
     @abstractmethod
     def open(self, data: object, cache: Path | None) -> Frame:
-        """Its rows, nothing decoded. Tables that need rewriting to be memory-mapped are kept in `cache`; without one
-        they are held in memory.
+        """Opens the rows; nothing is decoded.
+
+        Args:
+            data: What `claims` accepted.
+            cache: Folder for tables that must be rewritten to be memory-mapped; None holds them in memory.
+
+        Returns:
+            All rows.
+
+        Raises:
+            UserError: damaged data, or data that has no rows of this kind.
         """

@@ -1,4 +1,4 @@
-"""Files that belong together: NAME_TRAIN and NAME_TEST, or train and test, of one kind and in one folder."""
+"""Files that belong together: NAME_TRAIN and NAME_TEST, or train and test, in one folder."""
 
 import errno
 import os
@@ -11,9 +11,14 @@ from kontrast.data.tables.frame import Frame
 
 
 def sets(data: Path, suffixes: Collection[str]) -> dict[str, dict[str, Path]]:
-    """Data set -> part (train, test, validation) -> file, of a folder or a stem; a file is a set of one part, "".
+    """Finds data sets that are stored as a file per part.
 
-    Suffixes are in lower case; a set's name ends with the suffix, and begins with what stands before the part's name.
+    Args:
+        data: A folder, a stem or a file; a file is a set of one part, "".
+        suffixes: In lower case.
+
+    Returns:
+        Name of the set -> part (train, test, validation) -> file.
     """
     if data.is_file():
         return {data.name: {"": data}} if data.suffix.lower() in suffixes else {}
@@ -28,12 +33,17 @@ def sets(data: Path, suffixes: Collection[str]) -> dict[str, dict[str, Path]]:
 
 
 def gone(data: Path) -> FileNotFoundError:
-    """Of what was there when its source claimed it."""
+    """Error for data that was there when its source claimed it."""
     return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(data))
 
 
 def opened(data: Path, suffixes: Collection[str], read: Callable[[Path], Frame]) -> Frame:
-    """The one data set that is there, its parts under each other."""
+    """Reads the only data set that is there, its parts under each other.
+
+    Raises:
+        UserError: several data sets.
+        FileNotFoundError: none.
+    """
     found = sets(data, suffixes)
     if len(found) > 1:
         files = ", ".join(file.name for one in found.values() for file in one.values())

@@ -1,4 +1,4 @@
-"""Tables larger than memory: a file is rewritten once, batch by batch, as an Arrow file that stays memory-mapped."""
+"""Tables larger than memory, rewritten once as Arrow files that stay memory-mapped."""
 
 import hashlib
 import os
@@ -19,9 +19,15 @@ _LAYOUT = "1"  # in the key of every spilled table: another value where reading 
 def spilled(
     files: Sequence[Path], cache: Path | None, read: Callable[[], tuple[pa.Schema, Iterable[pa.RecordBatch]]]
 ) -> pa.Table:
-    """The table that `read` gives, from `cache` where these files (path, size, time of change) were read before.
+    """Table of some files, from the cache if they were read before.
 
-    Without a cache folder the table is held in memory.
+    Args:
+        files: Known by path, size and time of change.
+        cache: Folder of the cache; None holds the table in memory.
+        read: Returns schema and rows.
+
+    Raises:
+        UserError: a damaged file, or a full disk.
     """
     who = str(files[0])
     if cache is None:
@@ -37,7 +43,16 @@ def spilled(
 
 
 def fetched(name: str, cache: Path | None, read: Callable[[], tuple[pa.Schema, Iterable[pa.RecordBatch]]]) -> pa.Table:
-    """The same for what bears no mark of when it last changed, such as a query: read anew each time."""
+    """Table of a source without a time of change, such as a query: read anew each time.
+
+    Args:
+        name: Of the source; the file in the cache is named by it.
+        cache: Folder of the cache; None holds the table in memory.
+        read: Returns schema and rows.
+
+    Raises:
+        UserError: a damaged source, or a full disk.
+    """
     if cache is None:
         with told(name):
             return _held(*read())
@@ -50,7 +65,7 @@ def fetched(name: str, cache: Path | None, read: Callable[[], tuple[pa.Schema, I
 
 @contextmanager
 def told(who: str) -> Iterator[None]:
-    """What Arrow refuses, in words. Its word for damage is an OSError too, but of no number, as the disk's have."""
+    """Turns what Arrow raises for damage into UserError; errors of the disk, which have a number, pass."""
     try:
         yield
     except (pa.ArrowException, UnicodeError, OverflowError, OSError) as error:
@@ -61,14 +76,14 @@ def told(who: str) -> Iterator[None]:
 
 
 def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    """An Arrow file, in bounded memory."""
+    """Writes an Arrow file in bounded memory."""
     with pa.OSFile(os.fspath(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
 
 
 def mapped(path: Path) -> pa.Table:
-    """An uncompressed Arrow file as a table whose values stay on disk."""
+    """Opens an uncompressed Arrow file as a table whose values stay on disk."""
     return pa.ipc.open_file(pa.memory_map(os.fspath(path))).read_all()
 
 
@@ -89,7 +104,7 @@ def _plain_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def _names(kind: pa.DataType) -> list[str]:
-    """Of all records within, which UnicodeDecodeError refuses where they are no text."""
+    """Names of all records inside a type; UnicodeDecodeError if one is no text."""
     if pa.types.is_struct(kind):
         return [name for field in kind for name in (field.name, *_names(field.type))]
     if pa.types.is_map(kind):
@@ -98,8 +113,9 @@ def _names(kind: pa.DataType) -> list[str]:
 
 
 def _plain(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Dictionaries as values: an Arrow file cannot hold a dictionary that changes from batch to batch. Offsets and
-    characters are looked at: those of a hostile file point out of it.
+    """Batches with values instead of dictionaries, which an Arrow file cannot change from batch to batch.
+
+    Offsets and characters are validated: those of a hostile file may point outside of it.
     """
     wanted = _plain_schema(schema)
     for batch in batches:

@@ -1,4 +1,4 @@
-"""Cells of a column as Python values or arrays, without touching the rest of it, which may be larger than memory."""
+"""Cells of a column as Python values or arrays, without reading the rest of it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +10,14 @@ import pyarrow.types as kinds
 
 
 def read_cells(column: pa.ChunkedArray | np.ndarray, rows: Sequence[int] | np.ndarray) -> list[Any]:
-    """Those cells; lists of numbers as arrays, None where there is nothing.
+    """Reads some cells; lists of numbers become arrays, missing cells None.
 
-    Each chunk is taken from by itself: `ChunkedArray.take` joins all chunks first, 7 s and the whole column in memory
-    for three cells of a memory-mapped gigabyte (pyarrow 26).
+    Each chunk is read by itself: `ChunkedArray.take` joins all chunks first, which takes 7 s and the whole column in
+    memory for three cells of a memory-mapped gigabyte (pyarrow 26).
+
+    Args:
+        column: Arrow or numpy.
+        rows: Numbers of the rows.
     """
     if isinstance(column, np.ndarray):
         return [column[i] for i in rows]
@@ -31,7 +35,7 @@ def read_cells(column: pa.ChunkedArray | np.ndarray, rows: Sequence[int] | np.nd
 
 
 def coded(column: pa.ChunkedArray | np.ndarray) -> tuple[list[Any], np.ndarray]:
-    """Distinct values of a column that repeats itself, and (N,) int64 the place among them of each cell's."""
+    """Distinct values of a column, and (N,) int64 the place of each cell's value among them."""
     if isinstance(column, np.ndarray):
         return list(column), np.arange(len(column))
     if is_list(column.type) or kinds.is_struct(column.type):
@@ -44,12 +48,12 @@ def coded(column: pa.ChunkedArray | np.ndarray) -> tuple[list[Any], np.ndarray]:
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """A list of any of Arrow's makes."""
+    """Whether a type is any of Arrow's lists."""
     return kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)
 
 
 def innermost(kind: pa.DataType) -> tuple[pa.DataType, int]:
-    """What the lists hold in the end, and how deep they are nested; 0 for no list."""
+    """Type inside nested lists, and the depth of nesting; 0 for no list."""
     depth = 0
     while is_list(kind):
         kind, depth = kind.value_type, depth + 1
@@ -57,13 +61,15 @@ def innermost(kind: pa.DataType) -> tuple[pa.DataType, int]:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Integers, floats and decimals; not bool."""
+    """Whether a type is integer, float or decimal; bool is not."""
     return kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_decimal(kind)
 
 
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Without dictionaries and extension types, as ordinary values; half floats, with which Arrow hardly computes, as
-    floats; moments as Python can say them: to the microsecond, and missing outside of the years 1 to 9999.
+    """Column of ordinary values, without dictionaries and extension types.
+
+    Half floats, for which Arrow has few functions, become floats. Instants become those that Python has: to the
+    microsecond, and missing outside of the years 1 to 9999.
     """
     kind = column.type
     if isinstance(kind, pa.BaseExtensionType):
@@ -79,7 +85,7 @@ def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Floats that are no number are missing, as a filter and a reader mean it; chunks without one stay as they are."""
+    """Column with NaN as missing; chunks without NaN stay as they are."""
     if not kinds.is_floating(column.type):
         return column
     chunks = []
@@ -101,7 +107,7 @@ def _values(array: pa.Array) -> list[Any]:
 
 
 def _value(one: pa.Scalar) -> Any:
-    """None where Python cannot say it: the year 292277026596, say."""
+    """None if Python cannot hold the value, such as the year 292277026596."""
     try:
         return one.as_py()
     except (OverflowError, ValueError):

@@ -1,5 +1,4 @@
-"""A Frame: rows before anything is decoded, as named columns that stay where they are (Arrow or numpy, memory-mapped
-where they come from a file)."""
+"""Rows before decoding, as named columns that stay where they are (Arrow or numpy)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +17,15 @@ _CHUNK = 65_536  # rows whose cells are Python values at one time
 
 @dataclass(frozen=True)
 class Frame:
-    """Columns of equal length. `name` is how messages call it; relative paths in cells are relative to `folder`.
+    """Columns of equal length, memory-mapped if they come from a file.
 
-    within: further folders in which files that cells name may lie, besides `folder`; ANYWHERE for what a program hands
-    over, whose word it is. notes: what the user should know of how the rows were read, in sentences.
+    Attributes:
+        columns: Name -> column.
+        name: Of the data, for messages.
+        folder: Relative paths in cells are relative to it.
+        within: Further folders that may hold the files that cells name; ANYWHERE for data from a program, which is
+            trusted.
+        notes: What the user should know about how the rows were read, in sentences.
     """
 
     columns: Mapping[str, Column]
@@ -34,12 +38,12 @@ class Frame:
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
     def cells(self, column: str, rows: Sequence[int] | np.ndarray) -> list[Any]:
-        """Those cells as Python values or arrays; None where there is nothing."""
+        """Some cells as Python values or arrays; None if missing."""
         return read_cells(self.columns[column], rows)
 
 
 def widest(frames: Iterable[Frame]) -> tuple[Path, ...]:
-    """Where files of rows may lie that come from all of these."""
+    """Folders that may hold the files of rows that come from all these frames."""
     frames = list(frames)
     if any(frame.within == ANYWHERE for frame in frames):
         return ANYWHERE

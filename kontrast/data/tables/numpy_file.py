@@ -1,4 +1,4 @@
-"""Arrays in numpy's own format, from anywhere: never a pickle, and never more than the file itself can hold."""
+"""Arrays in numpy's format from untrusted files: no pickles, and no more memory than the file warrants."""
 
 import tokenize
 import warnings
@@ -25,12 +25,25 @@ _REFUSED = (
 
 
 def mapped(path: Path) -> np.ndarray:
-    """A .npy file, memory-mapped."""
+    """Opens a .npy file, memory-mapped.
+
+    Raises:
+        UserError: no sound array of numbers or strings.
+    """
     return _read(lambda: _sound(np.load(path, mmap_mode="r", allow_pickle=False)), str(path))
 
 
 def read(file: IO[bytes], length: int, who: str) -> np.ndarray:
-    """One array of a file that holds `length` bytes; its header is believed only as far as they go."""
+    """Reads one array.
+
+    Args:
+        file: Open at the start of the array.
+        length: Bytes that it holds; a header that asks for more is refused.
+        who: Begins the messages.
+
+    Raises:
+        UserError: no sound array of numbers or strings.
+    """
 
     def array() -> np.ndarray:
         version = np.lib.format.read_magic(file)
@@ -60,7 +73,11 @@ def read(file: IO[bytes], length: int, who: str) -> np.ndarray:
 
 
 def archive(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a .npz file."""
+    """Reads all arrays of a .npz file.
+
+    Raises:
+        UserError: damage, a repeated name, an archive that unpacks to too much, or not enough memory.
+    """
     arrays: dict[str, np.ndarray] = {}
 
     def read_all() -> dict[str, np.ndarray]:
@@ -86,8 +103,10 @@ def archive(path: Path) -> dict[str, np.ndarray]:
 
 
 def _sound(array: np.ndarray) -> np.ndarray:
-    """Refuses a kind of value that is neither a number nor a word, words of bytes that are no characters, and rows that
-    hold nothing, of which there may be any number in no byte.
+    """Refuses arrays that are no data.
+
+    Those are values that are neither numbers nor strings, strings of invalid characters, and rows without content, of
+    which there may be any number in no byte.
     """
     if array.ndim and len(array) and not array.nbytes:
         raise ValueError(f"its rows hold nothing: shape {array.shape}, type {array.dtype}")
@@ -112,7 +131,7 @@ def _read(made: Callable[[], Any], who: str) -> Any:
 
 
 def _words(who: str, error: Exception) -> str:
-    """Why a file of numpy is not read."""
+    """Says why a file of numpy is not read."""
     if "pickle" in str(error) or "Python objects" in str(error):
         return (
             f"{who} holds pickled Python objects, which could run any code and are never loaded. "

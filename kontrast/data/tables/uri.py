@@ -1,5 +1,4 @@
-"""Addresses: rows that are no file of their own, such as a query to a database (`sqlite:shop.db#SELECT ...`) or a name
-on a hub (`hf:rotten_tomatoes@train`)."""
+"""Addresses of rows that are no file: queries to databases, names on a hub."""
 
 import re
 from pathlib import Path
@@ -14,12 +13,19 @@ _SECRETS = {"password", "passfile", "sslpassword", "token", "secret"}
 
 
 def matches(data: str) -> bool:
-    """Whether this is an address and no path; a file that is called like one is a path."""
+    """Whether a string is an address; if a file of that name exists, it is a path."""
     return bool(_ADDRESS.match(data)) and not _exists(data)
 
 
 def asked(data: str, example: str) -> tuple[str, str]:
-    """(where, query) of an address WHERE#QUERY; a table's name alone asks for all of it."""
+    """Splits an address WHERE#QUERY; the name of a table asks for all of it.
+
+    Returns:
+        (where, query).
+
+    Raises:
+        UserError: no query, or no UTF-8 text.
+    """
     where, _, query = data.partition("#")
     query = query.strip().rstrip(";")
     if not data.isascii() and not _encodes(data):
@@ -40,7 +46,7 @@ def _encodes(data: str) -> bool:
 
 
 def shown(data: str) -> str:
-    """As messages and files may show it: without passwords, and not longer than a line."""
+    """Address for messages and files: without passwords, cut to a line."""
     data = re.sub(r"(?<=//)([^/@:#]*):[^#]*@", r"\1:***@", data)
     names = "|".join(_SECRETS)
     data = re.sub(rf"\b({names})=[^&#\s]*", r"\1=***", data, flags=re.IGNORECASE)
@@ -48,7 +54,11 @@ def shown(data: str) -> str:
 
 
 def refuse_secrets(data: str, instead: str) -> None:
-    """An address is written into the run, or its index, so that it can be read again: no password may be in it."""
+    """Refuses an address with a password, since addresses are written into runs and indexes.
+
+    Raises:
+        UserError: a password or another secret; `instead` ends the message.
+    """
     where = data.partition("#")[0]
     try:
         parts = urlsplit(where)
@@ -64,7 +74,7 @@ def refuse_secrets(data: str, instead: str) -> None:
 
 
 def called(data: str | Path) -> str:
-    """A short name for a run on that data: shop of data/shop.csv and of sqlite:data/shop.db#SELECT ..."""
+    """Short name for a run: `shop` of data/shop.csv and of sqlite:data/shop.db#SELECT ..."""
     if isinstance(data, Path) or not matches(data):
         return Path(data).stem
     where = re.split(r"[#?]", data)[0]
