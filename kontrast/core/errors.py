@@ -31,7 +31,7 @@ _UNSEEN = re.compile(
 
 
 def printable(words: str) -> str:
-    r"""Makes a string safe for a terminal: invisible characters become escapes such as \\u001b."""
+    r"""Makes a string safe for a terminal: invisible characters become escapes such as \u001b."""
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", words)
 
 
