@@ -77,7 +77,7 @@ def _top(
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Learn embeddings by contrast from heterogeneous data, judge, search and report them."""
+    """Learn embeddings by contrast from heterogeneous data; evaluate, search and report them."""
     if version:
         from kontrast import __version__
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="kontrast",
-    help="Learn embeddings by contrast from heterogeneous data, judge, search and report them.",
+    help="Learn embeddings by contrast from heterogeneous data; evaluate, search and report them.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,

@@ -16,7 +16,7 @@ Roots = Annotated[list[Path] | None, typer.Argument(metavar="[FOLDER] ...", help
 def compare(
     runs: Runs,
     every_pair: Annotated[bool, typer.Option("--every-pair", help="Every pair, not each against the first.")] = False,
-    score: Annotated[list[str] | None, typer.Option(help="Only these judges: knn, retrieval ...")] = None,
+    score: Annotated[list[str] | None, typer.Option(help="Only these evaluators: knn, retrieval ...")] = None,
     level: Annotated[float, typer.Option(help="Of each interval.")] = 0.95,
     html: Annotated[Path | None, typer.Option(help="Write a page with the table and all maps there.")] = None,
     brief: Annotated[bool, typer.Option("--brief", help="One line a pair.")] = False,
@@ -78,7 +78,7 @@ def prune(
     folders: Roots = None,
     caches: Annotated[bool, typer.Option("--caches", help="Decoded rows of runs that stopped.")] = False,
     checkpoints: Annotated[bool, typer.Option("--checkpoints", help="Checkpoints of finished runs.")] = False,
-    unfinished: Annotated[bool, typer.Option("--unfinished", help="Runs that were never judged.")] = False,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Runs that were never evaluated.")] = False,
     best: Annotated[int | None, typer.Option(min=1, help="Keep this many of the best runs per set of rows.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; otherwise it is only listed.")] = False,
 ) -> None:

@@ -155,7 +155,7 @@ def demo(
     out: Annotated[Path | None, typer.Option(help="The run folder [runs/emoji-1].")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Two drawings and the names of 1,900 emoji in one space: train, judge, index, report, search. Four minutes."""
+    """Two drawings and the names of 1,900 emoji in one space: train, evaluate, index, report, search. Four minutes."""
     from kontrast import api
     from kontrast.cli.demo import show_off
 

@@ -71,10 +71,10 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `
     """Show what something is and its settings with their defaults."""
     import inspect
 
-    from kontrast.core import factory, registry
+    from kontrast.core import factory, registry, renamed
     from kontrast.core.errors import did_you_mean
 
-    found = registry.named(name)
+    found = registry.named(name) or [registry.locate(room, new) for room, new in renamed.kinds(name)]
     if not found:
         known = [each for kinds in registry.rooms().values() for each in kinds]
         raise UserError(f"nothing is called '{name}'{did_you_mean(name, known)}")

@@ -68,6 +68,12 @@ def kind(room: str, name: str) -> str | None:
     return new
 
 
+def kinds(name: str) -> list[tuple[str, str]]:
+    """(room, name of today) of all kinds that bore this name, with a notice; those of the algebra of relations aside."""
+    found = [(room, new) for room in KINDS if (new := kind(room, name))]
+    return [(room, new) for room, new in found if new not in ("candidates_only", "positives_only")]
+
+
 def notice(old: str, new: str) -> None:
     """Warns that a name is an old one."""
     warnings.warn(f"{old} is called {new} now; the old name works for one release.", OldName, stacklevel=3)

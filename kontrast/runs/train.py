@@ -133,9 +133,8 @@ def train(
     model.save(folder)
     causes = tuple(_causes(model, log.last, first))
     kept = keeper.words(course.step) if keeper else ""
-    return model, TrainResult(
-        log.last.health, too_short(course.step), causes, kept, course.step, course.seconds, log.twins
-    )
+    short = too_short(course.step)
+    return model, TrainResult(log.last.health, short, causes, kept, course.step, course.seconds, log.twins)
 
 
 def _begun(

@@ -234,3 +234,8 @@ def test_files_of_a_run_folder_keep_the_names_that_they_have(tmp_path):
     assert renamed.file(tmp_path, "metrics.jsonl").name == "moments.jsonl"
     (tmp_path / "metrics.jsonl").touch()
     assert renamed.file(tmp_path, "metrics.jsonl").name == "metrics.jsonl"
+
+
+def test_kinds_are_shown_by_an_earlier_name():
+    with pytest.warns(renamed.OldName, match="twins .* exclude_duplicates"):
+        assert renamed.kinds("twins") == [("relations", "exclude_duplicates")]
