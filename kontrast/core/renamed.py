@@ -69,7 +69,7 @@ def kind(room: str, name: str) -> str | None:
 
 
 def kinds(name: str) -> list[tuple[str, str]]:
-    """(room, name of today) of all kinds that bore this name, with a notice; those of the algebra of relations aside."""
+    """(room, name of today) of all kinds that bore this name, with a notice; without the algebra of relations."""
     found = [(room, new) for room in KINDS if (new := kind(room, name))]
     return [(room, new) for room, new in found if new not in ("candidates_only", "positives_only")]
 
