@@ -10,7 +10,6 @@ from kontrast.losses import functional
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.adapters import views
 from kontrast.losses.engine.contrast import contrast
-from kontrast.losses.functional import pairwise
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.tile_weights import Weights
@@ -172,22 +171,22 @@ CONTESTANTS: dict[str, dict[str, Run]] = {
         "plain PyTorch": plain_clip,
     },
     "SigLIP": {
-        "kontrast": lambda x, y, labels: pairwise.siglip(x, y),
+        "kontrast": lambda x, y, labels: functional.siglip(x, y),
         "open_clip": open_siglip,
         "plain PyTorch": plain_siglip,
     },
     "Barlow Twins": {
-        "kontrast": lambda x, y, labels: pairwise.barlow(x, y),
+        "kontrast": lambda x, y, labels: functional.barlow(x, y),
         "lightly": lightly_barlow,
         "plain PyTorch": plain_barlow,
     },
     "VICReg": {
-        "kontrast": lambda x, y, labels: pairwise.vicreg(x, y),
+        "kontrast": lambda x, y, labels: functional.vicreg(x, y),
         "lightly": lightly_vicreg,
         "plain PyTorch": plain_vicreg,
     },
     "triplet": {
-        "kontrast": lambda x, y, labels: pairwise.triplet(torch.cat([x, y]), labels.repeat(2)),
+        "kontrast": lambda x, y, labels: functional.triplet(torch.cat([x, y]), labels.repeat(2)),
         "pytorch-metric-learning": metric_triplet,
         "sentence-transformers": sentence_triplet,
         "plain PyTorch": plain_triplet,

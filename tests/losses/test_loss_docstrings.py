@@ -11,6 +11,7 @@ import torch
 
 from kontrast import losses
 from kontrast.core import factory, registry
+from kontrast.losses import functional
 
 FOLDERS = ("contrastive", "pairwise", "alignment", "clustering", "preference")
 LOSSES = registry.kinds("losses").values()
@@ -26,7 +27,7 @@ def parts(text: str) -> dict[str, str]:
     return dict(re.findall(r"^([A-Z]\w+):\n((?:    .*\n?|\n(?=    ))+)", text, re.MULTILINE))
 
 
-def explains(made, form):
+def explains(made, form, settings=None):
     text = inspect.getdoc(made)
     first = text.split("\n\n")[0]
     assert "\n" not in first, "the first line is one sentence"
@@ -35,8 +36,8 @@ def explains(made, form):
     found = parts(text)
     names = [name for name in form if name in found]
     assert list(found) == names, f"{list(found)}; expected {form}, in this order"
-    for setting, *_ in factory.settings_of(made):
-        assert re.search(rf"^    {setting}: ", found.get("Args", ""), re.MULTILINE), f"{setting} is not explained"
+    for setting in settings or [name for name, *_ in factory.settings_of(made)]:
+        assert re.search(rf"^    \*?{setting}: ", found.get("Args", ""), re.MULTILINE), f"{setting} is not explained"
     assert ">>>" in found["Example"]
     return found
 
@@ -62,6 +63,14 @@ def test_kernels_say_shape_equation_and_reference(kind):
 def test_relations_say_what_they_weigh(kind):
     found = explains(registry.load("relations", kind.name), ("Args", "Raises", "Equation", "Reference", "Example"))
     assert {"Args", "Equation"} <= set(found)
+
+
+@pytest.mark.parametrize("name", functional.__all__)
+def test_functions_explain_every_parameter(name):
+    made = getattr(functional, name)
+    form = ("Args", "Returns", "Raises", "Equation", "Reference", "Example")
+    found = explains(made, form, inspect.signature(made).parameters)
+    assert set(form) == set(found)
 
 
 @pytest.mark.parametrize("name", MODULES)

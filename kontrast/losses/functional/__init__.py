@@ -1,65 +1,81 @@
-"""Losses on plain tensors, for people who keep their own loop: embeddings and labels in, one scalar to call backward
-on.
+"""Losses on plain tensors, for your own training loop: embeddings and labels in, one scalar out.
 
 Each is a few lines over `contrast`: tiled, so memory grows with rows and not with their square; in float32 or better,
-whatever comes in; rows without a positive left out. Where torch.distributed is initialised, candidates are gathered
-from all ranks with gradient, and the scalar is this rank's, scaled so that DDP's average of gradients is the gradient
-of the mean over all anchors of all ranks, uneven batches included. None divides its temperature out or multiplies it
-back in.
+whatever comes in; rows without a positive are left out. If torch.distributed runs, candidates are gathered from all
+processes with gradient, and the scalar is this process's, scaled so that DDP's average of gradients is the gradient of
+the mean over all anchors of all processes, uneven batches included. No loss divides its temperature out or multiplies
+it back in.
 """
 
+from kontrast.losses.functional.assignments import (
+    dino,
+    swav,
+)
 from kontrast.losses.functional.by_label import (
-    bcl,
     fscl,
     gensupcon,
     herocon,
-    kcl,
     multi_positive,
-    paco,
     rnc,
     soft_nearest_neighbour,
     supcon,
     supcon_inside,
-    tsc,
 )
-from kontrast.losses.functional.by_query import infonce, pair_margin, simsiam
-from kontrast.losses.functional.by_sample import instance_discrimination, sogclr
+from kontrast.losses.functional.by_pair import (
+    align_uniform,
+    barlow,
+    byol,
+    jsd,
+    siglip,
+    spectral,
+    vicreg,
+    wmse,
+)
+from kontrast.losses.functional.by_query import (
+    infonce,
+    pair_margin,
+    simsiam,
+)
+from kontrast.losses.functional.by_sample import (
+    instance_discrimination,
+    sogclr,
+)
 from kontrast.losses.functional.by_view import (
     clip,
     dcl,
     dclw,
     debiased,
     hard_negative,
-    herocon_views,
-    mil_nce,
     moco,
     npair,
     ntxent,
 )
-from kontrast.losses.functional.pairwise import (
-    align_uniform,
+from kontrast.losses.functional.long_tail import (
+    bcl,
+    kcl,
+    paco,
+    tsc,
+)
+from kontrast.losses.functional.metric import (
     angle,
     arcface,
-    barlow,
-    bpr,
-    byol,
     circle,
-    click,
     cosent,
     cosface,
-    cpl,
-    dino,
-    dpo,
-    jsd,
     multi_similarity,
     proxy_anchor,
-    siglip,
-    simpo,
-    spectral,
-    swav,
     triplet,
-    vicreg,
-    wmse,
+)
+from kontrast.losses.functional.multi_view import (
+    herocon_views,
+    mil_nce,
+)
+from kontrast.losses.functional.preference import (
+    bpr,
+    click,
+    cpl,
+    dpo,
+    simpo,
 )
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Losses on plain tensors with negatives of their own or pairs held apart by a margin; see `functional`."""
+"""Losses on plain tensors with explicit negatives, or with margins between pairs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -46,27 +46,31 @@ def infonce(
 ) -> Tensor:
     """One-way InfoNCE: each query picks its key among all keys and explicit negatives.
 
-    The loss of retrieval (MultipleNegativesRankingLoss of sentence-transformers): queries ask, documents answer.
+    Take it for retrieval, with queries and documents (MultipleNegativesRankingLoss of sentence-transformers); for
+    symmetric pairs take `clip`.
 
     Args:
-        query: (N, D).
+        query: (N, D) embeddings, normalised here.
         key: (N, D), row k the key of query k.
         negatives: (M, D), further candidates of every query; or (N, K, D), K hard negatives of each query, which no
-            other query sees. None: the other keys of the batch are all there are.
-        temperature: Above 0; a tensor gets its gradient. 0.05 is the scale of 20 of sentence-transformers.
-        both: Also let each key pick its query among all queries, and take the mean of both.
-        in_batch: Whether the keys of other queries are candidates. False takes explicit negatives.
-        false_negatives: A margin: negatives whose cosine is larger than the key's by more than it are left out.
-        hardness: Adds this times its cosine, without gradient, to the logit of each negative.
+            other query sees. None (default): only the other keys of the batch.
+        temperature: Above 0; 0.05, as the scale of 20 in sentence-transformers. A tensor of one number gets its
+            gradient.
+        both: Also let each key pick its query among all queries, and take the mean of both. False by default.
+        in_batch: Whether the keys of other queries are candidates (default). False needs explicit negatives.
+        false_negatives: Margin above the key's cosine beyond which negatives are left out; 0.1 in Qwen3-Embedding. None
+            (default) keeps all.
+        hardness: Added to the logit of each negative, times its cosine without gradient; 0 by default, 5 in
+            EmbeddingGemma.
         guide: A second model's embeddings of (query, key), or (query, key, negatives): negatives that it finds more
-            alike than query and key are left out (GISTEmbed).
-        guide_margin: Also those it finds less alike by up to this.
+            similar than query and key are left out (GISTEmbed). None by default.
+        guide_margin: Also leave out negatives less similar by up to this; 0 as in sentence-transformers.
 
     Returns:
-        A scalar.
+        A scalar, the mean over queries.
 
     Raises:
-        UserError: shapes that do not fit; no negatives at all.
+        UserError: Shapes that do not fit, a setting outside its bounds, or no negatives at all.
 
     Equation:
         L_i = log sum_k e^(S_ik) - S_ii, S the cosine over the temperature, k the candidates.
@@ -105,22 +109,23 @@ def infonce(
 
 
 def pair_margin(z: Tensor, labels: Any, *, margin: float = 1.0, near: float = 0.0, power: float = 2.0) -> Tensor:
-    """Contrastive with a margin: rows of one label to one point, others at least `margin` away, on the sphere.
+    """Contrastive loss with a margin: a label to one point, others at a distance.
 
-    The oldest contrastive loss; simple, and blind to what is beyond the margin. Triplet or SupCon usually learn more.
+    The oldest contrastive loss, simple; negatives beyond the margin teach nothing. `triplet` or `supcon` usually learn
+    more.
 
     Args:
-        z: (N, D).
-        labels: (N,).
+        z: (N, D) embeddings, normalised here.
+        labels: (N,) classes: whole numbers, bools or names; -1, None and NaN are unknown.
         margin: Distance beyond which another label costs nothing; on the sphere at most 2.
         near: Distance within which the same label costs nothing.
-        power: 2 as in the paper; 1 as pytorch-metric-learning has it.
+        power: 2 as in the paper; 1 as in pytorch-metric-learning.
 
     Returns:
-        A scalar.
+        A scalar, the mean over anchors that have a positive.
 
     Raises:
-        UserError: no label that two rows have.
+        UserError: No label that two rows have, shapes that do not fit, or a setting outside its bounds.
 
     Equation:
         L_i = mean_p [d_ip - near]+^power + mean_n [margin - d_in]+^power, d the distance of the unit vectors.
@@ -139,14 +144,20 @@ def pair_margin(z: Tensor, labels: Any, *, margin: float = 1.0, near: float = 0.
 
 
 def simsiam(p: Tensor, t: Tensor) -> Tensor:
-    """SimSiam: the negative cosine of predictions and targets, which take no gradient.
+    """SimSiam: negative cosine of predictions and targets without gradient.
+
+    Take it with a predictor, in both directions, each weighed 1/2; it needs no negatives, so small batches suffice.
+    With a moving-average target network take `byol`.
 
     Args:
-        p: (N, D), predictions of one view.
-        t: (N, D), projections of the other view.
+        p: (N, D) predictions of one view, normalised here.
+        t: (N, D) projections of the other view.
 
     Returns:
-        A scalar between -1 and 1; half of BYOL's, less 1. Take it both ways, each weighed 1/2.
+        A scalar between -1 and 1, the mean over rows; half of BYOL's, less 1.
+
+    Raises:
+        UserError: Shapes that do not fit.
 
     Equation:
         L_k = -cos(p_k, sg(t_k))
@@ -163,7 +174,7 @@ def simsiam(p: Tensor, t: Tensor) -> Tensor:
 
 
 def mined_triplet(z: Tensor, labels: Any, loss: ContrastiveLoss, mining: str, seed: int) -> Tensor:
-    """Triplets in squared distance on the sphere, of the positives or negatives that a miner picks."""
+    """Triplet loss in squared distance on the sphere, over mined positives or negatives."""
     ours = rows(sphere(input_checks.embeddings(z)) * 2**0.5, {"label": input_checks.labels(labels, z)})
     same = SameKey("label")
     relation = EasyPositive(same) if mining == "easy" else DistanceWeighted(same, seed=seed)
@@ -173,7 +184,7 @@ def mined_triplet(z: Tensor, labels: Any, loss: ContrastiveLoss, mining: str, se
 def _guides(
     guide: Sequence[Tensor] | None, query: Tensor, key: Tensor, negatives: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None] | None:
-    """A guide's embeddings of queries, keys and negatives (flattened)."""
+    """The guide's embeddings of queries, keys and negatives (flattened)."""
     if guide is None:
         return None
     listed = isinstance(guide, Sequence) and not isinstance(guide, Tensor)
@@ -193,7 +204,7 @@ def _guides(
 def _candidates(
     key: Tensor, negatives: Tensor | None, in_batch: bool, guides: tuple[Tensor, Tensor, Tensor | None] | None
 ) -> tuple[Embeddings, Relation]:
-    """Keys and negatives of all ranks, and which of them count for each anchor."""
+    """Keys and negatives of all processes, and which of them count for each anchor."""
     ours = rows(key, {} if guides is None else {"guide": guides[1]}, view=1)
     if negatives is None:
         return gathered(ours), SameKey("id")

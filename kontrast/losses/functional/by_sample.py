@@ -1,4 +1,4 @@
-"""Losses on plain tensors that remember every sample by its number, one function each; see `functional`."""
+"""Losses on plain tensors that remember every sample by its number."""
 
 import math
 from collections.abc import Sized
@@ -31,19 +31,39 @@ def instance_discrimination(
     noise: Any = None,
     proximal: float = 0.0,
 ) -> Tensor:
-    """Every sample its own class, known by its slot in a memory (Wu et al. 2018, arXiv:1805.01978).
+    """Instance discrimination: every sample its own class, held in a memory.
 
-    z (N, D) and the samples' numbers ids (N,). L_i = log sum_n e^(S_in) - S_ii, n the slots of the whole memory. With
-    `noise` (m,), numbers of samples drawn at random (the paper's m is 4096), noise-contrastive estimation against
-    these, shared by the batch: -log h_ii - sum_n log(1 - h_in), h = P / (P + m / samples), P = e^S over its constant
-    sum. `proximal` (the paper's 30) times |z - slot|^2 keeps embeddings from leaping. After the step:
+    Take it for small data sets with one view per sample; with two views `ntxent` learns more. After the step:
     `memory.update(ids, z)`.
 
-    >>> memory = MemoryBank(samples=3, width=3)
-    >>> _ = memory.rows_of.copy_(torch.eye(3))
-    >>> loss = instance_discrimination(torch.eye(3), torch.arange(3), memory, temperature=1.0)
-    >>> round(loss.item(), 4)  # log(e + 2) - 1
-    0.5514
+    Args:
+        z: (N, D) embeddings, normalised here.
+        ids: (N,) numbers of the samples, from 0.
+        memory: `kontrast.layers.bank.Memory` with a slot per sample.
+        temperature: Above 0; 0.07 as in the paper. A tensor of one number gets its gradient.
+        noise: (m,) numbers of samples drawn at random (4,096 in the paper), for noise-contrastive estimation; None
+            (default) for the softmax over the whole memory.
+        proximal: Weight of |z - slot|^2, at least 0; 30 in the paper, 0 by default.
+
+    Returns:
+        A scalar, the mean over rows.
+
+    Raises:
+        UserError: Shapes that do not fit, or a setting outside its bounds.
+
+    Equation:
+        L_i = log sum_n e^(S_in) - S_ii, n the slots; with `noise` -log h_ii - sum_n log(1 - h_in), h = P / (P + m /
+        samples), P = e^S over its constant sum.
+
+    Reference:
+        Wu et al. 2018, arXiv:1805.01978.
+
+    Example:
+        >>> memory = MemoryBank(samples=3, width=3)
+        >>> _ = memory.rows_of.copy_(torch.eye(3))
+        >>> loss = instance_discrimination(torch.eye(3), torch.arange(3), memory, temperature=1.0)
+        >>> round(loss.item(), 4)  # log(e + 2) - 1
+        0.5514
     """
     input_checks.embeddings(z)
     if not isinstance(memory, MemoryBank):
@@ -74,16 +94,35 @@ def instance_discrimination(
 
 
 def sogclr(z1: Tensor, z2: Tensor, ids: Any, estimates: Estimates, *, temperature: float | Tensor = 0.1) -> Tensor:
-    """SogCLR (arXiv:2202.12387): decoupled contrast whose denominators are running means over the samples' history.
+    """SogCLR: decoupled contrast with running means over each sample's history as denominators.
 
-    ids (N,) number the samples. L_i = -S_i + log u_i with u_i this view's estimate of the mean e^S over negatives; its
-    gradient is that of -S_i + g_i / u_i, g_i the mean in this batch. u_i = (1 - rate) u + rate g_i, u what `estimates`
-    keeps of the sample, which then becomes the mean over its views, as in the authors' code. With a rate of 1 its
-    gradient is that of `dcl`. The paper multiplies by the temperature; here nothing is.
+    Take it for small batches; with large ones `ntxent` is as good and needs no memory. With a rate of 1 the gradient is
+    that of `dcl`. The paper multiplies by the temperature; here nothing is.
 
-    >>> z = torch.eye(3)
-    >>> round(sogclr(z, z, torch.arange(3), Estimates(samples=3), temperature=1.0).item(), 4)  # log(mean of 1) - 1
-    -1.0
+    Args:
+        z1: (N, D) embeddings of one view, normalised here.
+        z2: (N, D) embeddings of the other view; row k is the same sample as row k of `z1`.
+        ids: (N,) numbers of the samples, from 0.
+        estimates: `kontrast.layers.estimates.Estimates` with an entry per sample; updated by this call.
+        temperature: Above 0; 0.1 as in the paper. A tensor of one number gets its gradient.
+
+    Returns:
+        A scalar, the mean over rows.
+
+    Raises:
+        UserError: Shapes that do not fit, or a setting outside its bounds.
+
+    Equation:
+        L_i = -S_i + log u_i, its gradient that of -S_i + g_i / u_i; g_i the mean e^S over negatives of this batch, u_i
+        = (1 - rate) u + rate g_i, u the sample's estimate, which becomes the mean over its views.
+
+    Reference:
+        Yuan et al. 2022, arXiv:2202.12387.
+
+    Example:
+        >>> z = torch.eye(3)
+        >>> round(sogclr(z, z, torch.arange(3), Estimates(samples=3), temperature=1.0).item(), 4)  # log(mean of 1) - 1
+        -1.0
     """
     ours = views(z1, z2)
     if not isinstance(estimates, Estimates):
@@ -105,7 +144,7 @@ def sogclr(z1: Tensor, z2: Tensor, ids: Any, estimates: Estimates, *, temperatur
 
 
 def _drawn(noise: Any, z: Tensor, memory: MemoryBank) -> Tensor:
-    """(m,): the numbers of samples drawn as noise, one or more."""
+    """Numbers (m,) of the samples drawn as noise, at least one."""
     m = noise.numel() if isinstance(noise, Tensor) else len(noise) if isinstance(noise, Sized) else 0
     if not m:
         raise UserError("noise holds no samples; expected the numbers of one or more, drawn at random.")
@@ -114,7 +153,7 @@ def _drawn(noise: Any, z: Tensor, memory: MemoryBank) -> Tensor:
 
 @torch.no_grad()
 def _measure(ours: Embeddings, memory: MemoryBank, kernel: Tempered) -> None:
-    """The first batch fixes log mean e^S over the memory, as the paper does with Z."""
+    """Fixes log mean e^S over the memory by the first batch, as the paper does with Z."""
     if not memory.log_mean.isnan():
         return
     lost = per_row(ours, memory.rows(), SameKey("id"), loss=InfoNCE(), kernel=kernel)

@@ -1,6 +1,4 @@
-"""Losses on plain tensors whose positives are views of the same sample, one function each; see `functional`."""
-
-import math
+"""Losses on plain tensors whose positives are views of the same sample."""
 
 import torch
 from torch import Tensor
@@ -12,10 +10,9 @@ from kontrast.core.ranks import Ranks
 from kontrast.losses.bidirectional import mutual
 from kontrast.losses.contrastive.debiased import Debiased
 from kontrast.losses.contrastive.infonce import InfoNCE
-from kontrast.losses.contrastive.supcon_inside import SupConInside
 from kontrast.losses.engine import dense, input_checks
 from kontrast.losses.engine.adapters import Tempered, fixed, gathered, rows, settle, views
-from kontrast.losses.engine.contrast import contrast, per_row
+from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.reduction import collapse
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.relation import CandidatesOnly
@@ -25,14 +22,32 @@ from kontrast.losses.relations.within_group import WithinGroup
 
 
 def ntxent(*z: Tensor, temperature: float | Tensor = 0.1) -> Tensor:
-    """NT-Xent (SimCLR, arXiv:2002.05709) of two or more views (N, D): all other rows of all views are candidates.
+    """NT-Xent of SimCLR: two or more views, all other rows of all views are candidates.
 
-    L_i = log sum_{k != i} e^(S_ik) - mean_p S_ip, S the cosine over the temperature, p the other views of i's sample:
-    with more than two views they are averaged outside the logarithm. The mean over all V N anchors.
+    The default for views without labels. With small batches take `dcl` or `siglip`; with labels `supcon`.
 
-    >>> z1, z2 = torch.eye(2), torch.eye(2)
-    >>> round(ntxent(z1, z2, temperature=1.0).item(), 4)  # log(e + 1 + 1) - 1
-    0.5514
+    Args:
+        *z: Two or more views (N, D), row k of each the same sample; normalised here.
+        temperature: Above 0; 0.1 as SimCLR on ImageNet, 0.5 on CIFAR and in lightly. A tensor of one number gets its
+            gradient.
+
+    Returns:
+        A scalar, the mean over all V N anchors.
+
+    Raises:
+        UserError: Shapes that do not fit, or a setting outside its bounds.
+
+    Equation:
+        L_i = log sum_{k != i} e^(S_ik) - mean_p S_ip, S the cosine over the temperature, p the other views of i's
+        sample.
+
+    Reference:
+        Chen et al. 2020, arXiv:2002.05709.
+
+    Example:
+        >>> z1, z2 = torch.eye(2), torch.eye(2)
+        >>> round(ntxent(z1, z2, temperature=1.0).item(), 4)  # log(e + 1 + 1) - 1
+        0.5514
     """
     if not z:
         raise UserError("no views; expected two or more tensors (rows, width).")
@@ -46,13 +61,31 @@ def ntxent(*z: Tensor, temperature: float | Tensor = 0.1) -> Tensor:
 
 
 def clip(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.07) -> Tensor:
-    """CLIP (arXiv:2103.00020): each row picks its partner on the other side, the mean of both directions.
+    """CLIP: each row picks its partner on the other side, averaged over both directions.
 
-    L_i = [log sum_k e^(S_ik) + log sum_k e^(S_ki)] / 2 - S_ii, S_ij = cos(z1_i, z2_j) / temperature. `temperature` may
-    be a tensor that is learned (CLIP learns the log of its inverse, at most log 100).
+    Take it for two modalities. With small batches take `siglip`; for one direction `infonce`.
 
-    >>> round(clip(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(e + 1) - 1
-    0.3133
+    Args:
+        z1: (N, D) embeddings of one view, normalised here.
+        z2: (N, D) embeddings of the other view; row k is the same sample as row k of `z1`.
+        temperature: Above 0; 0.07 at first as in CLIP, which learns the log of its inverse, at most log 100. A tensor
+            gets its gradient.
+
+    Returns:
+        A scalar, the mean over rows.
+
+    Raises:
+        UserError: Shapes that do not fit, or a setting outside its bounds.
+
+    Equation:
+        L_i = [log sum_k e^(S_ik) + log sum_k e^(S_ki)] / 2 - S_ii, S_ij = cos(z1_i, z2_j) / temperature.
+
+    Reference:
+        Radford et al. 2021, arXiv:2103.00020.
+
+    Example:
+        >>> round(clip(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(e + 1) - 1
+        0.3133
     """
     input_checks.aligned(z1=z1, z2=z2)
     root = (
@@ -65,24 +98,61 @@ def clip(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.07) -> Tenso
 
 
 def dcl(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1) -> Tensor:
-    """Decoupled contrastive learning (arXiv:2110.06848): NT-Xent without the positive among its candidates.
+    """Decoupled contrast: NT-Xent without the positive among its candidates.
 
-    L_i = log sum_{k != i, p} e^(S_ik) - S_ip. Can be negative. Small batches lose less by it.
+    Take it for small batches, which lose less by it than by `ntxent`. The value may be negative.
 
-    >>> round(dcl(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(1 + 1) - 1
-    -0.3069
+    Args:
+        z1: (N, D) embeddings of one view, normalised here.
+        z2: (N, D) embeddings of the other view; row k is the same sample as row k of `z1`.
+        temperature: Above 0; 0.1 as in the paper and in lightly. A tensor of one number gets its gradient.
+
+    Returns:
+        A scalar, the mean over rows.
+
+    Raises:
+        UserError: Shapes that do not fit, or a setting outside its bounds.
+
+    Equation:
+        L_i = log sum_{k != i, p} e^(S_ik) - S_ip
+
+    Reference:
+        Yeh et al. 2022, arXiv:2110.06848.
+
+    Example:
+        >>> round(dcl(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(1 + 1) - 1
+        -0.3069
     """
     return settle(loss=_apart(views(z1, z2), temperature))
 
 
 def dclw(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1, sigma: float = 0.5) -> Tensor:
-    """DCL with weighed positives (arXiv:2110.06848): w_i = 2 - e^(cos_i / sigma) / mean e^(cos / sigma), of mean 1.
+    """Decoupled contrast with weighted positives: pairs that agree pull less.
 
-    Pairs that agree already pull less. The weights take no gradient and may be negative, so they stand beside the
-    engine: DCLW = DCL + mean (1 - w_i) cos_i / temperature.
+    Take it as `dcl` if easy pairs dominate. The weights have mean 1, take no gradient and may be negative, so they are
+    computed beside the engine: DCLW = DCL + mean (1 - w_i) cos_i / temperature.
 
-    >>> dclw(torch.eye(2), torch.eye(2)).item() == dcl(torch.eye(2), torch.eye(2)).item()  # all agree alike
-    True
+    Args:
+        z1: (N, D) embeddings of one view, normalised here.
+        z2: (N, D) embeddings of the other view; row k is the same sample as row k of `z1`.
+        temperature: Above 0; 0.1 as in the paper and in lightly. A tensor of one number gets its gradient.
+        sigma: Sharpness of the weights, above 0; 0.5 as in the paper and in lightly.
+
+    Returns:
+        A scalar, the mean over rows.
+
+    Raises:
+        UserError: Shapes that do not fit, or a setting outside its bounds.
+
+    Equation:
+        L_i = log sum_{k != i, p} e^(S_ik) - w_i S_ip, w_i = 2 - e^(cos_i / sigma) / mean e^(cos / sigma).
+
+    Reference:
+        Yeh et al. 2022, arXiv:2110.06848.
+
+    Example:
+        >>> dclw(torch.eye(2), torch.eye(2)).item() == dcl(torch.eye(2), torch.eye(2)).item()  # all agree alike
+        True
     """
     ours = views(z1, z2)
     temperature, sigma = input_checks.temperature(temperature), float(input_checks.number(sigma, "sigma", above=0))
@@ -96,14 +166,33 @@ def dclw(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1, sigma: fl
 
 
 def debiased(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.5, prior: float = 0.1) -> Tensor:
-    """Debiased InfoNCE (arXiv:2007.00224): the sum over negatives less what false ones among them are expected to add.
+    """Debiased InfoNCE: the sum over negatives, less the expected false ones.
 
-    L_i = -S_ip + log(e^(S_ip) + g), g = (sum_n e^(S_in) - prior N e^(S_ip)) / (1 - prior) of the N negatives n, but at
-    least N e^(-1 / temperature). `prior` is the chance that a random row is of the anchor's class; 0 gives NT-Xent.
+    Take it for few classes without labels, where many negatives share the anchor's class.
 
-    >>> z = torch.eye(4)
-    >>> torch.allclose(debiased(z, z, prior=0.0), ntxent(z, z, temperature=0.5))
-    True
+    Args:
+        z1: (N, D) embeddings of one view, normalised here.
+        z2: (N, D) embeddings of the other view; row k is the same sample as row k of `z1`.
+        temperature: Above 0; 0.5 as in the paper. A tensor of one number gets its gradient.
+        prior: Probability that a random row is of the anchor's class, in [0, 1); 0.1 as in the paper. 0 gives `ntxent`.
+
+    Returns:
+        A scalar, the mean over rows.
+
+    Raises:
+        UserError: Shapes that do not fit, or a setting outside its bounds.
+
+    Equation:
+        L_i = -S_ip + log(e^(S_ip) + g), g = (sum_n e^(S_in) - prior N e^(S_ip)) / (1 - prior) of the N negatives n, but
+        at least N e^(-1 / temperature).
+
+    Reference:
+        Chuang et al. 2020, arXiv:2007.00224.
+
+    Example:
+        >>> z = torch.eye(4)
+        >>> torch.allclose(debiased(z, z, prior=0.0), ntxent(z, z, temperature=0.5))
+        True
     """
     return hard_negative(z1, z2, temperature=temperature, prior=prior, hardness=0.0)
 
@@ -111,13 +200,33 @@ def debiased(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.5, prior
 def hard_negative(
     z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.5, prior: float = 0.1, hardness: float = 1.0
 ) -> Tensor:
-    """InfoNCE with negatives weighed by e^(hardness S) and debiased (arXiv:2010.04592).
+    """Debiased InfoNCE with negatives weighed by their similarity.
 
-    As `debiased`, with sum_n e^((1 + hardness) S_in) / mean_n e^(hardness S_in) in place of sum_n e^(S_in).
+    Take it if most negatives are easy; with noisy data prefer `debiased`.
 
-    >>> z = torch.eye(4)  # all negatives alike: none is harder
-    >>> torch.allclose(hard_negative(z, z, hardness=2.0), debiased(z, z))
-    True
+    Args:
+        z1: (N, D) embeddings of one view, normalised here.
+        z2: (N, D) embeddings of the other view; row k is the same sample as row k of `z1`.
+        temperature: Above 0; 0.5 as in the paper. A tensor of one number gets its gradient.
+        prior: Probability that a random row is of the anchor's class, in [0, 1); 0.1 as in the paper.
+        hardness: Weight exponent, at least 0; 1 as in the paper.
+
+    Returns:
+        A scalar, the mean over rows.
+
+    Raises:
+        UserError: Shapes that do not fit, or a setting outside its bounds.
+
+    Equation:
+        As `debiased`, with sum_n e^((1 + hardness) S_in) / mean_n e^(hardness S_in) in place of sum_n e^(S_in).
+
+    Reference:
+        Robinson et al. 2021, arXiv:2010.04592.
+
+    Example:
+        >>> z = torch.eye(4)  # all negatives alike: none is harder
+        >>> torch.allclose(hard_negative(z, z, hardness=2.0), debiased(z, z))
+        True
     """
     ours = views(z1, z2)
     kernel = Tempered(temperature)
@@ -126,14 +235,32 @@ def hard_negative(
 
 
 def moco(q: Tensor, k: Tensor, queue: Tensor, *, temperature: float | Tensor = 0.2) -> Tensor:
-    """MoCo (arXiv:1911.05722): each query (N, D) picks its own key (N, D) among it and the queue (K, D).
+    """MoCo: each query picks its own key among it and a queue of old keys.
 
-    L_i = log(e^(S_i) + sum_j e^(cos(q_i, queue_j) / temperature)) - S_i, S_i = cos(q_i, k_i) / temperature. Other keys
-    of the batch do not count; keys and queue take no gradient. Nothing is gathered: fill the queue with the keys of all
-    ranks.
+    Take it if batches are small and a moving-average encoder makes the keys. Other keys of the batch are no candidates;
+    keys and queue take no gradient. Nothing is gathered: fill the queue with the keys of all processes.
 
-    >>> round(moco(torch.eye(2), torch.eye(2), torch.tensor([[0.0, 1.0]]), temperature=1.0).item(), 4)
-    0.5032
+    Args:
+        q: (N, D) queries, normalised here.
+        k: (N, D) keys, row k of the same sample.
+        queue: (K, D) keys of earlier batches; 65,536 in the paper.
+        temperature: Above 0; 0.2 as in MoCo v2; 0.07 in v1. A tensor of one number gets its gradient.
+
+    Returns:
+        A scalar, the mean over rows.
+
+    Raises:
+        UserError: Shapes that do not fit, or a setting outside its bounds.
+
+    Equation:
+        L_i = log(e^(S_i) + sum_j e^(cos(q_i, queue_j) / temperature)) - S_i, S_i = cos(q_i, k_i) / temperature.
+
+    Reference:
+        He et al. 2020, arXiv:1911.05722.
+
+    Example:
+        >>> round(moco(torch.eye(2), torch.eye(2), torch.tensor([[0.0, 1.0]]), temperature=1.0).item(), 4)
+        0.5032
     """
     input_checks.aligned(q=q, k=k)
     input_checks.centres(queue, k, "queue", per="old key")
@@ -145,96 +272,37 @@ def moco(q: Tensor, k: Tensor, queue: Tensor, *, temperature: float | Tensor = 0
 
 
 def npair(f: Tensor, g: Tensor, *, l2: float = 0.02) -> Tensor:
-    """N-pair (Sohn, NIPS 2016): log(1 + sum_{k != i} e^(f_i g_k - f_i g_i)) of embeddings as they are.
+    """N-pair loss: softmax over inner products of embeddings as they are.
 
-    plus l2 times the mean squared norm of both sides, without which dots of unnormalised vectors grow on.
+    Historical; `infonce` with normalised embeddings is easier to tune. The penalty keeps unnormalised embeddings from
+    growing.
 
-    >>> round(npair(torch.eye(2), torch.eye(2), l2=0.0).item(), 4)  # log(1 + e^-1)
-    0.3133
+    Args:
+        f: (N, D) anchors, not normalised.
+        g: (N, D) partners, row k of the same class as row k of `f`, all classes different.
+        l2: Weight of the mean squared norm of both sides, at least 0; 0.02 by default.
+
+    Returns:
+        A scalar, the mean over rows.
+
+    Raises:
+        UserError: Shapes that do not fit, or a setting outside its bounds.
+
+    Equation:
+        L_i = log(1 + sum_{k != i} e^(f_i g_k - f_i g_i)) + l2 (|f_i|^2 + |g_i|^2) / 2
+
+    Reference:
+        Sohn 2016, "Improved deep metric learning with multi-class N-pair loss objective", NIPS.
+
+    Example:
+        >>> round(npair(torch.eye(2), torch.eye(2), l2=0.0).item(), 4)  # log(1 + e^-1)
+        0.3133
     """
     input_checks.aligned(f=f, g=g)
     l2 = float(input_checks.number(l2, "l2", least=0))
     picked = contrast(rows(f), gathered(rows(g, view=1)), SameKey("id"), loss=InfoNCE(), kernel=Dot())
     squares = (wide(f).square().sum(1) + wide(g).square().sum(1)) / 2
     return settle(loss=picked, norm=l2 * LossTerm(collapse(squares), exact(collapse(torch.ones_like(squares)))))
-
-
-def mil_nce(z: Tensor, bags: Tensor, *, temperature: float | Tensor = 1.0, both: bool = True) -> Tensor:
-    """MIL-NCE (arXiv:1912.06430): of a bag (N, K, D) of possible partners of z (N, D) one may be right; bare dots.
-
-    L_i = log(sum_jk e^(z_i y_jk) + sum_{j != i, k} e^(z_j y_ik)) - log sum_k e^(z_i y_ik), over all ranks: the clip
-    asks all narrations, and its own narrations ask all other clips. Each pair stands in the sum once, as in the paper;
-    the authors' code has the own bag in it twice. `both` False leaves the second sum out: each clip asks once.
-
-    >>> round(mil_nce(torch.eye(2), torch.eye(2)[:, None].repeat(1, 3, 1)).item(), 4)  # log(e + 1 + 1) - 1
-    0.5514
-    """
-    input_checks.embeddings(z)
-    if not isinstance(bags, Tensor) or bags.ndim != 3 or not bags.is_floating_point():
-        raise UserError("bags are no tensor (rows, partners, width) of floating-point numbers, which is expected.")
-    if not bags.shape[1] or (len(bags), bags.shape[2]) != z.shape:
-        found = f"bags of shape {tuple(bags.shape)} for embeddings of one shape {tuple(z.shape)}"
-        raise UserError(f"{found}; expected ({len(z)}, partners, {z.shape[1]}), a bag per row.")
-    ours, both = rows(wide(z) / input_checks.temperature(temperature)), input_checks.flag(both, "both")
-    keys = {"id": ours.keys["id"].repeat_interleave(bags.shape[1])}
-    narrations = rows(bags.flatten(0, 1), keys)
-    # A clip is no narration: without this, the first clip and the first narration could bear one name.
-    clips = Embeddings(ours.z, {**ours.keys, "view": torch.full_like(ours.keys["view"], -1)})
-    asking = (clips, gathered(narrations), SameKey("id"))
-    if not both:
-        return settle(loss=contrast(*asking, loss=SupConInside(), kernel=Dot()))
-    asked = (narrations, gathered(clips), SameKey("id", apart=True))
-    own = (clips.z[:, None] * wide(bags)).sum(-1)  # (N, K)
-    pull = own.logsumexp(1)
-    with torch.no_grad():
-        forth = per_row(*asking, loss=SupConInside(), kernel=Dot()) + pull
-        back = per_row(*asked, loss=InfoNCE(), kernel=Dot()).view_as(own) + own
-        back = back.nan_to_num(-torch.inf, torch.inf)  # a clip that is alone is asked by nobody
-        whole = torch.logaddexp(forth, back.logsumexp(1))
-        share = (back - whole[:, None]).exp()  # of the softmax mass
-    first = contrast(*asking, loss=SupConInside(), kernel=Dot(), weight=1 - share.sum(1))
-    second = contrast(*asked, loss=InfoNCE(), kernel=Dot(), weight=share.flatten())
-    # The slope is that of (1 - share) forth + share back - pull, with shares held; the value is put right beside it.
-    slope = first.total + second.total - (share.sum(1) * pull).sum() + (share * own).sum()
-    total = slope - slope.detach() + (whole - pull.detach()).sum()
-    return settle(loss=LossTerm(total, exact(total.new_tensor(len(z)))))
-
-
-def herocon_views(v1: Tensor, v2: Tensor, g1: Tensor, g2: Tensor) -> Tensor:
-    """HeroCon's unsupervised term (Zheng et al., KDD 2022): v2_i finds its v1_i among weighed v1_k.
-
-    L_i = log(mean_k w_ki e^cos(v1_k, v2_i)) - cos(v1_i, v2_i),
-    w_ki = (e^(1 - cos(g1_k, v2_i)) + e^(1 - cos(g2_k, v1_i))) / 2,
-
-    g = a learned transformation of v (a linear layer and a sigmoid in the paper). A weight times e^S is e^(S + log
-    weight), so each half of w is a candidate of its own in an inner product twice as wide: exact, and in tiles.
-
-    >>> v = torch.eye(2)
-    >>> round(herocon_views(v, v, v, v).item(), 4)  # log((e + e^1) / 2) - 1
-    0.0
-    """
-    input_checks.aligned(v1=v1, v2=v2, g1=g1, g2=g2)
-    a, b, ga, gb = sphere(v1), sphere(v2), sphere(g1), sphere(g2)
-    none = torch.zeros_like(a)
-    sides = {"one": torch.cat([a - ga, none], 1), "two": torch.cat([a, -gb], 1)}
-    ours = [rows(z, view=1 + n) for n, z in enumerate(sides.values())]
-    pushing = gathered(Embeddings.stack(*ours))
-    own = rows(torch.cat([a, none], 1), view=3)
-    mass = 0.5 * math.e / (len(pushing) / 2)
-    candidates = Embeddings.stack(
-        Embeddings(own.z, {**own.keys, "pulls": torch.ones_like(a[:, 0]), "counts": torch.zeros_like(a[:, 0])}),
-        Embeddings(
-            pushing.z,
-            {
-                **pushing.keys,
-                "pulls": torch.zeros_like(pushing.z[:, 0]),
-                "counts": torch.full_like(pushing.z[:, 0], mass),
-            },
-        ),
-    )
-    relation = SameKey("id") & KeyWeight("pulls") & KeyWeight("counts", what="among")
-    anchors = rows(torch.cat([b, a], 1))
-    return settle(loss=contrast(anchors, candidates, relation, loss=InfoNCE(), kernel=Dot()))
 
 
 def _apart(ours: Embeddings, temperature: float | Tensor) -> LossTerm:

@@ -1,7 +1,5 @@
 """Losses of aligned pairs, features, assignments and preferences equal slow float64 loops, and two ranks equal one."""
 
-import doctest
-import inspect
 import math
 
 import pytest
@@ -15,10 +13,10 @@ from kontrast.core.normalize import sphere
 from kontrast.core.ranks import Ranks, on_ranks
 from kontrast.layers.centre import Centre
 from kontrast.layers.prototypes import Prototypes
+from kontrast.losses import functional
 from kontrast.losses.alignment.alignment import Alignment
 from kontrast.losses.alignment.negative_cosine import NegativeCosine
 from kontrast.losses.clustering.swav import SwAV, sinkhorn
-from kontrast.losses.functional import pairwise
 from kontrast.losses.tile_weights import TILE
 from tests.support.largest import Largest
 
@@ -147,15 +145,15 @@ def slow_dino(x, y):
 
 
 SLOW = {
-    "byol": (pairwise.byol, slow_byol),
-    "align_uniform": (pairwise.align_uniform, slow_align_uniform),
-    "barlow": (pairwise.barlow, slow_barlow),
-    "vicreg": (pairwise.vicreg, slow_vicreg),
-    "wmse": (lambda x, y: pairwise.wmse(x, y, size=5, shrink=0.1), slow_wmse),
-    "cosent": (lambda x, y: pairwise.cosent(x, y, GOLD), slow_cosent),
-    "angle": (lambda x, y: pairwise.angle(x, y, GOLD), slow_angle),
-    "swav": (lambda x, y: pairwise.swav([sphere(x), sphere(y)]), slow_swav),
-    "dino": (lambda x, y: pairwise.dino([x, y], [x, y], torch.full((D,), 0.2, dtype=torch.float64)), slow_dino),
+    "byol": (functional.byol, slow_byol),
+    "align_uniform": (functional.align_uniform, slow_align_uniform),
+    "barlow": (functional.barlow, slow_barlow),
+    "vicreg": (functional.vicreg, slow_vicreg),
+    "wmse": (lambda x, y: functional.wmse(x, y, size=5, shrink=0.1), slow_wmse),
+    "cosent": (lambda x, y: functional.cosent(x, y, GOLD), slow_cosent),
+    "angle": (lambda x, y: functional.angle(x, y, GOLD), slow_angle),
+    "swav": (lambda x, y: functional.swav([sphere(x), sphere(y)]), slow_swav),
+    "dino": (lambda x, y: functional.dino([x, y], [x, y], torch.full((D,), 0.2, dtype=torch.float64)), slow_dino),
 }
 
 
@@ -179,9 +177,9 @@ def test_no_square_of_features_or_of_pairs_is_held_beyond_a_tile(name):
     x, y = (z.detach().float().requires_grad_() for z in two(n=n, width=width))
     with Largest() as largest:
         if name == "cosent":
-            pairwise.cosent(x, y, torch.rand(n)).backward()
+            functional.cosent(x, y, torch.rand(n)).backward()
         else:
-            getattr(pairwise, name)(x, y).backward()
+            getattr(functional, name)(x, y).backward()
     assert largest.numbers <= (10 * n if name == "cosent" else TILE)
     assert TILE < 1800 * 1800
 
@@ -193,23 +191,23 @@ def test_the_order_of_the_batch_does_not_matter(seed, n):
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     gold = torch.arange(n) % 4
     for loss in (
-        pairwise.byol,
-        pairwise.align_uniform,
-        pairwise.barlow,
-        pairwise.vicreg,
-        pairwise.wmse,
-        lambda a, b: pairwise.swav([F.normalize(a), F.normalize(b)]),
-        lambda a, b: pairwise.dino([a, b], [a, b]),
+        functional.byol,
+        functional.align_uniform,
+        functional.barlow,
+        functional.vicreg,
+        functional.wmse,
+        lambda a, b: functional.swav([F.normalize(a), F.normalize(b)]),
+        lambda a, b: functional.dino([a, b], [a, b]),
     ):
         torch.testing.assert_close(loss(x[order], y[order]), loss(x, y))
-    for loss in (pairwise.cosent, pairwise.angle):
+    for loss in (functional.cosent, functional.angle):
         torch.testing.assert_close(loss(x[order], y[order], gold[order]), loss(x, y, gold))
 
 
 @pytest.mark.parametrize("name", ["byol", "align_uniform", "barlow", "wmse", "cosent", "angle"])
 def test_length_does_not_matter_where_directions_or_correlations_are_compared(name):
     x, y = (z.detach() for z in two())
-    loss = {**{n: f for n, (f, _) in SLOW.items()}, "wmse": lambda a, b: pairwise.wmse(a, b, shrink=0.0)}[name]
+    loss = {**{n: f for n, (f, _) in SLOW.items()}, "wmse": lambda a, b: functional.wmse(a, b, shrink=0.0)}[name]
     # Barlow Twins adds 1e-5 to the variances, as BatchNorm does.
     torch.testing.assert_close(loss(3 * x, 7 * y), loss(x, y), rtol=1e-4 if name == "barlow" else 1e-9, atol=1e-11)
 
@@ -274,39 +272,31 @@ def test_alignment_of_equal_rows_is_zero_and_has_a_finite_slope_for_any_power():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda x, y: pairwise.barlow(x, y[1:]), r"z1 \(11, 4\), z2 \(10, 4\); expected one shape"),
-        (lambda x, y: pairwise.vicreg(x[:1], y[:1]), "vicreg: a batch of 1, on all ranks together"),
+        (lambda x, y: functional.barlow(x, y[1:]), r"z1 \(11, 4\), z2 \(10, 4\); expected one shape"),
+        (lambda x, y: functional.vicreg(x[:1], y[:1]), "vicreg: a batch of 1, on all ranks together"),
         (
-            lambda x, y: pairwise.wmse(x[:3], y[:3], shrink=0),
+            lambda x, y: functional.wmse(x[:3], y[:3], shrink=0),
             "wmse: a covariance of 3 rows of width 4 has no full rank",
         ),
-        (lambda x, y: pairwise.wmse(x, y, size=20), "wmse: 11 rows on all ranks, groups of 20"),
+        (lambda x, y: functional.wmse(x, y, size=20), "wmse: 11 rows on all ranks, groups of 20"),
         (
-            lambda x, y: pairwise.cosent(x, y, torch.ones(N)),
+            lambda x, y: functional.cosent(x, y, torch.ones(N)),
             "cosent: nothing to compare .* no two pairs have different",
         ),
-        (lambda x, y: pairwise.cosent(x, y, torch.ones(3)), r"scores have shape \(3,\) for 11 rows"),
-        (lambda x, y: pairwise.angle(x[:, :3], y[:, :3], GOLD), "angle: embeddings of width 3; expected an even width"),
+        (lambda x, y: functional.cosent(x, y, torch.ones(3)), r"scores have shape \(3,\) for 11 rows"),
+        (
+            lambda x, y: functional.angle(x[:, :3], y[:, :3], GOLD),
+            "angle: embeddings of width 3; expected an even width",
+        ),
         (lambda x, y: SwAV(epsilon=0), "epsilon=0; expected a finite number above 0"),
         (lambda x, y: Centre(width=2, momentum=1), "centre: momentum=1: expected 0 or more, below 1"),
-        (lambda x, y: pairwise.byol(x[:0], y[:0]), "an empty batch"),
-        (lambda x, y: pairwise.align_uniform(x[:0], y[:0]), "an empty batch"),
+        (lambda x, y: functional.byol(x[:0], y[:0]), "an empty batch"),
+        (lambda x, y: functional.align_uniform(x[:0], y[:0]), "an empty batch"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(call, words):
     with pytest.raises(ValueError, match=words):
         call(*two())
-
-
-def test_every_function_has_an_example_in_its_documentation_and_all_are_true():
-    public = [
-        f
-        for name, f in vars(pairwise).items()
-        if inspect.isfunction(f) and f.__module__ == pairwise.__name__ and name[0] != "_"
-    ]
-    assert len(public) == 23
-    assert all(">>>" in inspect.getdoc(f) for f in public)
-    assert not doctest.testmod(pairwise).failed
 
 
 def gradients(rows, weight, proxies):
@@ -317,32 +307,32 @@ def gradients(rows, weight, proxies):
     n = (torch.arange(14) % 5 + 1)[rows]
     found = {}
     for name, loss in {
-        "siglip": lambda x, z: pairwise.siglip(x, z),
-        "jsd": pairwise.jsd,
-        "spectral": pairwise.spectral,
-        "triplet": lambda x, z: pairwise.triplet(x, y),
-        "triplet soft": lambda x, z: pairwise.triplet(x, y, soft=True),
-        "semihard": lambda x, z: pairwise.triplet(x, y, triplets="semihard"),
-        "hard": lambda x, z: pairwise.triplet(x, y, triplets="hard"),
-        "circle": lambda x, z: pairwise.circle(x, y, scale=8),
-        "multi_similarity": lambda x, z: pairwise.multi_similarity(x, y),
-        "arcface": lambda x, z: pairwise.arcface(x, y, proxies),
-        "cosface": lambda x, z: pairwise.cosface(x, y, proxies),
-        "proxy_anchor": lambda x, z: pairwise.proxy_anchor(x, y, proxies),
-        "byol": pairwise.byol,
-        "align_uniform": pairwise.align_uniform,
-        "barlow": pairwise.barlow,
-        "vicreg": pairwise.vicreg,
-        "wmse": pairwise.wmse,
-        "cosent": lambda x, z: pairwise.cosent(x, z, gold),
-        "angle": lambda x, z: pairwise.angle(x, z, gold),
-        "swav": lambda x, z: pairwise.swav([F.normalize(x), F.normalize(z)]),
-        "dino": lambda x, z: pairwise.dino([x, z], [x, z]),
-        "bpr": lambda x, z: pairwise.bpr(x[:, 0], z[:, 0]),
-        "dpo": lambda x, z: pairwise.dpo(x[:, 0], z[:, 0], x[:, 1], z[:, 1]),
-        "simpo": lambda x, z: pairwise.simpo(x[:, 0], z[:, 0], n, n),
-        "cpl": lambda x, z: pairwise.cpl(x, z),
-        "click": lambda x, z: pairwise.click(x[:, 0], z[:, 0], margin=0.1),
+        "siglip": lambda x, z: functional.siglip(x, z),
+        "jsd": functional.jsd,
+        "spectral": functional.spectral,
+        "triplet": lambda x, z: functional.triplet(x, y),
+        "triplet soft": lambda x, z: functional.triplet(x, y, soft=True),
+        "semihard": lambda x, z: functional.triplet(x, y, triplets="semihard"),
+        "hard": lambda x, z: functional.triplet(x, y, triplets="hard"),
+        "circle": lambda x, z: functional.circle(x, y, scale=8),
+        "multi_similarity": lambda x, z: functional.multi_similarity(x, y),
+        "arcface": lambda x, z: functional.arcface(x, y, proxies),
+        "cosface": lambda x, z: functional.cosface(x, y, proxies),
+        "proxy_anchor": lambda x, z: functional.proxy_anchor(x, y, proxies),
+        "byol": functional.byol,
+        "align_uniform": functional.align_uniform,
+        "barlow": functional.barlow,
+        "vicreg": functional.vicreg,
+        "wmse": functional.wmse,
+        "cosent": lambda x, z: functional.cosent(x, z, gold),
+        "angle": lambda x, z: functional.angle(x, z, gold),
+        "swav": lambda x, z: functional.swav([F.normalize(x), F.normalize(z)]),
+        "dino": lambda x, z: functional.dino([x, z], [x, z]),
+        "bpr": lambda x, z: functional.bpr(x[:, 0], z[:, 0]),
+        "dpo": lambda x, z: functional.dpo(x[:, 0], z[:, 0], x[:, 1], z[:, 1]),
+        "simpo": lambda x, z: functional.simpo(x[:, 0], z[:, 0], n, n),
+        "cpl": lambda x, z: functional.cpl(x, z),
+        "click": lambda x, z: functional.click(x[:, 0], z[:, 0], margin=0.1),
     }.items():
         weight.grad = proxies.grad = None
         value = loss(a @ weight, b @ weight)

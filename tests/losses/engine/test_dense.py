@@ -6,16 +6,16 @@ import torch
 from kontrast.losses import functional
 from kontrast.losses.alignment import barlow_twins, vicreg
 from kontrast.losses.engine import dense
-from kontrast.losses.functional import by_label, by_view, pairwise
+from kontrast.losses.functional import by_label, by_pair, by_view
 
 T = 0.1
 LOSSES = {
     "clip": lambda a, b, y, t: functional.clip(a, b, temperature=t),
     "ntxent": lambda a, b, y, t: functional.ntxent(a, b, temperature=t),
-    "siglip": lambda a, b, y, t: pairwise.siglip(a, b, scale=1 / t, bias=-t),
+    "siglip": lambda a, b, y, t: by_pair.siglip(a, b, scale=1 / t, bias=-t),
     "supcon": lambda a, b, y, t: functional.supcon(torch.cat([a, b]), y.repeat(2), temperature=t),
-    "barlow": lambda a, b, y, t: pairwise.barlow(a, b, off=0.05),
-    "vicreg": lambda a, b, y, t: pairwise.vicreg(a, b),
+    "barlow": lambda a, b, y, t: by_pair.barlow(a, b, off=0.05),
+    "vicreg": lambda a, b, y, t: by_pair.vicreg(a, b),
 }
 
 
@@ -77,7 +77,7 @@ def test_plain_matrices_give_what_tiles_give(name, case, dtype, tiled):
 
 def test_small_batches_list_no_pairs_and_large_ones_and_several_views_do(monkeypatch):
     seen = []
-    for module, name in ((by_view, "contrast"), (by_view, "mutual"), (by_label, "contrast"), (pairwise, "contrast"),
+    for module, name in ((by_view, "contrast"), (by_view, "mutual"), (by_label, "contrast"), (by_pair, "contrast"),
                          (barlow_twins, "contrast"), (vicreg, "contrast")):  # fmt: skip
         real = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a, real=real, **k: seen.append(1) or real(*a, **k))

@@ -18,7 +18,6 @@ from kontrast.losses import functional
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.contrast import contrast
-from kontrast.losses.functional import pairwise
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.key_weight import KeyWeight
 from kontrast.losses.relations.same_key import SameKey
@@ -28,11 +27,7 @@ from kontrast.losses.relations.within_group import WithinGroup
 
 N, D, C = 8, 4, 3
 Y = torch.tensor([0, 0, 1, 1, 2, 2, 0, 1])
-LOSSES = {name: getattr(functional, name) for name in functional.__all__} | {
-    name: f
-    for name, f in vars(pairwise).items()
-    if inspect.isfunction(f) and f.__module__ == pairwise.__name__ and name[0] != "_"
-}
+LOSSES = {name: getattr(functional, name) for name in functional.__all__}
 
 
 def randn(*shape, seed=0):

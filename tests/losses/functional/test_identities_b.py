@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from kontrast.losses.functional import pairwise
+from kontrast.losses import functional
 
 rng = np.random.default_rng(0)
 N, D, C = 12, 16, 4
@@ -109,29 +109,29 @@ def cpl():
 
 
 IDENTITIES = {
-    "SigLIP": (siglip, lambda: pairwise.siglip(t(z1), t(z2))),
-    "JSD (InfoGraph, MVGRL)": (jsd, lambda: pairwise.jsd(t(z1), t(z2))),
-    "spectral contrastive": (spectral, lambda: pairwise.spectral(t(f), t(g))),
-    "triplet, all, FaceNet's margin": (triplet, lambda: pairwise.triplet(t(z), t(yy))),
+    "SigLIP": (siglip, lambda: functional.siglip(t(z1), t(z2))),
+    "JSD (InfoGraph, MVGRL)": (jsd, lambda: functional.jsd(t(z1), t(z2))),
+    "spectral contrastive": (spectral, lambda: functional.spectral(t(f), t(g))),
+    "triplet, all, FaceNet's margin": (triplet, lambda: functional.triplet(t(z), t(yy))),
     "ArcFace without margin": (
         softmax_of_centres,
-        lambda: pairwise.arcface(t(z), t(yy), t(centres), margin=0, scale=8),
+        lambda: functional.arcface(t(z), t(yy), t(centres), margin=0, scale=8),
     ),
     "CosFace without margin": (
         softmax_of_centres,
-        lambda: pairwise.cosface(t(z), t(yy), t(centres), margin=0, scale=8),
+        lambda: functional.cosface(t(z), t(yy), t(centres), margin=0, scale=8),
     ),
-    "CoSENT": (cosent, lambda: pairwise.cosent(t(z1), t(z2), t(gold))),
-    "BYOL": (lambda: np.mean([2 - 2 * z1[i] @ z2[i] for i in range(N)]), lambda: pairwise.byol(t(z1), t(z2))),
-    "Barlow Twins": (barlow, lambda: pairwise.barlow(t(f), t(g))),
-    "SwAV": (swav, lambda: pairwise.swav([t(z1 @ centres.T), t(z2 @ centres.T)])),
-    "DPO": (dpo, lambda: pairwise.dpo(t(won), t(lost), t(won_before), t(lost_before))),
-    "SimPO": (simpo, lambda: pairwise.simpo(t(won), t(lost), t(won_tokens), t(lost_tokens))),
-    "CLICK": (lambda: np.mean(np.maximum(0, 20 - won + lost)), lambda: pairwise.click(t(won), t(lost))),
-    "CPL": (cpl, lambda: pairwise.cpl(5 * t(won), 5 * t(lost))),
+    "CoSENT": (cosent, lambda: functional.cosent(t(z1), t(z2), t(gold))),
+    "BYOL": (lambda: np.mean([2 - 2 * z1[i] @ z2[i] for i in range(N)]), lambda: functional.byol(t(z1), t(z2))),
+    "Barlow Twins": (barlow, lambda: functional.barlow(t(f), t(g))),
+    "SwAV": (swav, lambda: functional.swav([t(z1 @ centres.T), t(z2 @ centres.T)])),
+    "DPO": (dpo, lambda: functional.dpo(t(won), t(lost), t(won_before), t(lost_before))),
+    "SimPO": (simpo, lambda: functional.simpo(t(won), t(lost), t(won_tokens), t(lost_tokens))),
+    "CLICK": (lambda: np.mean(np.maximum(0, 20 - won + lost)), lambda: functional.click(t(won), t(lost))),
+    "CPL": (cpl, lambda: functional.cpl(5 * t(won), 5 * t(lost))),
     "BPR is DPO without a reference": (
-        lambda: pairwise.dpo(t(won), t(lost), t(0 * won), t(0 * lost), beta=1).item(),
-        lambda: pairwise.bpr(t(won), t(lost)),
+        lambda: functional.dpo(t(won), t(lost), t(0 * won), t(0 * lost), beta=1).item(),
+        lambda: functional.bpr(t(won), t(lost)),
     ),
 }
 
@@ -145,4 +145,4 @@ def test_a_published_loss_is_what_the_public_function_computes(name):
 def test_cosent_and_angle_agree_where_the_imaginary_part_is_zero():
     half = torch.zeros(N, D // 2, dtype=torch.float64)
     x, w = (torch.cat([t(np.abs(v[:, : D // 2])), half], 1) for v in (z1, z2))  # no imaginary part, no negative cosine
-    torch.testing.assert_close(pairwise.angle(x, w, t(gold)), pairwise.cosent(x, w, t(gold)))
+    torch.testing.assert_close(functional.angle(x, w, t(gold)), functional.cosent(x, w, t(gold)))

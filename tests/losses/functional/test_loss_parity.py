@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from kontrast.core.ranks import Ranks
 from kontrast.layers.centre import Centre
+from kontrast.losses import functional
 from kontrast.losses import functional as L
-from kontrast.losses.functional import pairwise
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -96,27 +96,27 @@ def test_dclw_is_lightlys(lightly):
 
 def test_barlow_twins_is_lightlys(lightly):
     z1, z2, _ = data()
-    agree(pairwise.barlow(z1, z2), lightly.BarlowTwinsLoss()(z1, z2), z1, z2)
+    agree(functional.barlow(z1, z2), lightly.BarlowTwinsLoss()(z1, z2), z1, z2)
 
 
 def test_vicreg_is_lightlys_and_pytorch_metric_learnings(lightly, pml):
     """Both take the mean of the views' variance terms, as the authors' code does; the paper and solo-learn the sum."""
     z1, z2, _ = data()
-    agree(pairwise.vicreg(z1, z2), lightly.VICRegLoss()(z1, z2), z1, z2)
-    agree(pairwise.vicreg(z1, z2), pml.losses.VICRegLoss()(z1, ref_emb=z2), z1, z2)
+    agree(functional.vicreg(z1, z2), lightly.VICRegLoss()(z1, z2), z1, z2)
+    agree(functional.vicreg(z1, z2), pml.losses.VICRegLoss()(z1, ref_emb=z2), z1, z2)
 
 
 def test_w_mse_is_lightlys_without_shrinking(lightly):
     """It shuffles before it cuts groups, which one group does not feel."""
     z1, z2, _ = data(n=16, width=4)
     theirs = lightly.WMSELoss(embedding_dim=4, w_size=16, track_running_stats=False)
-    agree(pairwise.wmse(z1, z2, shrink=0.0), theirs(torch.cat([z1, z2])), z1, z2)
+    agree(functional.wmse(z1, z2, shrink=0.0), theirs(torch.cat([z1, z2])), z1, z2)
 
 
 def test_swav_is_lightlys_with_small_crops_too(lightly):
     z1, z2, _ = data(n=10, width=6)
     scores = [F.normalize(z, dim=1) for z in (z1, z2, z1 + z2)]
-    agree(pairwise.swav(scores), lightly.SwaVLoss()(scores[:2], scores[2:]), z1, z2)
+    agree(functional.swav(scores), lightly.SwaVLoss()(scores[:2], scores[2:]), z1, z2)
 
 
 def test_dino_is_lightlys_and_so_is_the_centre(lightly):
@@ -124,7 +124,7 @@ def test_dino_is_lightlys_and_so_is_the_centre(lightly):
     theirs, centre = lightly.DINOLoss(output_dim=6), Centre(width=6).double()
     for scale in (1.0, 2.0):  # the second time with a centre that has moved
         student, teacher = [z1, scale * z2, z1 - z2], [(scale * z2).detach(), z1.detach()]
-        agree(pairwise.dino(student, teacher, centre.mean), theirs(teacher, student), z1, z2)
+        agree(functional.dino(student, teacher, centre.mean), theirs(teacher, student), z1, z2)
         centre.update(torch.stack(teacher), Ranks())
         torch.testing.assert_close(centre.mean.float(), theirs.center.squeeze().float())
 
@@ -132,7 +132,7 @@ def test_dino_is_lightlys_and_so_is_the_centre(lightly):
 def test_byol_and_simsiam_are_lightlys_negative_cosine_which_does_not_stop_the_gradient_itself(lightly):
     z1, z2, _ = data()
     theirs = lightly.NegativeCosineSimilarity()(z1, z2.detach())
-    agree(pairwise.byol(z1, z2), 2 + 2 * theirs, z1)
+    agree(functional.byol(z1, z2), 2 + 2 * theirs, z1)
 
 
 def test_alignment_and_uniformity_are_lightlys_hypersphere_loss(lightly):
@@ -140,7 +140,7 @@ def test_alignment_and_uniformity_are_lightlys_hypersphere_loss(lightly):
     from lightly.loss.hypersphere_loss import HypersphereLoss
 
     z1, z2, _ = data()
-    agree(pairwise.align_uniform(z1, z2, weight=0.5), HypersphereLoss(t=2.0, lam=0.5)(z1, z2), z1, z2)
+    agree(functional.align_uniform(z1, z2, weight=0.5), HypersphereLoss(t=2.0, lam=0.5)(z1, z2), z1, z2)
 
 
 def test_supcon_is_pytorch_metric_learnings(pml):
@@ -188,7 +188,7 @@ def test_all_triplets_are_pytorch_metric_learnings_with_the_mean_over_satisfied_
     theirs = pml.losses.TripletMarginLoss(
         margin=0.2, smooth_loss=soft, distance=pml.distances.LpDistance(power=2), reducer=pml.reducers.MeanReducer()
     )
-    agree(pairwise.triplet(z, y, soft=soft), theirs(z, y), z1, z2)
+    agree(functional.triplet(z, y, soft=soft), theirs(z, y), z1, z2)
 
 
 def test_hard_triplets_are_pytorch_metric_learnings_batch_hard_miner(pml):
@@ -197,14 +197,14 @@ def test_hard_triplets_are_pytorch_metric_learnings_batch_hard_miner(pml):
     distance = pml.distances.LpDistance(power=2)
     theirs = pml.losses.TripletMarginLoss(margin=0.2, distance=distance, reducer=pml.reducers.MeanReducer())
     mined = pml.miners.BatchHardMiner(distance=distance)(z, y)
-    agree(pairwise.triplet(z, y, triplets="hard"), theirs(z, y, mined), z1, z2)
+    agree(functional.triplet(z, y, triplets="hard"), theirs(z, y, mined), z1, z2)
 
 
 def test_circle_is_pytorch_metric_learnings(pml):
     """It averages the losses that are not 0: of an anchor with both sides none is."""
     z1, z2, labels = data()
     z, y = torch.cat([z1, z2]), labels.repeat(2)
-    agree(pairwise.circle(z, y, margin=0.4, scale=8.0), pml.losses.CircleLoss(m=0.4, gamma=8)(z, y), z1, z2)
+    agree(functional.circle(z, y, margin=0.4, scale=8.0), pml.losses.CircleLoss(m=0.4, gamma=8)(z, y), z1, z2)
 
 
 @pytest.mark.parametrize("slack", [None, 0.1])
@@ -213,7 +213,7 @@ def test_multi_similarity_is_pytorch_metric_learnings_with_and_without_its_miner
     z1, z2, labels = data()
     z, y = torch.cat([z1, z2]), labels.repeat(2)
     mined = None if slack is None else pml.miners.MultiSimilarityMiner(epsilon=slack)(z, y)
-    agree(pairwise.multi_similarity(z, y, slack=slack), pml.losses.MultiSimilarityLoss()(z, y, mined), z1, z2)
+    agree(functional.multi_similarity(z, y, slack=slack), pml.losses.MultiSimilarityLoss()(z, y, mined), z1, z2)
 
 
 @pytest.mark.parametrize("margin", [0.5, 2.0])
@@ -221,21 +221,21 @@ def test_arcface_is_pytorch_metric_learnings_also_beyond_the_half_turn(pml, marg
     """Its margin is in degrees."""
     z, _, y = data()
     theirs = pml.losses.ArcFaceLoss(num_classes=4, embedding_size=8, margin=margin * 180 / torch.pi, scale=8).double()
-    agree(pairwise.arcface(z, y, theirs.W.T, margin=margin, scale=8.0), theirs(z, y), z, theirs.W)
+    agree(functional.arcface(z, y, theirs.W.T, margin=margin, scale=8.0), theirs(z, y), z, theirs.W)
 
 
 def test_cosface_is_pytorch_metric_learnings_and_without_margin_its_normalised_softmax(pml):
     z, _, y = data()
     theirs = pml.losses.CosFaceLoss(num_classes=4, embedding_size=8, margin=0.35, scale=8).double()
-    agree(pairwise.cosface(z, y, theirs.W.T, scale=8.0), theirs(z, y), z, theirs.W)
+    agree(functional.cosface(z, y, theirs.W.T, scale=8.0), theirs(z, y), z, theirs.W)
     bare = pml.losses.NormalizedSoftmaxLoss(num_classes=4, embedding_size=8, temperature=1 / 8).double()
-    agree(pairwise.cosface(z, y, bare.W.T, margin=0.0, scale=8.0), bare(z, y), z, bare.W)
+    agree(functional.cosface(z, y, bare.W.T, margin=0.0, scale=8.0), bare(z, y), z, bare.W)
 
 
 def test_proxy_anchor_is_pytorch_metric_learnings(pml):
     z, _, y = data()  # the fifth proxy has no row in the batch
     theirs = pml.losses.ProxyAnchorLoss(num_classes=5, embedding_size=8).double()
-    agree(pairwise.proxy_anchor(z, y, theirs.proxies), theirs(z, y), z, theirs.proxies)
+    agree(functional.proxy_anchor(z, y, theirs.proxies), theirs(z, y), z, theirs.proxies)
 
 
 def test_clip_is_open_clips(clip):
@@ -250,14 +250,14 @@ def test_siglip_is_open_clips(clip):
     z1, z2, _ = data()
     scale, bias = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (10.0, -3.0))
     theirs = clip.SigLipLoss()(F.normalize(z1, dim=1), F.normalize(z2, dim=1), scale, bias)
-    agree(pairwise.siglip(z1, z2, scale=scale, bias=bias), theirs, z1, z2, scale, bias)
+    agree(functional.siglip(z1, z2, scale=scale, bias=bias), theirs, z1, z2, scale, bias)
 
 
 @pytest.mark.parametrize("name", ["cosent", "angle"])
 def test_cosent_and_angle_are_sentence_transformers(sentences, name):
     z1, z2, labels = data()
     theirs = {"cosent": sentences.CoSENTLoss, "angle": sentences.AnglELoss}[name](model=None)
-    mine = {"cosent": pairwise.cosent, "angle": pairwise.angle}[name]
+    mine = {"cosent": functional.cosent, "angle": functional.angle}[name]
     agree(mine(z1, z2, labels), theirs.compute_loss_from_embeddings([z1, z2], labels), z1, z2)
 
 
@@ -275,7 +275,7 @@ def test_mined_triplets_are_sentence_transformers_with_squared_distances_on_the_
     z, y = torch.cat([z1, z2]), labels.repeat(2)
     margin = {} if settings.get("soft") else {"margin": 0.2}
     theirs = getattr(sentences, name)(model=None, distance_metric=squared, **margin)
-    agree(pairwise.triplet(z, y, **settings), theirs.compute_loss_from_embeddings([z], y), z1, z2)
+    agree(functional.triplet(z, y, **settings), theirs.compute_loss_from_embeddings([z], y), z1, z2)
 
 
 def test_all_triplets_are_sentence_transformers_which_averages_the_violating_ones_alone(sentences):
@@ -288,7 +288,7 @@ def test_all_triplets_are_sentence_transformers_which_averages_the_violating_one
     violating = valid & (d[:, :, None] - d[:, None, :] + 0.2 > 0)
     share = violating.sum() / valid.sum()
     assert 0.1 < share < 0.9
-    agree(pairwise.triplet(z, y), share.double() * theirs.compute_loss_from_embeddings([z], y), z1, z2)
+    agree(functional.triplet(z, y), share.double() * theirs.compute_loss_from_embeddings([z], y), z1, z2)
 
 
 def test_ranking_of_multiple_negatives_is_n_pair_and_one_way_mil_nce_and_both_ways_clip(sentences):

@@ -11,12 +11,12 @@ from torch.nn import functional as F
 from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.layers.proxies import Proxies, as_rows
+from kontrast.losses import functional
 from kontrast.losses.contrastive.jsd import JSD
 from kontrast.losses.contrastive.siglip import SigLIP
 from kontrast.losses.contrastive.spectral import Spectral
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast
-from kontrast.losses.functional import pairwise
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.pairwise.arcface import ArcFace
 from kontrast.losses.pairwise.circle import Circle
@@ -243,17 +243,17 @@ def test_no_tensor_is_larger_than_the_tile_or_the_rows(case):
 
 
 LABELLED = {
-    "triplet": pairwise.triplet,
-    "triplet soft": lambda z, y: pairwise.triplet(z, y, soft=True),
-    "semihard": lambda z, y: pairwise.triplet(z, y, triplets="semihard"),
-    "hard": lambda z, y: pairwise.triplet(z, y, triplets="hard"),
-    "circle": pairwise.circle,
-    "multi-similarity": pairwise.multi_similarity,
-    "arcface": lambda z, y: pairwise.arcface(z, y, torch.eye(8)[:, : z.shape[1]]),
-    "cosface": lambda z, y: pairwise.cosface(z, y, torch.eye(8)[:, : z.shape[1]]),
-    "proxy-anchor": lambda z, y: pairwise.proxy_anchor(z, y, torch.eye(8)[:, : z.shape[1]]),
+    "triplet": functional.triplet,
+    "triplet soft": lambda z, y: functional.triplet(z, y, soft=True),
+    "semihard": lambda z, y: functional.triplet(z, y, triplets="semihard"),
+    "hard": lambda z, y: functional.triplet(z, y, triplets="hard"),
+    "circle": functional.circle,
+    "multi-similarity": functional.multi_similarity,
+    "arcface": lambda z, y: functional.arcface(z, y, torch.eye(8)[:, : z.shape[1]]),
+    "cosface": lambda z, y: functional.cosface(z, y, torch.eye(8)[:, : z.shape[1]]),
+    "proxy-anchor": lambda z, y: functional.proxy_anchor(z, y, torch.eye(8)[:, : z.shape[1]]),
 }
-FACING = {"siglip": pairwise.siglip, "jsd": pairwise.jsd, "spectral": pairwise.spectral}
+FACING = {"siglip": functional.siglip, "jsd": functional.jsd, "spectral": functional.spectral}
 
 
 @settings(max_examples=15, deadline=None)
@@ -268,7 +268,7 @@ def test_neither_the_order_of_the_batch_nor_the_length_of_what_lies_on_the_spher
         torch.testing.assert_close(loss(z, y), loss(3 * z, y))  # all on the sphere
     for loss in FACING.values():
         torch.testing.assert_close(loss(z, z2), loss(z[order], z2[order]))
-    torch.testing.assert_close(pairwise.siglip(z, z2), pairwise.siglip(3 * z, 7 * z2))
+    torch.testing.assert_close(functional.siglip(z, z2), functional.siglip(3 * z, 7 * z2))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
@@ -295,7 +295,7 @@ def test_half_precision_has_of_a_bare_products_slope_what_it_can_hold_and_nothin
         slopes = []
         for held in (dtype, torch.float32):
             z, z2 = (x.to(dtype).to(held).requires_grad_() for x in (one, two))
-            slopes += torch.autograd.grad(getattr(pairwise, name)(z, z2), z)
+            slopes += torch.autograd.grad(getattr(functional, name)(z, z2), z)
         torch.testing.assert_close(slopes[0], slopes[1].to(dtype))
         assert slopes[0].isfinite().all() or dtype == torch.float16
 
@@ -327,7 +327,7 @@ def test_sorted_hinges_are_as_exact_in_single_precision_as_a_loop_over_triplets(
     z, labels = torch.randn(600, 8, generator=g) * 0.01 + 5, torch.arange(600) % 30  # nearly one direction
     single = z.clone().requires_grad_()
     double = z.double().requires_grad_()
-    values = [pairwise.triplet(x, labels, margin=1e-6) for x in (single, double)]
+    values = [functional.triplet(x, labels, margin=1e-6) for x in (single, double)]
     assert values[0].item() == pytest.approx(values[1].item(), rel=1e-2)
     (one,), (two,) = (torch.autograd.grad(v, x) for v, x in zip(values, (single, double), strict=True))
     assert F.cosine_similarity(one.double().flatten(), two.flatten(), dim=0) > 0.999
@@ -337,7 +337,7 @@ def test_proxies_are_rows_with_their_class_for_a_label_and_learn():
     proxies = Proxies(classes=5, width=3)
     rows = proxies()
     assert rows.keys["label"].tolist() == [0, 1, 2, 3, 4]
-    pairwise.arcface(torch.randn(4, 3), torch.tensor([0, 1, 2, 3]), proxies.centres).backward()
+    functional.arcface(torch.randn(4, 3), torch.tensor([0, 1, 2, 3]), proxies.centres).backward()
     assert proxies.centres.grad.abs().sum() > 0
     with pytest.raises(UserError, match="classes=0"):
         Proxies(classes=0, width=3)
@@ -346,10 +346,13 @@ def test_proxies_are_rows_with_their_class_for_a_label_and_learn():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: pairwise.arcface(torch.ones(2, 3), torch.tensor([0, 5]), torch.eye(3)), "labels from 0 to 5 for 3"),
-        (lambda: pairwise.triplet(torch.ones(2, 3), torch.tensor([0])), r"labels have shape \(1,\) for 2 rows"),
-        (lambda: pairwise.siglip(torch.ones(2, 3), torch.ones(3, 3)), r"z1 \(2, 3\), z2 \(3, 3\); expected one shape"),
-        (lambda: pairwise.circle(torch.ones(3), torch.zeros(3)), r"a tensor \(3,\); expected \(rows, width\)"),
+        (lambda: functional.arcface(torch.ones(2, 3), torch.tensor([0, 5]), torch.eye(3)), "labels from 0 to 5 for 3"),
+        (lambda: functional.triplet(torch.ones(2, 3), torch.tensor([0])), r"labels have shape \(1,\) for 2 rows"),
+        (
+            lambda: functional.siglip(torch.ones(2, 3), torch.ones(3, 3)),
+            r"z1 \(2, 3\), z2 \(3, 3\); expected one shape",
+        ),
+        (lambda: functional.circle(torch.ones(3), torch.zeros(3)), r"a tensor \(3,\); expected \(rows, width\)"),
         (lambda: MultiSimilarity(push=0), "push=0; expected a finite number above 0"),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from kontrast.losses.functional import pairwise
+from kontrast.losses import functional
 from kontrast.losses.preference.dpo import DPO
 from kontrast.losses.preference.simpo import SimPO
 from kontrast.losses.preference_loss import Answers
@@ -27,12 +27,12 @@ def test_preferences_equal_their_equations_in_value_and_gradient():
         "cpl": [-(a.exp() / (a.exp() + (0.5 * b).exp())).log() for a, b in zip(up, down, strict=True)],
     }
     found = {
-        "bpr": pairwise.bpr(w, lose),
-        "bpr by a margin": pairwise.bpr(w, lose, margin=0.5),
-        "dpo": pairwise.dpo(w, lose, rw, rl),
-        "simpo": pairwise.simpo(w, lose, nw, nl),
-        "click": pairwise.click(w, lose, margin=1),
-        "cpl": pairwise.cpl(*steps, discount=0.9),
+        "bpr": functional.bpr(w, lose),
+        "bpr by a margin": functional.bpr(w, lose, margin=0.5),
+        "dpo": functional.dpo(w, lose, rw, rl),
+        "simpo": functional.simpo(w, lose, nw, nl),
+        "click": functional.click(w, lose, margin=1),
+        "cpl": functional.cpl(*steps, discount=0.9),
     }
     for name, values in expected.items():
         wanted = sum(values) / 9
@@ -42,8 +42,8 @@ def test_preferences_equal_their_equations_in_value_and_gradient():
             assert (one is None) == (two is None)
             if one is not None:
                 torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-12, msg=name)
-    summed = pairwise.cpl(steps[0].sum(1), steps[1].sum(1))
-    torch.testing.assert_close(summed, pairwise.cpl(*steps))
+    summed = functional.cpl(steps[0].sum(1), steps[1].sum(1))
+    torch.testing.assert_close(summed, functional.cpl(*steps))
 
 
 def test_log_probabilities_of_any_size_and_precision_give_no_nan():
@@ -51,11 +51,11 @@ def test_log_probabilities_of_any_size_and_precision_give_no_nan():
         w = torch.tensor([-6e4, 0.0, -1e4, -1.0], dtype=dtype, requires_grad=True)
         lose, n = w.detach().flip(0), torch.tensor([0, 1, 500, 7])
         for value in (
-            pairwise.bpr(w, lose),
-            pairwise.dpo(w, lose, lose, w),
-            pairwise.simpo(w, lose, n, n),
-            pairwise.cpl(w, lose),
-            pairwise.click(w, lose),
+            functional.bpr(w, lose),
+            functional.dpo(w, lose, lose, w),
+            functional.simpo(w, lose, n, n),
+            functional.cpl(w, lose),
+            functional.click(w, lose),
         ):
             assert torch.isfinite(value)
             assert torch.isfinite(torch.autograd.grad(value, w)[0]).all()
@@ -64,10 +64,10 @@ def test_log_probabilities_of_any_size_and_precision_give_no_nan():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda s: pairwise.bpr(s, s[:2]), r"chosen \(11,\), rejected \(2,\); expected one shape"),
+        (lambda s: functional.bpr(s, s[:2]), r"chosen \(11,\), rejected \(2,\); expected one shape"),
         (lambda s: SimPO()(Answers(s), Answers(s)), "simpo: no lengths"),
         (lambda s: DPO()(Answers(s), Answers(s)), "dpo: no reference"),
-        (lambda s: pairwise.bpr(s[:0], s[:0]), "an empty batch"),
+        (lambda s: functional.bpr(s[:0], s[:0]), "an empty batch"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(call, words):
