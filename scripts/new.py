@@ -22,7 +22,7 @@ ROOMS = {
     "relation": ("relations", "same_key"),
     "augmentation": ("augmentations", "blur"),
     "encoder": ("encoders", "resnet"),
-    "evaluator": ("scoring", "knn"),
+    "evaluator": ("evaluators", "knn"),
 }
 
 
