@@ -7,7 +7,7 @@ import pytest
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.exports.compressed import Compressed, compress, losses
-from tests.exports.test_exports import least_cosine
+from tests.support.cosines import least_cosine
 
 
 def bank_of(n=300, width=32, missing=(3, 7)):

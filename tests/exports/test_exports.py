@@ -15,6 +15,7 @@ import torch
 import kontrast as kt
 from kontrast.core.errors import UserError
 from kontrast.exports.exporting import export
+from tests.support.cosines import least_cosine
 from tests.support.series import waves
 from tests.support.settings import FAST
 
@@ -72,11 +73,6 @@ def minilm(tmp_path_factory):
 def session(folder):
     runtime = pytest.importorskip("onnxruntime")
     return runtime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
-
-
-def least_cosine(a, b):
-    a, b = np.asarray(a, float), np.asarray(b, float)
-    return ((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min()
 
 
 def test_onnx_takes_pixels_and_gives_the_runs_own_embeddings(image_run, digits, tmp_path):

@@ -13,6 +13,7 @@ from PIL import Image as Pil
 from kontrast.core import factory
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.modalities.image import Image
+from tests.support.pictures import fitted, read
 
 
 @pytest.fixture
@@ -26,16 +27,8 @@ def encoded(image, form, **options):
     return out.getvalue()
 
 
-def read(cell, folder=None, **settings):
-    return Image(**settings).read(cell, folder)
-
-
 def colours(rng, high=24, wide=32):
     return rng.integers(0, 256, (high, wide, 3), dtype=np.uint8)
-
-
-def fitted(size=32, channels=3, **settings):
-    return Image(size=size, channels=channels, mean=[0.5] * channels, std=[0.25] * channels, **settings)
 
 
 # Reading

@@ -11,7 +11,7 @@ import pytest
 
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.reporting.report import write_report
-from tests.reporting.test_report import PIXEL, clusters, crossed, pairs, story, unit
+from tests.support.report_stories import PIXEL, clusters, crossed, pairs, story, unit
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from kontrast.evaluation.standing import standing
 from kontrast.evaluation.verdict import Measure, claim, of_older, verdict
 from kontrast.reporting.page.charts import ticks
 from kontrast.reporting.report import page
-from tests.reporting.test_report import score, story
+from tests.support.report_stories import score, story
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from kontrast.runs.run import Run
 from kontrast.training import pacing
 from kontrast.training.budget import Budget
 from tests.support.series import waves
-from tests.training.test_pacing import QUICK, Facts
+from tests.support.short_runs import QUICK, Facts
 
 pytestmark = pytest.mark.slow
 

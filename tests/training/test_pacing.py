@@ -12,26 +12,14 @@ from kontrast.core.experiment import Plan
 from kontrast.data.dataset.length_buckets import bucketed
 from kontrast.data.samplers.sampler import Sampled
 from kontrast.data.samplers.shuffled import Shuffled
-from kontrast.reporting.logger import Logger
 from kontrast.runs.folder import Folder
 from kontrast.training import pacing
 from kontrast.training.budget import Budget
 from kontrast.training.loop import _replanned
 from tests.support.series import waves
+from tests.support.short_runs import QUICK, Facts
 
 pytestmark = pytest.mark.slow
-
-QUICK = {"plan.precision": "32", "encoders.series": {"name": "tcn", "hidden": 8, "out": 16, "depth": 2}, "scores": []}
-
-
-class Facts(Logger):
-    """Keeps what the first screen says."""
-
-    def __init__(self):
-        self.said = {}
-
-    def fact(self, name, words):
-        self.said[name] = words
 
 
 @pytest.mark.parametrize(

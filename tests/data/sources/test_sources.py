@@ -15,21 +15,12 @@ from PIL import Image
 from kontrast.core.errors import UserError
 from kontrast.data.sources.open_source import open_frame, readers
 from kontrast.data.tables.column_reader import read_cells
-
-
-def opened(data, cache=None):
-    frame = open_frame(data, cache=cache)
-    return frame, {name: frame.cells(name, range(len(frame))) for name in frame.columns}
+from tests.support.opened_sources import opened, write
 
 
 def picture(path, shade=0, size=4):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("L", (size, size), shade).save(path)
-
-
-def write(path, text):
-    path.write_text(text, encoding="utf8")
-    return path
 
 
 def test_a_flat_folder_of_images_has_no_label(tmp_path):

@@ -11,7 +11,7 @@ from kontrast.core.errors import UserError
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.data.tables.column_reader import plain, read_cells
-from tests.data.sources.test_sources import opened, write
+from tests.support.opened_sources import opened, write
 
 
 def test_npz_becomes_rows_with_a_split(tmp_path):

@@ -9,7 +9,7 @@ import torch
 
 from kontrast.core import random_streams
 from kontrast.modalities.image import Image
-from tests.modalities.test_image import fitted, read
+from tests.support.pictures import fitted, read
 
 
 @pytest.fixture

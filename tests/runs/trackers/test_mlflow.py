@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from kontrast.core import factory
 from kontrast.runs.folder import Folder
-from tests.runs.trackers.test_listeners import told
+from tests.support.tracked import told
 folder = Folder(Path(sys.argv[1]))
 told(factory.build("trackers", "mlflow", {"every": 5}), folder, range(1, 9), finish=False)
 told(factory.build("trackers", "mlflow", {"every": 5}), folder, range(6, 13))
