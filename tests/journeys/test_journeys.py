@@ -101,7 +101,7 @@ def test_texts(tmp_path):
     rows = emoji(columns=["id", "tags", "group"]).to_pylist()
     data = [{"id": r["id"], "text": ", ".join(r["tags"]), "group": r["group"]} for r in rows[:600] if r["tags"]]
     run = travels(data, tmp_path, steps=40, label="group", settings={"plan.batch": 128})
-    assert number(run, "kNN accuracy") > number(run, "kNN accuracy", "untrained") - 0.05
+    assert number(run, "linear accuracy") > max(0.85, number(run, "linear accuracy", "untrained"))
     same_whatever_the_batch(run, data[:20])
     run.index()
     assert run.search("animal, cat, pet", k=3)[0].field == "text"
