@@ -29,7 +29,7 @@ def test_codes_come_back_from_a_file_as_near_as_their_form_allows(tmp_path, form
     small = compress(bank, form, width)
     small.save(tmp_path / "small.parquet")
     again = Compressed.load(tmp_path / "small.parquet")
-    for name, z in again.embeddings().z.items():
+    for name, z in again.bank().z.items():
         there = bank.has(name)
         np.testing.assert_array_equal(again.has[name], there)
         assert np.isnan(z[~there]).all()
