@@ -48,7 +48,7 @@ class Embeddings:
         return Embeddings(torch.cat([part.z for part in parts]), keys)
 
     def flat(self) -> "Embeddings":
-        """(B, V, D) -> (B V, D): crops or instants become rows of their own, told apart by `view`."""
+        """(B, V, D) -> (B V, D): crops or instants become rows of their own, which `view` distinguishes."""
         B, V = self.z.shape[:2]
         keys = {name: key.repeat_interleave(V, 0) for name, key in self.keys.items()}
         return Embeddings(

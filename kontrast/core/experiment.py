@@ -42,7 +42,7 @@ class Source:
     latest where a column is the time. validation: the share of the other rows that is kept apart as well, to watch and
     to choose by, drawn in the same way where the data names no validation rows beside a test; None draws none and keeps
     those that are named; 0 trains on these too. outside: whether cells may name files that lie outside of the data's
-    folder, by absolute paths, by .. or through links; else such rows are set aside. missing: strings that stand for
+    folder, by absolute paths, by .. or through links; else such rows are quarantined. missing: strings that stand for
     nothing; "None" is not among them, for as a class (no defect, no finding) it means something.
     """
 
@@ -64,8 +64,8 @@ class Plan:
     200 epochs do, whichever is less.
 
     sampler: which rows each step sees. batch: rows per step over all ranks; None chooses it when the run begins: 256,
-    or fewer where rows are few or the run is short, for some hundreds of steps come before wide ones. buckets: so many
-    batches are sorted by length together, so that each holds rows of about one length; 1 for none. passes: rows per
+    or fewer where rows are few or the run is short, for some hundreds of steps come before wide ones. buckets:
+    number of batches sorted by length together, so each holds rows of about one length; 1 for none. passes: rows per
     pass of the encoder (gradient caching), None for one pass. recompute: "on" keeps what enters the encoder's blocks
     alone and computes their insides again for the gradient (activation checkpointing): less memory, more time.
     deterministic: the same command twice gives the same weights; "on" refuses what has no such form, "auto" goes on.

@@ -149,7 +149,7 @@ def beyond(value: Any, hint: Any) -> str:
 
 
 def _ranges(hint: Any) -> Iterator[Range]:
-    """Those that an annotation, or a part of it, bears."""
+    """Those that an annotation, or a part of it, has."""
     for part in get_args(hint):
         if isinstance(part, Range):
             yield part

@@ -179,7 +179,7 @@ def on_ranks(function: Callable[..., Any], world: int, *arguments: Any, timeout:
 
 
 def _meeting_point(port: int = 0) -> Any:
-    """Where the processes find each other: served, on a free port, by whoever gives none."""
+    """Where the processes find each other: served, on a free port, by the process that gives none."""
     return dist.TCPStore("127.0.0.1", port, is_master=not port, wait_for_workers=False)  # pyright: ignore[reportPrivateImportUsage]
 
 
@@ -190,7 +190,7 @@ def _one_rank(
     os.chdir(place)
     sys.path[:] = path
     torch.set_num_threads(1)
-    faulthandler.dump_traceback_later(0.9 * timeout)  # where it waits, for whoever has to find out why
+    faulthandler.dump_traceback_later(0.9 * timeout)  # where it waits, to find out why
     loopback = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
     if loopback:  # a host's own name may resolve to an address that nothing answers
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0])
@@ -199,7 +199,7 @@ def _one_rank(
         dist.init_process_group("gloo", store=_meeting_point(port), rank=rank, world_size=world, timeout=limit)
         function, arguments = pickle.loads(task)
         message = pickle.dumps((None, function(Ranks(), *arguments)))
-    except Exception as error:  # told to whoever asked, with the time: the first failure is the cause of the others
+    except Exception as error:  # sent back with the time: the first failure is the cause of the others
         words = f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
         message = pickle.dumps((time.monotonic(), words))
     faulthandler.cancel_dump_traceback_later()

@@ -1,7 +1,7 @@
 """Registry of everything that can be chosen by name; found by the contract a class derives from.
 
 A contract is an abstract class of kontrast with a `ROOM`: a class derived from `Kernel` is a kernel wherever its file
-lies. The file bears the class's name in lower case (`info_nce.py` or `infonce.py`, class `InfoNCE`). A recipe is a file
+lies. The file has the class's name in lower case (`info_nce.py` or `infonce.py`, class `InfoNCE`). A recipe is a file
 with a function `experiment() -> Experiment`. Other packages are named `my_lab.ideas:MyLoss`. Listing parses files and
 imports nothing, so that `kontrast list` answers at once.
 """

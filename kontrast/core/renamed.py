@@ -48,7 +48,7 @@ def arguments(given: list[str]) -> list[str]:
 
 
 def room(name: str) -> str:
-    """The name that a room bears now, with a notice if it is an old one."""
+    """The name that a room has now, with a notice if it is an old one."""
     if name in ROOMS:
         notice(name, ROOMS[name])
     return ROOMS.get(name, name)

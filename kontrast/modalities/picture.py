@@ -16,7 +16,7 @@ from PIL import ImageOps
 from kontrast.core.errors import Unreadable
 from kontrast.data.schema import file_tree
 
-LARGEST = 512_000_000  # bytes of a file; so many pixels take less, in any format
+LARGEST = 512_000_000  # bytes of a file; the largest picture allowed takes less, in any format
 _SCHEME = re.compile(r"(file|https?|ftp|s3|gs|hf|data):", re.IGNORECASE)
 MEGAPIXELS = 64  # what a header may announce; more is refused before a pixel is decoded (decompression bombs)
 

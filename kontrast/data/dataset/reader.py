@@ -102,7 +102,7 @@ def ahead(read: Callable[[int], Batch], start: int, depth: int) -> Generator[Bat
             while not stop.is_set():
                 put(read(step))
                 step += 1
-        except BaseException as error:  # handed over to whoever waits for the batch
+        except BaseException as error:  # handed over to the consumer of the batch
             put(error)
 
     thread = threading.Thread(target=work, daemon=True, name="kontrast-reader")

@@ -1,4 +1,4 @@
-"""Which files the cells of a table may name: those below the folder that the user pointed at, unless he says more."""
+"""Which files the cells of a table may name: those in the folder of the data, unless the user allows more."""
 
 import os
 from collections.abc import Callable
