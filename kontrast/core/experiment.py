@@ -1,5 +1,7 @@
-"""An Experiment: one frozen value that says all of a run, to JSON and back; the diff of two runs is the diff of two
-JSON files."""
+"""The `Experiment`: a frozen description of a whole run that converts to JSON and back.
+
+The difference of two runs is the difference of their two JSON files.
+"""
 
 import dataclasses
 import math
@@ -12,7 +14,7 @@ from kontrast.core import factory, untrusted_json
 from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
 
-# A checkpoint's name has nine digits for its step; epochs are counted in steps; ten years of minutes.
+# Checkpoint names have nine digits for the step, and epochs are counted in steps; minutes are limited to ten years.
 LONGEST = {"steps": 999_999_999, "epochs": 999_999_999, "minutes": 5_256_000}
 _CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # package.module:Name
 
@@ -23,7 +25,7 @@ Kinds = Literal[
 
 
 def _within(part: str, values: object, least: Mapping[str, float], most: float = math.inf) -> None:
-    """Refuse a number of `values` below its least or above `most`; None says nothing."""
+    """Refuses values outside the range from their entry in `least` to `most`; skips None."""
     for name, low in least.items():
         value = vars(values)[name]
         if value is not None and not low <= value <= most:
@@ -35,15 +37,19 @@ def _within(part: str, values: object, least: Mapping[str, float], most: float =
 class Source:
     """Where the rows come from and what their columns are.
 
-    data: a path, or "memory" for what was handed over in Python. fields: column -> kind, where the user or inference
-    said so.
-    quarantine: the largest share of unreadable rows that training accepts. held_out: the share of rows kept for
-    judging where the data has no split of its own: drawn by hash of the id, or of the group where a column is one; the
-    latest where a column is the time. validation: the share of the other rows that is kept apart as well, to watch and
-    to choose by, drawn in the same way where the data names no validation rows beside a test; None draws none and keeps
-    those that are named; 0 trains on these too. outside: whether cells may name files that lie outside of the data's
-    folder, by absolute paths, by .. or through links; else such rows are quarantined. missing: strings that stand for
-    nothing; "None" is not among them, for as a class (no defect, no finding) it means something.
+    Attributes:
+        data: Path of the data, or "memory" for data passed as Python objects. Default: "memory".
+        fields: Column -> kind, as chosen by the user or inferred. Default: none chosen.
+        quarantine: Largest share (0 to 1) of unreadable rows that training accepts. Default: 0.01.
+        held_out: Share (0 to 1) of the rows kept for evaluation if the data has no split of its own. The latest rows if
+            a column is the time; else drawn by hash of the group, or of the id if there is no group. Default: 0.2.
+        validation: Share (0 to 1) of the remaining rows kept apart to monitor training and choose by, drawn in the same
+            way if the data names no validation rows beside a test. None draws none and keeps those that are named;
+            0 trains on these too. Default: None.
+        outside: Whether cells may name files outside the data's folder: by absolute paths, by `..` or through links. If
+            False, such rows are quarantined. Default: False.
+        missing: Strings that mean a missing value. "None" is not among the defaults, since as a class it has a meaning
+            (no defect, no finding).
     """
 
     data: str = "memory"
@@ -60,21 +66,42 @@ class Source:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how to train. One of steps, epochs, minutes ends the run; where none is named, 1,000 steps or
-    200 epochs do, whichever is less.
+    """How long and how to train.
 
-    sampler: which rows each step sees. batch: rows per step over all ranks; None chooses it when the run begins: 256,
-    or fewer where rows are few or the run is short, for some hundreds of steps come before wide ones. buckets:
-    number of batches sorted by length together, so each holds rows of about one length; 1 for none. passes: rows per
-    pass of the encoder (gradient caching), None for one pass. recompute: "on" keeps what enters the encoder's blocks
-    alone and computes their insides again for the gradient (activation checkpointing): less memory, more time.
-    deterministic: the same command twice gives the same weights; "on" refuses what has no such form, "auto" goes on.
-    precision, channels_last, compile: "auto" decides by what the machine has and the encoder does; where deterministic
-    is "off", by the stopwatch in the first steps.
-    keep: the last state, or the best of eleven on the way (the start is one) by rows that are not judged.
-    evaluation_rows: held-out rows that the run's own scores rest on at most, with twice as many training rows to teach
-    kNN and probe; None chooses when the run begins: 1,500, or fewer where the minutes are short.
-    warmup: share of the steps. clip: largest norm of the gradient, 0 for none. checkpoint: seconds between checkpoints.
+    At most one of `steps`, `epochs` and `minutes` is set. If none is, the run ends after 1,000 steps or 200 epochs,
+    whichever is less.
+
+    Attributes:
+        sampler: Chooses the rows of each step. Default: "shuffled".
+        batch: Rows per step over all ranks, 2 or more. None chooses it when the run begins: 256, or fewer if rows are
+            few or the run is short, since some hundreds of steps matter more than wide ones. Default: None.
+        buckets: Batches per group that are sorted by length together, so that each holds rows of about equal length; 1
+            does not sort. Default: 1.
+        steps: Number of steps to train.
+        epochs: Number of passes over the training rows; fractions are allowed.
+        minutes: Minutes to train.
+        optimiser: Updates the weights. Default: "adamw".
+        learning_rate: Peak learning rate, 0 to 1,000. None takes the optimiser's. Default: None.
+        weight_decay: Weight decay, 0 to 1,000. None takes the optimiser's. Default: None.
+        warmup: Share (0 to 1) of the steps in which the learning rate rises. Default: 0.05.
+        clip: Largest norm of the gradient; 0 does not clip. Default: 1.0.
+        passes: Rows per pass of the encoder (gradient caching). None encodes all rows in one pass. Default: None.
+        recompute: "on" stores only the inputs of the encoder's blocks and computes their activations again for the
+            gradient (activation checkpointing): less memory, more time. Default: "off".
+        deterministic: "on" gives the same weights for the same command and refuses operations without a deterministic
+            form; "auto" continues with them. Default: "auto".
+        precision: "32" or "bf16"; "auto" decides by the machine and the encoder, or by timing the first steps if
+            `deterministic` is "off". Default: "auto".
+        channels_last: Whether images are stored channels last; "auto" decides as for `precision`. Default: "auto".
+        compile: Whether the model is compiled; "auto" decides as for `precision`. Default: "auto".
+        checkpoint: Seconds between checkpoints. Default: 60.
+        keep: The state that a run keeps: the last, or the best by validation rows of eleven states, the start included.
+            Default: "last".
+        keep_going: Whether training continues after the embeddings have collapsed. Default: False.
+        evaluation_rows: Largest number of held-out rows for the run's own scores, 2 or more; kNN and probe learn from
+            up to twice as many training rows. None chooses when the run begins: 1,500, or fewer if the minutes are
+            short.
+            Default: None.
     """
 
     sampler: Choice = Choice("shuffled")
@@ -116,10 +143,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Source, views, encoders, method, plan, scores, seed.
+    """Everything that defines a run: source, views, encoders, method, plan, scores and seed.
 
-    views: field -> modality and its settings. encoders: tower (a modality's name, or a field's to give it its own) ->
-    encoder.
+    Attributes:
+        source: The data and its columns.
+        views: Field -> modality and its settings.
+        encoders: Tower -> encoder. A tower has the name of a modality, or of a field that gets an encoder of its own.
+        method: The training method and its settings. Default: "simclr".
+        plan: How long and how to train.
+        scores: The scores of the evaluation.
+        seed: Seed of every random draw. Default: 0.
     """
 
     source: Source = Source()
@@ -131,16 +164,24 @@ class Experiment:
     seed: int = 0
 
     def to_json(self) -> str:
-        """Indented JSON, keys in the order of the signature."""
+        """Indented JSON; keys in the order of the attributes."""
         return untrusted_json.written(plain(self), 2) + "\n"
 
     @staticmethod
     def from_json(text: str, where: str = "experiment") -> "Experiment":
-        """Back from `to_json`; a key that is not in the signature is refused with the nearest one."""
+        """Parses what `to_json` wrote.
+
+        Args:
+            text: The JSON text.
+            where: What the text is, for messages.
+
+        Raises:
+            UserError: Invalid JSON, an unknown key (the message names the nearest one) or an invalid value.
+        """
         return _frozen(Experiment, untrusted_json.tree(text, where), where)
 
     def difference(self, other: "Experiment") -> list[str]:
-        """One line a setting that differs: `plan.batch: 256 -> 512`."""
+        """One line per setting that differs: `plan.batch: 256 -> 512`."""
         one, two = dict(leaves(plain(self))), dict(leaves(plain(other)))
         return [
             f"{k}: {one.get(k, 'absent')} -> {two.get(k, 'absent')}"
@@ -150,7 +191,10 @@ class Experiment:
 
 
 def plain(value: Any) -> Any:
-    """A value of an experiment as JSON has it: a choice is an object with its name and settings."""
+    """Converts a value of an experiment to JSON types.
+
+    A choice becomes an object with its name and settings, a tuple a list.
+    """
     if isinstance(value, Choice):
         return {"name": value.name, **{k: plain(v) for k, v in value.settings.items()}}
     if dataclasses.is_dataclass(value):
@@ -195,17 +239,21 @@ def _part(made: type, key: str, value: Any, where: str) -> Any:
 
 
 def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
-    """(`plan.batch`, 256), ...: a nested JSON object as dotted names and what stands there."""
+    """Flattens nested JSON objects to pairs of dotted name and value: `("plan.batch", 256)`."""
     if isinstance(tree, dict) and tree:
         return [leaf for k, v in tree.items() for leaf in leaves(v, f"{path}.{k}" if path else k)]
     return [(path, tree)]
 
 
 def refuse_code(experiment: Experiment, who: str) -> None:
-    """Refuses an experiment that names code of its own, `package.module:Name`, which runs as soon as it is loaded.
+    """Refuses an experiment that names code outside kontrast, which runs when it is loaded.
+
+    Args:
+        experiment: May name such code as `package.module:Name`.
+        who: Begins the message.
 
     Raises:
-        UserError: it does; `who` begins the message.
+        UserError: The experiment names such code.
     """
     parts = [experiment.method, experiment.plan, experiment.scores, experiment.views, experiment.encoders]
     strange = [word for part in parts for word in _strings(plain(part)) if _CODE.fullmatch(word)]
@@ -217,7 +265,7 @@ def refuse_code(experiment: Experiment, who: str) -> None:
 
 
 def _strings(tree: Any) -> Iterator[str]:
-    """All that stand anywhere in nested values."""
+    """Yields every string in nested values."""
     if isinstance(tree, str):
         yield tree
     elif isinstance(tree, dict | list):

@@ -1,7 +1,7 @@
-"""Settings of a kind: its constructor's signature is the schema; checked, completed and built.
+"""Checks, completes and builds what is chosen by name; the constructor's signature is the schema.
 
-A number's range is written in the annotation (`depth: Annotated[int, Within(1, 100)]`), a setting that is itself a
-choice names the room it is chosen from (`loss: Annotated[Choice, "losses"]`).
+The range of a number is part of the annotation (`depth: Annotated[int, Range(1, 100)]`). A setting that is itself a
+choice names its room (`loss: Annotated[Choice, "losses"]`).
 """
 
 import inspect
@@ -15,23 +15,32 @@ from kontrast.core import registry
 from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
 
-# What Python and PyTorch raise for values that cannot be, such as a layer of -1 numbers or of more than memory holds.
+# What Python and PyTorch raise for impossible values, such as a layer of width -1 or larger than memory.
 _REFUSALS = (ValueError, RuntimeError, TypeError, LookupError, ArithmeticError, AssertionError, MemoryError)
-# What a number of a setting may be where its signature does not say: whole ones as C counts, others as float32 holds.
+# Largest numbers if the signature has no range: C's int for whole numbers, about float32's largest for others.
 WHOLE, LARGE = (1 << 31) - 1, 3e38
 
 
 @dataclass(frozen=True)
 class Range:
-    """The range of a number in a signature, both ends allowed: `depth: Annotated[int, Within(1, 100)]`."""
+    """Range of a number in a signature, both ends included: `depth: Annotated[int, Range(1, 100)]`."""
 
     least: float
     most: float = LARGE
 
 
 def build(room: str, name: str, settings: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Any:
-    """The thing itself. `settings` are the user's and must all be known; `given` are facts (a width, the channels)
-    passed where they are asked for."""
+    """Builds an object by its name.
+
+    Args:
+        room: Where it is registered: "losses", "kernels", "encoders", ...
+        name: Its name in that room, or `package.module:Name`.
+        settings: The user's settings; each must be a parameter.
+        given: Facts, such as a width or the number of channels, passed if the signature has them.
+
+    Raises:
+        UserError: An unknown name or setting, an invalid value, or a required parameter that nothing provides.
+    """
     made = registry.load(room, name)
     check(room, name, settings, made)
     parameters, rooms = _parameters(made), parts_of(made)
@@ -48,7 +57,7 @@ def build(room: str, name: str, settings: Mapping[str, Any], given: Mapping[str,
         return made(**facts, **named)
     except UserError:
         raise
-    except _REFUSALS as refused:  # a constructor's word for a value that it cannot take
+    except _REFUSALS as refused:  # the constructor does not accept a value
         if not settings and not isinstance(refused, ValueError):
             raise
         words = (str(refused).splitlines() or [type(refused).__name__])[0][:200]
@@ -58,7 +67,17 @@ def build(room: str, name: str, settings: Mapping[str, Any], given: Mapping[str,
 
 
 def check(room: str, name: str, settings: Mapping[str, Any], made: Any = None) -> None:
-    """Refuse a setting that the signature does not know, or a value of the wrong type, before anything is built."""
+    """Checks settings against a signature before anything is built.
+
+    Args:
+        room: Where the name is registered.
+        name: The name of what the settings belong to.
+        settings: The settings to check.
+        made: The class or function itself; None loads it by its name.
+
+    Raises:
+        UserError: An unknown setting, a value of the wrong type, or a number out of range.
+    """
     made = made or registry.load(room, name)
     parameters, rooms = _parameters(made), parts_of(made)
     constructor = made.__init__ if inspect.isclass(made) else made
@@ -76,13 +95,13 @@ def check(room: str, name: str, settings: Mapping[str, Any], made: Any = None) -
 
 
 def parts_of(made: Any) -> dict[str, str]:
-    """Settings that are themselves choices -> the room each is chosen from (`Annotated[Choice, "losses"]`)."""
+    """Maps settings that are themselves choices to their rooms (`Annotated[Choice, "losses"]`)."""
     hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made, include_extras=True)
     return {key: room for key, hint in hints.items() if (room := _room_of(hint))}
 
 
 def _room_of(hint: Any) -> str:
-    """The room that a setting is chosen from, also where it may be None; "" for other settings."""
+    """Room that a setting is chosen from; "" if it is no choice."""
     if get_origin(hint) is Annotated:
         return get_args(hint)[1] if get_args(hint)[0] is Choice else ""
     if get_origin(hint) in (typing.Union, types.UnionType):
@@ -91,13 +110,13 @@ def _room_of(hint: Any) -> str:
 
 
 def whole(room: str, chosen: Choice, facts: Collection[str] = ()) -> Choice:
-    """The choice with all defaults written out, those of its parts too.
+    """Completes a choice with all defaults, those of its parts included.
 
     Args:
-        room: Where it is chosen from.
-        chosen: Name and the settings that were named.
-        facts: Parameters that are handed over when it is built, and so are no settings. A part takes what its owner
-            has under the same name (a temperature, a width).
+        room: Where it is registered.
+        chosen: Its name and the settings that are set.
+        facts: Parameters that `build` provides, which are therefore no settings. A part takes the parameters of its
+            owner with the same name (a temperature, a width).
     """
     made = registry.load(room, chosen.name)
     rooms, settings = parts_of(made), {}
@@ -112,7 +131,7 @@ def whole(room: str, chosen: Choice, facts: Collection[str] = ()) -> Choice:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a JSON-like value may stand where the annotation is; what cannot be judged passes."""
+    """Whether a JSON-like value matches an annotation; annotations that cannot be checked match."""
     origin, parts = get_origin(hint), get_args(hint)
     if hint is Any:
         return True
@@ -131,7 +150,11 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def beyond(value: Any, hint: Any) -> str:
-    """What a number, or each number of a list, ought to be where it is out of the annotation's range; else empty."""
+    """Expected range of a number or list of numbers that is out of range.
+
+    Returns:
+        The range in words; "" if the value is within the annotation's range or is no number.
+    """
     if isinstance(value, list | tuple):
         parts = [part for part in get_args(hint) if get_origin(part) or isinstance(part, type)]
         return next((words for one in value if (words := beyond(one, parts[0] if parts else hint))), "")
@@ -149,7 +172,7 @@ def beyond(value: Any, hint: Any) -> str:
 
 
 def _ranges(hint: Any) -> Iterator[Range]:
-    """Those that an annotation, or a part of it, has."""
+    """Yields the ranges in an annotation and its parts."""
     for part in get_args(hint):
         if isinstance(part, Range):
             yield part
@@ -162,7 +185,7 @@ def _takes(hint: Any, kind: type) -> bool:
 
 
 def _as_float(value: Any, hint: Any) -> Any:
-    """A whole number too large for C's counts, where any number is asked for: PyTorch takes such as a float only."""
+    """Converts integers beyond 32 bits, which PyTorch takes as floats only, where floats are allowed."""
     return float(value) if isinstance(value, int) and abs(value) > WHOLE and _takes(hint, float) else value
 
 
@@ -172,8 +195,11 @@ def _short(value: Any) -> str:
 
 
 def settings_of(made: Any) -> list[tuple[str, str, Any]]:
-    """(name, type, default) of every setting of a class or function, in order; the default is inspect's `empty` where
-    there is none."""
+    """Settings of a class or function, in order.
+
+    Returns:
+        (name, type, default) per setting; the default is `inspect.Parameter.empty` if there is none.
+    """
     hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
     rooms = {key: f"one of {room}" for key, room in parts_of(made).items()}
     return [
@@ -182,8 +208,10 @@ def settings_of(made: Any) -> list[tuple[str, str, Any]]:
 
 
 def _parameters(made: Any) -> dict[str, inspect.Parameter]:
-    """The named ones; a class without a constructor of its own inherits torch's (*args, **kwargs), which are no
-    settings."""
+    """Named parameters of a signature.
+
+    A class without its own constructor inherits torch's (*args, **kwargs), which are no settings.
+    """
     starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {name: p for name, p in inspect.signature(made).parameters.items() if p.kind not in starred}
 

@@ -1,4 +1,7 @@
-"""Ranks: the only file that knows torch.distributed. With one process, nothing happens."""
+"""Exchange between processes that train together.
+
+Only this file and shards.py use torch.distributed. With a single process, nothing is exchanged.
+"""
 
 import datetime
 import faulthandler
@@ -28,7 +31,7 @@ _ALONE: ContextVar[bool] = ContextVar("alone", default=False)
 
 @contextmanager
 def by_itself() -> Iterator[None]:
-    """Inside, all that asks `Ranks` finds no other process; as `torch.no_grad` does, for what is called in it."""
+    """Makes `Ranks` see a single process inside the context, as `torch.no_grad` does for gradients."""
     before = _ALONE.set(True)
     try:
         yield
@@ -37,29 +40,45 @@ def by_itself() -> Iterator[None]:
 
 
 class Ranks:
-    """What a step may ask of the other ranks; W processes compute exactly what one would, uneven batches included."""
+    """Collective operations of a training step.
+
+    W processes compute exactly what a single one would, also with batches of unequal size.
+
+    Attributes:
+        world: Number of processes, W.
+        rank: Number of this process, 0 to W - 1.
+    """
 
     def __init__(self, *, alone: bool = False) -> None:
-        """alone: as if there were no others, for what a process tries by itself."""
+        """Args:
+        alone: Whether to ignore other processes, for local trials. Default: False.
+        """
         others = dist.is_available() and dist.is_initialized() and not (alone or _ALONE.get())
         self.world = dist.get_world_size() if others else 1
         self.rank = dist.get_rank() if self.world > 1 else 0
 
     def leave(self) -> None:
-        """No more is exchanged with the others from here on."""
+        """Ends the exchange with other processes; waits for all of them first."""
         if self.world > 1:
             dist.barrier()
             dist.destroy_process_group()
 
     def gather(self, rows: Mapping[str, Embeddings]) -> dict[str, Embeddings]:
-        """Everyone's rows with their keys, gradient included: each rank's part of the loss sends its share back to the
-        rank that owns the row.
+        """Collects the embeddings of all ranks with their keys, gradient included.
 
-        What a rank then holds, of M rows on all ranks: the gathered embeddings (while they arrive, twice), later their
-        gradient, and one tile of logits at a time, never all. `contrast` cuts by anchors, so an anchor's whole row of
-        candidates is at hand, which every loss that ranks, mines or sorts them needs; a ring, which passes candidates
-        on and holds a part of them, can serve running sums alone. M = 32,768 rows of width 512 are 64 MB, a tile is 8
-        MB, all logits would be 4 GB.
+        Each rank's part of the loss sends its gradient back to the rank that owns the row.
+
+        With M rows on all ranks, a rank holds the gathered embeddings (twice while they arrive), later their gradient,
+        and a single tile of logits at a time. `contrast` cuts by anchors, so the whole row of candidates of an anchor
+        is available, which losses need that rank, mine or sort candidates. A ring, which passes parts of the candidates
+        on, would support running sums only. M = 32,768 rows of width 512 take 64 MB, a tile 8 MB, all logits would take
+        4 GB.
+
+        Args:
+            rows: Name -> this rank's embeddings.
+
+        Returns:
+            Name -> the embeddings of all ranks, in rank order.
         """
         if self.world == 1:
             return dict(rows)
@@ -67,24 +86,30 @@ class Ranks:
         return {name: Embeddings(next(whole), {key: next(whole) for key in r.keys}) for name, r in rows.items()}
 
     def sum(self, x: Tensor) -> Tensor:
-        """Over ranks, without gradient."""
+        """Sum over ranks, without gradient."""
         if self.world > 1:
             dist.all_reduce(x := x.clone())
         return x
 
     def max(self, x: Tensor) -> Tensor:
-        """The largest value on any rank, without gradient; a rank may hold none."""
+        """Largest value on any rank, without gradient; -inf if no rank holds one."""
         x = x.max() if x.numel() else x.new_tensor(-torch.inf)
         if self.world > 1:
             dist.all_reduce(x, op=dist.ReduceOp.MAX)
         return x
 
     def divide(self, terms: Mapping[str, LossTerm]) -> tuple[Tensor, dict[str, float]]:
-        """This rank's loss, scaled so that DDP's average of gradients is the gradient of the global mean; and the
-        global means themselves.
+        """Scales this rank's loss so that DDP's average gradient is that of the global mean.
 
-        A term without anchors anywhere (a pair of fields that no row of this batch has) is left out; if all are, that
-        is an error.
+        Args:
+            terms: Name -> this rank's sum and count. A term without anchors on any rank (a pair of fields that no row
+                of the batch has) is left out.
+
+        Returns:
+            The scaled loss of this rank, and name -> global mean.
+
+        Raises:
+            ValueError: No term has an anchor on any rank.
         """
         sums = torch.stack([torch.stack([exact(t.total.detach()), exact(t.count)]) for t in terms.values()])
         totals, counts = self.sum(sums).T.tolist()
@@ -99,8 +124,10 @@ class Ranks:
 
 
 class _Everyone(torch.autograd.Function):
-    """All tensors of all ranks in one collective, rows in rank order, however many each has; backward adds what every
-    rank found, in one more."""
+    """Gathers all tensors of all ranks in a single collective, in rank order.
+
+    Ranks may have different numbers of rows. Backward adds the gradients of all ranks in a second collective.
+    """
 
     @staticmethod
     def forward(ctx: Any, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -144,16 +171,30 @@ class _Everyone(torch.autograd.Function):
 
 
 class RankFailed(RuntimeError):
-    """A process of `on_ranks` raised, died or did not answer; the message says which, and shows its traceback."""
+    """Raised if a process of `on_ranks` raises, dies or does not answer.
+
+    The message names the rank and shows its traceback.
+    """
 
 
 def on_ranks(function: Callable[..., Any], world: int, *arguments: Any, timeout: float = 300.0) -> list[Any]:
-    """What `function(Ranks(), *arguments)` returns on each of `world` processes of this machine, in the order of ranks.
+    """Runs `function(Ranks(), *arguments)` on new processes of this machine.
 
-    For proofs that W processes compute what one does, on a CPU: gloo over the loopback, one thread a process. The
-    processes are new (spawned) and share this one's working folder and import path; the function is found by its name
-    in a module, arguments and answers are pickled through pipes. `timeout` is in seconds, for all of it. A script that
-    calls this does so under `if __name__ == "__main__":`, for every process imports it again.
+    For tests that W processes compute what a single one does, on a CPU: gloo over the loopback, one thread per process.
+    The processes are spawned and share the working folder and the import path of this one. Call it under
+    `if __name__ == "__main__":` in a script, since every process imports the script again.
+
+    Args:
+        function: Found by its name in a module, since it is pickled.
+        world: Number of processes.
+        arguments: Passed on to the function; pickled.
+        timeout: Seconds for the whole call. Default: 300.
+
+    Returns:
+        The pickled results, in the order of ranks.
+
+    Raises:
+        RankFailed: A process raised, died or did not answer in time.
     """
     context = multiprocessing.get_context("spawn")
     task = pickle.dumps((function, arguments))
@@ -179,18 +220,18 @@ def on_ranks(function: Callable[..., Any], world: int, *arguments: Any, timeout:
 
 
 def _meeting_point(port: int = 0) -> Any:
-    """Where the processes find each other: served, on a free port, by the process that gives none."""
+    """Store by which processes find each other; served if no port is given."""
     return dist.TCPStore("127.0.0.1", port, is_master=not port, wait_for_workers=False)  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _one_rank(
     answer: Connection, rank: int, world: int, port: int, timeout: float, place: str, path: list[str], task: bytes
 ) -> None:
-    """The life of one process of `on_ranks`."""
+    """Entry point of a process of `on_ranks`."""
     os.chdir(place)
     sys.path[:] = path
     torch.set_num_threads(1)
-    faulthandler.dump_traceback_later(0.9 * timeout)  # where it waits, to find out why
+    faulthandler.dump_traceback_later(0.9 * timeout)  # shows where a process hangs
     loopback = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
     if loopback:  # a host's own name may resolve to an address that nothing answers
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0])
@@ -199,7 +240,7 @@ def _one_rank(
         dist.init_process_group("gloo", store=_meeting_point(port), rank=rank, world_size=world, timeout=limit)
         function, arguments = pickle.loads(task)
         message = pickle.dumps((None, function(Ranks(), *arguments)))
-    except Exception as error:  # sent back with the time: the first failure is the cause of the others
+    except Exception as error:  # the time shows the first failure, which causes the others
         words = f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
         message = pickle.dumps((time.monotonic(), words))
     faulthandler.cancel_dump_traceback_later()
@@ -209,7 +250,7 @@ def _one_rank(
 
 
 def _answers(started: list[tuple[BaseProcess, Connection]], timeout: float) -> list[Any]:
-    """Everyone's answer, or the first failure as an error."""
+    """Returns the answers of all ranks, or raises the first failure."""
     end, world = time.monotonic() + timeout, len(started)
     waiting = {ours: rank for rank, (_, ours) in enumerate(started)}
     found: dict[int, Any] = {}

@@ -1,9 +1,9 @@
-"""Registry of everything that can be chosen by name; found by the contract a class derives from.
+"""Registry of everything that can be chosen by name.
 
-A contract is an abstract class of kontrast with a `ROOM`: a class derived from `Kernel` is a kernel wherever its file
-lies. The file has the class's name in lower case (`info_nce.py` or `infonce.py`, class `InfoNCE`). A recipe is a file
-with a function `experiment() -> Experiment`. Other packages are named `my_lab.ideas:MyLoss`. Listing parses files and
-imports nothing, so that `kontrast list` answers at once.
+A contract is an abstract class of kontrast with a `ROOM`. A class belongs to the room of the contract that it derives
+from, wherever its file is. The file has the class's name in lower case (`info_nce.py` or `infonce.py` for `InfoNCE`).
+A recipe is a file with a function `experiment() -> Experiment`. Classes of other packages are named
+`my_lab.ideas:MyLoss`. Listing parses files and imports nothing, so that `kontrast list` answers at once.
 """
 
 import ast
@@ -26,14 +26,14 @@ RECIPES = "recipes"
 
 @dataclass(frozen=True)
 class Kind:
-    """One thing that can be chosen by name.
+    """Something that can be chosen by name.
 
     Attributes:
-        room: What it is one of: "losses", "kernels", "encoders", ...
+        room: The room it belongs to: "losses", "kernels", "encoders", ...
         name: Its name on the command line and in experiment.json.
-        module: Dotted module that holds it.
+        module: Dotted name of its module.
         attribute: Name of the class, or "experiment" for a recipe.
-        summary: First paragraph of the file's docstring.
+        summary: First paragraph of the module's docstring.
     """
 
     room: str
@@ -45,7 +45,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class _Class:
-    """What one class statement says without being run."""
+    """What a class statement says, without running it."""
 
     name: str
     bases: tuple[str, ...]
@@ -55,7 +55,7 @@ class _Class:
 
 @dataclass(frozen=True)
 class _File:
-    """What one file says without being imported: its classes, where its names come from, whether it is a recipe."""
+    """Classes and imports of a file, and whether it is a recipe; found without import."""
 
     summary: str
     classes: dict[str, _Class]
@@ -72,22 +72,22 @@ def rooms() -> dict[str, dict[str, Kind]]:
 
 
 def kinds(room: str) -> dict[str, Kind]:
-    """The kinds of one room by name."""
+    """Kinds of a room by name."""
     return {kind.name: kind for kind in _all() if kind.room == room}
 
 
 def named(name: str) -> list[Kind]:
-    """The kinds of that name in all rooms, whatever their capitals, hyphens and underscores."""
+    """Kinds with a name in any room; ignores capitals, hyphens and underscores."""
     wanted = _spelt(name)
     found = (_kind(path) for path in _files() if _spelt(path.stem) == wanted)
     return [kind for kind in found if kind]
 
 
 def locate(room: str, name: str) -> Kind:
-    """The kind of that name in that room.
+    """Kind with a name in a room.
 
     Raises:
-        UserError: There is none; the message has the nearest name, and the rooms that have one of that name.
+        UserError: There is none; the message suggests the nearest name and rooms that have the name.
     """
     found = named(name)
     for kind in found:
@@ -104,20 +104,20 @@ def locate(room: str, name: str) -> Kind:
 
 
 def load(room: str, name: str) -> Any:
-    """The class (or a recipe's function) of that name.
+    """Class with a name in a room; for a recipe, its function.
 
     Args:
         room: "losses", "kernels", "encoders", ...
-        name: A name of that room, or `package.module:Name` for a class outside of kontrast.
+        name: A name of that room, or `package.module:Name` for a class outside kontrast.
 
     Raises:
-        UserError: There is no such name, or it does not derive from a contract of the room.
+        UserError: An unknown name, or a class that does not derive from a contract of the room.
     """
     if ":" not in name:
         kind = locate(room, name)
         return getattr(importlib.import_module(kind.module), kind.attribute)
     module, _, attribute = name.partition(":")
-    if "" not in sys.path:  # a console script does not see the working folder, where a user's own module lies
+    if "" not in sys.path:  # console scripts lack the working folder, which may hold the user's module
         sys.path.insert(0, "")
     try:
         made = getattr(importlib.import_module(module), attribute)
@@ -134,7 +134,7 @@ def load(room: str, name: str) -> Any:
 
 
 def singular(room: str) -> str:
-    """One thing of a room, for messages: "loss" of "losses"."""
+    """Singular of a room's name, for messages: "loss" for "losses"."""
     known = {"losses": "loss", "modalities": "modality", "entries": "entry"}
     return known.get(room, room.removesuffix("s"))
 
@@ -145,7 +145,7 @@ def _files() -> tuple[Path, ...]:
 
 @functools.cache
 def _walked(package: Path) -> tuple[Path, ...]:
-    """Files that may hold a kind; walked once per process, since every look-up asks for them."""
+    """Files that may hold a kind; cached per process, since every look-up needs them."""
     return tuple(path for path in sorted(package.rglob("*.py")) if not path.stem.startswith("_"))
 
 
@@ -154,12 +154,12 @@ def _all() -> Iterator[Kind]:
 
 
 def _spelt(name: str) -> str:
-    """A name without what spellings differ in: NTXent, nt-xent and ntxent are one."""
+    """Name without differences of spelling: NTXent, nt-xent and ntxent are equal."""
     return name.lower().replace("-", "").replace("_", "")
 
 
 def _kind(path: Path) -> Kind | None:
-    """The kind that a file holds, if it holds one."""
+    """Kind that a file holds, or None."""
     wanted = _spelt(path.stem)
     if not {wanted, "experiment"} & {_spelt(name) for name in re.findall(r"^(?:class|def) (\w+)", _text(path), re.M)}:
         return None  # most files: parsing takes most of the time of `kontrast list`
@@ -173,7 +173,7 @@ def _kind(path: Path) -> Kind | None:
 
 
 def _room(module: str, name: str) -> str:
-    """The room of the nearest contract that a class is or derives from; "" if there is none."""
+    """Room of the nearest contract that a class is or derives from, or ""."""
     path = PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".py")
     if not path.is_file():
         return ""
@@ -194,7 +194,7 @@ def _text(path: Path) -> str:
 
 
 def _parsed(path: Path) -> _File:
-    """The file as it is now: parsed once for each time that it was written."""
+    """Current content of a file, parsed again only after it was written."""
     return _parse(path, path.stat().st_mtime_ns)
 
 
@@ -228,10 +228,13 @@ def _class(node: ast.ClassDef) -> _Class:
 
 
 def _refused(room: str, made: Any) -> str:
-    """What a class of another package has to be for this room, if it is not that; nothing of it is called.
+    """Checks that an object of another package belongs to a room, without calling it.
 
-    Names come from files that others may have written: `os:system` with a setting `command` must not be called, so only
-    a class that derives from a contract of the room is, or a recipe's function.
+    Names come from files that others may have written: `os:system` with a setting `command` must not be called. Only a
+    class that derives from a contract of the room, or a recipe's function, is accepted.
+
+    Returns:
+        What was expected, in words; "" if the object is accepted.
     """
     if room == RECIPES:
         wanted = "function `experiment() -> Experiment` that needs no argument"

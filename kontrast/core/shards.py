@@ -1,4 +1,7 @@
-"""Parameters that are split over processes (DTensor); with ranks.py the only use of torch.distributed."""
+"""Parameters that are split over processes (DTensor).
+
+Only this file and ranks.py use torch.distributed.
+"""
 
 import sys
 
@@ -8,7 +11,7 @@ from torch import Tensor
 
 def sharded(t: Tensor) -> bool:
     """Whether each process holds only a part of the tensor."""
-    module = sys.modules.get("torch.distributed.tensor")  # whatever split a tensor has imported it
+    module = sys.modules.get("torch.distributed.tensor")  # imported by any code that splits a tensor
     return module is not None and isinstance(t, module.DTensor)
 
 
@@ -18,7 +21,7 @@ def whole(t: Tensor) -> Tensor:
 
 
 def split_as(value: Tensor, other: Tensor) -> Tensor:
-    """Splits a full tensor in the way `other` is split."""
+    """Splits a full tensor in the same way as `other`."""
     if not sharded(other):
         return value
     from torch.distributed.tensor import DTensor, distribute_tensor
@@ -28,6 +31,6 @@ def split_as(value: Tensor, other: Tensor) -> Tensor:
 
 
 def norm(tensors: list[Tensor]) -> Tensor:
-    """Length of all tensors as one vector, parts on other processes included."""
+    """Norm of all tensors as a single vector, including parts on other processes."""
     parts = [whole(torch.linalg.vector_norm(t)) for t in tensors]
     return torch.linalg.vector_norm(torch.stack(parts))

@@ -18,11 +18,11 @@ def text(file: Path) -> str:
     """Reads UTF-8 text; skips a byte order mark.
 
     Raises:
-        UserError: no regular file, too large, unreadable, or no UTF-8.
+        UserError: The file is not a regular file, too large, unreadable, or not UTF-8.
     """
     try:
         found = file.stat()
-        if not stat.S_ISREG(found.st_mode):  # reading a pipe waits for ever
+        if not stat.S_ISREG(found.st_mode):  # reading a pipe may never end
             raise UserError(f"{file} is no regular file; expected one of text.")
         if found.st_size > LARGEST:
             raise UserError(f"{file} takes {found.st_size:,} bytes; expected at most {LARGEST:,}.")
@@ -36,8 +36,12 @@ def text(file: Path) -> str:
 def tree(words: str | bytes, who: str) -> Any:
     """Parses JSON.
 
+    Args:
+        words: The JSON text.
+        who: Begins the message.
+
     Raises:
-        UserError: no JSON; `who` begins the message.
+        UserError: The text is not valid JSON, or nested too deeply.
     """
     try:
         return json.loads(words)
@@ -52,7 +56,11 @@ def tree(words: str | bytes, who: str) -> Any:
 def written(value: Any, indent: int | None = None) -> str:
     """Serialises to JSON that is valid UTF-8.
 
-    Halves of surrogate pairs, as in names of files that are not UTF-8, become escapes, from which `tree` restores them.
+    Halves of surrogate pairs, as in file names that are not UTF-8, become escapes that `tree` restores.
+
+    Args:
+        value: Plain JSON values.
+        indent: Spaces per level; None for a single line. Default: None.
     """
     return _HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(value, indent=indent, ensure_ascii=False))
 
@@ -62,15 +70,16 @@ def shaped(value: Any, wanted: Any, who: str) -> Any:
 
     Args:
         value: Parsed JSON.
-        wanted: A type or tuple of types; [shape], a list of such; {name: shape}, an object with at least these names (a
-            name that ends with ? may be absent or null); {"*": shape}, an object whose values are all such.
+        wanted: A type or a tuple of types; `[shape]` for a list of that shape; `{name: shape}` for an object with at
+            least these names (a name that ends with ? may be absent or null); `{"*": shape}` for an object with values
+            of that shape.
         who: Begins the message.
 
     Returns:
         `value`.
 
     Raises:
-        UserError: another shape; the message names the place.
+        UserError: The shape differs; the message names the place.
     """
     if isinstance(wanted, list):
         for number, one in enumerate(_of(value, list, who)):
@@ -92,7 +101,7 @@ def shaped(value: Any, wanted: Any, who: str) -> Any:
 
 @contextmanager
 def fitting(who: str) -> Iterator[None]:
-    """Reports errors of building an object from the values of a file as damage of the file."""
+    """Reports errors inside the context as damage of the file whose values are used."""
     try:
         yield
     except UserError:
