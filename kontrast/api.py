@@ -1,4 +1,4 @@
-"""The verbs of kontrast in Python: train, resume, load."""
+"""Entry points in Python: train, resume, replay and load a run."""
 
 import time
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ from kontrast.runs.train import stoppable
 from kontrast.training.determinism import repeatable
 from kontrast.training.launcher import Launcher, Strategy, launch, usual_device
 
-# What other libraries call an argument of `train` -> what it is here.
+# Argument names of other libraries -> the name here, for suggestions in error messages.
 _OTHERS = {
     **dict.fromkeys(("batch_size", "bs", "per_device_train_batch_size"), "batch"),
     **dict.fromkeys(("lr", "learning_rates"), "learning_rate"),
@@ -72,17 +72,42 @@ def train(
     command: str | None = None,
     logger: Logger | None = None,
 ) -> Run:
-    """Train on any data and leave a run folder: embeddings, scores, report.
+    """Trains encoders on any data and writes a run folder with embeddings, scores and a report.
 
-    data: a path (folder of pictures, CSV, TSV, JSONL, Parquet, .npz, .npy, .ts), a pandas or Arrow table, numpy or
-    torch arrays, a dict of columns, a `datasets.Dataset`; None: what the recipe or the config brings. config: a file
-    (YAML, JSON, TOML) or nested dicts with the keys of experiment.json, whole or in part, such as that of an earlier
-    run; what is named beside it counts more; a file that names code of its own needs trust_code. fields: column ->
-    kind, where inference is wrong. encoders: tower -> name or {"name": ..., settings}. settings: dotted names of the
-    experiment, such as {"method.temperature": 0.1}. batch, learning_rate: short for plan.batch (rows per step over all
-    devices) and plan.learning_rate. devices, nodes, strategy: on how many devices of how many machines, and whether
-    each holds all of the encoders ("ddp") or a part ("fsdp"); this script then runs once a device, and only the first
-    comes back from here. Raises UserError for invalid data or settings.
+    On several devices this script runs once per device, and the call returns in the first process only.
+
+    Args:
+        data: A path (folder of pictures, CSV, TSV, JSONL, Parquet, .npz, .npy, .ts), a pandas or Arrow table, numpy or
+            torch arrays, a dict of columns, or a `datasets.Dataset`. Default: the data of the recipe or the config.
+        recipe: Name of a recipe. Default: chosen from the columns, unless `config` names a method.
+        config: A file (YAML, JSON, TOML) or nested dicts with keys of experiment.json, whole or in part. The other
+            arguments take precedence over it.
+        label: The column of class labels. Default: inferred from the columns.
+        fields: Column -> kind, where inference is wrong.
+        encoders: Encoder key (a field or a kind of field) -> name, or {"name": ..., settings}.
+        steps: Training steps; name at most one of `steps`, `epochs` and `minutes`. Default: what the recipe or config
+            says, else 1,000 steps or 200 epochs, whichever is less.
+        epochs: Passes over the training rows.
+        minutes: Wall-clock limit for the whole run, reading and evaluation included.
+        batch: Rows per step over all devices; short for the setting plan.batch.
+        learning_rate: Short for the setting plan.learning_rate. Default: the optimiser's own.
+        seed: Seed of all random numbers. Default: that of the recipe or config.
+        settings: Dotted names of the experiment -> value, such as {"method.temperature": 0.1}.
+        out: The run folder, new or empty. Default: runs/NAME-N, with the name of the data.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        devices: Devices per machine. Default: as many as torchrun or SLURM started, else 1.
+        nodes: Machines.
+        strategy: "ddp" holds the whole encoders on each device, "fsdp" a part of them.
+        trust_code: Whether a config file may name code of its own, which is then run.
+        command: The command recorded in environment.json. Default: this call in short.
+        logger: Receives facts, progress and the numbers of each step. Default: none.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UserError: Invalid data, recipe or settings.
+        Interrupted: Ctrl-C or SIGTERM; during training, after a checkpoint to resume from.
     """
     short = {"plan.batch": batch, "plan.learning_rate": learning_rate}
     settings = {**{name: value for name, value in short.items() if value is not None}, **(settings or {})}
@@ -137,10 +162,27 @@ def resume(
     trust_code: bool = False,
     logger: Logger | None = None,
 ) -> Run:
-    """Continue an interrupted run, bit for bit on one CPU; on another number of devices up to rounding.
+    """Continues an interrupted run from its newest intact checkpoint.
 
-    A changed recipe or changed rows are refused, with the difference. trust_code: whether code that experiment.json
-    names may be loaded.
+    The result equals that of an uninterrupted run: bit for bit on one CPU, up to rounding on another number of devices.
+
+    Args:
+        path: The run folder.
+        data: The rows again, if they were in memory or have moved. Default: where the run read them.
+        settings: Dotted names -> value; only accepted if they change nothing.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        devices: Devices per machine. Default: as many as torchrun or SLURM started, else 1.
+        nodes: Machines.
+        strategy: "ddp" holds the whole encoders on each device, "fsdp" a part of them.
+        trust_code: Whether code that experiment.json names may be loaded.
+        logger: Receives facts, progress and the numbers of each step. Default: none.
+
+    Returns:
+        The finished run; one that was finished before is returned as it is.
+
+    Raises:
+        UserError: No run at `path`, or other settings or rows than it was begun with.
+        Interrupted: Ctrl-C or SIGTERM; during training, after a checkpoint to resume from.
     """
     began = time.perf_counter()
     folder = Folder.existing(Path(path), trust_code)
@@ -180,10 +222,24 @@ def replay(
     trust_code: bool = False,
     logger: Logger | None = None,
 ) -> tuple[Run, Replay]:
-    """Run a finished run once more from its folder (same rows, experiment, seed) into a new one, and compare the two.
+    """Repeats a finished run into a new folder and compares the two.
 
-    data: where the rows are now, if not where they were. Equal to the last bit on the same machine, versions and number
-    of threads; else the first difference is reported. Refuses other rows.
+    Rows, experiment and seed are the same. Losses, weights and scores are equal to the last bit on the same machine,
+    library versions and number of threads.
+
+    Args:
+        path: The run folder.
+        data: The rows again, if they were in memory or have moved. Default: where the run read them.
+        out: The new run folder. Default: runs/NAME-N.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        trust_code: Whether code that experiment.json names may be loaded.
+        logger: Receives facts, progress and the numbers of each step. Default: none.
+
+    Returns:
+        The new run, and the first differences between the two.
+
+    Raises:
+        UserError: The run is not finished, or the rows are not the same.
     """
     old = Run.load(path, trust_code=trust_code)
     source = _source(path, old.experiment, data, "replay")  # refused before there is a new folder
@@ -197,7 +253,18 @@ def replay(
 
 
 def load(path: str | Path, *, trust_code: bool = False) -> Run:
-    """The run in that folder. trust_code: whether code that its experiment.json names may be loaded."""
+    """Opens the run in a folder, finished or not.
+
+    Args:
+        path: The run folder.
+        trust_code: Whether code that its experiment.json names may be loaded.
+
+    Returns:
+        The run; nothing else is read yet.
+
+    Raises:
+        UserError: There is no run at `path`.
+    """
     return Run.load(path, trust_code=trust_code)
 
 
@@ -209,7 +276,7 @@ def _named(encoders: Mapping[str, str | Mapping[str, Any]] | None) -> dict[str, 
 
 
 def _source(path: str | Path, experiment: Experiment, data: object, verb: str) -> object:
-    """What to read again: what was handed over, else where the run's rows came from."""
+    """The data to read again: `data` if given, else the source that the experiment names."""
     if data is not None:
         return data
     source = experiment.source.data
@@ -227,7 +294,7 @@ def _source(path: str | Path, experiment: Experiment, data: object, verb: str) -
 
 
 def _finished(folder: Folder, logger: Logger) -> Run:
-    """A run that was judged; what is left to do where it was killed right after that."""
+    """Opens an evaluated run; writes the report if the run was killed before it could."""
     run = Run(folder.path, folder.trusts)
     if not (folder.path / "report.html").is_file() or folder.cache.is_dir():
         with folder.held("kontrast train --resume"):
@@ -238,7 +305,7 @@ def _finished(folder: Folder, logger: Logger) -> Run:
 
 
 def _begun(folder: Folder, frame: Frame, experiment: Experiment) -> tuple[dict[str, str], dict[str, Field]]:
-    """What the run said of its recipe and columns when it began; inferred anew if it was stopped before."""
+    """Recipe and columns as recorded when the run began; inferred again if it was stopped before that."""
     if (folder.path / "data.json").is_file():
         known = kept.data(folder)
         return known["recipe"], {name: Field(**field) for name, field in known["fields"].items()}
@@ -246,7 +313,7 @@ def _begun(folder: Folder, frame: Frame, experiment: Experiment) -> tuple[dict[s
 
 
 def _fresh(fleet: Launcher, out: Path | None, name: str) -> Folder:
-    """The first process's new folder, in which the others only read."""
+    """Creates the run folder in the first process; the others only read in it."""
     made = ""
     with fleet.in_turn():
         if fleet.first:

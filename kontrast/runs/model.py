@@ -1,5 +1,4 @@
-"""A Model: the fitted modalities and the method, from an experiment or from a run folder, and what it makes of rows: a
-Bank."""
+"""The model of a run: fitted modalities and method, built, saved, loaded, and used to embed rows."""
 
 import copy
 import dataclasses
@@ -36,9 +35,14 @@ Precision = Literal["32", "bf16"]
 
 @dataclass(frozen=True)
 class Model:
-    """What embeds: `modalities` by field, and the `method` with its towers. bf16: it computes in that (`halved`).
+    """Fitted modalities and the method with its encoders: all that embedding takes.
 
-    facts: what is known of the training rows and their targets (`facts_of`).
+    Attributes:
+        experiment: The experiment that the model was built from.
+        modalities: Field -> modality, fitted.
+        method: The method with its encoders.
+        bf16: Whether it computes in bf16 (see `halved`).
+        facts: Number of training rows and their targets, as from `facts_of`.
     """
 
     experiment: Experiment
@@ -49,12 +53,14 @@ class Model:
 
     @property
     def fields(self) -> list[str]:
-        """The fields that can be embedded."""
+        """Names of the fields that can be embedded."""
         return list(self.modalities)
 
     def save(self, folder: Folder) -> None:
-        """encoder/: model.safetensors, modalities.json and targets.json: all that embedding needs besides
-        experiment.json."""
+        """Writes model.safetensors, modalities.json and targets.json into encoder/ of the run folder.
+
+        With experiment.json they are all that embedding takes.
+        """
         states = {name: modality.state() for name, modality in self.modalities.items()}
         folder.write_json("encoder/modalities.json", states)
         folder.write_json(TARGETS, self.facts)
@@ -64,7 +70,11 @@ class Model:
 
     @staticmethod
     def load(folder: Folder) -> "Model":
-        """Back from `save`, ready to embed on the CPU."""
+        """Loads what `save` wrote, in eval mode on the CPU.
+
+        Raises:
+            UserError: A file is missing or damaged, holds NaN, or does not fit experiment.json.
+        """
         experiment = folder.experiment()
         own = replace(experiment, encoders=_kept(folder, experiment))
         modalities = modalities_of(own)
@@ -93,10 +103,10 @@ class Model:
         return Model(experiment, modalities, method.eval(), facts=facts)
 
     def halved(self) -> "Model":
-        """A copy that embeds in bf16: fast where the CPU (AMX, AVX512-bf16) or GPU computes it, slow where it does not.
+        """A copy that embeds in bf16: fast on a GPU or CPU with bf16 (AMX, AVX512-bf16), slow on others.
 
-        Autocast casts every weight anew at every block, so those of matrix products lie in bf16 here; embeddings too,
-        or what is added to them stays in float32. The rest (norms, statistics, means) is left to autocast.
+        Weights of matrix products are cast once here, as autocast would cast them at every block; embedding layers too,
+        as their float32 output would keep sums in float32. The rest (norms, statistics, means) is left to autocast.
         """
         twin = copy.deepcopy(self.method)
         for part in twin.modules():
@@ -106,14 +116,35 @@ class Model:
 
     @torch.no_grad()
     def embed_views(self, field: str, x: Tensor) -> Tensor:
-        """(B, ...) as `Modality.preprocess` gives it -> (B, D) float32 on the sphere, each row on its own."""
+        """Embeds a preprocessed batch.
+
+        Args:
+            field: The field of the batch.
+            x: (B, ...) from `Modality.preprocess`.
+
+        Returns:
+            (B, D) float32 of length 1, on the CPU; a row's embedding does not depend on the others.
+        """
         device = next(self.method.parameters()).device
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bf16):
             z = self.method.embed(field, x.to(device))
         return F.normalize(z.float(), dim=1).cpu()
 
     def embed_cells(self, field: str, cells: list[Any], folder: Path = Path()) -> np.ndarray:
-        """Cells as the data holds them (a path, a text, an array) -> (n, D) on the sphere."""
+        """Embeds single cells of a field.
+
+        Args:
+            field: A field of the run.
+            cells: Values as the data holds them: a path, a text, an array.
+            folder: Folder that relative paths start from.
+
+        Returns:
+            (n, D) float32 of length 1.
+
+        Raises:
+            UserError: The run has no such field.
+            Unreadable: A cell cannot be read.
+        """
         if field not in self.modalities:
             raise UserError(f"this run has no field '{field}'{did_you_mean(field, self.modalities)}")
         modality = self.modalities[field]
@@ -124,7 +155,17 @@ class Model:
     def embed(
         self, data: Dataset, rows: np.ndarray | None = None, *, batch: int = CHUNK, progress: Progress | None = None
     ) -> EmbeddingTable:
-        """The rows of a dataset as a Bank; a row lacks what its field lacks. `batch` changes speed and memory only."""
+        """Embeds rows of a dataset.
+
+        Args:
+            data: The dataset.
+            rows: Indices of the rows. Default: all.
+            batch: Rows embedded at a time; changes speed and memory only.
+            progress: Called with what is done, rows done and rows in total.
+
+        Returns:
+            One embedding per row and field; NaN for a field that the row lacks.
+        """
         rows = np.arange(len(data.ids)) if rows is None else rows
         self.method.eval()
 
@@ -136,7 +177,7 @@ class Model:
 
 
 def _kept(folder: Folder, experiment: Experiment) -> dict[str, Choice]:
-    """The encoders, built from what the run keeps instead of from where they first came."""
+    """The encoders' settings, pointed at the run's own files instead of where pretrained weights came from."""
     found = {}
     for tower, chosen in experiment.encoders.items():
         encoder: type[Encoder] = registry.load("encoders", chosen.name)
@@ -150,7 +191,7 @@ def _word(error: Exception) -> str:
 
 
 def raw_bank(modalities: Mapping[str, Modality], data: Dataset, rows: np.ndarray) -> EmbeddingTable:
-    """The baseline without any learning: each field's raw features, on the sphere."""
+    """The baseline without learning: each field's raw features, scaled to length 1."""
 
     def features(name: str, packed: Tensor) -> Tensor:
         return F.normalize(modalities[name].raw(packed).float(), dim=1)
@@ -166,13 +207,13 @@ def _blocks(
     batch: int,
     progress: Progress | None,
 ) -> dict[str, np.ndarray]:
-    """field -> (N, D), NaN where the row has no such field."""
+    """Features per field, (N, D) each; NaN for rows without the field."""
     blocks = {}
     for name, store in data.stores.items():
         modality = modalities[name]
         there = np.flatnonzero(store.has[rows])
         block: np.ndarray | None = None
-        # Long rows first: rows of a block are then hardly padded, and memory that is too small shows at once.
+        # Long rows first: little padding within a block, and a lack of memory shows at once.
         there = there[np.argsort(-store.lengths(rows[there]), kind="stable")]
         for start in range(0, len(there), batch):
             part = there[start : start + batch]
@@ -186,7 +227,14 @@ def _blocks(
 
 
 def bank_of(z: Mapping[str, np.ndarray], data: Dataset, rows: np.ndarray, shared: bool) -> EmbeddingTable:
-    """Embeddings with what is known of their rows."""
+    """Joins embeddings with ids, labels, metadata and gold similarities of their rows.
+
+    Args:
+        z: Field -> (N, D).
+        data: The dataset.
+        rows: (N,) indices of the rows in it.
+        shared: Whether the fields lie in one space.
+    """
     labels = None if data.labels is None else data.labels[rows]
     golds = None if data.golds is None else data.golds[rows]
     metadata = data.metadata.take(rows) if data.metadata.num_columns else data.metadata
@@ -194,9 +242,9 @@ def bank_of(z: Mapping[str, np.ndarray], data: Dataset, rows: np.ndarray, shared
 
 
 def modalities_of(experiment: Experiment) -> dict[str, Modality]:
-    """The modality of every field, not yet fitted, with what its encoder asks of it.
+    """The modality of each field, not yet fitted, with the settings that its encoder requires.
 
-    Fields of one tower and equal settings share one modality, so that one vocabulary, size and scale is fitted to both.
+    Fields of one encoder and equal settings share a modality, so that one vocabulary, size and scale is fitted to both.
     """
     made: dict[str, Modality] = {}
     shared: list[tuple[str, Choice, Modality]] = []
@@ -215,7 +263,11 @@ def modalities_of(experiment: Experiment) -> dict[str, Modality]:
 
 
 def tower_of(experiment: Experiment, field: str) -> str:
-    """A field's own tower where it has one, else that of its modality."""
+    """Key of a field's encoder: the field's own name if the experiment has it, else its modality's.
+
+    Raises:
+        UserError: The experiment has neither.
+    """
     tower = field if field in experiment.encoders else experiment.views[field].name
     if tower not in experiment.encoders:
         raise UserError(f"the experiment has no encoder for '{field}'{did_you_mean(tower, experiment.encoders)}")
@@ -223,8 +275,11 @@ def tower_of(experiment: Experiment, field: str) -> str:
 
 
 def facts_of(data: Dataset) -> dict[str, Any]:
-    """What a run keeps of its training rows: `samples` (their number), and `targets`: key name -> kind, column and
-    facts (`classes`, `names`, `counts`, `mean`, `std` ...).
+    """Facts of the training rows that a method may need.
+
+    Returns:
+        `samples`, the number of training rows, and `targets`: key name -> kind, column and facts (`classes`, `names`,
+        `counts`, `mean`, `std`, ...).
     """
     return {"samples": int(data.training.sum()), "targets": target.facts(data.targets)}
 
@@ -232,16 +287,16 @@ def facts_of(data: Dataset) -> dict[str, Any]:
 def method_of(
     experiment: Experiment, modalities: Mapping[str, Modality], facts: Mapping[str, Any] | None = None
 ) -> Method:
-    """The method with its towers, weights drawn from the seed.
+    """Builds the method with its encoders; weights are drawn from the experiment's seed.
 
     Args:
         experiment: Names the method, its settings and the encoders.
         modalities: Field -> modality, fitted.
-        facts: As `facts_of` gives them. A method that asks for `classes` or `samples` gets the number of classes (of
-            the label, else of several labels or soft ones) and of training rows; `class_counts` are the rows of each.
+        facts: As from `facts_of`. A method that takes `classes` or `samples` gets the number of classes (of the label,
+            else of several labels or soft ones) and of training rows; `class_counts` are the rows per class.
 
     Raises:
-        UserError: The method learns from a target that no column gives, or no memory holds it while it is trained.
+        UserError: No column gives a target that the method learns from, or training it exceeds the memory.
     """
     parts = {"method": experiment.method, "encoders": experiment.encoders, "views": experiment.views}
     settings = {name: plain(part) for name, part in parts.items()}
@@ -270,12 +325,12 @@ def _built(experiment: Experiment, modalities: Mapping[str, Modality], facts: Ma
         )
     given = {"towers": built, **_given(known)}
     method: Method = factory.build("methods", name, experiment.method.settings, given=given)
-    _require(name, method.needs, known)  # of the relation that was chosen for it
+    _require(name, method.needs, known)  # again: the relation chosen for it may need other targets
     return method
 
 
 def _require(name: str, needs: frozenset[str], facts: Mapping[str, Any]) -> None:
-    """A message where no column gives a target that the method learns from."""
+    """Raises UserError if no column gives a target that the method learns from."""
     lacking = sorted(needs - set(facts.get("targets", {})))
     if lacking:
         raise UserError(
@@ -285,7 +340,7 @@ def _require(name: str, needs: frozenset[str], facts: Mapping[str, Any]) -> None
 
 
 def _given(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What a method's constructor may ask for."""
+    """Arguments from the data that a method's constructor may take."""
     known = facts.get("targets", {})
     classes = [known[kind]["classes"] for kind in ("label", "labels", "soft") if kind in known]
     given: dict[str, Any] = {"samples": facts["samples"]} if "samples" in facts else {}
@@ -295,7 +350,7 @@ def _given(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe(method: Method) -> str:
-    """For the first screen: `image: resnet 2.8 M -> 256`, a tower each."""
+    """The encoders in a line for the terminal: `image: resnet 2.8 M -> 256`."""
     lines = {}
     for field, tower in method.towers.tower_of.items():
         encoder = method.towers.encoder(field)

@@ -1,4 +1,4 @@
-"""A Run: a folder from which one embeds, scores, searches and reports."""
+"""A run: embeds, evaluates, searches and reports from its folder."""
 
 import tempfile
 import warnings
@@ -43,43 +43,53 @@ BANKS = ("trained", "untrained", "raw")
 
 @dataclass(frozen=True)
 class Run:
-    """A run in its folder. Everything is read when asked for, so a Run costs nothing to hold."""
+    """A training run, finished or not, by its folder.
+
+    Files are read on access, so that a Run is cheap to hold.
+
+    Attributes:
+        path: The run folder.
+        trust_code: Whether code that its experiment.json names may be loaded.
+    """
 
     path: Path
     trust_code: bool = False
 
     @staticmethod
     def load(path: str | Path, *, trust_code: bool = False) -> "Run":
-        """The run in that folder.
+        """Opens the run in a folder.
 
         Args:
             path: The run folder.
             trust_code: Whether classes of your own that its experiment.json names may be loaded, which runs their code.
+
+        Raises:
+            UserError: There is no run at `path`.
         """
         return Run(Folder.existing(Path(path)).path, trust_code)
 
     @property
     def folder(self) -> Folder:
-        """Where it lies."""
+        """The run folder with its readers and writers."""
         return Folder(self.path, trusts=self.trust_code)
 
     @property
     def experiment(self) -> Experiment:
-        """What was run, everything resolved."""
+        """The experiment of the run, with every default filled in."""
         return self.folder.experiment()
 
     @property
     def scores(self) -> list[dict[str, Any]]:
-        """The table of scores: each number with its interval, beside raw features and the untrained encoder."""
+        """The scores: per number its interval, and the baselines raw features and untrained encoder."""
         return kept.scores(self.folder)["scores"]
 
     @property
     def verdict(self) -> dict[str, Any]:
-        """Whether it learned: state, words and likely causes."""
+        """Whether the run learned anything: state, words and likely causes."""
         return kept.scores(self.folder)["verdict"]
 
     def embeddings(self, name: str = "trained-test") -> EmbeddingTable:
-        """The table of embeddings that scores were computed from.
+        """The embeddings that the run's scores were computed from.
 
         Args:
             name: {trained, untrained, raw}-{train, test}.
@@ -95,10 +105,21 @@ class Run:
         outside: bool = False,
         logger: Logger | None = None,
     ) -> EmbeddingTable:
-        """Embed any data that has (some of) the run's fields; `batch` changes speed and memory only.
+        """Embeds data that has at least one of the run's fields.
 
-        precision: "bf16" is several times faster where the machine computes it, at a cosine of .999 to the same row in
-        float32. outside: whether cells may name files outside of the data's folder; else such rows are left out.
+        Args:
+            data: A path or an object in memory, as for `kontrast.train`.
+            batch: Rows embedded at a time; changes speed and memory only.
+            precision: "32", or "bf16": several times faster where the machine computes it, at a cosine of .999 to the
+                same row in float32.
+            outside: Whether cells may name files outside of the data's folder; such rows are left out otherwise.
+            logger: Receives progress and the rows left out. Default: none.
+
+        Returns:
+            One embedding of length 1 per row and field, with ids, labels and metadata.
+
+        Raises:
+            UserError: No field of the run is in the data, no row can be read, or an argument is out of range.
         """
         if batch < 1:
             raise UserError(f"embed: batch={batch}; expected 1 or more.")
@@ -111,11 +132,22 @@ class Run:
             return model.embed(dataset, batch=batch, progress=logger.progress)
 
     def evaluate(self, data: object, *, outside: bool = False, logger: Logger | None = None) -> list[dict[str, Any]]:
-        """Evaluate on other data: its rows are the test; the rows the run was trained on teach kNN and probe.
+        """Evaluates the run on other data; kNN and probe are fitted on the run's training rows.
 
-        Each score tells the fingerprint of the rows (`data`) and how many of them were trained on (`trained_on`), which
-        is also said aloud where they are more than a handful: to the logger, or as a warning where there is none. So
-        are classes that training never saw.
+        Warns of rows that the run was trained on, if more than 1 %, and of classes without a training row: to the
+        logger, or by `warnings` without one.
+
+        Args:
+            data: The test rows: a path or an object in memory, as for `kontrast.train`.
+            outside: Whether cells may name files outside of the data's folder; such rows are left out otherwise.
+            logger: Receives progress, notes and warnings. Default: none.
+
+        Returns:
+            One dict per score, as in `scores`, with the fingerprint of the rows (`data`) and how many of them the run
+            was trained on (`trained_on`).
+
+        Raises:
+            UserError: No field of the run is in the data, or no row can be read.
         """
         warn = partial(logger.fact, "WARNING") if logger else partial(warnings.warn, stacklevel=3)
         heard, logger = logger is not None, logger or NullLogger()
@@ -145,17 +177,17 @@ class Run:
         ]
 
     def score(self, data: object, *, outside: bool = False, logger: Logger | None = None) -> list[dict[str, Any]]:
-        """The old name of `evaluate`."""
+        """Deprecated name of `evaluate`."""
         renamed.notice("Run.score", "Run.evaluate")
         return self.evaluate(data, outside=outside, logger=logger)
 
     def bank(self, name: str = "trained-test") -> EmbeddingTable:
-        """The old name of `embeddings`."""
+        """Deprecated name of `embeddings`."""
         renamed.notice("Run.bank", "Run.embeddings")
         return self.embeddings(name)
 
     def _trained_on(self, dataset: Dataset) -> int:
-        """How many of these rows the run was trained on; by what they hold, whatever they are called."""
+        """Number of rows that the run was trained on, by their content, whatever their ids."""
         file = self.path / TRAINED_ON
         known = {name: hashes.numpy() for name, hashes in load_tensors(file).items()} if file.is_file() else {}
         return int(fingerprint.seen(dataset.content, known).sum())
@@ -170,10 +202,21 @@ class Run:
         outside: bool = False,
         logger: Logger | None = None,
     ) -> Index:
-        """Build the search index over `data`, or over the rows this run was judged with.
+        """Builds the search index of the run, or adds rows to it.
 
-        index.json lies in the run folder, the rows where `engine` (lancedb, faiss, pgvector) and its `settings` say.
-        add: into the index there is; rows with the same ids are replaced.
+        Args:
+            data: The rows to index. Default: the rows that the run was evaluated with.
+            engine: Where the vectors are stored: lancedb, faiss or pgvector.
+            settings: Settings of the engine.
+            add: Whether to add to the existing index; rows with the same ids are replaced.
+            outside: Whether cells may name files outside of the data's folder; such rows are left out otherwise.
+            logger: Receives progress and notes. Default: none.
+
+        Returns:
+            The index; index.json in the run folder describes it.
+
+        Raises:
+            UserError: `add` without data or index, unreadable data, or another process writes to the run.
         """
         if add and data is None:
             raise UserError("index: nothing to add; name the data.")
@@ -193,14 +236,17 @@ class Run:
             return indexing.build(bank, self.path / "index", engine=engine, settings=settings, label=label)
 
     def unindex(self, where: str, *, everything: bool = False) -> int:
-        """Take the rows that a filter describes out of the index; returns how many records they were.
+        """Deletes the rows that match a filter from the index.
 
         Args:
-            where: The filter.
-            everything: Whether the filter may describe all there are.
+            where: A filter over label and metadata, in SQL.
+            everything: Whether the filter may match all rows.
+
+        Returns:
+            Number of records deleted.
 
         Raises:
-            UserError: An empty filter, or one that would leave nothing.
+            UserError: The filter is empty, or matches all rows without `everything`.
         """
         with held(self.path, "kontrast index --delete"):
             return Index.open(self.path / "index", trust_code=self.trust_code).delete(
@@ -217,10 +263,21 @@ class Run:
         k: int = 5,
         where: str | None = None,
     ) -> list[Hit]:
-        """The k rows nearest to a text (`query`) or to a picture, a series, ... (`like`).
+        """Finds the k indexed rows nearest to a text (`query`) or to an example (`like`).
 
-        field: which field of the run the query is one of, where several could be meant. among: the field of the rows to
-        find; None: any. where: a filter over label and metadata, in SQL.
+        Args:
+            query: A text. Exactly one of `query` and `like` is needed.
+            like: A picture, a series, ...: a path or a value.
+            field: The field of the query. Default: the first text field for `query`, else the first that can read it.
+            among: The field of the rows to find. Default: any, if the fields share a space.
+            k: Number of hits.
+            where: A filter over label and metadata, in SQL.
+
+        Returns:
+            The hits by falling cosine similarity.
+
+        Raises:
+            UserError: The query cannot be read, there is no index, or `among` is in another space.
         """
         if (query is None) == (like is None):
             raise UserError(
@@ -238,12 +295,19 @@ class Run:
         return Index.open(self.path / "index", trust_code=self.trust_code).search(vector, k, field=target, where=where)
 
     def report(self) -> Path:
-        """(Re)write report.html, one self-contained file."""
+        """Writes report.html anew, as one self-contained file, and returns its path."""
         with fitting(str(self.path)):
             return write_report(gather(self.folder), self.path / "report.html")
 
     def module(self, field: str | None = None) -> Embedder:
-        """The encoder of a field (named where there are several) as a torch module, for a loop of your own."""
+        """The trained encoder of a field as a torch module, for your own training loop.
+
+        Args:
+            field: The field. Default: the only one of the run.
+
+        Raises:
+            UserError: The run has several fields and none is named, or not this one.
+        """
         model = Model.load(self.folder)
         if field is None and len(model.fields) > 1:
             raise UserError(f"this run has several fields; name one: {', '.join(model.fields)}.")
@@ -252,7 +316,15 @@ class Run:
         return Embedder(model, name, z[name].shape[1] if name in z else 0)
 
     def plot(self, what: str = "map") -> Drawing:
-        """A drawing for a notebook: "map", or a curve of the moments or their health: "loss", "rate", "spread", ..."""
+        """A drawing for a notebook.
+
+        Args:
+            what: "map" for the held-out embeddings, else a number of metrics.jsonl over the steps: "loss", "rate",
+                "spread", ...
+
+        Raises:
+            UserError: The run has no such number.
+        """
         if what == "map":
             return map_drawing(self.embeddings())
         return curve_drawing(self.folder.moments(), what)
@@ -263,7 +335,7 @@ class Run:
 
     @contextmanager
     def _opened(self, model: Model, data: object, outside: bool, logger: Logger) -> Iterator[Dataset]:
-        """Other data, read as the run's own was."""
+        """Reads other data with the run's columns and fitted modalities."""
         with tempfile.TemporaryDirectory(prefix="kontrast-") as cache:
             frame = emptied(open_frame(data, cache=Path(cache)), self.experiment.source.missing)
             known = {name: kind for name, kind in self.experiment.source.fields.items() if name in frame.columns}
@@ -295,14 +367,14 @@ class Run:
 
 
 def evaluators(experiment: Experiment) -> list[Evaluator]:
-    """The judges an experiment names; all there are where it names none."""
+    """The evaluators that an experiment names, in their order of display; all if it names none."""
     named = experiment.scores or tuple(Choice(name) for name in registry.kinds("evaluators"))
     made: list[Evaluator] = [factory.build("evaluators", score.name, score.settings) for score in named]
     return sorted(made, key=lambda evaluate: evaluate.place)
 
 
 def joined(one: EmbeddingTable, two: EmbeddingTable) -> EmbeddingTable:
-    """The rows of both, one after the other."""
+    """Concatenates the rows of two embedding tables; labels are kept if both have them."""
     labels = None if one.labels is None or two.labels is None else np.concatenate([one.labels, two.labels])
     z = {name: np.concatenate([one.z[name], two.z[name]]) for name in one.z}
     metadata = pa.concat_tables([one.metadata, two.metadata], promote_options="permissive")
