@@ -1,4 +1,4 @@
-"""The run folder: where everything of a run lies, and how it is written so that no half file is ever found there."""
+"""The run folder: its files, and how they are written so that none is ever found half-written."""
 
 import contextlib
 import errno
@@ -24,26 +24,30 @@ from kontrast.core.experiment import Experiment, refuse_code
 from kontrast.runs.lock import HOLDER, LOCK, held, in_use
 
 QUARANTINE = "quarantine.csv"
-TRAINED_ON = "trained_on.safetensors"  # hashes of the rows trained on: eight bytes a row and field
-TARGETS = "encoder/targets.json"  # what is known of the training rows and of what they could be learnt from
+TRAINED_ON = "trained_on.safetensors"  # hashes of the training rows: eight bytes per row and field
+TARGETS = "encoder/targets.json"  # facts of the training rows and their targets
 TOTALS = "totals.json"
 THREADS = "threads.json"
 Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors and plain numbers
-_STEP = "[0-9]" * 9 + ".safetensors"  # its name is its step
-# Of each step, what the report and a resumed run rely on.
+_STEP = "[0-9]" * 9 + ".safetensors"  # checkpoints are named by their step
+# Entries of a metrics.jsonl line that the report and a resumed run rely on.
 MOMENT = {"step": int, "loss?": (int, float), "total?": int, "seconds?": (int, float), "health?": dict}
-LONGEST = 60  # characters of a name made from the data's: four bytes each at most, of the 255 that disks allow
+LONGEST = 60  # characters of a folder name: at most four bytes each, and disks allow 255
 KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is damaged
 
 
 @dataclass(frozen=True)
 class Folder:
-    """experiment.json, environment.json, data.json, metrics.jsonl, checkpoints/, encoder/, embeddings/, scores.json,
-    report.html.
+    """A run folder with its readers and writers.
 
-    Files are written under another name, flushed to disk and renamed: whoever opens the folder, even after a crash,
-    finds whole files only. writes: False where another process of the same run does the writing; reading is the same.
-    trusts: whether code that experiment.json names, `my_lab.ideas:MyLoss`, may be loaded; else it is refused.
+    It holds experiment.json, environment.json, data.json, metrics.jsonl, checkpoints/, encoder/, embeddings/,
+    scores.json and report.html. Files are written under another name, flushed to disk and renamed, so that only whole
+    files are ever found, even after a crash.
+
+    Attributes:
+        path: The folder.
+        writes: False if another process of the same run writes; the methods that write then do nothing.
+        trusts: Whether code that experiment.json names (`my_lab.ideas:MyLoss`) may be loaded; it is refused otherwise.
     """
 
     path: Path
@@ -52,17 +56,25 @@ class Folder:
 
     @property
     def metrics(self) -> Path:
-        """The file of numbers per training step, one JSON object per line."""
+        """Path of the numbers per training step, one JSON object per line."""
         return renamed.file(self.path, "metrics.jsonl")
 
     @property
     def embeddings(self) -> Path:
-        """The folder of embedding tables that the run was evaluated with."""
+        """Path of the embedding tables that the run was evaluated with."""
         return renamed.file(self.path, "embeddings")
 
     @staticmethod
     def fresh(where: Path | None, name: str) -> "Folder":
-        """A new folder: `where`, or runs/NAME-1, runs/NAME-2, ... whichever is free."""
+        """Creates a run folder: `where`, else the first free one of runs/NAME-1, runs/NAME-2, ...
+
+        Args:
+            where: The folder, new or empty.
+            name: Name of the data, for a folder under runs/.
+
+        Raises:
+            UserError: The folder is not empty or cannot be made.
+        """
         try:
             return Folder(_numbered(name) if where is None else _emptied(named(where)), trusts=True)
         except OSError as error:
@@ -72,12 +84,20 @@ class Folder:
 
     @property
     def go_on(self) -> str:
-        """What to type to continue this run."""
+        """The command that continues this run, as a clause for messages."""
         return f"continue with: kontrast train --resume {shlex.quote(str(self.path))}"
 
     @staticmethod
     def existing(where: Path, trusts: bool = False) -> "Folder":
-        """A folder that holds a run, finished or not."""
+        """Opens the folder of a run, finished or not.
+
+        Args:
+            where: The folder.
+            trusts: Whether code that experiment.json names may be loaded.
+
+        Raises:
+            UserError: There is no run, or it was stopped before it had an experiment.
+        """
         spelled(where)
         if (where / LOCK).is_file() and not (where / "experiment.json").is_file():
             if using := in_use(where):
@@ -94,14 +114,18 @@ class Folder:
 
     @property
     def cache(self) -> Path:
-        """Where decoded rows lie while the run needs them; removed at its end."""
+        """Path of the decoded rows, which are removed at the end of the run."""
         return self.path / "cache"
 
     @contextlib.contextmanager
     def held(self, doing: str) -> Iterator[None]:
-        """No other process writes here meanwhile; UserError where one does. What a killed one left half-written goes.
+        """Context in which no other process writes to the folder; removes half-written files of a killed one.
 
-        doing: in words, for the one that is refused.
+        Args:
+            doing: What is done here, for the message that another process gets.
+
+        Raises:
+            UserError: Another process writes to the folder.
         """
         if not self.writes:
             yield
@@ -112,7 +136,7 @@ class Folder:
             yield
 
     def _sweep(self) -> None:
-        """Files and folders under the names that they have while they are written: nobody writes them any more."""
+        """Removes half-written files and folders; under the lock none of them is still being written."""
         for part in [*self.path.glob("*.part"), *self.path.glob("*/*.part"), *self.cache.glob("**/*.part-*")]:
             if part.is_dir():
                 shutil.rmtree(part, ignore_errors=True)
@@ -120,13 +144,13 @@ class Folder:
                 part.unlink(missing_ok=True)
 
     def drop_cache(self) -> None:
-        """The run needs no decoded rows any more."""
+        """Removes the decoded rows."""
         shutil.rmtree(self.cache, ignore_errors=True)
 
     def discard_unless_begun(self) -> None:
-        """Leave nothing behind of a run that never came to its first step, but for what says why (quarantine.csv)."""
+        """Removes a run that failed before its first step, except quarantine.csv, which says why."""
         if not self.writes or self.metrics.exists():
-            return  # begun: the cache too stays, for whoever resumes
+            return  # begun: the cache stays too, for a resume
         for entry in self.path.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
@@ -136,18 +160,22 @@ class Folder:
             self.path.rmdir()
 
     def experiment(self) -> Experiment:
-        """The experiment of the run, everything resolved."""
+        """Reads experiment.json.
+
+        Raises:
+            UserError: The file is missing or damaged, or names code without `trusts`.
+        """
         file = self.path / "experiment.json"
         text = untrusted_json.text(file)
         found = Experiment.from_json(text, str(file))
-        if '"validation"' not in text:  # begun before there were validation rows, which were trained on
+        if '"validation"' not in text:  # an old run without validation rows: it trained on all of them
             found = replace(found, source=replace(found.source, validation=0))
         if not self.trusts:  # a folder may come from a stranger, and so may the code that it names
             refuse_code(found, str(file))
         return found
 
     def write(self, name: str, content: str | bytes) -> Path:
-        """A whole file, or none."""
+        """Writes a file atomically and returns its path."""
         target = self.path / name
         if self.writes:
             with atomic_write(target) as aside:
@@ -155,24 +183,28 @@ class Folder:
         return target
 
     def append(self, name: str, line: str) -> None:
-        """One line more; a reader forgives a last one that a crash cut off."""
+        """Appends a line; readers ignore a last line that a crash cut off."""
         if self.writes:
             with (self.path / name).open("a", encoding="utf8") as out:
                 out.write(line)
 
     def save_tensors(self, name: str, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> Path:
-        """A whole safetensors file, or none."""
+        """Writes a safetensors file atomically and returns its path."""
         target = self.path / name
         if self.writes:
             save_tensors(tensors, target, metadata)
         return target
 
     def write_json(self, name: str, value: Any) -> Path:
-        """Indented JSON."""
+        """Writes indented JSON atomically and returns its path."""
         return self.write(name, untrusted_json.written(value, 2) + "\n")
 
     def read_json(self, name: str) -> Any:
-        """What `write_json` wrote."""
+        """Reads what `write_json` wrote.
+
+        Raises:
+            UserError: The file is missing or damaged.
+        """
         file = self.path / name
         if not file.is_file():
             using = in_use(self.path)
@@ -183,30 +215,37 @@ class Folder:
         return untrusted_json.tree(untrusted_json.text(file), f"{file} is damaged: it")
 
     def moments(self) -> list[dict[str, Any]]:
-        """All moments so far; a last line cut off by a crash is left out."""
+        """Lines of metrics.jsonl so far, without a last one that a crash cut off."""
         file = self.metrics
         if not file.is_file():
             return []
         return list(_whole(untrusted_json.text(file).split("\n"), str(file)))
 
     def totals(self) -> dict[int, int]:
-        """Of the replay of a run of some minutes: how many steps it was to have, as planned anew after these steps."""
+        """Step -> total steps planned from then on; only in replays of runs that were limited by minutes."""
         return dict(self.read_json(TOTALS)) if (self.path / TOTALS).is_file() else {}
 
     def threads(self) -> dict[int, int] | None:
-        """Of a replay: after which steps the run that it repeats went on with how many threads; None for any other."""
+        """Step -> number of threads from then on in the run that is replayed; None if this is no replay."""
         return dict(self.read_json(THREADS)) if (self.path / THREADS).is_file() else None
 
     def settle(self, name: str) -> None:
-        """What was appended to that file is on disk when this returns."""
+        """Flushes a file that was appended to, so that its lines are on disk."""
         if self.writes and (self.path / name).is_file():
             with (self.path / name).open("rb+") as file:
                 os.fsync(file.fileno())
 
     def save_checkpoint(self, tensors: dict[str, torch.Tensor], numbers: dict[str, Any]) -> Path:
-        """A checkpoint and the hash of it; what is neither it nor the intact one before it goes.
+        """Writes a checkpoint and its hash, and removes all older ones except the last intact one.
 
-        The hash is there first: whenever the process is killed, a checkpoint under its name is a whole one.
+        The hash is written first, so that a checkpoint under its final name is whole even if the process is killed.
+
+        Args:
+            tensors: The state.
+            numbers: Plain values of the state, with `step`.
+
+        Returns:
+            Path of the checkpoint.
         """
         folder = self.path / "checkpoints"
         target = folder / f"{numbers['step']:09d}.safetensors"
@@ -219,17 +258,21 @@ class Folder:
         return target
 
     def newest_checkpoint(self) -> Checkpoint | None:
-        """The newest checkpoint that is intact; None where there is none yet."""
+        """Reads the newest intact checkpoint; None if there is none yet.
+
+        Raises:
+            UserError: There are checkpoints, and all are damaged.
+        """
         files = sorted((self.path / "checkpoints").glob(_STEP), reverse=True)
         for file in files:
             if _intact(file):
-                if self.writes:  # a process that was killed may have saved it and not come to remove the older ones
+                if self.writes:  # a process killed right after saving has not removed the older ones
                     _thin(file)
                 tensors = load_tensors(file)
                 return tensors, untrusted_json.shaped(
                     untrusted_json.tree(_numbers(file), str(file)), {"step": int}, str(file)
                 )
-            if self.writes:  # without its hash it no longer counts as one of those to keep
+            if self.writes:  # without its hash it is not one of the checkpoints to keep
                 file.with_suffix(".sha256").unlink(missing_ok=True)
         if files:
             raise UserError(
@@ -240,8 +283,8 @@ class Folder:
 
 
 def _thin(newest: Path) -> None:
-    """What is neither this checkpoint nor the ones to keep before it goes."""
-    # Later steps than this one were passed over when the run was resumed: they are damaged.
+    """Removes all checkpoints except this one and the intact one before it."""
+    # Checkpoints of later steps are damaged: the resume skipped them.
     good = [f for f in sorted(newest.parent.glob(_STEP)) if f <= newest and f.with_suffix(".sha256").is_file()]
     for old in newest.parent.glob(f"{_STEP.split('.')[0]}.*"):
         if old.with_suffix(".safetensors") not in good[-KEPT:]:
@@ -249,7 +292,7 @@ def _thin(newest: Path) -> None:
 
 
 def save_tensors(tensors: dict[str, torch.Tensor], target: Path, metadata: dict[str, str] | None = None) -> None:
-    """A safetensors file, whole or not at all."""
+    """Writes tensors to a safetensors file atomically."""
     with atomic_write(target) as aside:
         _save(tensors, aside, metadata)
 
@@ -258,7 +301,7 @@ def _save(tensors: dict[str, torch.Tensor], file: Path, metadata: dict[str, str]
     held = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     try:
         save_file(held, file, metadata=metadata)
-    except SafetensorError as error:  # its word for a full disk too
+    except SafetensorError as error:  # raised for a full disk too
         raise OSError(errno.EIO, str(error)) from error
 
 
@@ -268,7 +311,7 @@ def _hash(file: Path) -> str:
 
 
 def _intact(checkpoint: Path) -> bool:
-    """Whether it is what its hash was taken of; what the disk cannot read is not."""
+    """Whether a checkpoint matches its hash; False if it cannot be read."""
     try:
         return checkpoint.with_suffix(".sha256").read_bytes().strip() == _hash(checkpoint).encode()
     except OSError:
@@ -276,7 +319,11 @@ def _intact(checkpoint: Path) -> bool:
 
 
 def load_tensors(file: Path) -> dict[str, torch.Tensor]:
-    """Back from `save_tensors`; safetensors only, never a pickle."""
+    """Reads what `save_tensors` wrote; safetensors only, never a pickle.
+
+    Raises:
+        UserError: The file is missing or damaged.
+    """
     try:
         return load_file(file)
     except (OSError, SafetensorError) as error:
@@ -284,7 +331,7 @@ def load_tensors(file: Path) -> dict[str, torch.Tensor]:
 
 
 def _emptied(where: Path) -> Path:
-    """That folder, made if need be; what a refused run left in it is removed, or one killed before it was settled."""
+    """Makes the folder if needed, and removes what a failed or killed start left in it."""
     where.mkdir(parents=True, exist_ok=True)
     found = {file.name for file in where.iterdir() if file.suffix != ".part"}
     known = {QUARANTINE, LOCK, HOLDER, "cache", "environment.json"} if LOCK in found else {QUARANTINE}

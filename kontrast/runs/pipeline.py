@@ -1,4 +1,4 @@
-"""The journey of a run: rows are read, an encoder is trained, judged and shown, and all is left in the folder."""
+"""The pipeline of a run: reads rows, trains the encoders, evaluates them and writes the report."""
 
 import csv
 import io
@@ -48,10 +48,24 @@ def travel(
     resume: bool,
     began: float,
 ) -> Run:
-    """From opened rows to scores and report, by the folder's experiment. Of a fleet, the first process comes back.
+    """Runs the folder's experiment on opened rows, up to scores and report; returns in the first process only.
 
-    fields: what each column was taken for, and why. recipe: its name, and why it was chosen. began: when the run did,
-    by `time.perf_counter()`; its minutes count from then.
+    Args:
+        frame: The rows.
+        fields: Column -> its kind and the reason for it.
+        folder: The run folder, with experiment.json.
+        recipe: `name` of the recipe, and `why` it was chosen.
+        logger: Receives facts, progress and the numbers of each step.
+        fleet: The processes of the run.
+        resume: Whether to continue from the newest checkpoint.
+        began: When the run began, by `time.perf_counter()`; its minutes count from then.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UserError: Rows that cannot be used or have changed since the run began, or an experiment that does not fit.
+        Interrupted: Ctrl-C or SIGTERM.
     """
     experiment = folder.experiment()
     budget = Budget(experiment.plan.minutes, began)
@@ -75,7 +89,7 @@ def travel(
         start = time.perf_counter()
         keep_before(folder, pairs_of(model))
         _bank(folder, "untrained", lambda part: model.embed(data, part, progress=logger.progress), rows)
-        budget.after = time.perf_counter() - start  # the trained ones take as long
+        budget.after = time.perf_counter() - start  # embedding with the trained weights takes as long
     model, ended = train(model, data, folder, logger, fleet, resume=resume, budget=budget)
     _bank(folder, "trained", lambda part: model.embed(data, part, progress=logger.progress), rows)
     run = Run(folder.path, folder.trusts)
@@ -121,9 +135,9 @@ def _read(
     recipe: dict[str, str],
     logger: Logger,
 ) -> Dataset:
-    """The rows, cached and split; data.json; and a refusal where a resumed run would see other rows than before."""
+    """Reads, caches and splits the rows, and writes data.json; refuses to resume on other rows than before."""
     known = folder.read_json("data.json") if (folder.path / "data.json").is_file() else None
-    early = known is not None and "validation" not in known  # of before validation rows and targets were told
+    early = known is not None and "validation" not in known  # an old run: it recorded no validation rows and targets
     try:
         data = prepare(
             frame,
@@ -153,7 +167,7 @@ def _read(
     kinds = {name: {"kind": f.kind, "why": f.why} for name, f in fields.items()}
     told = {**facts(data), "fingerprint": now, "fields": kinds, "recipe": recipe}
     if early:
-        del told["validation"]  # by whose absence the run is known
+        del told["validation"]  # its absence marks an old run
     folder.write_json("data.json", told)
     known_rows = fingerprint.trained(data.content, np.flatnonzero(data.training))
     folder.save_tensors(TRAINED_ON, {name: torch.from_numpy(hashes) for name, hashes in known_rows.items()})
@@ -165,7 +179,7 @@ def _read(
 
 
 def facts(data: Dataset) -> dict[str, Any]:
-    """What is known of the data, for data.json and the report."""
+    """Facts of the data for data.json and the report: counts of rows and labels, quarantined rows, fingerprint."""
     labels = None
     if data.labels is not None:
         names, counts = np.unique(data.labels[data.labels != ""], return_counts=True)
@@ -186,14 +200,14 @@ def facts(data: Dataset) -> dict[str, Any]:
 
 
 def _quarantine(folder: Folder, rows: Sequence[Quarantined]) -> Path:
-    """quarantine.csv: the rows set aside, each with its reason."""
+    """Writes quarantine.csv: the rows that were left out, each with its reason."""
     out = io.StringIO()
     csv.writer(out).writerows([("row", "id", "field", "reason"), *rows])
     return folder.write(QUARANTINE, out.getvalue())
 
 
 def _shuffled(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The (training, held-out) rows, in an order that follows from their ids."""
+    """Indices of training and held-out rows, in an order that depends on the seed and their ids alone."""
     order = np.argsort(random_streams.mix(torch.from_numpy(data.keys) + random_streams.folded(seed)).numpy())
     return order[data.training[order]], order[data.held_out[order]]
 
@@ -201,21 +215,26 @@ def _shuffled(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def _rows(
     model: Model, data: Dataset, folder: Folder, logger: Logger, fleet: Launcher, budget: Budget, *, done: bool
 ) -> tuple[Model, tuple[np.ndarray, np.ndarray], Callable[[Model], MetricResult | None], dict[str, tuple[int, int]]]:
-    """Which rows the run's scores rest on; their number is in experiment.json before any of them is embedded.
+    """Chooses the rows that the run is evaluated on; writes their number to experiment.json before embedding any.
 
     Args:
-        done: Whether an earlier session has embedded them untrained; if it pinned no number, it came before there was
-            one.
+        model: The untrained model.
+        data: The dataset.
+        folder: The run folder.
+        logger: Receives the number of rows if not all are evaluated.
+        fleet: The processes of the run.
+        budget: The minutes of the run.
+        done: Whether an earlier session has embedded them untrained; without a number in the plan it is an old run.
 
     Returns:
-        The model with the number in its plan; training rows and held-out rows, sorted; what measures the pairs of a
-        model on held-out rows; and of each part how many rows it is of how many.
+        The model with the number in its plan; sorted training and held-out rows; a function that measures positive
+        pairs of a model on held-out rows; and per part the rows evaluated and the rows there are.
     """
     taught, looked = _shuffled(data, model.experiment.seed)
     most = model.experiment.plan.evaluation_rows
     if most is None:
         most = evaluation_rows.EARLIER if done else evaluation_rows.chosen(model, data, taught, budget)
-        most = int(fleet.told(str(most)))  # each process by its own clock; the first one's word counts
+        most = int(fleet.told(str(most)))  # clocks differ between processes; the first one decides
         model = replace(model, experiment=evaluation_rows.pinned(model.experiment, most))
         folder.write("experiment.json", model.experiment.to_json())
     rows = np.sort(taught[: evaluation_rows.TAUGHT * most]), np.sort(looked[:most])
@@ -234,12 +253,12 @@ def _bank(
 
 
 def _word(data: Dataset, rows: np.ndarray) -> str:
-    """The fingerprint of the rows that a score is of."""
+    """The fingerprint of the rows that a score was computed on."""
     return fingerprint.of_rows(data.ids[rows], {name: codes[rows] for name, codes in data.content.items()})
 
 
 def _samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:
-    """What the report shows of rows: a thumbnail of every judged one, and of a few the views as the model sees them."""
+    """Data for the report: thumbnails of all evaluated rows, and augmented views of a few training rows."""
     shown: dict[str, list[str | None]] = {}
     for name, modality in model.modalities.items():
         has = data.stores[name].has[rows]
