@@ -1,1 +1,1 @@
-"""Nearest neighbours among embeddings, with filters."""
+"""Nearest-neighbour search over embeddings, with filters on id, field, label and metadata."""

@@ -1,5 +1,7 @@
-"""The contract of a search engine: tables of records, each with a vector, asked for the nearest. One file each in
-`engines/`."""
+"""The contract of a search engine, which stores records with vectors and finds the nearest.
+
+Each engine has its own file in `engines/`.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -11,33 +13,48 @@ from kontrast.search.where import Term
 
 
 def vectors(records: pa.Table) -> np.ndarray:
-    """(N, D) float32, contiguous: the records' vectors."""
+    """Vectors of the records, (N, D) float32, contiguous."""
     column = records["vector"].combine_chunks()
     flat = column.flatten().to_numpy(zero_copy_only=False)
     return np.ascontiguousarray(flat, np.float32).reshape(-1, column.type.list_size)
 
 
 def inverted(records: int) -> tuple[int, list[int]]:
-    """Of inverted lists (IVF) for a number of records: how many lists, and how many of them to look into, in steps."""
+    """Sizes of an index of inverted lists (IVF) for a number of records.
+
+    Returns:
+        The number of lists, about the square root of `records`, and the numbers of lists to search, ascending.
+    """
     lists = max(1, round(records**0.5))
     return lists, [*(8 * 2**i for i in range(16) if 8 * 2**i < lists), lists]
 
 
 class Engine(ABC):
-    """Keeps tables of records: `id`, `field`, `label`, the metadata as `c0`, `c1`, ..., and `vector`, float32 of length
-    one.
+    """Stores records in tables and finds those nearest to a vector.
 
-    Constructor parameters are settings and go to index.json; `folder` is the index's own, given by it. No secret is a
-    setting: passwords and keys come from the environment. An index is one set of tables, `tables`, so that a rebuild
-    writes a new set beside the old; `space` is one of them. Filters come as checked trees (`where.py`).
+    A record has `id`, `field`, `label`, metadata as `c0`, `c1`, ..., and `vector`, float32 of length one.
+
+    Constructor parameters are settings and are saved in index.json; `folder` is passed by the index. Secrets are never
+    settings: passwords and keys come from the environment. An index is a set of tables named `tables`, so that a
+    rebuild writes a new set beside the old one; `space` names a table in the set. Filters arrive as checked trees (see
+    `where.py`).
     """
 
     ROOM = "engines"
 
     @abstractmethod
     def create(self, tables: str, space: str, records: pa.Table, approximate: bool) -> Sequence[int]:
-        """A new table. Approximate: with an index that need not find all; the reaches to try, the cheapest first.
-        Else nothing."""
+        """Creates a table.
+
+        Args:
+            tables: Name of the set of tables.
+            space: Name of the table in the set.
+            records: The records to store.
+            approximate: Whether to add an approximate index, which may miss neighbours.
+
+        Returns:
+            The reaches to try, cheapest first; empty for an exact table.
+        """
 
     @abstractmethod
     def nearest(
@@ -50,28 +67,36 @@ class Engine(ABC):
         where: Term | None = None,
         reach: int | None = None,
     ) -> pa.Table:
-        """The k records nearest to a vector (D,) of length one, less their vectors, with `similarity`, in any order.
+        """Finds the k records nearest to a vector.
 
-        where: among those only; as many as there are, up to k, whatever the reach. reach: how widely an approximate
-        index is searched; None: all is looked at.
+        Args:
+            tables: Name of the set of tables.
+            space: Name of the table in the set.
+            vector: (D,), of length one.
+            k: Number of records.
+            where: Filter; min(k, matches) records are returned whatever the reach. None: no filter.
+            reach: How widely an approximate index is searched. None: all records are compared.
+
+        Returns:
+            Records without `vector`, with `similarity`, in any order.
         """
 
     @abstractmethod
     def change(self, tables: str, space: str, gone: Term | None, records: pa.Table | None) -> None:
-        """The records that `gone` describes leave, then these come, in one step: a reader sees both or neither."""
+        """Deletes the records that `gone` describes and adds `records`, atomically: a reader sees both or neither."""
 
     @abstractmethod
     def matching(self, tables: str, space: str, where: Term) -> list[str]:
-        """The ids of the records that a filter describes."""
+        """Ids of the records that match a filter."""
 
     @abstractmethod
     def count(self, tables: str, space: str) -> int:
-        """How many records there are."""
+        """Number of records in a table."""
 
     @abstractmethod
     def holds(self, tables: str, space: str) -> bool:
-        """Whether that table is there."""
+        """Whether the table exists."""
 
     @abstractmethod
     def forget(self, tables: str) -> None:
-        """A whole set of tables, or what there is of it, is removed."""
+        """Removes a set of tables, complete or not."""

@@ -1,18 +1,27 @@
-"""The exact search, one place for all: a look at every row; and the share of it that something else finds.
+"""Exact nearest-neighbour search, and the recall of other searches against it.
 
-Axis letters: Q questions, N rows, D width, k neighbours.
+Axis letters: Q queries, N rows, D width, k neighbours.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-_TILE = 1 << 24  # similarities held at once
-_TIE = 1e-5  # rows as near as the k-th, but for rounding, are as good
+_TILE = 1 << 24  # similarities held in memory at a time
+_TIE = 1e-5  # tolerance for rounding when a row ties with the k-th neighbour
 
 
 def nearest(asked_QD: np.ndarray, z_ND: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """(Q, k) rows and (Q, k) inner products, nearest first; fewer columns where there are fewer rows."""
+    """Finds the k rows with the largest inner product for each query.
+
+    Args:
+        asked_QD: Queries, (Q, D).
+        z_ND: Rows to search, (N, D).
+        k: Number of neighbours; capped at N.
+
+    Returns:
+        Row numbers (Q, k) and inner products (Q, k), nearest first.
+    """
     k = min(k, len(z_ND))
     rows, similarities = [np.zeros((0, k), np.int64)], [np.zeros((0, k), np.float32)]
     size = max(1, _TILE // max(1, len(z_ND)))
@@ -26,10 +35,14 @@ def nearest(asked_QD: np.ndarray, z_ND: np.ndarray, k: int) -> tuple[np.ndarray,
 
 
 def recall(found: Sequence[np.ndarray], true_Qk: np.ndarray) -> float:
-    """The share of the k nearest that was found, a mean over questions.
+    """Share of the k nearest neighbours that a search found, averaged over queries.
 
-    found: for each question the true similarities of what was found. true_Qk: those of the exact search. A row as near
-    as the k-th counts, so that ties cost nothing.
+    Args:
+        found: Per query, the true similarities of the rows that were found.
+        true_Qk: Similarities found by the exact search, (Q, k).
+
+    Returns:
+        Recall in [0, 1]. A row as near as the k-th neighbour counts as found, so ties cost nothing.
     """
     k = true_Qk.shape[1]
     shares = [min(k, int((some >= true[-1] - _TIE).sum())) / k for some, true in zip(found, true_Qk, strict=True)]

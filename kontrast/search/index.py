@@ -1,7 +1,7 @@
-"""An Index: a bank's embeddings in a search engine, asked for the rows nearest to a vector, with or without a filter.
+"""A search index over an embedding table, stored in a search engine.
 
-The folder holds index.json, which says what there is, in which engine, and which set of tables counts. A rebuild writes
-new tables beside the old, then replaces index.json in one step, then removes the old.
+The folder holds index.json, which names the engine, the fields and the current set of tables. A rebuild writes new
+tables beside the old ones, replaces index.json atomically, then removes the old tables.
 """
 
 import base64
@@ -26,7 +26,7 @@ from kontrast.search.engine import Engine, vectors
 from kontrast.search.exact import nearest, recall
 from kontrast.search.where import Term, Unclear, among, both, empty_is_missing, negated, parse, sort_of
 
-EXACT_BELOW = 50_000  # records; below, looking at all of them takes some 40 ms
+EXACT_BELOW = 50_000  # records; comparing all of fewer takes about 40 ms
 _TABLES, _SPACE = re.compile(r"tables-[0-9a-f]{12}"), re.compile(r"space\d{1,4}")
 _SHAPE = {
     "kontrast": str,
@@ -37,13 +37,13 @@ _SHAPE = {
     "columns": {"*": {"table": str, "type": str, "sort": str, "column": str}, "id": {}, "field": {}, "label": {}},
 }
 OWN = ("id", "field", "label")
-RECALL, NEAR = 0.99, 10  # what an approximate index must find of the 10 nearest
-ASKED, ASKED_EXACT = 100, 20  # stored vectors that are asked for to measure it; an exact table's is only checked
+RECALL, NEAR = 0.99, 10  # recall@10 that an approximate index must reach
+ASKED, ASKED_EXACT = 100, 20  # stored vectors used as queries to measure it; fewer suffice to check an exact table
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A row found. similarity: cosine, in [-1, 1]. label: "" where unknown. metadata: by the columns' own names."""
+    """A search result: cosine similarity in [-1, 1], label ("" if unknown), metadata by the user's column names."""
 
     id: str
     field: str
@@ -53,10 +53,10 @@ class Hit:
 
 
 class Index:
-    """An index opened for questions and changes; from `build` or `Index.open`.
+    """An open search index; `build` and `Index.open` return one.
 
-    facts: index.json as it was read: the engine and its settings, the tables with their fields, width, how widely they
-    are searched, and the recall@10 against the exact search when built.
+    `facts` is the content of index.json: the engine and its settings, and per table its fields, width, reach of the
+    search and recall@10 against the exact search, measured when the index was built.
     """
 
     def __init__(self, folder: Path, facts: Mapping[str, Any], engine: Engine) -> None:
@@ -64,11 +64,14 @@ class Index:
 
     @staticmethod
     def open(folder: Path, *, trust_code: bool = False) -> "Index":
-        """The index in that folder, in a new process or the same.
+        """Opens the index in a folder.
 
         Args:
-            folder: It holds index.json.
-            trust_code: Whether an engine of your own that index.json names may be loaded, which runs its code.
+            folder: Folder that holds index.json.
+            trust_code: Whether a custom engine named in index.json may be loaded, which runs its code. Default: False.
+
+        Raises:
+            UserError: No index, a damaged one, missing tables, or code that is not trusted.
         """
         try:
             facts = _facts(folder)
@@ -88,22 +91,22 @@ class Index:
         return Index(folder, facts, engine)
 
     def __len__(self) -> int:
-        """How many records there are: a row counts once for each field it has."""
+        """Number of records; a row counts once per field it has."""
         return sum(self._engine.count(self.facts["tables"], space["table"]) for space in self.facts["spaces"])
 
     @property
     def fields(self) -> list[str]:
-        """The fields that can be searched."""
+        """Names of the fields that can be searched."""
         return [field for space in self.facts["spaces"] for field in space["fields"]]
 
     @property
     def columns(self) -> dict[str, str]:
-        """What a filter may name, and its type."""
+        """Columns that a filter may name, with their types."""
         return {name: column["type"] for name, column in self.facts["columns"].items()}
 
     @property
     def recalls(self) -> dict[str, float]:
-        """Fields -> recall@10 against the exact search, measured when built."""
+        """Recall@10 against the exact search per table, measured when built; keys list the fields of the table."""
         return {", ".join(space["fields"]): space["recall"] for space in self.facts["spaces"]}
 
     def search(
@@ -115,13 +118,18 @@ class Index:
         where: str | None = None,
         exclude: Iterable[str] = (),
     ) -> list[Hit]:
-        """The k nearest by cosine, nearest first; fewer where fewer pass the filter.
+        """Finds the k nearest records by cosine similarity.
 
-        vector: (D,), of any length but zero. field: search there only; None: all fields, if they share a space.
-        exclude: ids to leave out.
-        where: SQL on id, field, label and metadata: `label = 'animals' AND year > 2000` (all of it: `where.py`). A
-        column's name with spaces or dots in double quotes; a metadata column named like one of those three as "meta
-        label".
+        Args:
+            vector: Query, (D,), finite and not all zero; its length does not matter.
+            k: Number of hits. Default: 5.
+            field: Field to search. None: all fields, if they share a space.
+            where: SQL on id, field, label and metadata, such as `label = 'animals' AND year > 2000` (grammar in
+                `where.py`). Names with spaces or dots need double quotes; metadata named label is "meta label".
+            exclude: Ids to leave out.
+
+        Returns:
+            Up to k hits, nearest first; fewer if fewer records pass the filter.
         """
         if k < 1:
             raise UserError(f"search got k={k}; expected 1 or more.")
@@ -144,9 +152,9 @@ class Index:
         return sorted(hits, key=lambda hit: (-hit.similarity, hit.id, hit.field))
 
     def add(self, bank: EmbeddingTable) -> int:
-        """Rows more; a row whose id is there already takes its place. Returns how many records there are then.
+        """Adds rows, replacing those with the same id; returns the number of records afterwards.
 
-        The bank needs the index's fields and metadata columns or fewer: what it lacks is missing.
+        Fields and metadata columns that `bank` lacks are stored as missing; those the index lacks raise UserError.
         """
         known = {c["column"]: c["table"] for name, c in self.facts["columns"].items() if c["table"] not in OWN}
         for name in [n for n in bank.z if n not in self.fields]:
@@ -167,15 +175,15 @@ class Index:
         return len(self)
 
     def delete(self, ids: Iterable[str] = (), *, where: str | None = None, everything: bool = False) -> int:
-        """Rows of those ids, and those a filter describes, leave with all their fields; returns how many records.
+        """Deletes rows by id or by filter, with all their fields.
 
         Args:
-            ids: Of rows to delete.
-            where: A filter for more of them.
-            everything: Whether a filter may describe all rows.
+            ids: Ids of rows to delete.
+            where: Filter for more rows to delete, as in `search`. None: ids only.
+            everything: Whether the filter may match all rows. Default: False, which raises UserError if it does.
 
-        Raises:
-            UserError: An empty filter, or one that describes all rows although not everything is to go.
+        Returns:
+            Number of records deleted.
         """
         if where is not None and not where.strip():
             raise UserError("delete got an empty filter; expected what to delete, such as label = 'animals'.")
@@ -243,12 +251,18 @@ def build(
     exact_below: int = EXACT_BELOW,
     label: str | None = None,
 ) -> Index:
-    """Index every (row, field) of the bank that is there; replaces the index in that folder, if any, in one step.
+    """Builds a search index over an embedding table, atomically replacing one already in the folder.
 
-    engine: one of `engines/`, with its settings: {"uri": "s3://bucket/emoji"}. Fields of a shared space lie in one
-    table, others in one each. From `exact_below` records on a table gets an approximate index, searched as widely as
-    finds 99 % of the 10 nearest neighbours of 100 of its records; what it finds in the end is `recalls`. label: the
-    user's name for the column of labels, by which filters know it too.
+    Every field that a row has becomes a record. Fields of a shared space share a table; others have one each.
+
+    Args:
+        bank: Embeddings with ids, labels and metadata.
+        folder: Folder for index.json and, depending on the engine, its tables.
+        engine: Name of an engine in `engines/`. Default: "lancedb".
+        settings: Settings of the engine, such as {"uri": "s3://bucket/emoji"}. None: its defaults.
+        exact_below: Records from which a table gets an approximate index, searched widely enough to find 99 % of the
+            10 nearest neighbours of 100 of its records (see `Index.recalls`). Default: 50,000.
+        label: The user's name for the label column, which filters then accept too. None: only "label".
     """
     if not any(bank.has(field).any() for field in bank.z):
         raise UserError("the bank has no embedding to index; expected rows with at least one field.")
@@ -277,7 +291,7 @@ def build(
         with atomic_write(folder / "index.json") as aside:
             aside.write_text(untrusted_json.written(facts, 2), encoding="utf8")
     except BaseException:
-        with contextlib.suppress(UserError):  # of a server that does not answer, for one
+        with contextlib.suppress(UserError):  # the server may not answer; the first error matters more
             made.forget(tables)
         raise
     if old is not None:
@@ -290,18 +304,19 @@ def _engine(name: str, settings: Mapping[str, Any], folder: Path) -> Engine:
 
 
 def _replaced(folder: Path) -> tuple[Engine, str] | None:
-    """The engine and the tables of the index that a new one takes the place of."""
+    """Engine and tables of the index being replaced; None if there is no readable one."""
     try:
         old = _facts(folder)
         made = None if old is None else _engine(old["engine"]["name"], old["engine"]["settings"], folder)
     except UserError:
-        return None  # none that can be read
+        return None  # a damaged index is overwritten without cleaning up
     return None if old is None or made is None else (made, old["tables"])
 
 
 def _facts(folder: Path) -> dict[str, Any] | None:
-    """index.json, where there is one and it is sound. Its names become those of files, which are replaced and removed:
-    they are nothing but names that `build` gives.
+    """Content of index.json, checked; None if the file does not exist.
+
+    Table names become file names that are replaced and removed, so only names that `build` gives are accepted.
     """
     file = folder / "index.json"
     if not file.is_file():
@@ -331,11 +346,7 @@ def _schema(said: str) -> pa.Schema:
 
 
 def _columns(bank: EmbeddingTable) -> tuple[dict[str, dict[str, str]], pa.Table]:
-    """What a filter may name -> the table's column, its type, what it holds and the user's column; and the metadata as
-    stored.
-
-    The tables' names are made up: engines differ in what they allow.
-    """
+    # Stored columns are named c0, c1, ..., because engines differ in the names they allow.
     columns = {name: {"table": name, "type": "string", "sort": "text", "column": name} for name in OWN}
     plain = {}
     for i, name in enumerate(bank.metadata.column_names):
@@ -354,7 +365,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _records(bank: EmbeddingTable, field: str, metadata: pa.Table) -> pa.Table:
-    """The rows that have the field, as a table ready to be stored."""
+    """Records of the rows that have the field."""
     rows = np.flatnonzero(bank.has(field))
     z = np.ascontiguousarray(bank.z[field][rows], np.float32)
     labels = np.full(len(rows), "") if bank.labels is None else bank.labels[rows]
@@ -369,7 +380,7 @@ def _records(bank: EmbeddingTable, field: str, metadata: pa.Table) -> pa.Table:
 
 
 def _measured(engine: Engine, tables: str, space: str, records: pa.Table, reaches: Iterable[int]) -> dict[str, Any]:
-    """How widely to search: the cheapest reach that finds enough, and how much it finds of the exact search."""
+    """Facts on the search of a table: exact or not, the cheapest sufficient reach, and its recall@10."""
     reaches = list(reaches)
     z_ND = vectors(records)
     rows = np.unique(np.linspace(0, len(z_ND) - 1, ASKED if reaches else ASKED_EXACT).astype(int))

@@ -1,12 +1,12 @@
-"""A filter as the user writes it becomes a checked tree, which every engine writes in its own language.
+"""Parser of filters: SQL text becomes a checked tree that engines translate into their own language.
 
     condition: [NOT] a AND b, a OR b, (a); value = <> != < <= > >= value; value [NOT] IN (value, ...);
-               value [NOT] LIKE 'a%', ILIKE; value [NOT] BETWEEN a AND b; value IS [NOT] NULL; a column of truths
+               value [NOT] LIKE 'a%', ILIKE; value [NOT] BETWEEN a AND b; value IS [NOT] NULL; a boolean column
     value:     column, "column with spaces", 'text', 1.5, TRUE, TIMESTAMP '2020-01-31 12:00', DATE '2020-01-31',
                a + b, a - b, a * b, a / b, a % b, -a, lower(a), upper(a)
 
-It is SQL's, with SQL's answer where a value is missing: neither a condition nor its contrary holds. The text itself
-never reaches a database, so a filter may come from strangers.
+Missing values behave as in SQL: neither a condition nor its negation holds. The text itself never reaches a database,
+so filters from untrusted users are safe.
 """
 
 import datetime
@@ -18,7 +18,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_call: Any = pc  # its functions are made when it is imported, unseen by type checkers
+_call: Any = pc  # pyarrow creates these functions on import, so type checkers do not know them
 Sort = Literal["text", "whole", "number", "truth", "time", "zoned", "other"]
 
 _TOKEN = re.compile(
@@ -28,14 +28,16 @@ _TOKEN = re.compile(
 _COMPARED = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _NUMBERS = ("whole", "number")
 _TIMES = ("time", "zoned")
-_LARGEST = 100_000  # parts of a filter
-_DEEPEST = 100  # steps from the whole filter to a constant; engines, too, walk the tree by recursion
+_LARGEST = 100_000  # nodes of a filter's tree
+_DEEPEST = 100  # levels of the tree; engines walk it by recursion
 
 
 @dataclass(frozen=True)
 class Term:
-    """A part of a filter. sort: what it yields. value: of a column its name in the table, of a constant the constant,
-    of a list its constants."""
+    """Node of a filter's tree with the type of its result, `sort`.
+
+    `value` is a column's name in the table, a constant, or the listed constants of "in".
+    """
 
     op: str
     sort: Sort
@@ -44,13 +46,18 @@ class Term:
 
 
 class Unclear(ValueError):
-    """What is wrong with a filter, in words."""
+    """Error in a filter; its text completes a sentence for the user."""
 
 
 def parse(where: str, columns: Mapping[str, tuple[str, Sort]]) -> Term:
-    """`columns`: the user's name -> the table's name, and what the column holds. Raises Unclear.
+    """Parses a filter into a checked tree.
 
-    Case counts in a name only where two columns differ in nothing else.
+    Args:
+        where: SQL text; case in column names counts only if two columns differ in nothing else.
+        columns: The user's column names, each with the name in the table and the type of its values.
+
+    Raises:
+        Unclear: A filter that cannot be parsed, compares unlike types, names an unknown column or is too large.
     """
     reader = _Reader(where, columns)
     try:
@@ -74,17 +81,17 @@ def _depth(term: Term) -> int:
 
 
 def _size(term: Term) -> int:
-    """How many parts an engine works through; where it knows no %, `to_arrow` writes each side of one twice."""
+    """Number of nodes an engine evaluates; `to_arrow` writes each side of % twice, as pyarrow has no modulo."""
     return 1 + sum(map(_size, term.parts)) * (2 if term.op == "%" else 1)
 
 
 def among(column: str, values: Sequence[str]) -> Term:
-    """`column IN (values)`, for a column of text."""
+    """Builds `column IN (values)` for a text column."""
     return Term("in", "truth", (Term("column", "text", value=column),), tuple(values))
 
 
 def both(*terms: Term | None) -> Term | None:
-    """All of those that are there."""
+    """Joins the terms that are not None with AND; None if all are None."""
     there = [term for term in terms if term is not None]
     found = there[0] if there else None
     for term in there[1:]:
@@ -93,19 +100,19 @@ def both(*terms: Term | None) -> Term | None:
 
 
 def negated(term: Term) -> Term:
-    """NOT term."""
+    """Builds `NOT term`."""
     return Term("not", "truth", (term,))
 
 
 def empty_is_missing(term: Term, column: str) -> Term:
-    """The same filter, in which `IS NULL` also finds the empty text of that column, as unknown labels are stored."""
+    """Rewrites a filter so that `column IS NULL` also matches the empty text, which stands for unknown labels."""
     if term.op == "missing" and term.parts[0].op == "column" and term.parts[0].value == column:
         return Term("or", "truth", (term, Term("=", "truth", (term.parts[0], Term("value", "text", value="")))))
     return replace(term, parts=tuple(empty_is_missing(part, column) for part in term.parts))
 
 
 def sort_of(type_: pa.DataType) -> Sort:
-    """What a column of that type holds."""
+    """Type of values, as filters see it, of a pyarrow type."""
     if pa.types.is_boolean(type_):
         return "truth"
     if pa.types.is_integer(type_):
@@ -120,7 +127,7 @@ def sort_of(type_: pa.DataType) -> Sort:
 
 
 def to_sql(term: Term, place: Callable[[Any], str]) -> str:
-    """As SQL, fully bracketed. place: how a constant is written (a literal, or a parameter's mark)."""
+    """Writes a term as fully bracketed SQL; `place` writes a constant as a literal or a parameter's placeholder."""
     if term.op == "column":
         return f'"{term.value}"' if '"' not in term.value else term.value
     if term.op == "value":
@@ -138,7 +145,7 @@ def to_sql(term: Term, place: Callable[[Any], str]) -> str:
 
 
 def to_arrow(term: Term) -> pc.Expression:
-    """As an expression of pyarrow."""
+    """Translates a term into a pyarrow expression."""
     if term.op == "column":
         return pc.field(term.value)
     if term.op == "value":
@@ -178,7 +185,7 @@ def to_arrow(term: Term) -> pc.Expression:
 
 
 class _Reader:
-    """Recursive descent: a method a rule of the grammar above."""
+    """Recursive-descent parser with a method per rule of the grammar above."""
 
     def __init__(self, where: str, columns: Mapping[str, tuple[str, Sort]]) -> None:
         self.columns, self.at = columns, 0
@@ -192,25 +199,25 @@ class _Reader:
             start = found.end()
 
     def either(self) -> Term:
-        """a OR b."""
+        """Parses `a OR b`."""
         terms = [self.all_of()]
         while self.took("or"):
             terms.append(self.all_of())
         return _joined("or", terms)
 
     def all_of(self) -> Term:
-        """a AND b."""
+        """Parses `a AND b`."""
         terms = [self.negation()]
         while self.took("and"):
             terms.append(self.negation())
         return _joined("and", terms)
 
     def negation(self) -> Term:
-        """NOT a."""
+        """Parses `NOT a`."""
         return negated(_truth(self.negation())) if self.took("not") else self.condition()
 
     def condition(self) -> Term:
-        """A comparison, or the value alone."""
+        """Parses a comparison, or a value alone."""
         left = self.total()
         for sign, op in _COMPARED.items():
             if self.took(sign):
@@ -239,7 +246,7 @@ class _Reader:
         return negated(term) if contrary else term
 
     def listed(self, left: Term) -> Term:
-        """IN (constant, ...)."""
+        """Parses the list of `IN (constant, ...)`."""
         self.expect("(")
         values = [self.total()]
         while self.took(","):
@@ -251,21 +258,21 @@ class _Reader:
         return Term("in", "truth", (left,), tuple(value.value for value in values))
 
     def total(self) -> Term:
-        """a + b, a - b."""
+        """Parses `a + b` and `a - b`."""
         term = self.product()
         while (plus := self.took("+")) or self.took("-"):
             term = _counted("+" if plus else "-", term, self.product())
         return term
 
     def product(self) -> Term:
-        """a * b, a / b, a % b."""
+        """Parses `a * b`, `a / b` and `a % b`."""
         term = self.single()
         while sign := next((sign for sign in "*/%" if self.took(sign)), None):
             term = _counted(sign, term, self.single())
         return term
 
     def single(self) -> Term:
-        """A constant, a column, a function, something in brackets."""
+        """Parses a constant, a column, a function call or a bracketed condition."""
         if self.at >= len(self.tokens):
             raise Unclear("it ends too soon")
         if self.took("-"):
@@ -300,7 +307,7 @@ class _Reader:
         raise Unclear(f"'{token}' is not expected there")
 
     def column(self, name: str) -> Term:
-        """A column by the user's name for it."""
+        """Looks up a column by the user's name."""
         alike = [known for known in self.columns if known.casefold() == name.casefold()]
         name = name if name in self.columns else alike[0] if len(alike) == 1 else name
         if name not in self.columns:
@@ -309,7 +316,7 @@ class _Reader:
         return Term("column", sort, value=column)
 
     def took(self, token: str) -> bool:
-        """Whether that sign or word comes next; it is then behind us."""
+        """Consumes a sign or keyword if it comes next, and says whether it did."""
         if self.at < len(self.tokens):
             group, found = self.tokens[self.at]
             if group in ("word", "sign") and found.lower() == token:
@@ -318,7 +325,7 @@ class _Reader:
         return False
 
     def expect(self, token: str) -> None:
-        """That sign or word, or Unclear."""
+        """Consumes a sign or keyword; raises Unclear if another token comes next."""
         if not self.took(token):
             found = f"'{self.tokens[self.at][1]}'" if self.at < len(self.tokens) else "its end"
             raise Unclear(f"expected {token.upper()} before {found}")
@@ -331,7 +338,7 @@ def _truth(term: Term) -> Term:
 
 
 def _joined(op: str, terms: Sequence[Term]) -> Term:
-    """All of them by AND or OR, halves of halves: a thousand do not lie a thousand deep."""
+    """Joins terms as a balanced tree, so that a thousand terms are ten levels deep."""
     if len(terms) == 1:
         return terms[0]
     middle = len(terms) // 2
@@ -358,7 +365,7 @@ def _counted(op: str, a: Term, b: Term) -> Term:
 
 
 def _whole(token: str) -> Term:
-    """Of 64 bits, as columns have; a longer one is compared as a float."""
+    """Integer constant; one that may exceed 64 bits becomes a float."""
     return Term("value", "whole", value=int(token)) if len(token) < 19 else _float(token)
 
 
@@ -367,7 +374,7 @@ def _float(token: str) -> Term:
 
 
 def _timed(value: str | datetime.datetime, sort: Sort) -> Term:
-    """A time; without a zone it is UTC, as the times of a table without zones are taken to be."""
+    """Time constant; without a time zone it is UTC, as in table columns without zones."""
     if isinstance(value, str):
         try:
             value = datetime.datetime.fromisoformat(value)
