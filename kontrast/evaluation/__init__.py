@@ -1,1 +1,1 @@
-"""Embedding tables to named numbers with intervals: one evaluator per file."""
+"""Evaluators, one per file: embedding tables in, named numbers with intervals out."""

@@ -1,4 +1,4 @@
-"""What classifiers share: the labelled rows they learn from and are asked about, and the share they name rightly."""
+"""Shared parts of the classifiers: labelled rows of both splits, and accuracy beside chance."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,10 @@ from kontrast.evaluation.spaces import Space, spaces
 
 
 def labelled(train: EmbeddingTable, test: EmbeddingTable) -> Iterator[tuple[Space, Space, np.ndarray]]:
-    """Labelled rows of train and of test and the sorted train labels, for whole rows and each field that has enough."""
+    """Yields labelled train rows, labelled test rows and the sorted train labels.
+
+    First whole rows, then each field. Spaces with fewer than two train classes or no labelled test row are skipped.
+    """
     asked_of = {space.field: space.labelled() for space in spaces(test)}
     for learned in (space.labelled() for space in spaces(train)):
         asked = asked_of[learned.field]
@@ -20,7 +23,13 @@ def labelled(train: EmbeddingTable, test: EmbeddingTable) -> Iterator[tuple[Spac
 
 
 def accuracy(learned: Space, asked: Space, right_N: np.ndarray) -> MetricResult:
-    """The share of test rows named rightly, beside that of always saying the largest train class."""
+    """Share of test rows classified correctly; chance is always predicting the largest train class.
+
+    Args:
+        learned: Labelled train rows.
+        asked: Labelled test rows, N of them.
+        right_N: (N,) whether each test row is classified correctly.
+    """
     labels, counts = np.unique(learned.labels, return_counts=True)
     chance = float((asked.labels == labels[counts.argmax()]).mean())
     return MetricResult.mean(right_N, alone=True, chance=chance, field=asked.field)

@@ -1,4 +1,4 @@
-"""Clustering: do k-means clusters of the test rows fall together with the labels?"""
+"""Agreement of k-means clusters with the labels of the test rows."""
 
 from typing import Annotated
 
@@ -12,12 +12,32 @@ from kontrast.evaluation.spaces import spaces, ungroupable
 
 
 class Clustering(Evaluator):
-    """k-means on whole test rows, as many clusters as classes, held against the labels: what shows without any label.
+    """Agreement of k-means clusters with the labels: shows structure that needs no labels to find.
 
-    NMI: shared information over the arithmetic mean of both entropies; AMI: the same less what chance shares (Vinh,
-    Epps, Bailey, JMLR 2010);
-    ARI: agreement on pairs, less chance (Hubert, Arabie 1985). The best of `starts` k-means++ starts with a fixed
-    seed; at most `rows` rows, drawn by a hash of their id. Chance: the mean over shuffled labels.
+    Clusters whole test rows into as many clusters as there are classes; the best of `starts` k-means++ starts with a
+    fixed seed.
+
+    Args:
+        starts: Runs of k-means, 1 to 1,000; the one with the lowest inertia is kept. Default 5.
+        rows: At most this many test rows, drawn by a hash of their id. Default 10,000.
+
+    Returns:
+        `NMI` (mutual information over the arithmetic mean of both entropies; chance: its expectation over shuffled
+        labels), `AMI` (NMI adjusted for chance) and `ARI` (agreement on pairs of rows, adjusted for chance).
+
+    Equation:
+        NMI = 2 I(C, K) / (H(C) + H(K)); AMI = (NMI - E NMI) / (1 - E NMI)
+
+    Reference:
+        Vinh, Epps, Bailey, JMLR 2010 (NMI, AMI); Hubert, Arabie, Journal of Classification 1985 (ARI).
+
+    Example:
+        >>> import numpy as np
+        >>> from kontrast.core.embedding_table import EmbeddingTable
+        >>> z = np.eye(2, dtype=np.float32)[[0, 0, 1, 1]]
+        >>> table = EmbeddingTable({"x": z}, np.array(list("abcd")), np.array(["cat", "cat", "dog", "dog"]))
+        >>> round(Clustering()(table, table)["NMI"].value, 3)
+        1.0
     """
 
     place = 50
@@ -26,11 +46,11 @@ class Clustering(Evaluator):
         self.starts, self.rows = starts, rows
 
     def why_not(self, train: EmbeddingTable, test: EmbeddingTable) -> str | None:
-        """No labels, or one class only."""
+        """Reason if the test rows have no labels or fewer than two classes."""
         return ungroupable(test)
 
     def __call__(self, train: EmbeddingTable, test: EmbeddingTable) -> dict[str, MetricResult]:
-        """Name -> agreement over all labelled test rows."""
+        """Agreement by name, over the labelled test rows."""
         if self.why_not(train, test) is not None:
             return {}
         space = spaces(test)[0].labelled()
@@ -45,7 +65,7 @@ class Clustering(Evaluator):
         }
 
     def for_parts(self) -> Evaluator:
-        """With one start: a width holds what starts differ by, too."""
+        """The same with one start; the interval then also covers the variation between starts."""
         return Clustering(starts=1, rows=self.rows)
 
     def _clusters(self, z_ND: np.ndarray, k: int) -> np.ndarray:
@@ -58,10 +78,14 @@ class Clustering(Evaluator):
 
 
 def agreement(code_N: np.ndarray, cluster_N: np.ndarray) -> tuple[float, float, float, float]:
-    """NMI, what shuffled labels would have of it, AMI and ARI, of one table that counts rows by class and cluster.
+    """NMI, its expectation over shuffled labels, AMI and ARI, from one contingency table.
 
-    Two classes at least. scikit-learn has one function for each of the four (a test holds them together), whose
-    checks of their arguments took longer than the clustering of 200 rows.
+    Needs two classes or more. scikit-learn has one function for each of the four (a test compares them), whose argument
+    checks take longer than the clustering of 200 rows.
+
+    Args:
+        code_N: (N,) class codes from 0.
+        cluster_N: (N,) cluster codes from 0.
     """
     from sklearn.metrics.cluster import expected_mutual_information
 

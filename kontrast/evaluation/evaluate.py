@@ -1,4 +1,4 @@
-"""judge: every number of the trained encoder, with its interval, beside that of raw features and untrained encoder."""
+"""Evaluates the trained encoder with intervals, beside raw features and the untrained encoder."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,13 +17,30 @@ BASELINES = "untrained", "raw"
 def evaluate(
     scores: Sequence[Evaluator], banks: Mapping[str, tuple[EmbeddingTable, EmbeddingTable]], seed: int = 0
 ) -> list[dict[str, Any]]:
-    """A table of plain JSON values, one row a number, led by what the trained banks have.
+    """Table of plain JSON values, one row per number that applies to the trained embeddings.
 
-    banks: "trained" and, where there are, "untrained" and "raw" -> (train, test). A row: score, name, field (None:
-    whole rows; "one>other": a pair), trained, untrained, raw (each {"value", "low", "high"} or None where it cannot
-    be said; low and high None where the rows are too few to tell), paired (trained less each of the others over the
-    same rows, alike), rows (test rows judged), chance (None where unknown), higher_is_better, reason (None). A judge
-    that does not apply gives one row, named after it, with its reason and no numbers.
+    Numbers between two fields come first; evaluators that do not apply come last.
+
+    Args:
+        scores: Evaluators to run.
+        banks: "trained" and, if present, "untrained" and "raw" -> (train, test) tables.
+        seed: Seed of the splits that the intervals rest on. Default 0.
+
+    Returns:
+        Rows with these keys:
+        score: evaluator, in lower case.
+        name: name of the number.
+        field: None for whole rows, "one>other" for a pair of fields.
+        trained, untrained, raw: {"value", "low", "high"}, or None if it is not available; low and high are None if
+        there are too few rows for an interval.
+        paired: {baseline: {"value", "low", "high"}}, trained minus baseline over the same test rows.
+        rows: test rows evaluated.
+        chance: None if unknown.
+        higher_is_better: bool.
+        reason: None, or why the evaluator does not apply; such a row carries the evaluator's name and no numbers.
+
+    Raises:
+        UserError: "trained" is missing, or train and test differ in fields.
     """
     if "trained" not in banks:
         raise UserError(f"judge got banks of {', '.join(banks) or 'nothing'}; expected 'trained' among them.")
@@ -35,12 +52,10 @@ def evaluate(
             )
     from threadpoolctl import threadpool_limits
 
-    # Thousands of small operations: on busy cores a second thread made the probe 10 times slower, on idle ones no
-    # faster.
+    # Thousands of small operations: a second thread makes the probe 10 times slower on busy cores, no faster on idle.
     with threadpool_limits(1):
         rows = [row for score in scores for row in _rows(score, banks, seed)]
-    # what one field finds in another comes first: it is what rows of several fields are trained for; what does not
-    # apply to the data comes last
+    # retrieval between fields comes first, since multi-field rows are trained for it
     return sorted(
         rows, key=lambda row: (row["trained"] is None, not (">" in (row["field"] or "") and row["higher_is_better"]))
     )
@@ -85,5 +100,5 @@ def _bounded(value: float, low: float, high: float) -> dict[str, float | None]:
 
 
 def _plain(number: float | None) -> float | None:
-    """JSON knows neither NaN nor infinity."""
+    """Replaces NaN and infinity with None, since JSON has neither."""
     return float(number) if number is not None and math.isfinite(number) else None

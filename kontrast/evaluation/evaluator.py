@@ -1,4 +1,4 @@
-"""The contract of a judge: two banks become named numbers. One file each in this folder."""
+"""Contract of an evaluator: two embedding tables in, named numbers out."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -8,25 +8,37 @@ from kontrast.evaluation.metric_result import MetricResult
 
 
 class Evaluator(ABC):
-    """Judges a test bank, learning (if it learns) from a train bank alone. Constructor parameters are settings.
+    """Evaluates test embeddings; anything it fits is fitted on train embeddings only.
 
-    Deterministic, blind to the order of rows, memory bounded by chunks. Numbers of whole rows have a plain name ("kNN
-    accuracy"); those of one field, or of a pair, begin with it ("image kNN accuracy", "image>text R@1").
+    Constructor parameters are settings. Results are deterministic and independent of the order of rows, and memory is
+    bounded by working in chunks. Numbers of whole rows have a plain name ("kNN accuracy"); numbers of one field or of a
+    pair start with it ("image kNN accuracy", "image>text R@1").
     """
 
     ROOM = "evaluators"
 
     place: ClassVar[int] = 50
-    """Where it stands among others, the smallest first: what users ask for before what experts read."""
+    """Order in the output, smallest first: common numbers before expert ones. Default 50."""
 
     @abstractmethod
     def __call__(self, train: EmbeddingTable, test: EmbeddingTable) -> dict[str, MetricResult]:
-        """What is found; {} exactly where `why_not` gives a reason."""
+        """Evaluates the test rows.
+
+        Args:
+            train: Embeddings of the training rows, to fit on.
+            test: Embeddings of the test rows.
+
+        Returns:
+            Results by name; empty exactly if `why_not` gives a reason.
+        """
 
     @abstractmethod
     def why_not(self, train: EmbeddingTable, test: EmbeddingTable) -> str | None:
-        """Why these banks cannot be judged, in a few words that follow "not judged: "; None where they can. Cheap."""
+        """Reason why these tables cannot be evaluated, or None; cheap to call.
+
+        The reason is a short phrase that follows "not judged: ".
+        """
 
     def for_parts(self) -> "Evaluator":
-        """The judge that is asked dozens of times on halves, for an interval: itself, unless a quicker one would do."""
+        """Evaluator that intervals run on halves of the test rows, possibly a cheaper one."""
         return self

@@ -1,4 +1,4 @@
-"""Geometry: how the test rows lie on the sphere: pairs near, the rest spread, no direction unused. N rows, width D."""
+"""Shape of the test embeddings on the sphere: alignment, uniformity, effective rank, spread."""
 
 from typing import Annotated
 
@@ -17,14 +17,34 @@ PART = 500
 
 
 class Geometry(Evaluator):
-    """Health rather than merit: a collapse shows here whatever the labels, a good value alone proves nothing.
+    """Health rather than merit: reveals collapse without labels; good values alone prove nothing.
 
-    At most `rows` rows, drawn by a hash of their id.
-    uniformity: log mean exp(-t |x - y|^2) over pairs of rows, 0 if collapsed, about -t * 2 if spread over many
-    dimensions; and, between fields, "one>other alignment": mean |x - y|^2 of a row's two fields, chance that of two
-    rows (Wang, Isola, ICML 2020, equations 1 and 3). effective rank: exp of the entropy of the normalised singular
-    values (Roy, Vetterli, EUSIPCO 2007), 1 if collapsed, at most D.
-    spread: the root of the total variance, 0 if collapsed, 1 if the mean is the centre of the sphere.
+    Args:
+        t: Factor in the exponent of the uniformity kernel, 0 to 100. Default 2, as in the paper.
+        rows: At most this many test rows, drawn by a hash of their id. Default 2,000.
+
+    Returns:
+        `uniformity`: 0 if collapsed, about -2 t if spread over many dimensions.
+        `effective rank`: exponential of the entropy of the normalised singular values s / sum(s); 1 if collapsed, at
+        most
+        the width D.
+        `spread`: root of the total variance; 0 if collapsed, 1 if the mean is the centre of the sphere.
+        `one>other alignment` per pair of fields: mean squared distance of a row's two fields; chance is that of
+        different
+        rows.
+
+    Equation:
+        uniformity = log mean_{i != j} exp(-t |x_i - x_j|^2); alignment = mean_i |x_i - y_i|^2
+
+    Reference:
+        Wang, Isola, ICML 2020, arXiv:2005.10242, equations 1 and 3; Roy, Vetterli, EUSIPCO 2007 (effective rank).
+
+    Example:
+        >>> import numpy as np
+        >>> from kontrast.core.embedding_table import EmbeddingTable
+        >>> table = EmbeddingTable({"x": np.eye(4, dtype=np.float32)}, np.array(list("abcd")))
+        >>> round(Geometry()(table, table)["effective rank"].value, 3)
+        4.0
     """
 
     place = 60
@@ -33,11 +53,11 @@ class Geometry(Evaluator):
         self.t, self.rows = t, rows
 
     def why_not(self, train: EmbeddingTable, test: EmbeddingTable) -> str | None:
-        """Too few rows for a shape."""
+        """Reason if there are fewer than two test rows."""
         return None if present(test).sum() > 1 else "fewer than two test rows"
 
     def __call__(self, train: EmbeddingTable, test: EmbeddingTable) -> dict[str, MetricResult]:
-        """Name -> distance of a row's pair, or a shape of all rows."""
+        """Alignment per pair of fields, then the shape of all whole rows."""
         if self.why_not(train, test) is not None:
             return {}
         found = {}
@@ -48,7 +68,10 @@ class Geometry(Evaluator):
         return found | self._shape(space.take(np.arange(min(self.rows, len(space)))))
 
     def for_parts(self) -> Evaluator:
-        """With `PART` rows at most: a shape's error goes by its rows, and their pairs need not all be looked at."""
+        """The same with at most `PART` rows.
+
+        The error of a shape depends on its number of rows, so their pairs need not all be computed.
+        """
         return Geometry(t=self.t, rows=min(self.rows, PART))
 
     def _shape(self, space: Space) -> dict[str, MetricResult]:
@@ -62,11 +85,20 @@ class Geometry(Evaluator):
 
 
 def alignment(test: EmbeddingTable, one: str, other: str) -> MetricResult:
-    """Squared distance of each row's two fields; chance is its mean over the fields of different rows."""
+    """Mean squared distance of each row's two fields.
+
+    Args:
+        test: Embeddings; only rows with both fields count.
+        one: First field.
+        other: Second field, of equal width.
+
+    Returns:
+        Result per row; chance is the mean squared distance between fields of different rows.
+    """
     both = test.has(one) & test.has(other)
     x, y = unit(test.z[one][both]).astype(np.float64), unit(test.z[other][both]).astype(np.float64)
     distance, n = ((x - y) ** 2).sum(1), len(x)
-    # |x - y|^2 = |x|^2 + |y|^2 - 2xy, summed over all pairs, less the rows' own
+    # |x - y|^2 = |x|^2 + |y|^2 - 2xy, summed over all pairs; the rows' own pairs are subtracted below
     everyone = n * ((x**2).sum() + (y**2).sum()) - 2 * x.sum(0) @ y.sum(0)
     chance = float((everyone - distance.sum()) / (n * (n - 1))) if n > 1 else None
     pair = f"{one}>{other}"
@@ -76,7 +108,7 @@ def alignment(test: EmbeddingTable, one: str, other: str) -> MetricResult:
 
 
 def uniformity(z_ND: np.ndarray, t: float) -> float:
-    """Over all pairs of rows, none with itself."""
+    """Logarithm of the mean Gaussian kernel exp(-t |x_i - x_j|^2) over pairs of different rows."""
     n = len(z_ND)
     kernel_NN = np.exp(-t * np.maximum(2 - 2 * (z_ND @ z_ND.T), 0))
     np.fill_diagonal(kernel_NN, 0)
@@ -84,15 +116,18 @@ def uniformity(z_ND: np.ndarray, t: float) -> float:
 
 
 def effective_rank(z_ND: np.ndarray) -> float:
-    """Singular values from the smaller Gram matrix in float64: their squares are its eigenvalues."""
+    """Exponential of the entropy of the normalised singular values.
+
+    Computed from the eigenvalues of the smaller Gram matrix, in float64.
+    """
     z = torch.from_numpy(z_ND).double()
     gram = z.T @ z if z.shape[0] > z.shape[1] else z @ z.T
     s = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt().numpy()
     p = s / max(s.sum(), 1e-12)
-    p = p[p > 1e-7]  # below is the rounding of the Gram matrix, not a direction
+    p = p[p > 1e-7]  # smaller values are rounding of the Gram matrix, not directions
     return float(np.exp(-(p * np.log(p)).sum()))
 
 
 def spread(z_ND: np.ndarray) -> float:
-    """The root of the variance summed over the coordinates."""
+    """Square root of the variance summed over the coordinates."""
     return float(np.sqrt(z_ND.var(axis=0, dtype=np.float64).sum()))

@@ -1,4 +1,4 @@
-"""How far a number may be off on other test rows like these, alone or beside another encoder's: by judging halves."""
+"""Confidence intervals of numbers and of paired differences, from halves of the test rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,20 @@ from kontrast.core.errors import UserError
 from kontrast.evaluation.evaluator import Evaluator
 from kontrast.evaluation.metric_result import MetricResult
 
-# Splits of the test rows into halves: a width is then known to a fifth or a fourth, which Student's t allows for. With
-# many rows each split costs more, and intervals are narrow anyway.
+# Splits into halves: enough to know a width to within a fifth or a quarter, which Student's t accounts for. Fewer with
+# many rows, where each split costs more and intervals are narrow anyway.
 SPLITS, SPLITS_OF_MANY, MANY = 12, 8, 100
-FEWEST = 8  # rows: halves of fewer say nothing
+FEWEST = 8  # rows: halves of fewer are not informative
 
 
 @dataclass(frozen=True)
 class Found:
-    """A number of one encoder, and what it differs by between halves of the test rows.
+    """Number of one encoder with its variation between halves of the test rows.
 
-    swings: (splits,) half of that difference, which has the variance of the number on all rows; NaN where a half could
-    not be judged. None where entries stand alone, and say it themselves.
+    Attributes:
+        evidence: The number on all test rows.
+        swings: (splits,) half the difference of both halves, which has the variance of the number on all rows; NaN if a
+            half could not be evaluated. None if entries are independent, since they give the variance themselves.
     """
 
     evidence: MetricResult
@@ -32,10 +34,19 @@ class Found:
 def find_all(
     scores: Sequence[Evaluator], train: EmbeddingTable, test: EmbeddingTable, seed: int = 0
 ) -> dict[str, Found]:
-    """Every number of those judges. Equal seeds split tests of equal length alike.
+    """Runs evaluators and measures how much their numbers vary between halves of the test rows.
 
-    A judge whose rows depend on each other is asked again on both halves of every split. Drawing its rows again as they
-    are, as a bootstrap does, would hold the candidates, or the clusters, fixed.
+    An evaluator whose rows depend on each other is run again on both halves of every split. A bootstrap of its rows
+    would keep the candidates, or the clusters, fixed.
+
+    Args:
+        scores: Evaluators.
+        train: Embeddings of the training rows.
+        test: Embeddings of the test rows.
+        seed: Seed of the splits; equal seeds split tables of equal length alike. Default 0.
+
+    Returns:
+        Results by name.
     """
     rng = np.random.default_rng(random_streams.folded(seed))
     splits = SPLITS if len(test) < MANY else min(SPLITS, SPLITS_OF_MANY)
@@ -54,11 +65,21 @@ def find_all(
 
 
 def interval(found: Found, level: float = 0.95) -> tuple[float, float]:
-    """Low and high of the number on other test rows like these; encoder and train rows stay. NaN: too few rows to tell.
+    """Confidence interval of a number over other test rows, for this encoder and train set.
 
-    Between bounds it is Wilson's interval ("Probable inference, the law of succession, and statistical inference", JASA
-    1927) with as many rows as would make a share of hits vary as much: near a bound it stays inside and leans inwards,
-    and where all rows agree it still says what so few of them can. Without bounds, value -+ t * deviation.
+    With bounds it is Wilson's interval, with the number of rows at which a share of hits would vary as much: it stays
+    within the bounds, leans inwards near them, and has a width even if all rows agree. Without bounds it is value -+
+    t * deviation.
+
+    Args:
+        found: The number and its variation.
+        level: Coverage. Default 0.95.
+
+    Returns:
+        Low and high; NaN if there are too few rows.
+
+    Reference:
+        Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927.
     """
     evidence = found.evidence
     deviation, t = _deviation(evidence.entries, found.swings, level)
@@ -69,7 +90,7 @@ def interval(found: Found, level: float = 0.95) -> tuple[float, float]:
         return max(evidence.value - t * deviation, low), min(evidence.value + t * deviation, high)
     m = min(max((evidence.value - low) / (high - low), 0.0), 1.0)
     room = m * (1 - m) * (high - low) ** 2
-    one = deviation**2 / room if room > 0 else 1 / evidence.rows  # of as many rows as a share of hits would have
+    one = deviation**2 / room if room > 0 else 1 / evidence.rows  # 1 / rows of an equally variable share of hits
     shrink = 1 / (1 + t**2 * one)
     middle, reach = shrink * (m + t**2 * one / 2), shrink * t * np.sqrt(one * m * (1 - m) + (t * one / 2) ** 2)
     first, last = (low + (high - low) * end for end in (middle - reach, middle + reach))
@@ -77,10 +98,21 @@ def interval(found: Found, level: float = 0.95) -> tuple[float, float]:
 
 
 def apart(one: Found, two: Found, *, level: float = 0.95) -> tuple[float, float, float]:
-    """(`two` less `one`, low, high) on other test rows, the same for both; NaN where there are too few to tell.
+    """Paired difference of two encoders over the same test rows, with its interval.
 
-    Student's t over the differences: of the entries of each row, or of what both differ by between the same halves,
-    which knows no bias of small samples, since that is the same on both sides.
+    Student's t over the differences of row entries, or of both encoders' variation between the same halves; a
+    small-sample bias cancels, since it is the same on both sides.
+
+    Args:
+        one: Result that is subtracted.
+        two: Result it is subtracted from.
+        level: Coverage. Default 0.95.
+
+    Returns:
+        `two` minus `one`, low and high; low and high are NaN if there are too few rows.
+
+    Raises:
+        UserError: The results rest on different numbers of rows.
     """
     first, second = one.evidence, two.evidence
     if first.rows != second.rows:
@@ -93,11 +125,13 @@ def apart(one: Found, two: Found, *, level: float = 0.95) -> tuple[float, float,
 
 
 def _swings(whole: MetricResult, parts: Sequence[MetricResult | None]) -> np.ndarray:
-    """(splits,) half the difference of every two parts, as it would be of two halves of all rows at the whole's value.
+    """(splits,) half the difference of both halves, rescaled to all rows.
 
-    Where judges ask only some rows, or rows of a label that stand alone in a half cannot ask, halves have more or fewer
-    askers than half of the whole: the variance goes by their number. Fewer candidates make finding easier, and what is
-    nearer to its bound varies less: a share m varies as m (1 - m).
+    If an evaluator queries only some rows, or rows whose label is unique within a half cannot query, halves have more
+    or
+    fewer queries than half of the whole; the variance is scaled by their number. Fewer candidates make retrieval
+    easier,
+    and a share m varies as m (1 - m), so the variance is also scaled to the distance from the bounds.
     """
     if not parts:
         return np.full(1, np.nan)
@@ -114,9 +148,10 @@ def _swings(whole: MetricResult, parts: Sequence[MetricResult | None]) -> np.nda
 
 
 def _deviation(entries: np.ndarray | None, swings: np.ndarray | None, level: float) -> tuple[float, float]:
-    """The standard deviation of a number, and how many of them reach as far as that level; NaN: too few rows.
+    """Standard deviation and t quantile; NaN if there are too few rows.
 
-    Never less than if the entries stood alone: where hardly any row misses, halves with half the candidates show none.
+    Never less than for independent entries: if hardly any row misses, halves with half the candidates show no
+    variation.
     """
     from scipy.special import stdtrit  # scipy.stats takes 10 times as long to import
 

@@ -1,4 +1,4 @@
-"""Evidence: a number a judge found on test rows, and what its value means."""
+"""Result of an evaluator: a number and what its value means."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,19 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class MetricResult:
-    """A number, and what is known of it.
+    """Number with what is known about it.
 
-    rows: how many test rows it rests on: those that ask, where some ask and others answer.
-    entries: (rows,) whose mean it is; None where it is no mean (a clustering, a shape).
-    alone: whether the entry of a row would be the same without the other test rows; where it is not (rows are each
-    other's candidates), only part of the rows, judged anew, tells how far the number may be off.
-    chance: what knowing nothing would score, where that is known. bounds: the least and largest value there can be.
-    field: the field judged, or "one>other" for a pair, None for whole rows.
-    across: compares rows of two fields, which says something of an encoder only if its fields share one space.
+    Attributes:
+        value: The number.
+        rows: Test rows that it rests on; the queries, if only some rows query.
+        entries: (rows,) values whose mean it is; None if it is not a mean (a clustering, a shape).
+        alone: Whether each entry is independent of the other test rows. If not (rows are each other's candidates), the
+            interval comes from evaluating parts of the rows again.
+        chance: Value without any knowledge; None if unknown.
+        higher_is_better: Whether larger values are better. Default True.
+        bounds: Smallest and largest possible value. Default unbounded.
+        field: Field evaluated, or "one>other" for a pair; None for whole rows.
+        across: Whether it compares rows of two fields, which is only meaningful if the fields share one space.
     """
 
     value: float
@@ -40,7 +44,17 @@ class MetricResult:
         field: str | None = None,
         across: bool = False,
     ) -> "MetricResult":
-        """Of an entry a row."""
+        """Result whose value is the mean of one entry per row.
+
+        Args:
+            entries: (rows,) values.
+            alone: As the attribute.
+            chance: As the attribute.
+            higher_is_better: As the attribute.
+            bounds: As the attribute. Default (0, 1).
+            field: As the attribute.
+            across: As the attribute.
+        """
         entries = entries.astype(np.float64)
         value = float(entries.mean())
         return cls(value, len(entries), entries, alone, chance, higher_is_better, bounds, field, across)

@@ -17,10 +17,10 @@ class Pairs:
     """Embeddings of M positive pairs: row k of `one` belongs to row k of `two`.
 
     Attributes:
-        one: (M, D) embeddings of one side; their length does not matter.
+        one: (M, D) embeddings of one side, of any length.
         two: (M, D) embeddings of the other side.
-        row: (M,) the row each pair comes from. Two pairs of one row are never a random pair.
-        groups: (M,) numbers each; pairs that agree in any of them (equal content, a class that attracts) are no random
+        row: (M,) row that each pair comes from; pairs of the same row are never a random pair.
+        groups: (M,) arrays of numbers; pairs that agree in any of them (equal content, a shared class) are not a random
             pair either.
     """
 
@@ -31,12 +31,11 @@ class Pairs:
 
 
 def pair_auc(found: Sequence[Pairs]) -> MetricResult | None:
-    """The share of random pairs that are less alike (by cosine) than a positive pair; ties count half.
+    """Share of random pairs that are less similar than a positive pair; ties count half.
 
-    Equation: AUC = P(cos(one_k, two_k) > cos(one_i, two_j)), over all k and all i, j of different rows. The entries are
-    1 row each: AUC plus the first-order effect of that row on it, as anchor, as candidate and as positive (Hoeffding's
-    projection of a U-statistic; DeLong, DeLong, Clarke-Pearson, Biometrics 1988, for rows that serve in both classes).
-    Their standard error is that of the AUC, and their difference that of a paired difference.
+    The entries are one per row: AUC plus the first-order effect of that row on it, as anchor, candidate and positive
+    (Hoeffding's projection of a U-statistic, for rows that serve in both classes). Their standard error is that of the
+    AUC, and their difference gives a paired difference.
 
     Args:
         found: The positive pairs, one entry per relation between views or fields; the AUC is the mean over them.
@@ -44,6 +43,18 @@ def pair_auc(found: Sequence[Pairs]) -> MetricResult | None:
     Returns:
         The AUC over all rows that are part of a pair, in the order of their numbers, or None if there is no positive or
         no random pair.
+
+    Equation:
+        AUC = P(cos(one_k, two_k) > cos(one_i, two_j)), over all k and all i, j of different rows
+
+    Reference:
+        DeLong, DeLong, Clarke-Pearson, Biometrics 1988.
+
+    Example:
+        >>> z = np.eye(3)
+        >>> result = pair_auc([Pairs(z, z, np.arange(3))])
+        >>> result.value
+        1.0
     """
     sides = [side for side in (_side(pairs) for pairs in found) if side is not None]
     if not sides:
@@ -57,7 +68,7 @@ def pair_auc(found: Sequence[Pairs]) -> MetricResult | None:
 
 
 def _side(pairs: Pairs) -> tuple[float, np.ndarray, np.ndarray] | None:
-    """AUC, the row of each pair, and what each pair adds to it beyond its mean; the effects sum to 0."""
+    """AUC, row of each pair, and effect of each pair, which sum to 0."""
     if len(pairs.row) < 2:
         return None
     alike_MM = unit(pairs.one.astype(np.float64)) @ unit(pairs.two.astype(np.float64)).T
@@ -76,5 +87,5 @@ def _side(pairs: Pairs) -> tuple[float, np.ndarray, np.ndarray] | None:
 
 
 def _rank(values: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """How many of the sorted values lie below each number; equal ones count half."""
+    """Number of sorted values below each queried number; ties count half."""
     return (np.searchsorted(values, asked, "left") + np.searchsorted(values, asked, "right")) / 2

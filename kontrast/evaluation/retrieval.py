@@ -1,4 +1,4 @@
-"""Retrieval: does a row of one field find itself in another, or others of its label? N rows ask M candidates."""
+"""Retrieval by cosine similarity, between fields and among rows of the same label."""
 
 from itertools import permutations
 from typing import Annotated
@@ -14,21 +14,43 @@ from kontrast.evaluation.metric_result import MetricResult
 from kontrast.evaluation.spaces import Space, spaces, ungroupable
 
 TILE = 2**22  # similarities held, and sorted, at once
-SAME = 1e-6  # cosines nearer than this are equal, so that a collapsed encoder ties with everything and wins nothing
+SAME = 1e-6  # cosines closer than this count as tied, so that a collapsed encoder gains nothing from rounding
 
 
 class Retrieval(Evaluator):
-    """Ranking test rows by cosine, with nothing learned from train.
+    """Ranks test rows by cosine similarity; nothing is fitted on train rows.
 
-    Between fields: for every ordered pair, each row with both asks with one among all test rows that have the other.
-    "one>other R@k": its own row is among the k nearest; "one>other MRR": mean of 1 / rank. Equals count as a random
-    order of them would, in expectation. Only fields of equal width can be compared; in a bank that is not shared such
-    numbers stand for raw features alone (`MetricResult.across`).
+    Between fields, for every ordered pair: each row with both fields queries all test rows that have the other field.
+    Ties count as a random order in expectation. Only fields of equal width can be compared; if the fields share no
+    space,
+    these numbers apply to raw features only (`MetricResult.across`).
 
-    Within whole rows, where labels are known: "mAP", the mean over rows of average precision at finding their label,
-    and "MAP@R", which stops after as many as there are to find (Musgrave, Belongie, Lim, "A metric learning reality
-    check", ECCV 2020, section 3.2). At most `queries` rows ask; all are candidates. Equals are ordered by a hash of
-    their id. Chance: the expectation over random orders.
+    Within whole rows, if labels are known: ties are ordered by a hash of the id. Chance is the expectation over random
+    orders throughout.
+
+    Args:
+        ks: Cut-offs of R@k, each at least 1. Default 1 and 10.
+        queries: At most this many rows query within whole rows; all rows are candidates. Default 2,000.
+
+    Returns:
+        `one>other R@k`: share of rows whose own row is among the k nearest.
+        `one>other MRR`: mean reciprocal rank of the own row.
+        `mAP`: mean over rows of the average precision at finding their label.
+        `MAP@R`: the same, cut off at R, the number of rows to find.
+
+    Equation:
+        R@k = mean_i [rank_i <= k]; MRR = mean_i 1 / rank_i; MAP@R = mean_i 1/R_i sum_{j <= R_i} [j is relevant]
+        precision_i(j)
+
+    Reference:
+        Musgrave, Belongie, Lim, "A metric learning reality check", ECCV 2020, section 3.2, arXiv:2003.08505 (MAP@R).
+
+    Example:
+        >>> from kontrast.core.embedding_table import EmbeddingTable
+        >>> z = np.eye(3, dtype=np.float32)
+        >>> table = EmbeddingTable({"image": z, "text": z}, np.array(list("abc")), shared=True)
+        >>> Retrieval(ks=(1,))(table, table)["image>text R@1"].value
+        1.0
     """
 
     place = 40
@@ -39,7 +61,7 @@ class Retrieval(Evaluator):
         self.ks, self.queries = tuple(ks), queries
 
     def why_not(self, train: EmbeddingTable, test: EmbeddingTable) -> str | None:
-        """Neither two comparable fields nor labels."""
+        """Reason if there are neither two comparable fields nor usable labels."""
         if pairs(test):
             return None
         unfit = ungroupable(test)
@@ -49,7 +71,7 @@ class Retrieval(Evaluator):
         return f"{few}, and {unfit}"
 
     def __call__(self, train: EmbeddingTable, test: EmbeddingTable) -> dict[str, MetricResult]:
-        """Name -> hit, reciprocal rank or average precision of every asking row."""
+        """Hits, reciprocal ranks and average precisions by name, with one entry per query."""
         found = {}
         for one, other in pairs(test):
             found |= self._between(test, one, other)
@@ -60,21 +82,21 @@ class Retrieval(Evaluator):
     def _between(self, test: EmbeddingTable, one: str, other: str) -> dict[str, MetricResult]:
         candidates = test.has(other)
         asking = test.has(one) & candidates
-        own = (np.cumsum(candidates) - 1)[asking]  # where each asking row stands among the candidates
+        own = (np.cumsum(candidates) - 1)[asking]  # index of each query's own row among the candidates
         before, equal = ranks(unit(test.z[one][asking]), unit(test.z[other][candidates]), own)
         M, pair = int(candidates.sum()), f"{one}>{other}"
 
         def evidence(values: np.ndarray, chance: float) -> MetricResult:
             return MetricResult.mean(values, chance=chance, field=pair, across=True)
 
-        # rank is before + 1 ... before + equal + 1, each as likely
+        # the rank is uniform over before + 1 ... before + equal + 1
         found = {f"{pair} R@{k}": evidence(np.clip((k - before) / (equal + 1), 0, 1), min(k / M, 1.0)) for k in self.ks}
         harmonic = harmonics(M)
         reciprocal = (harmonic[before + equal + 1] - harmonic[before]) / (equal + 1)
         return found | {f"{pair} MRR": evidence(reciprocal, harmonic[M] / M)}
 
     def _within(self, space: Space) -> dict[str, MetricResult]:
-        asking = np.flatnonzero(_can_find(space))[: self.queries]  # in the order of a hash: a random sample
+        asking = np.flatnonzero(_can_find(space))[: self.queries]  # hash order: a random sample
         if not len(asking):
             return {}
         code = np.unique(space.labels, return_inverse=True)[1]
@@ -82,7 +104,7 @@ class Retrieval(Evaluator):
         R = np.bincount(code)[code[asking]] - 1
         M = len(space) - 1
         H = harmonics(M)
-        # At random, place i holds something sought with chance R/M, and then so do (i-1)(R-1)/(M-1) of those before it.
+        # In a random order place i is relevant with probability R/M, and then (i-1)(R-1)/(M-1) of those before it are.
         ahead = (R - 1) / max(M - 1, 1)
         chances = (H[M] + ahead * (M - H[M])) / M, (H[R] + ahead * (R - H[R])) / M
         return {
@@ -92,7 +114,7 @@ class Retrieval(Evaluator):
 
 
 def pairs(bank: EmbeddingTable) -> list[tuple[str, str]]:
-    """Ordered pairs of fields of one width that some row has both of."""
+    """Ordered pairs of fields of equal width that at least one row has both of."""
     return [
         (a, b)
         for a, b in permutations(bank.z, 2)
@@ -101,7 +123,16 @@ def pairs(bank: EmbeddingTable) -> list[tuple[str, str]]:
 
 
 def ranks(asking_ND: np.ndarray, candidates_MD: np.ndarray, own_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many candidates are nearer than each row's own, and how many others equally near: two (N,) of integers."""
+    """Counts candidates nearer than each row's own, and others equally near.
+
+    Args:
+        asking_ND: (N, D) queries of unit length.
+        candidates_MD: (M, D) candidates of unit length.
+        own_N: (N,) index of each query's own candidate.
+
+    Returns:
+        Two (N,) integer arrays.
+    """
     step = max(1, TILE // len(candidates_MD))
     columns_DM, own = torch.from_numpy(candidates_MD).T, torch.from_numpy(own_N)
     before, equal = [], []
@@ -114,18 +145,24 @@ def ranks(asking_ND: np.ndarray, candidates_MD: np.ndarray, own_N: np.ndarray) -
 
 
 def precisions(z_ND: np.ndarray, code_N: np.ndarray, asking: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Average precision, whole and at R, of each asking row over all others."""
+    """Average precision of each query over all other rows, complete and cut off at R.
+
+    Args:
+        z_ND: (N, D) rows of unit length.
+        code_N: (N,) label codes.
+        asking: Indices of the queries.
+    """
     N, z = len(z_ND), torch.from_numpy(z_ND)
     bits = N.bit_length()
     whole, at_r = [], []
     for rows in np.split(asking, range(TILE // N, len(asking), max(1, TILE // N))) if len(asking) else ():
-        # One integer says how far and, among equals, which: a third of the time of a stable sort of similarities.
+        # One integer holds distance and index: takes a third of the time of a stable sort of similarities.
         far_BN = ((z[rows] @ z.T) / -SAME).round().numpy().astype(np.int64)
-        far_BN[np.arange(len(rows)), rows] = 2**30  # a row does not find itself: it comes last and is cut
+        far_BN[np.arange(len(rows)), rows] = 2**30  # sorts the row itself last, where it is cut off
         order_BM = np.sort((far_BN << bits) | np.arange(N), axis=1)[:, :-1] & (2**bits - 1)
         row, place = np.nonzero(code_N[order_BM] == code_N[rows][:, None])
         R = np.bincount(row, minlength=len(rows))
-        found = np.arange(len(row)) - (np.cumsum(R) - R)[row]  # how many sought ones come before
+        found = np.arange(len(row)) - (np.cumsum(R) - R)[row]  # relevant rows ranked before
         precision = (found + 1) / (place + 1)
         whole.append(np.bincount(row, precision, len(rows)) / R)
         at_r.append(np.bincount(row, precision * (place < R[row]), len(rows)) / R)
@@ -133,11 +170,11 @@ def precisions(z_ND: np.ndarray, code_N: np.ndarray, asking: np.ndarray) -> tupl
 
 
 def harmonics(n: int) -> np.ndarray:
-    """H[i] = 1 + 1/2 + ... + 1/i for i = 0 ... n."""
+    """Harmonic numbers H[i] = 1 + 1/2 + ... + 1/i for i = 0 ... n."""
     return np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n + 1))])
 
 
 def _can_find(space: Space) -> np.ndarray:
-    """Which rows have another of their label."""
+    """(N,) bool: rows that share their label with another row."""
     _, code, counts = np.unique(space.labels, return_inverse=True, return_counts=True)
     return counts[code] > 1

@@ -1,4 +1,4 @@
-"""A Space: rows of a bank as one matrix, whole or of one field, in an order that only their ids decide."""
+"""Rows of an embedding table as one matrix, in an order independent of the file."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,7 +11,14 @@ from kontrast.core.unit_rows import unit
 
 @dataclass(frozen=True)
 class Space:
-    """Rows to be judged. field: None for whole rows. z: (N, D) of unit length. labels: (N,), "" where unknown."""
+    """Rows to evaluate, as one matrix.
+
+    Attributes:
+        field: Field the rows come from; None for whole rows.
+        z: (N, D) embeddings of unit length.
+        ids: (N,) strings.
+        labels: (N,) strings, "" if unknown.
+    """
 
     field: str | None
     z: np.ndarray
@@ -22,23 +29,24 @@ class Space:
         return len(self.z)
 
     def named(self, number: str) -> str:
-        """The number's name, led by the field's where it is one field's."""
+        """Name of a number in this space, prefixed by the field if there is one."""
         return number if self.field is None else f"{self.field} {number}"
 
     def take(self, index: np.ndarray) -> "Space":
-        """Those rows, in that order (indices or a mask)."""
+        """Selects rows by indices or a mask, in that order."""
         return Space(self.field, self.z[index], self.ids[index], self.labels[index])
 
     def labelled(self) -> "Space":
-        """The rows whose label is known."""
+        """Selects the rows with a known label."""
         return self.take(self.labels != "")
 
 
 def spaces(bank: EmbeddingTable) -> list[Space]:
-    """Whole rows first; then, of a bank with several fields, each field; only the rows that have any, or that, field.
+    """Whole rows first, then each field if there are several; rows without embedding are dropped.
 
-    Rows are ordered by a hash of their id: what draws, starts or breaks ties by position cannot profit from rows
-    sorted by class, nor change with the order of the file.
+    Rows are ordered by a hash of their id, so that sampling, initialisation and ties by position neither profit from
+    rows
+    sorted by class nor change with the order of the file.
     """
     digests = [hashlib.blake2b(name.encode()).digest() for name in map(str, bank.ids.tolist())]
     order = np.array(sorted(range(len(bank)), key=digests.__getitem__), int)
@@ -48,7 +56,7 @@ def spaces(bank: EmbeddingTable) -> list[Space]:
 
 
 def present(bank: EmbeddingTable) -> np.ndarray:
-    """(N,) bool: which rows have any field."""
+    """(N,) bool: rows that have any field."""
     return np.logical_or.reduce([bank.has(field) for field in bank.z])
 
 
@@ -58,12 +66,12 @@ def _space(field: str | None, z: np.ndarray, bank: EmbeddingTable, kept: np.ndar
 
 
 def classes(bank: EmbeddingTable) -> int:
-    """How many classes the rows with a label and an embedding have."""
+    """Number of classes among rows with a label and an embedding."""
     return 0 if bank.labels is None else len(set(bank.labels[present(bank)].tolist()) - {""})
 
 
 def unlearnable(train: EmbeddingTable, test: EmbeddingTable) -> str | None:
-    """Why a classifier of train rows cannot be tried on test rows."""
+    """Reason why a classifier cannot be trained and evaluated; None if it can."""
     if train.labels is None or test.labels is None:
         return "no labels"
     if classes(train) < 2:
@@ -72,7 +80,7 @@ def unlearnable(train: EmbeddingTable, test: EmbeddingTable) -> str | None:
 
 
 def ungroupable(test: EmbeddingTable) -> str | None:
-    """Why test rows cannot be grouped by label."""
+    """Reason why test rows cannot be grouped by label; None if they can."""
     if test.labels is None:
         return "no labels"
     return {0: "no labelled test row", 1: "one class only"}.get(classes(test))

@@ -1,4 +1,4 @@
-"""Spearman: whether the cosines of scored pairs (two texts and how alike they are) are in the order of their scores."""
+"""Rank correlation between cosine similarities of pairs and their gold scores."""
 
 import numpy as np
 
@@ -8,28 +8,43 @@ from kontrast.evaluation.evaluator import Evaluator
 from kontrast.evaluation.metric_result import MetricResult
 from kontrast.evaluation.retrieval import pairs
 
-FEWEST = 3  # pairs: of two, any order is perfect
+FEWEST = 3  # pairs: any order of two correlates perfectly
 
 
 class Spearman(Evaluator):
-    """The rank correlation of the cosine of a row's two fields with its gold score.
+    """Rank correlation of the cosine similarity of a row's two fields with its gold score.
 
-    Equation: the Pearson correlation of both sides' ranks; equal values share the mean of their ranks. It is what STS
-    benchmarks report. Only test rows with a score and both fields count, and training never saw their scores.
-    Chance: 0.
+    The number that STS benchmarks report. Only test rows with a score and both fields count, and at least 3 of them are
+    needed; training never uses their scores. Chance: 0.
+
+    Returns:
+        `Spearman`, or `one~other Spearman` per pair of fields if there are several.
+
+    Equation:
+        rho = Pearson(rank(cos(x_i, y_i)), rank(gold_i)), with tied values at the mean of their ranks
+
+    Reference:
+        Spearman, "The proof and measurement of association between two things", American Journal of Psychology 1904.
+
+    Example:
+        >>> from kontrast.core.embedding_table import EmbeddingTable
+        >>> x, y = np.eye(2)[[0, 0, 0]], np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+        >>> table = EmbeddingTable({"a": x, "b": y}, np.array(list("pqr")), golds=np.array([5.0, 3.0, 1.0]))
+        >>> round(Spearman()(table, table)["Spearman"].value, 3)
+        1.0
     """
 
     place = 5
 
     def why_not(self, train: EmbeddingTable, test: EmbeddingTable) -> str | None:
-        """No gold scores, or too few pairs that have one."""
+        """Reason if gold scores are missing or too few pairs have one."""
         if test.golds is None:
             return "no gold scores"
         enough = [pair for pair in pairs(test) if _known(test, *pair).sum() >= FEWEST]
         return None if enough else f"fewer than {FEWEST} pairs with a gold score"
 
     def __call__(self, train: EmbeddingTable, test: EmbeddingTable) -> dict[str, MetricResult]:
-        """`Spearman`, or `one~other Spearman` per pair of fields if there are several."""
+        """Correlation by name, one per pair of fields with enough scored rows."""
         found = {}
         order = list(test.z)
         both = [pair for pair in pairs(test) if order.index(pair[0]) < order.index(pair[1])]
@@ -45,7 +60,7 @@ class Spearman(Evaluator):
 
 
 def correlation(one_N: np.ndarray, two_N: np.ndarray) -> float:
-    """Spearman's rho of two series; 0 where either is constant."""
+    """Spearman's rank correlation of two series; 0 if either is constant."""
     x, y = (_ranks(values) for values in (one_N, two_N))
     x, y = x - x.mean(), y - y.mean()
     length = float(np.sqrt((x**2).sum() * (y**2).sum()))
@@ -53,7 +68,7 @@ def correlation(one_N: np.ndarray, two_N: np.ndarray) -> float:
 
 
 def _ranks(values_N: np.ndarray) -> np.ndarray:
-    """(N,) from 0; equal values get the mean of their places."""
+    """(N,) ranks from 0; tied values get the mean of their ranks."""
     _, place, counts = np.unique(values_N, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts + 1) / 2)[place]
 

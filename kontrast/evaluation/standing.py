@@ -1,4 +1,4 @@
-"""Where the trained encoder stands against a baseline, derived from intervals."""
+"""Comparison of the trained encoder with a baseline, derived from intervals."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -8,11 +8,17 @@ Score = Mapping[str, Any]
 
 
 def standing(score: Score, baseline: Literal["raw", "untrained"]) -> Standing | None:
-    """Where the trained encoder stands against a baseline; None where there is no such baseline.
+    """Whether the trained encoder is better, worse or even against a baseline.
 
-    Better or worse only if the interval of the `paired` difference over the same test rows ({"raw": {"value", "low",
-    "high"}}, trained minus baseline) excludes zero, or, where a score brings none, if both intervals do not overlap.
-    Else even.
+    Better or worse only if the interval of the `paired` difference over the same test rows (trained minus baseline)
+    excludes zero; if a score has no paired difference, only if both intervals do not overlap.
+
+    Args:
+        score: Row of the table that `evaluate` returns.
+        baseline: Which one to compare with.
+
+    Returns:
+        "better", "worse" or "even"; None if the score has no such baseline.
     """
     base = score.get(baseline)
     if base is None or base.get("value") is None:
@@ -25,13 +31,13 @@ def standing(score: Score, baseline: Literal["raw", "untrained"]) -> Standing | 
 
 
 def label(score: Score) -> str:
-    """`kNN accuracy (image)`; a name that says its field already is left alone."""
+    """Name with its field, `kNN accuracy (image)`; unchanged if the name already contains the field."""
     field = score.get("field")
     return f"{score['name']} ({field})" if field and str(field) not in str(score["name"]) else str(score["name"])
 
 
 def _bounds(value: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Without an interval nothing can be claimed of it: both bounds None."""
+    """Low and high; None without an interval, so that nothing is claimed."""
     return value.get("low"), value.get("high")
 
 

@@ -1,4 +1,4 @@
-"""The verdict on a run: one state and one sentence, from held-out rows, for every place that tells it."""
+"""Verdict on a run: one state and one sentence, derived from held-out rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from kontrast.evaluation.standing import standing
 State = Literal["learning", "nothing added", "harm", "collapsed", "too short", "not judged"]
 Standing = Literal["better", "worse", "even"]
 PROBES = "linear", "knn", "spearman"
-ALIKE = 0.002  # AUC: a smaller difference is none, however many rows make it certain
+ALIKE = 0.002  # AUC: smaller differences are negligible, even if many rows make them certain
 OFFER = (
     "The last weights are kept. With --keep best-by-validation the best of eleven states is, the untrained start among "
     "them."
@@ -30,16 +30,16 @@ _TONES: dict[str, str] = {"learning": "good", "not judged": "unknown"}
 
 @dataclass(frozen=True)
 class Measure:
-    """A number on held-out rows, trained beside untrained.
+    """Number on held-out rows, trained against untrained.
 
     Attributes:
-        name: What it is called: "AUC of positive against random pairs", "linear accuracy".
-        trained: Its value after training.
-        untrained: Its value before.
-        low: Lower end of the 95 % interval of the paired difference over the same rows; None with too few rows.
+        name: For example "AUC of positive against random pairs" or "linear accuracy".
+        trained: Value after training.
+        untrained: Value before.
+        low: Lower end of the 95 % interval of the paired difference over the same rows; None if there are too few rows.
         high: Upper end.
-        rows: How many rows it rests on.
-        least: A difference smaller than this counts as none.
+        rows: Rows that it rests on.
+        least: Differences smaller than this count as none. Default 0.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Measure:
 
     @property
     def standing(self) -> Standing:
-        """Better or worse if the interval leaves out 0 and the difference is large enough; else even."""
+        """Better or worse if the interval excludes 0 and the difference reaches `least`."""
         if self.low is None or self.high is None or self.low <= 0 <= self.high or abs(self.difference) < self.least:
             return "even"
         return "better" if self.low > 0 else "worse"
@@ -72,15 +72,15 @@ class Measure:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a run.
+    """Outcome of a run.
 
     Attributes:
         state: learning, nothing added, harm, collapsed, too short or not judged.
-        words: The sentence that terminal, notebook, report, comparison and model card show: a claim, a colon, and what
-            it rests on.
-        causes: What most often stands behind a state other than learning, the likeliest first.
-        offer: What can be done about it, or "".
-        measures: The numbers that the sentence tells.
+        words: Sentence for terminal, notebook, report, comparison and model card: a claim, a colon, and the numbers
+            behind it.
+        causes: Usual causes of a state other than learning, the likeliest first.
+        offer: Suggested remedy, or "".
+        measures: Numbers quoted in the sentence.
     """
 
     state: State
@@ -103,22 +103,22 @@ def verdict(
     causes: Sequence[str] = (),
     kept: str = "",
 ) -> Verdict:
-    """Judge a run by what it does on rows that training never saw.
+    """Derives the verdict on a run from rows that training never saw.
 
-    A collapse stands above all. Else the probes of whole rows decide if there are labels (if they contradict each
-    other, the larger difference does), else the AUC of positive against random pairs.
+    A collapse takes precedence. Otherwise the probes of whole rows decide if there are labels (the one with the larger
+    difference if they contradict each other), else the AUC of positive against random pairs.
 
     Args:
-        scores: The table of scores; of it the linear and kNN accuracy of whole rows and the Spearman
-            correlation with gold scores are used, if they are there.
-        pairs: The AUC of positive against random pairs, None if too few rows are held out.
+        scores: Table of scores; used are linear and kNN accuracy of whole rows and the Spearman correlation with gold
+            scores, if present.
+        pairs: AUC of positive against random pairs; None if too few rows are held out.
         collapsed: Whether all rows embed alike.
-        short: Why the run was too short to tell, in words that follow a colon; "" if it was long enough.
-        causes: What most often stands behind a standstill, the likeliest first.
-        kept: Which state was kept, in a clause for the end of the sentence; "" for the last one.
+        short: Why the run was too short, in words that follow a colon; "" if it was long enough.
+        causes: Usual causes of a standstill, the likeliest first.
+        kept: Clause for the end of the sentence that names the kept state; "" for the last one.
 
     Returns:
-        The verdict; causes and offer only where something went wrong.
+        Verdict; with causes and offer only if something went wrong.
     """
     probes = [made for made in (_probe(scores, name) for name in PROBES) if made is not None]
     measures = sorted(probes, key=lambda m: (m.standing == "even", -abs(m.difference)))
@@ -143,7 +143,7 @@ def verdict(
 
 
 def pair_measure(trained: MetricResult | None, untrained: MetricResult | None) -> Measure | None:
-    """The AUC of positive against random pairs, trained beside untrained over the same rows and views."""
+    """AUC of positive against random pairs, trained against untrained; None with too few rows."""
     if trained is None or untrained is None or trained.rows != untrained.rows or trained.rows < FEWEST:
         return None
     _, low, high = apart(Found(untrained), Found(trained))
@@ -152,7 +152,7 @@ def pair_measure(trained: MetricResult | None, untrained: MetricResult | None) -
 
 
 def of_older(found: Mapping[str, Any], scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The verdict of a run that an earlier version judged by its loss: from its scores, as far as they go."""
+    """Verdict of a run from an earlier version, recomputed from its scores."""
     lead = next((row for row in scores if row.get("trained") and row.get("untrained")), None)
     pairs = None if lead is None else _measure(lead)
     state, words = str(found.get("state") or ""), str(found.get("words") or "")
@@ -163,29 +163,29 @@ def of_older(found: Mapping[str, Any], scores: Sequence[Mapping[str, Any]]) -> d
 
 
 def tone(state: str) -> str:
-    """How the page colours a state: good, bad or unknown."""
+    """Colour class of a state on the page: good, bad or unknown."""
     return _TONES.get(state, "bad")
 
 
 def wrong(words: str) -> bool:
-    """Whether a sentence tells of a run that went wrong."""
+    """Whether a verdict sentence reports a run that went wrong."""
     return any(words.startswith(head) for state, head in _CLAIMS.items() if tone(state) == "bad")
 
 
 def claim(words: str) -> tuple[str, str]:
-    """The sentence in two: the claim up to its colon, and what it rests on."""
+    """Splits a verdict sentence at its colon: the claim, and the numbers behind it."""
     first, colon, rest = words.partition(": ")
     return first + colon.rstrip(), rest
 
 
 def _probe(scores: Sequence[Mapping[str, Any]], score: str) -> Measure | None:
-    """A probe's accuracy of whole rows."""
+    """First whole-row measure of an evaluator, if any."""
     mine = (row for row in scores if row.get("score") == score and row.get("field") is None)
     return next(filter(None, map(_measure, mine)), None)
 
 
 def _measure(row: Mapping[str, Any]) -> Measure | None:
-    """A row of the table of scores; None without both values, or where less is better."""
+    """Measure of a row of scores; None without both values, or if lower is better."""
     now, before = ((row.get(which) or {}).get("value") for which in ("trained", "untrained"))
     if now is None or before is None or not row.get("higher_is_better", True):
         return None
@@ -210,7 +210,7 @@ def _sentence(
 
 
 def _beside(scores: Sequence[Mapping[str, Any]], measures: Sequence[Measure]) -> str:
-    """What a claim to have learned must add: raw features are as good, or labels are no easier to read."""
+    """Qualification of a learning claim: raw features match it, or labels read no better."""
     lead = measures[0]
     row = next((row for row in scores if row["name"] == lead.name and row.get("field") is None), None)
     if row is None:
