@@ -1,4 +1,4 @@
-"""Keeps the best of several states on the way of a run, by rows that are not judged in the end."""
+"""Keeps the best weights of a run by its validation rows, which take no part in the final evaluation."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -21,18 +21,24 @@ from kontrast.runs.held_pairs import measured
 from kontrast.runs.model import Model
 from kontrast.training.loop import TrainState
 
-LOOKS = 10  # at equal distances, besides the start
-TAUGHT, ASKED = 2000, 1000  # rows at most that teach a probe, and that it is asked about
+LOOKS = 10  # evaluations at equal distances, besides the start
+TAUGHT, ASKED = 2000, 1000  # largest number of rows that fit a probe, and of rows that test it
 RECORD = "checkpoints/kept.json"
 
 
 @dataclass
 class Keeper:
-    """Looks at a run's state at its start and ten times on the way, and keeps the best one.
+    """Evaluates the weights at the start and ten times during training, and keeps the best.
 
-    A state is judged by a linear probe of the label if there are labels, ties by the AUC of positive against random
-    pairs; without labels by that AUC. Of equal states the later is kept. What was found is a function of the run's
-    state alone, so that a resumed run finds it again.
+    With labels, weights are ranked by a linear probe, ties by the AUC of positive against random pairs; without labels
+    by that AUC. Of equal weights the later are kept. The values depend on the run's state alone, so that a resumed run
+    finds the same.
+
+    Attributes:
+        folder: The run folder.
+        model: The model, for its fields and experiment.
+        data: The dataset with its validation rows.
+        looks: Step and value of each evaluation so far.
     """
 
     folder: Folder
@@ -42,7 +48,11 @@ class Keeper:
 
     @staticmethod
     def begun(folder: Folder, model: Model, data: Dataset, step: int) -> "Keeper":
-        """A keeper for a run at this step; what was looked at later than that is looked at again."""
+        """Creates the keeper of a run at a step; later evaluations are forgotten and repeated.
+
+        Raises:
+            UserError: There are fewer than two validation rows.
+        """
         if data.validation.sum() < 2:
             raise UserError(
                 f"{data.name}: the best state is chosen by validation rows, and {data.validation.sum()} of "
@@ -55,11 +65,15 @@ class Keeper:
         return made
 
     def due(self, step: int, total: int) -> bool:
-        """Whether the state after this step is one of those to look at."""
+        """Whether the weights are evaluated after this step."""
         return step * LOOKS // max(total, 1) > (step - 1) * LOOKS // max(total, 1)
 
     def look(self, course: TrainState) -> bool:
-        """Judge the state as it is now and keep it if it is the best; whether it is. All processes must ask."""
+        """Evaluates the current weights, and keeps them if they are the best; all processes must call it.
+
+        Returns:
+            Whether they are the best so far.
+        """
         method, training = course.trained(), course.method.training
         value = self._value(method) if course.fleet.first else ()
         course.method.train(training)
@@ -71,22 +85,26 @@ class Keeper:
         return best
 
     def tidy(self) -> None:
-        """Remove the states that a better one has replaced; once a checkpoint of the better one is there."""
+        """Removes all kept weights but the best; for use once a checkpoint of that step is written."""
         for file in (self.folder.path / "checkpoints").glob("kept-*.safetensors"):
             if self.folder.writes and file.name != Path(self._file(self.best)).name:
                 file.unlink()
 
     @property
     def best(self) -> int:
-        """The step of the state that is kept."""
+        """The step of the weights that are kept."""
         return max(self.looks, key=lambda look: (look[1], look[0]))[0]
 
     def restore(self, method: Method) -> None:
-        """Give the method the weights of the state that is kept."""
+        """Loads the weights that are kept into a method."""
         method.load_state_dict(load_tensors(self.folder.path / self._file(self.best)))
 
     def words(self, steps: int) -> str:
-        """Which state was kept, in a clause."""
+        """Which weights were kept, as a clause.
+
+        Args:
+            steps: Number of steps of the run.
+        """
         by = "linear accuracy" if len(self.looks[0][1]) == 2 else "the AUC of their pairs"
         which = "the untrained start" if self.best == 0 else f"the state of step {self.best:,} of {steps:,}"
         on = many(len(self._chosen), "validation row")
@@ -119,7 +137,7 @@ class Keeper:
 
 
 def _validation(data: Dataset, seed: int) -> np.ndarray:
-    """The validation rows, in an order that follows from their ids."""
+    """The validation rows, in an order that depends on the seed and their ids alone."""
     return _hashed(np.flatnonzero(data.validation), data, seed + 1)
 
 
@@ -128,7 +146,7 @@ def _hashed(rows: np.ndarray, data: Dataset, seed: int) -> np.ndarray:
 
 
 def _labelled(data: Dataset, rows: np.ndarray) -> bool:
-    """Whether a probe can be taught and asked."""
+    """Whether a probe has two classes to learn and labelled rows to be tested on."""
     if data.labels is None:
         return False
     taught, asked = data.labels[data.training], data.labels[rows]

@@ -1,4 +1,4 @@
-"""A trained encoder as a plain torch module, with its own preprocessing, for a training loop that is not ours."""
+"""A trained encoder as a plain torch module with its preprocessing, for other training loops."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,17 +12,23 @@ from kontrast.runs.model import Model
 
 
 class Embedder(nn.Module):
-    """One field of a run, from cells to features, with gradient.
+    """Encoder of one field of a run as a torch module with gradients, from cells to features.
+
+    Its output equals that of `Run.embed` before normalisation. In a LightningModule, `self.encoder =
+    run.module("image")` suffices. Parts of the method used in training only (a projection head, temperatures) stay
+    among the parameters and get no gradient: under DDP set find_unused_parameters=True, or freeze those of
+    `encoder.method`.
 
         encoder = run.module("image")                             # in eval mode, on the CPU
-        x = encoder.prepare(["a.png", "b.png"])                   # (B, ...): in a DataLoader's collate_fn, say
+        x = encoder.prepare(["a.png", "b.png"])                   # (B, ...), for example in a DataLoader's collate_fn
         model = nn.Sequential(encoder, nn.Linear(encoder.width, 10))
         one, two = encoder.views(["a.png", "b.png"])              # augmented, as in training
 
-    forward: a prepared batch -> (B, width), what the run is judged and searched by, not yet of length one. It is
-    equal to `Run.embed` up to that. In a LightningModule, `self.encoder = run.module("image")` is all. What the method
-    has besides for training alone (a projection head, temperatures) stays among the parameters without a gradient:
-    under DDP set find_unused_parameters=True, or freeze what `encoder.method` shows.
+    Attributes:
+        field: Name of the field.
+        width: Number of features per row; 0 if the run was evaluated without this field.
+        modality: The field's fitted modality.
+        method: The method, with the encoder of this field alone.
     """
 
     def __init__(self, model: Model, field: str, width: int) -> None:
@@ -37,18 +43,45 @@ class Embedder(nn.Module):
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, ...) of `prepare` or `views`, on the module's device -> (B, width)."""
+        """Encodes a batch.
+
+        Args:
+            x: (B, ...) from `prepare` or `views`, on the module's device.
+
+        Returns:
+            (B, width), not normalised.
+        """
         return self.method.embed(self.field, x)
 
     def prepare(self, cells: Sequence[Any], folder: str | Path = ".") -> Tensor:
-        """Cells as the data held them (paths relative to `folder`, texts, arrays) -> a batch without augmentation.
+        """Reads cells into a batch without augmentation.
 
-        Raises Unreadable, a ValueError, for a cell that cannot be read.
+        Args:
+            cells: Values as the data held them: paths, texts, arrays.
+            folder: Folder that relative paths start from.
+
+        Returns:
+            (B, ...) for `forward`.
+
+        Raises:
+            Unreadable: A cell cannot be read; a ValueError.
         """
         return self.modality.preprocess(self._packed(cells, folder))
 
     def views(self, cells: Sequence[Any], folder: str | Path = ".", *, count: int = 2) -> list[Tensor]:
-        """Augmented batches of the same cells, drawn from torch's random numbers (torch.manual_seed repeats them)."""
+        """Reads cells into augmented batches, drawn from torch's global random numbers.
+
+        Args:
+            cells: Values as the data held them: paths, texts, arrays.
+            folder: Folder that relative paths start from.
+            count: Number of views per cell.
+
+        Returns:
+            `count` batches of (B, ...) for `forward`, rows in the order of the cells.
+
+        Raises:
+            Unreadable: A cell cannot be read; a ValueError.
+        """
         batch = self._packed(cells, folder)
         span = torch.iinfo(torch.int64)
         keys = torch.randint(span.min, span.max, (count + 1, len(batch)))

@@ -1,4 +1,4 @@
-"""What a run ran on: versions, machine, command. No user name, no host name, nothing that need not travel."""
+"""The environment of a run: versions, machine, command; without user name or host name."""
 
 import importlib.metadata
 import os
@@ -21,7 +21,13 @@ NOTED = (
 
 
 def environment(command: str, device: str, processes: str) -> dict[str, Any]:
-    """As a plain dict for environment.json."""
+    """Content of environment.json.
+
+    Args:
+        command: The command or call that started the run.
+        device: Name of the device.
+        processes: Number of processes and strategy in words, "" for a single one.
+    """
     from kontrast import __version__
 
     versions = {"kontrast": __version__}

@@ -1,4 +1,4 @@
-"""How many rows a run is evaluated on: enough for useful intervals, fewer where its minutes are short."""
+"""The number of rows that a run is evaluated on: fewer if its minutes are short."""
 
 import time
 from dataclasses import replace
@@ -11,24 +11,24 @@ from kontrast.data.dataset.dataset import Dataset
 from kontrast.runs.model import Model
 from kontrast.training.budget import SHARE, Budget
 
-USUAL = 1500  # held-out rows: an accuracy of .80 is then known to 2 points either way
-FEWEST = 100  # to 8 points
-EARLIER = 5000  # of runs that were begun before this was a setting
-TAUGHT = 2  # training rows that teach kNN and probe, per held-out row
-_EMBEDDED = 1 + TAUGHT + 2  # rows encoded per held-out row: itself, those that teach, and two views of it
+USUAL = 1500  # held-out rows: the 95 % interval of an accuracy of .80 is then 2 points either way
+FEWEST = 100  # held-out rows: 8 points either way
+EARLIER = 5000  # held-out rows of runs that were begun before this was a setting
+TAUGHT = 2  # training rows for kNN and probe, per held-out row
+_EMBEDDED = 1 + TAUGHT + 2  # rows encoded per held-out row: itself, its training rows, and two views of it
 _TRIED = 32  # rows that are timed
 
 
 def chosen(model: Model, data: Dataset, rows: np.ndarray, budget: Budget) -> int:
-    """Held-out rows to evaluate at most, where the plan names no number.
+    """Largest number of held-out rows to evaluate, for a plan without such a number.
 
-    Only a run of so many minutes asks the clock; the number is then written into experiment.json, which resume and
-    replay follow.
+    Only runs limited by minutes measure the time per row. The caller writes the number to experiment.json, for resume
+    and replay.
 
     Args:
         model: The model, whose speed is measured on a few rows.
         data: The dataset.
-        rows: Places of training rows, in an order that has nothing to do with their length.
+        rows: Indices of training rows, in an order unrelated to their length.
         budget: The minutes of the run.
     """
     if budget.minutes is None:
@@ -43,17 +43,17 @@ def chosen(model: Model, data: Dataset, rows: np.ndarray, budget: Budget) -> int
 
 
 def pinned(experiment: Experiment, rows: int) -> Experiment:
-    """The experiment with that number in its plan."""
+    """The experiment with a number of held-out rows to evaluate in its plan."""
     return replace(experiment, plan=replace(experiment.plan, evaluation_rows=rows))
 
 
 def words(taught: tuple[int, int], looked: tuple[int, int], *, short: bool) -> str:
-    """For the first screen; "" where all rows are evaluated.
+    """A line for the terminal on the rows evaluated; "" if these are all.
 
     Args:
-        taught: Training rows that teach kNN and probe, of all.
-        looked: Held-out rows evaluated, of all.
-        short: Whether the run's minutes decided.
+        taught: Training rows used by kNN and probe, and all training rows.
+        looked: Held-out rows evaluated, and all held-out rows.
+        short: Whether the run's minutes limited the number.
     """
     if taught[0] == taught[1] and looked[0] == looked[1]:
         return ""

@@ -1,4 +1,4 @@
-"""How far positive pairs of rows that training never saw stand above random pairs, before and after training."""
+"""AUC of positive against random pairs on held-out rows, before and after training."""
 
 import numpy as np
 import torch
@@ -11,21 +11,21 @@ from kontrast.evaluation.pair_auc import Pairs, pair_auc
 from kontrast.runs.folder import Folder, load_tensors
 from kontrast.runs.model import CHUNK, Model
 
-MOST = 1000  # rows: an interval of a hundredth, and a matrix of a million cosines
+MOST = 1000  # rows: an interval of .01, and a matrix of a million cosines
 BEFORE = "untrained-pairs.safetensors"
 _SEED = 0x5EE4  # keeps the views drawn here apart from those of training
 
 
 def measured(model: Model, data: Dataset, rows: np.ndarray, most: int = MOST) -> MetricResult | None:
-    """The AUC of the method's own positive pairs on these rows.
+    """AUC of the method's positive pairs against random pairs on given rows.
 
-    The views are drawn from the seed and the rows' ids alone, so that all weights meet the same views.
+    Views depend on the seed and the rows' ids alone, so that all weights are compared on the same views.
 
     Args:
-        model: The model; its method says which views are drawn and which of them belong together.
+        model: The model; its method defines the views and the positive pairs.
         data: The dataset that holds the rows.
-        rows: Places of the rows in the dataset.
-        most: How many of those that have enough fields are looked at, the first ones; never more than `MOST`.
+        rows: Indices of the rows in the dataset.
+        most: Largest number of rows used, the first ones with enough fields; at most `MOST`.
 
     Returns:
         The AUC with one entry per row, or None if fewer than two rows have a pair.
@@ -35,18 +35,18 @@ def measured(model: Model, data: Dataset, rows: np.ndarray, most: int = MOST) ->
     if len(rows) < 2:
         return None
     pairs = _pairs(model, data, np.sort(rows))
-    return pair_auc(pairs) if pairs else None  # none where they follow from labels, which these rows keep to themselves
+    return pair_auc(pairs) if pairs else None  # none if positives follow from labels, which are not used here
 
 
 def keep_before(folder: Folder, found: MetricResult | None) -> None:
-    """Write the AUC of the untrained weights into the run folder, for the end of the run."""
+    """Writes the AUC of the untrained weights to the run folder, for the end of the run."""
     value = torch.full((1,), torch.nan, dtype=torch.float64) if found is None else torch.tensor([found.value])
     entries = torch.zeros(0) if found is None else torch.from_numpy(found.entries)
     folder.save_tensors(f"{folder.embeddings.name}/{BEFORE}", {"value": value.double(), "entries": entries.double()})
 
 
 def before(folder: Folder) -> MetricResult | None:
-    """Read what `keep_before` wrote; None if there was nothing to measure, or the run was begun without it."""
+    """Reads what `keep_before` wrote; None if nothing could be measured, or an old run has no such file."""
     if not (folder.embeddings / BEFORE).is_file():
         return None
     kept = load_tensors(folder.embeddings / BEFORE)
@@ -70,13 +70,13 @@ def _pairs(model: Model, data: Dataset, rows: np.ndarray) -> list[Pairs]:
     joined = [[chunk[k] for chunk in sides] for k in range(len(sides[0]))]
     classes = _classes(model, data, rows)
     found = [_joined(parts, classes) for parts in joined if sum(len(one) for one, _ in parts) > 1]
-    return [pairs for pairs in found if not np.array_equal(pairs.one, pairs.two)]  # a row beside itself says nothing
+    return [pairs for pairs in found if not np.array_equal(pairs.one, pairs.two)]  # pairs of a row with itself
 
 
 def _classes(model: Model, data: Dataset, rows: np.ndarray) -> dict[int, int] | None:
-    """The class of each row by its key, of a method that makes rows of one class positives; None for others.
+    """Class per row key if the method makes rows of one class positives, else None.
 
-    An unknown class is a class of its own.
+    A row of unknown class is a class of its own.
     """
     if data.labels is None or not any(name.split()[0] == "label" for name in model.method.needs):
         return None
@@ -100,5 +100,5 @@ def _joined(parts: list[tuple[Embeddings, Embeddings]], classes: dict[int, int] 
 
 
 def _copies(content: np.ndarray) -> bool:
-    """Whether equal content means copies: what a tenth of all rows hold, a stock caption, is a category."""
+    """Whether equal content means duplicates; content that over a tenth of the rows share is a category."""
     return bool(np.unique(content, return_counts=True)[1].max(initial=0) <= max(2, len(content) // 10))

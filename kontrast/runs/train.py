@@ -1,4 +1,4 @@
-"""A training run in its folder: prepared, begun or resumed, recorded step by step, ended or interrupted."""
+"""Training of a run in its folder: begins or resumes, records each step, handles interruption."""
 
 import copy
 import json
@@ -43,11 +43,9 @@ from kontrast.training.optimiser import Optimiser, groups_of
 from kontrast.training.precision import PrecisionMode, choose, forced, pinned
 from kontrast.training.step import step
 
-# A run whose length nobody named: a few minutes for small encoders on two cores; fewer steps where the rows are few,
-# for a thousand looks at each of fifty series were measured to do harm.
+# Default length: minutes for small encoders on two cores, at most LOOKS epochs: a thousand on fifty series harmed.
 STEPS, LOOKS = 1000, 200
-# A collapse must be seen at so many examinations in a row: one odd batch is none.
-PATIENCE = 3
+PATIENCE = 3  # consecutive health checks that must show a collapse: a single odd batch is none
 
 
 @dataclass(frozen=True)
@@ -55,13 +53,13 @@ class TrainResult:
     """How training went.
 
     Attributes:
-        health: What the embeddings of the last batch that was examined look like.
-        short: Why the run was too short to tell anything from, or "".
-        causes: What would most often stand behind a standstill or a collapse, the likeliest first.
-        kept: Which state was kept, in a clause; "" for the last one.
-        steps: Steps taken.
-        seconds: Seconds of training, those before an interruption too.
-        twins: Pairs of duplicates that were masked.
+        health: Spread and rank of the embeddings in the last batch that was checked.
+        short: Why the run was too short for a verdict, or "".
+        causes: Likely causes if the run has stalled or collapsed, the likeliest first.
+        kept: Which state was kept, as a clause; "" for the last one.
+        steps: Number of steps.
+        seconds: Seconds of training, including those before an interruption.
+        twins: Number of pairs of duplicates that were masked.
     """
 
     health: Health
@@ -83,12 +81,19 @@ def train(
     resume: bool,
     budget: Budget | None = None,
 ) -> tuple[Model, TrainResult]:
-    """Train `model` on the training rows, leaving moments, checkpoints and encoder in the folder; the trained model.
+    """Trains a model on the training rows; writes metrics, checkpoints and encoders to the folder.
 
-    budget: of the run's minutes, which begin now if none is given.
+    Args:
+        fleet: The processes of the run; all of them train, the first one returns, the others end here.
+        resume: Whether to continue from the newest checkpoint.
+        budget: The minutes of the run. Default: those of the plan, from now on.
 
-    All processes of the fleet train; the first one alone comes back, the others end here. Raises Interrupted on Ctrl-C
-    and SIGTERM, after a checkpoint; UserError where the numbers are no longer numbers.
+    Returns:
+        The trained model, and how training went.
+
+    Raises:
+        Interrupted: Ctrl-C or SIGTERM, after a checkpoint.
+        UserError: Too few rows, or a loss or gradient that is not finite.
     """
     reader = Reader(data, model.modalities, model.method.needs)
     saved = folder.newest_checkpoint() if resume else None
@@ -108,7 +113,7 @@ def train(
                     logger.fact("contrast", f"{compared(moment)} · {needed}")
                     needed = ""
                 log.hear(moment)
-                # Clocks, signals and rows differ from process to process; what follows from them must not.
+                # Clocks, signals and rows differ between processes, but all must take the same decision.
                 due, collapsed, stopped = fleet.any(log.due, log.collapsed >= PATIENCE, stop.number > 0)
                 better = keeper is not None and keeper.due(course.step, course.total) and keeper.look(course)
                 if due or better:
@@ -146,10 +151,9 @@ def _begun(
     budget: Budget,
     saved: Checkpoint | None,
 ) -> tuple[Model, TrainState, Sampler, Batch]:
-    """(the model with its whole plan, which experiment.json now holds; all that moves; which rows when; the first
-    views)."""
+    """Completes the plan and writes it to experiment.json; gives model, training state, sampler and first views."""
     mode, seconds = pinned(model.experiment.plan), 0.0
-    if saved is None:  # a resumed run computes as the first one did, whatever is faster now
+    if saved is None:  # a resumed run keeps its number format, even if another is faster now
         model, mode, seconds = settled(model, data, reader, fleet, budget)
         folder.write("experiment.json", model.experiment.to_json())
     order = order_of(model, data)
@@ -163,7 +167,7 @@ def _begun(
 
 
 def training_rows(model: Model, data: Dataset) -> np.ndarray:
-    """The rows to train on: of those that train, all with enough fields for the method to compare something."""
+    """Indices of the training rows that have at least two of the model's fields, or its only one."""
     has = np.stack([data.stores[name].has for name in model.fields])
     enough = has.sum(0) >= min(2, len(model.fields))
     rows = np.flatnonzero(data.training & enough)
@@ -183,13 +187,13 @@ def order_of(model: Model, data: Dataset) -> Sampler:
     batch = min(pacing.named(plan, len(rows)), len(rows))
     lengths = lengths_of({name: data.stores[name] for name in model.fields}, rows) if plan.buckets > 1 else None
     sampled = Sampled(rows, batch, model.experiment.seed, weights, labels, lengths, plan.buckets)
-    # Runs of before samplers could be chosen name none, and weighted their rows where the data has weights.
+    # Old runs name no sampler, and sampled by weight if the data has weights.
     name = "weighted" if plan.sampler.name == "shuffled" and weights is not None else plan.sampler.name
     return factory.build("samplers", name, plan.sampler.settings, given={"sampled": sampled})
 
 
 def first_views(model: Model, reader: Reader, index: np.ndarray, device: torch.device) -> Batch:
-    """The views of these rows that the first step would draw."""
+    """Views of the rows at `index`, drawn as in the first step."""
     batch = reader.read(index).to(device)
     return draw(batch, model.method.draws(), model.modalities, seed=model.experiment.seed, epoch=0)
 
@@ -197,10 +201,10 @@ def first_views(model: Model, reader: Reader, index: np.ndarray, device: torch.d
 def settled(
     model: Model, data: Dataset, reader: Reader, fleet: Launcher, budget: Budget
 ) -> tuple[Model, PrecisionMode, float]:
-    """What the plan leaves open is decided: number format and rows a step.
+    """Chooses what the plan leaves open: the number format and the rows per step.
 
     Returns:
-        The model with the whole plan; its mode; and the seconds of a step, where minutes end the run.
+        The model with the whole plan, its number format, and the seconds of a step if minutes end the run.
     """
     plan, ranks = model.experiment.plan, fleet.ranks
     order = order_of(model, data)
@@ -208,14 +212,14 @@ def settled(
     mode, seconds = choose(model.method.to(fleet.device), first, plan, steps_named(plan, order))
     rows, batch = len(order.sampled.rows), order.sampled.batch
     batch, seconds = pacing.paced(plan, batch, rows, seconds, budget.training())
-    # Each process by itself; the first one's word counts.
+    # Each process has measured for itself; the first one decides.
     said, batch, seconds = json.loads(fleet.told(json.dumps([asdict(mode), plan.batch or batch, seconds])))
     whole = replace(forced(plan, PrecisionMode(**said)), batch=batch)
     return replace(model, experiment=replace(model.experiment, plan=whole)), PrecisionMode(**said), seconds
 
 
 def _course(model: Model, fleet: Launcher, mode: PrecisionMode, budget: Budget, saved: Checkpoint | None) -> TrainState:
-    """Everything that moves: begun, or as a checkpoint holds it."""
+    """The training state: new, or from a checkpoint."""
     experiment, method = model.experiment, model.method.to(fleet.device)
     plan = experiment.plan
     spare = copy.deepcopy(method).cpu() if fleet.splits else None
@@ -229,7 +233,7 @@ def _course(model: Model, fleet: Launcher, mode: PrecisionMode, budget: Budget, 
 
 
 def _tell(course: TrainState, order: Sampler, first: Batch, logger: Logger, budget: Budget, *, resumed: bool) -> None:
-    """The first screen: how the run computes, and for how long."""
+    """Logs how the run computes, and for how long."""
     fleet, plan, method = course.fleet, course.plan, course.method
     if resumed:
         logger.fact("resume", f"at step {course.step:,} of {course.total:,}")
@@ -246,7 +250,7 @@ def _tell(course: TrainState, order: Sampler, first: Batch, logger: Logger, budg
 
 
 def _unrepeatable(method: Method, first: Batch, fleet: Launcher, plan: Plan) -> str:
-    """What of a step may come out otherwise a second time; all that is computed on a CPU has a form that does not."""
+    """Operations of a step without a deterministic form on the device; "" if there are none, as on a CPU."""
     if plan.deterministic == "off" or fleet.device.type == "cpu" or fleet.splits:
         return ""
     twin = copy.deepcopy(method)
@@ -254,14 +258,14 @@ def _unrepeatable(method: Method, first: Batch, fleet: Launcher, plan: Plan) -> 
 
 
 def optimiser_of(plan: Plan) -> tuple[Optimiser, float, float]:
-    """The optimiser with its learning rate and weight decay: the plan's, else its own."""
+    """The optimiser with its learning rate and weight decay: those of the plan, else its defaults."""
     made: Optimiser = factory.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
     rate = made.learning_rate if plan.learning_rate is None else plan.learning_rate
     return made, rate, made.weight_decay if plan.weight_decay is None else plan.weight_decay
 
 
 def _inexact(method: Method, plan: Plan) -> str:
-    """What is not as in one pass, where the encoder runs in several."""
+    """What several encoder passes per step compute differently from a single one; "" for nothing."""
     norms = sum(isinstance(m, _BatchNorm | RankNorm) for m in method.modules())
     if plan.passes is None or plan.batch is None or plan.passes >= plan.batch or not norms:
         return ""
@@ -272,7 +276,7 @@ def _inexact(method: Method, plan: Plan) -> str:
 
 
 def steps_named(plan: Plan, order: Sampler) -> int | None:
-    """The steps of the run; None where its minutes decide."""
+    """Number of steps of the run; None if its minutes decide."""
     if plan.epochs is not None:
         return max(1, round(plan.epochs * order.per_epoch))
     if plan.steps is None and plan.minutes is None:
@@ -281,11 +285,11 @@ def steps_named(plan: Plan, order: Sampler) -> int | None:
 
 
 class _Log:
-    """Writes what the loop yields: moments as they come, checkpoints by the clock; counts what the verdict needs."""
+    """Writes metrics after each step and checkpoints by the clock; counts collapsed checks and duplicates."""
 
     def __init__(self, folder: Folder, course: TrainState, logger: Logger) -> None:
         self.folder, self.course, self.logger = folder, course, logger
-        kept = [m for m in folder.moments() if m["step"] <= course.step]  # what came after the checkpoint is done again
+        kept = [m for m in folder.moments() if m["step"] <= course.step]  # steps after the checkpoint are repeated
         if course.step >= course.total and not (kept and kept[-1]["step"] == course.step):
             raise UserError(
                 f"{folder.metrics} lacks step {course.step:,}, which the newest checkpoint holds; bring "
@@ -303,18 +307,16 @@ class _Log:
         self.twins += moment.twins
         if moment.health:
             self.last = moment
-            # the first steps of a random network are no collapse
-            late = moment.step >= 20
+            late = moment.step >= 20  # the first steps of a random network are no collapse
             self.collapsed = self.collapsed + 1 if moment.health.collapsed and late else 0
         self.folder.append(self.folder.metrics.name, json.dumps(asdict(moment)) + "\n")
 
     @property
     def due(self) -> bool:
-        """Whether a checkpoint is."""
         return time.monotonic() - self.saved > self.course.plan.checkpoint
 
     def checkpoint(self) -> None:
-        """Of this step, unless there is one. Moments are on disk first: no power cut leaves it ahead of them."""
+        """Saves this step unless saved; metrics are flushed first, so that no power cut leaves them behind it."""
         if self.step != self.course.step:
             self.folder.settle(self.folder.metrics.name)
             self.folder.save_checkpoint(*self.course.state())
@@ -322,7 +324,6 @@ class _Log:
 
 
 def _causes(model: Model, moment: StepRecord, first: Batch) -> list[str]:
-    """What would most often stand behind it if this run had learned nothing."""
     optimiser, rate, decay = optimiser_of(model.experiment.plan)
     pairs = len(model.fields) * len(first) * (len(first) - 1) / 2  # of rows, in every field
     return likely_causes(
@@ -339,12 +340,11 @@ def _causes(model: Model, moment: StepRecord, first: Batch) -> list[str]:
 
 
 def _varied(x: torch.Tensor) -> float:
-    """How much the rows of a batch of views differ from one another."""
     return float(torch.nan_to_num(x.float()).std(0).mean()) if len(x) > 1 else 0.0
 
 
 def _saved(broken: NotFinite, folder: Folder, course: TrainState) -> UserError:
-    """The offending batch, beside the last good checkpoint."""
+    """Saves the batch whose loss or gradient is not finite, and gives the error that names the file."""
     name = f"not-finite-step-{broken.step}.safetensors"
     tensors = {f"view {k}": v for k, v in broken.batch.views.items()} | {
         f"key {k}": v for k, v in broken.batch.keys.items()
@@ -363,7 +363,7 @@ class _Stop:
 
 @contextmanager
 def _signals() -> Iterator[_Stop]:
-    """Ctrl-C and SIGTERM as a wish that the loop sees between two steps; a second one ends at once."""
+    """Records Ctrl-C and SIGTERM for the loop to see between two steps; a second one ends at once."""
     stop = _Stop()
 
     def wish(number: int, _: FrameType | None) -> None:
@@ -377,7 +377,7 @@ def _signals() -> Iterator[_Stop]:
 
 @contextmanager
 def stoppable(folder: Folder) -> Iterator[None]:
-    """Outside of the loop, where there is nothing to finish first, Ctrl-C and SIGTERM end at once: with Interrupted."""
+    """Context in which Ctrl-C and SIGTERM raise Interrupted at once, for all but the training loop."""
 
     def end(number: int, _: FrameType | None) -> None:
         raise Interrupted(f"stopped; {folder.go_on}", number)
@@ -388,7 +388,7 @@ def stoppable(folder: Folder) -> Iterator[None]:
 
 @contextmanager
 def _handled(by: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Both signals, in the main thread; others get none."""
+    """Installs a handler for both signals in the main thread; other threads receive none."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
