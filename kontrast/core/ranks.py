@@ -1,6 +1,6 @@
 """Exchange between processes that train together.
 
-Only this file and shards.py use torch.distributed. With a single process, nothing is exchanged.
+Only this file, shards.py and training/launcher.py use torch.distributed. With a single process, nothing is exchanged.
 """
 
 import datetime

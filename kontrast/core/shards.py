@@ -1,6 +1,6 @@
 """Parameters that are split over processes (DTensor).
 
-Only this file and ranks.py use torch.distributed.
+Only this file, ranks.py and training/launcher.py use torch.distributed.
 """
 
 import sys

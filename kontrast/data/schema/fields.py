@@ -1,7 +1,7 @@
-"""What each column is: image, text, series, label, id, split, plain metadata, or nothing to learn from; and why.
+"""Infers the kind of each column (image, text, label, id, ...), and the reason.
 
-Group, time (both split the rows), weight (how often a row is drawn) and what training may learn from besides the label
-(labels, soft, number, score, sensitive) are never guessed: the user says them."""
+Group, time, weight, labels, soft, number and sensitive are never guessed: the user names them.
+"""
 
 import re
 import unicodedata
@@ -22,14 +22,14 @@ from kontrast.data.schema.gold_score import gold
 from kontrast.data.tables.column_reader import innermost, is_list, is_number, read_cells, without_nan
 from kontrast.data.tables.frame import Frame
 
-MIX_SOURCE, MIX_ID, MIX_WEIGHT = "mix source", "mix id", "mix weight"  # the columns that mixing sources adds
-_SAMPLE = 1000  # cells that are looked at, spread evenly over the rows
-# In the order in which they are believed, where a table has several.
+MIX_SOURCE, MIX_ID, MIX_WEIGHT = "mix source", "mix id", "mix weight"  # columns that mixing sources adds
+_SAMPLE = 1000  # cells read per column, evenly spread over the rows
+# If a table has several of these, the first name listed wins.
 _LABELS = ("label", "labels", "class", "target", "y", "category", "classes", "targets", "class_name", "label_name")
 _IDS = (MIX_ID, "id", "key", "uuid", "guid", "filename", "file_name", "index")
 _SPLITS = ("split", "subset", "partition", "set", "fold", "part")
-_SIDES = ("split", "group", "time")  # what decides on the side of a row
-_DECIDE = (*_SIDES, "id", "image")  # of which kinds ids and sides are made
+_SIDES = ("split", "group", "time")  # kinds that decide the side of a row
+_DECIDE = (*_SIDES, "id", "image")  # kinds that ids and sides are made of
 _TEXTS = ("text", "caption", "captions", "sentence", "description", "title", "body", "content", "review", "document")
 _CLOUDS = ("points", "point_cloud", "pointcloud", "cloud", "xyz", "coords", "pos", "vertices")
 _PICTURES = re.compile(r"\.(png|jpe?g|jfif|bmp|gif|webp|tiff?|pp?gm|ppm|avif)$", re.IGNORECASE)
@@ -42,8 +42,11 @@ _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b
 
 @dataclass(frozen=True)
 class Field:
-    """What a column is taken for, one of `kontrast.core.experiment.Kinds`, and the reason in words that a user
-    understands.
+    """Kind of a column, with the reason.
+
+    Attributes:
+        kind: An entry of `kontrast.core.experiment.Kinds`.
+        why: The reason, in words that a user understands.
     """
 
     kind: str
@@ -59,7 +62,7 @@ _ADDED = {
 
 @dataclass(frozen=True)
 class _Seen:
-    """The rows of a column that may be looked at: those of `rows` ((N,) bool), all if None."""
+    """Cells of a column that inference may read; `rows` is (N,) bool, None for all."""
 
     column: pa.ChunkedArray | np.ndarray
     rows: np.ndarray | None
@@ -68,14 +71,13 @@ class _Seen:
         return len(self.column) if self.rows is None else int(self.rows.sum())
 
     def sample(self) -> list[Any]:
-        """Up to 1,000 cells, evenly spread, without those that hold nothing."""
+        """Up to 1,000 cells, evenly spread; empty cells are left out."""
         there = np.arange(len(self.column)) if self.rows is None else np.flatnonzero(self.rows)
         places = np.unique(np.linspace(0, len(there) - 1, min(_SAMPLE, len(there))).astype(np.int64))
         return [cell for cell in read_cells(self.column, there[places]) if cell is not None]
 
     @property
     def filled(self) -> int:
-        """How many of them hold something."""
         assert not isinstance(self.column, np.ndarray)
         if self.rows is None:
             return len(self.column) - self.column.null_count
@@ -83,7 +85,7 @@ class _Seen:
         return int((there & self.rows).sum())
 
     def values(self) -> pa.ChunkedArray:
-        """All of them; a copy, unless those are all rows."""
+        """Cells of all readable rows; a copy unless these are all rows."""
         assert not isinstance(self.column, np.ndarray)
         return self.column if self.rows is None else self.column.filter(pa.array(self.rows))
 
@@ -91,11 +93,19 @@ class _Seen:
 def infer(
     frame: Frame, chosen: Mapping[str, str], label: str | None, training: np.ndarray | None = None
 ) -> dict[str, Field]:
-    """Every column's field. `chosen` (column -> kind) and `label` (the label's column) are the user's word and win.
+    """Kind of every column; of several possible labels, ids or splits, only the likeliest.
 
-    Where several columns could be the label, the id or the split, the likeliest is, and the others are metadata.
-    training: (N,) bool, the rows that are looked at; all if None. Ids and splits are told by all rows in any case, for
-    they decide which rows these are.
+    Args:
+        frame: All rows of the source.
+        chosen: Column -> kind, as the user said.
+        label: The label's column, as the user said; None infers it.
+        training: (N,) bool, rows that may be read; all if None. Ids and splits, which decide these, read all rows.
+
+    Returns:
+        Column -> field; if several labels are chosen, these come first.
+
+    Raises:
+        UserError: An unknown column or kind, or several columns of a kind that may occur only once.
     """
     kinds = get_args(Kinds)
     chosen = {_as_written(column, frame): kind for column, kind in chosen.items()}
@@ -114,14 +124,14 @@ def infer(
         said[label] = Field("label", "as you said")
     _single(fields, said)
     _score(fields, said, frame)
-    # Of several labels the first judges: the one that `label` names, else the first that was said.
+    # Of several labels the first is used for evaluation: the one in `label`, else the first chosen.
     first = [column for column, field in said.items() if field.kind == "label"]
     first = sorted(first, key=lambda column: column != label) if len(first) > 1 else []
     return {column: said.get(column) or fields[column] for column in dict.fromkeys([*first, *frame.columns])}
 
 
 def _score(fields: dict[str, Field], said: Mapping[str, Field], frame: Frame) -> None:
-    """Finds the gold score of two texts among what was inferred."""
+    """Marks the gold score of two texts among the inferred columns, if any."""
     kinds = {column: field.kind for column, field in {**fields, **said}.items()}
     columns = ((name, frame.columns[name]) for name, field in fields.items() if field.kind == "meta")
     numbers = [name for name, column in columns if not isinstance(column, np.ndarray) and is_number(column.type)]
@@ -130,8 +140,9 @@ def _score(fields: dict[str, Field], said: Mapping[str, Field], frame: Frame) ->
 
 
 def deciding(frame: Frame, chosen: Mapping[str, str]) -> dict[str, Field]:
-    """The columns that decide which rows train: id and split, as `infer` finds them among all rows; what was chosen.
-    Without an id also pictures that are named by paths, for these are the ids then.
+    """Columns that decide which rows train: id, split, and what the user chose.
+
+    Without an id, images named by paths are included, since their paths serve as ids.
     """
     said = {_as_written(column, frame): Field(kind, "as you said") for column, kind in chosen.items()}
     said = {column: field for column, field in said.items() if column in frame.columns}
@@ -156,7 +167,7 @@ def _is_text(column: pa.ChunkedArray | np.ndarray) -> bool:
 
 
 def _as_written(column: str, frame: Frame) -> str:
-    """The frame's own way of writing a name: é may be one sign or two, which look alike."""
+    """Spelling of a column's name in the frame; é has two Unicode forms."""
     if column in frame.columns:
         return column
     wanted = unicodedata.normalize("NFC", column)
@@ -164,9 +175,7 @@ def _as_written(column: str, frame: Frame) -> str:
 
 
 def _single(fields: dict[str, Field], said: Mapping[str, Field]) -> None:
-    """Leaves one label, one id and one split of what was inferred; none where the user named one. The user may name
-    several labels.
-    """
+    """Leaves one inferred label, id and split; none if the user named some."""
     one = {"label": ("label",), "id": ("id",), "split": _SIDES, "weight": ("weight",)}
     for kind, names in (("label", _LABELS), ("id", _IDS), ("split", _SPLITS), ("weight", ())):
         named = [column for column, field in said.items() if field.kind in one[kind]]
@@ -176,7 +185,7 @@ def _single(fields: dict[str, Field], said: Mapping[str, Field]) -> None:
         found = [column for column, field in fields.items() if field.kind == kind]
         found.sort(key=lambda column: names.index(column.lower()) if column.lower() in names else len(names))
         by_name = [column for column in found if column.lower() in names]
-        # Without a telling name, a label is only believed where nothing else could be one.
+        # Without a telling name, a label is accepted only if no other column could be one.
         keep = "" if named or (kind == "label" and not by_name and len(found) > 1) else found[0] if found else ""
         for column in found:
             if column != keep:
@@ -210,7 +219,6 @@ def _field(name: str, frame: Frame, training: np.ndarray | None = None) -> Field
 
 
 def _of_arrays(name: str, cells: list[Any]) -> Field:
-    """Rows of a numpy array, or objects: arrays of differing shapes, pictures of PIL."""
     arrays = [cell for cell in cells if isinstance(cell, np.ndarray)]
     if not arrays:
         picture = type(cells[0]).__module__.startswith("PIL.")
@@ -236,7 +244,7 @@ def _is_cloud(name: str, arrays: list[np.ndarray]) -> bool:
 
 
 def _is_grey(array: np.ndarray) -> bool:
-    """Height x width of a picture and no channels x time: bytes, or a square of values that only a picture has."""
+    """Whether an array looks like a grey image, not like channels over time."""
     if min(array.shape) < 8 or max(array.shape) > 4 * min(array.shape):
         return False
     if array.dtype in (np.uint8, bool):
@@ -268,7 +276,6 @@ def _of_lists(name: str, kind: pa.DataType, cells: list[Any]) -> Field:
 
 
 def _of_records(kind: pa.DataType, cells: list[Any]) -> Field:
-    """Records and bytes."""
     if types.is_struct(kind) and {kind.field(i).name for i in range(kind.num_fields)} == {"bytes", "path"}:
         filled = [c for c in cells if c["bytes"] or c["path"]]
         if filled and _mostly(
@@ -327,11 +334,8 @@ def _of_strings(name: str, seen: _Seen, cells: list[str], folder: Path) -> Field
 
 
 def _of_words(name: str, seen: _Seen, cells: list[str]) -> Field:
-    """Strings that are neither files, parts of a split, addresses nor dates: by how many are distinct, and how long
-    they are.
-    """
     some = len(set(cells))
-    # All of a long column is only counted where the sample repeats itself.
+    # Counting a long column is slow, so it is counted only if the sample repeats values.
     repeats = some < 0.9 * len(cells) or len(cells) < 40
     distinct = _distinct(seen.values()) if repeats or _named_id(name) else len(seen)
     filled = seen.filled
@@ -360,7 +364,7 @@ def _distinct(column: pa.ChunkedArray) -> int:
 
 
 def _all_differ(column: pa.ChunkedArray) -> bool:
-    """Of whole numbers; those that rise from row to row need no table of all that was seen."""
+    """Whether all integers differ; rising ones need no table of values seen."""
     if column.null_count:
         return False
     last = None

@@ -1,4 +1,4 @@
-"""Files in folders, one a row: what lies there, and what the folders say of split and class."""
+"""Files in folders, one per row, and the split and class that folder names give."""
 
 import os
 import re
@@ -11,9 +11,13 @@ from kontrast.data.schema import split
 
 
 def walked(folder: Path, suffixes: Collection[str] | None) -> Iterator[str]:
-    """Relative paths, with forward slashes, of the files with these suffixes (None: of all files).
+    """Yields paths of files with certain suffixes, relative to a folder.
 
-    Hidden files and what macOS leaves in archives are passed over.
+    Hidden files and those that macOS adds to archives are skipped. Paths have forward slashes.
+
+    Args:
+        folder: Searched with its subfolders; links are followed.
+        suffixes: Lower-case suffixes with the dot; None for all files.
     """
     seen = set()
     for here, folders, files in os.walk(folder, followlinks=True):
@@ -31,36 +35,38 @@ def walked(folder: Path, suffixes: Collection[str] | None) -> Iterator[str]:
 
 
 def spelled(path: str) -> str:
-    r"""A path as text that any file can hold: bytes of a name that are no UTF-8 become \xe9 and the like."""
+    r"""Path as valid text: bytes that are not UTF-8 become escapes such as \xe9."""
     return path if path.isascii() else path.encode("utf8", "surrogateescape").decode("utf8", "backslashreplace")
 
 
 def found(folder: Path, name: str | Path) -> Path:
-    """The path that a cell names: as it stands, or where no such file is, as `spelled` wrote it."""
+    """Path that a cell names: as written, else decoded from `spelled`."""
     path = folder / name
     if "\\x" not in str(name) or there(path):
         return path
-    parts = re.split(r"\\x([89a-f][0-9a-f])", str(name))  # never a byte of ASCII: no / and no . comes of it
+    parts = re.split(r"\\x([89a-f][0-9a-f])", str(name))  # bytes beyond ASCII only, so that no / or . results
     raw = b"".join(bytes.fromhex(part) if n % 2 else os.fsencode(part) for n, part in enumerate(parts))
     return folder / os.fsdecode(raw)
 
 
 def there(path: Path) -> bool:
-    """Whether that is a file; whatever a cell holds, for most strings are no file's name."""
+    """Whether a path is a file; False for strings that cannot be paths."""
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name too long, or with a NUL: no file has it
+    except (OSError, ValueError):  # the name is too long or contains NUL
         return False
 
 
 def inside(folder: Path, path: str) -> bool:
-    """Whether that file lies in the folder itself, and no link leads out."""
+    """Whether a file is in the folder itself, with links resolved."""
     return Path(os.path.realpath(folder / path)).is_relative_to(os.path.realpath(folder))
 
 
 def said(paths: Sequence[str]) -> dict[str, pa.ChunkedArray]:
-    """Columns `split`, where all top folders are named like one (train, test, val ...), and `label`, the name of the
-    subfolder, where files lie in two or more of them and none beside them.
+    """Columns `split` and `label` from the names of folders.
+
+    `split` is present if all top folders are named like a split (train, test, val ...). `label` is the name of the
+    subfolder, if files are in two or more of them and none beside them.
     """
     columns: dict[str, list[str]] = {}
     inner = [spelled(path).split("/") for path in paths]

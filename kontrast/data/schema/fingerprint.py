@@ -1,4 +1,4 @@
-"""Stable hashes: of an id, of what a row holds, of a column before it is read, of a whole data set."""
+"""Stable hashes of ids, row contents, unread columns and data sets."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,17 +16,20 @@ _ROWS = 4096  # rows hashed at a time
 
 
 def number(data: bytes) -> int:
-    """63 bits, never negative."""
+    """Hash of bytes: a non-negative integer of 63 bits."""
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") >> 1
 
 
 def numbers(ids: Iterable[str]) -> np.ndarray:
-    """(N,) int64 of strings."""
+    """Hashes of strings: (N,) int64."""
     return np.fromiter((number(text.encode("utf8", "surrogatepass")) for text in ids), np.int64)
 
 
 def rows(content: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(N,) int64, equal where the content of every field is; a field that is missing is one content more."""
+    """Hashes of rows: (N,) int64, equal if the content of every field is.
+
+    All missing values of a field count as equal.
+    """
     mixed = torch.zeros(1, dtype=torch.int64)
     for codes in content.values():
         mixed = random_streams.mix(mixed * 31 + torch.from_numpy(np.where(codes < 0, -1, codes)))
@@ -34,12 +37,12 @@ def rows(content: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def content(packed: np.ndarray) -> int:
-    """Of a row as it is cached: equal where dtype, shape and every value are."""
+    """Hash of a cached row: equal if dtype, shape and all values are."""
     return number(f"{packed.dtype.str}{packed.shape}".encode() + packed.tobytes())
 
 
 def text(*parts: str | bytes) -> str:
-    """24 hex digits of all parts, each told apart from the next."""
+    """Hash of a sequence of parts, 24 hex digits; where a part ends matters."""
     return _text(parts)
 
 
@@ -53,7 +56,10 @@ def _text(parts: Iterable[str | bytes]) -> str:
 
 
 def of_column(column: Column, folder: Path) -> str:
-    """Of a column before it is read: its values, and size and time of change of every file that it names."""
+    """Hash of a column before it is decoded.
+
+    Covers its values, and size and time of change of the files that it names.
+    """
     hashed = hashlib.blake2b(digest_size=12)
     hashed.update(str(column.dtype if isinstance(column, np.ndarray) else column.type).encode())
     files = not isinstance(column, np.ndarray) and _names_files(column.slice(0, 100), folder)
@@ -71,7 +77,7 @@ def of_column(column: Column, folder: Path) -> str:
 
 
 def of_frame(frame: Frame, names: Iterable[str]) -> str:
-    """Of those columns of a frame."""
+    """Hash of some columns of a frame."""
     parts = [part for name in names for part in (name, of_column(frame.columns[name], frame.folder))]
     return text(str(len(frame)), *parts)
 
@@ -84,10 +90,19 @@ def of_dataset(
     kinds: Mapping[str, str],
     targets: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What data.json keeps: rows, fields and hashes that are equal where ids, labels, split and every cached value
-    are; of validation rows and of targets other than the label only where there are some.
+    """Fingerprint of a data set, for data.json.
 
-    side: (N,) ints: 0 train, 1 validation, 2 held out. targets: key -> a hash of what training rows hold there.
+    Args:
+        ids: (N,) strings.
+        labels: (N,) strings; None if there are none.
+        side: (N,) ints: 0 train, 1 validation, 2 held out.
+        contents: Field -> (N,) int64 hashes of the cached content, negative in rows without the field.
+        kinds: Field -> kind.
+        targets: Key -> hash of its values in training rows. Default: none.
+
+    Returns:
+        Counts and hashes that are equal if ids, labels, split and all cached values are. Validation rows and targets
+        other than the label are included only if there are some.
     """
     held_out, validation = side == 2, side == 1
     fields = {
@@ -112,22 +127,30 @@ def of_dataset(
 
 
 def _each(strings: np.ndarray) -> Iterator[str]:
-    """One after the other, and not all in a list."""
+    """Yields the strings without a list of all of them."""
     for start in range(0, len(strings), _ROWS):
         yield from strings[start : start + _ROWS].tolist()
 
 
 def trained(content: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
-    """What is kept of the rows trained on, so that scoring on them can be told: field -> sorted distinct hashes of what
-    they hold, eight bytes a row.
+    """Sorted distinct hashes of the training rows' content, by field.
+
+    A run keeps them to detect evaluation on training rows.
     """
     return {name: np.unique(codes[rows][codes[rows] >= 0]) for name, codes in content.items()}
 
 
 def seen(content: Mapping[str, np.ndarray], known: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(N,) bool: the rows of which every field that they have was trained on.
+    """Rows that were trained on in every field that they have.
 
-    By what is cached of them, not by their ids: row 17 of another file is another row, and a copied row has another id.
+    They are compared by cached content, not by id: row 17 of another file is another row, and a copy has another id.
+
+    Args:
+        content: Field -> (N,) int64 hashes of the rows' content, negative in rows without the field.
+        known: Field -> hashes of the training rows, as `trained` returns them.
+
+    Returns:
+        (N,) bool.
     """
     found = np.zeros(len(next(iter(content.values()))), bool)
     new = np.zeros_like(found)
@@ -139,7 +162,7 @@ def seen(content: Mapping[str, np.ndarray], known: Mapping[str, np.ndarray]) -> 
 
 
 def of_rows(ids: np.ndarray, contents: Mapping[str, np.ndarray]) -> str:
-    """Of rows that are judged: one word for each score, equal where ids and all cached values are."""
+    """Hash of the evaluated rows: equal if ids and all cached values are."""
     parts = [part for name, codes in contents.items() for part in (name, np.where(codes < 0, -1, codes).tobytes())]
     return text(_text(_each(ids)), *parts)
 
@@ -163,6 +186,6 @@ def _names_files(column: pa.ChunkedArray, folder: Path) -> bool:
 def _stamp(path: Path) -> str:
     try:
         state = path.stat()
-    except (OSError, ValueError):  # no file, or a string that is no path at all
+    except (OSError, ValueError):  # no file, or no valid path
         return "-"
     return f"{state.st_size} {state.st_mtime_ns};"

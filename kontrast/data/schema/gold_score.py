@@ -1,22 +1,23 @@
-"""A gold score: the number beside two texts that says how alike they are, as in STS-B."""
+"""Gold score: a number that says how similar two texts are (STS-B)."""
 
 import re
 from collections.abc import Mapping, Sequence
 
 _NAMES = ("score", "similarity", "similarity_score", "relatedness", "relatedness_score", "gold", "gold_score", "sim")
-_NAMES = (*_NAMES, "sts", "sts_score", "label", "target", "rating")  # a label whose values are no whole numbers
+_NAMES = (*_NAMES, "sts", "sts_score", "label", "target", "rating")  # `numbers` holds labels only if they are not whole
 _SIDE = re.compile(r"[ _-]?(1|2|a|b|one|two|left|right)$", re.IGNORECASE)
 
 
 def gold(kinds: Mapping[str, str], numbers: Sequence[str]) -> str | None:
-    """The column of scores where the data has just two texts and a number of that meaning, else None.
+    """Finds the column of gold scores, if the data has exactly two texts.
 
     Args:
-        kinds: column -> what it is taken for.
-        numbers: the columns of single numbers that are nothing else.
+        kinds: Column -> kind.
+        numbers: Columns of single numbers without another kind.
 
     Returns:
-        The number with a telling name; else the only one, where the texts are called alike but for 1 and 2, or a and b.
+        The number with a telling name; else the only one, if the names of the texts differ only in 1 and 2, or a and b.
+        None if there is no such column.
     """
     views = [name for name, kind in kinds.items() if kind in ("text", "image", "series")]
     if len(views) != 2 or any(kinds[name] != "text" for name in views) or "score" in kinds.values():

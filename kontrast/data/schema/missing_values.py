@@ -1,4 +1,4 @@
-"""Words that stand for nothing: a cell that says NA or null is missing, as pandas and R read it."""
+"""Words such as NA or null that mean a missing value, as in pandas."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ import pyarrow.types as types
 
 from kontrast.data.tables.frame import Column, Frame
 
-_CODE = re.compile("[A-Z]{2}")  # NA is Namibia where other cells are codes of countries
-_CODES = 5  # distinct codes that make a column one of codes
+_CODE = re.compile("[A-Z]{2}")  # NA is Namibia among country codes
+_CODES = 5  # distinct codes from which a column counts as one of codes
 _SHOWN = 4  # columns that a note names
 
 
 def missing(cell: Any) -> bool:
-    """Whether a cell holds nothing: None, a blank string, no bytes, an empty list, NaN throughout."""
+    """Whether a cell is None, blank, without bytes or entries, or all NaN."""
     if isinstance(cell, np.ndarray):
         return cell.size == 0 or (cell.dtype.kind == "f" and bool(np.isnan(cell).all()))
     if isinstance(cell, str):
@@ -31,14 +31,14 @@ def missing(cell: Any) -> bool:
 
 
 def emptied(frame: Frame, words: Sequence[str]) -> Frame:
-    """The frame with every string cell that is one of `words` missing, and a note that says so.
+    """Replaces string cells that mean a missing value by null, and notes it.
 
-    Chunks without such a cell stay what they are, memory-mapped where they were. A column whose other cells are codes
-    of two capitals keeps its NA.
+    Chunks without such cells are not copied and stay memory-mapped. A column whose other cells are two-letter codes in
+    capitals keeps its NA.
 
     Args:
-        frame: rows before anything is decoded.
-        words: what stands for nothing, spaces around it aside; none leaves the frame alone.
+        frame: Rows before anything is decoded.
+        words: Strings that mean a missing value, spaces around them ignored; none changes nothing.
     """
     if not words:
         return frame
@@ -58,7 +58,7 @@ def emptied(frame: Frame, words: Sequence[str]) -> Frame:
 
 
 def is_word(column: pa.Array | pa.ChunkedArray, words: Sequence[str]) -> pa.Array | pa.ChunkedArray:
-    """Which string cells are one of the words; false where there is nothing."""
+    """Which string cells are among the words, as booleans; False for null."""
     trimmed = pc.call_function("utf8_trim_whitespace", [column])
     return pc.call_function("is_in", [trimmed], pc.SetLookupOptions(pa.array(list(words), column.type)))
 

@@ -1,4 +1,4 @@
-"""Which files the cells of a table may name: those in the folder of the data, unless the user allows more."""
+"""Restricts files named by cells to the data's folder, unless users allow more."""
 
 import os
 from collections.abc import Callable
@@ -11,9 +11,10 @@ from kontrast.data.tables.frame import ANYWHERE, Frame
 
 
 def gate(frame: Frame) -> Callable[[Any], None]:
-    """A function that raises Unreadable for a cell which names a file outside of the frame's folders, be it by an
-    absolute path, by .. or through a link. Whoever sends a table could else have any picture of this machine embedded
-    and shown.
+    """Check that refuses cells which name files outside the frame's folders.
+
+    The returned function raises Unreadable. Absolute paths, `..` and links are resolved first. Without the check, a
+    table from others could have any image of this machine embedded and shown.
     """
     if frame.within == ANYWHERE:
         return lambda cell: None

@@ -1,5 +1,8 @@
-"""Which rows train, which validate and which are kept for judging: as the data says, the latest, or by hash of their
-ids or groups; twins on one side."""
+"""Splits rows into train, validation and held out.
+
+The data's own split decides, else time (the latest are held out), else a hash of the group or the id. Duplicates stay
+on one side.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -20,32 +23,38 @@ _NAMES = {"train": "train", "training": "train", "tr": "train", "test": "test", 
 _NAMES |= dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "validation")
 TRAIN, VALIDATION, HELD_OUT = 0, 1, 2  # the side of a row
 _SIDES = {"train": TRAIN, "validation": VALIDATION, "test": HELD_OUT}
-HELD_OUT_STREAM, VALIDATION_STREAM = -11, -12  # set these draws apart from all others of the same seed and ids
-# More rows than this are not bound to one side, neither by one value, which then is a category (a stock caption, a
-# blank picture) and no copy of one thing, nor by a chain of values of several fields, which could bind all rows.
+HELD_OUT_STREAM, VALIDATION_STREAM = -11, -12  # separate from all other draws of the same seed and ids
+# Larger sets are not bound to one side: a value in more rows is a category (a stock caption, a blank picture), not a
+# copy of one thing, and a chain of values of several fields could bind all rows.
 _BOUND, _BOUND_SHARE = 10, 0.01
-_NEAR_SHARE = 0.25  # how far whole groups may be from the share that is asked for, relative to it, before some move
+_NEAR_SHARE = 0.25  # relative distance from the share asked for beyond which whole groups move
 _A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def part(name: Any) -> str | None:
-    """train, test or validation, in any of their usual spellings; None for anything else."""
+    """Split that a name means: train, test or validation; None for other names."""
     return _NAMES.get(str(name).strip().lower())
 
 
 def joined(parts: Mapping[str, Frame], name: str) -> Frame:
-    """Frames of one shape under each other, with a column `split` that says which each row came from."""
+    """Concatenates the parts of a data set; a column `split` names each row's part."""
     frames = {key: frame for key, frame in parts.items() if len(frame)}
     columns = {column: values for column, values in under(frames, name).items() if column != "split"}
     lengths = np.array([len(frame) for frame in frames.values()], np.int64)
-    split = np.repeat(np.array(list(frames), object), lengths)  # of no frame, no floats
+    split = np.repeat(np.array(list(frames), object), lengths)  # object, since an empty array would be float
     folder, within = next(iter(parts.values())).folder, widest(parts.values())
     return Frame({**columns, "split": pa.chunked_array([pa.array(split, pa.string())])}, name, folder, within)
 
 
 def under(frames: Mapping[str, Frame], name: str) -> dict[str, Column]:
-    """The columns of all of them, under each other; a column that one lacks is missing in its rows. `name` begins the
-    message where a column differs in kind.
+    """Columns of all frames, concatenated; missing where a frame lacks the column.
+
+    Args:
+        frames: Part -> frame.
+        name: Begins the message.
+
+    Raises:
+        UserError: A column differs in kind between the frames.
     """
     names: dict[str, None] = dict.fromkeys(column for frame in frames.values() for column in frame.columns)
     return {column: _under(column, frames, name) for column in names}
@@ -74,20 +83,20 @@ def _under(column: str, frames: Mapping[str, Frame], name: str) -> Column:
 
 
 def given(values: Sequence[Any], codes: np.ndarray, who: str, *, validate: bool = True) -> np.ndarray | None:
-    """The side of each row as a split column says it.
+    """Side of each row as its split column says.
 
     Args:
-        values: The distinct values of the column.
-        codes: (N,) ints, the place among them of each row's value.
-        who: Begins the message on an entry that is none of train, validation and test.
-        validate: Whether validation rows beside a test validate; else they are trained on.
+        values: Distinct values of the column.
+        codes: (N,) ints, the index of each row's value among them.
+        who: Begins the message.
+        validate: Whether validation rows beside a test validate; else they train. Default: True.
 
     Returns:
         (N,) int8 of TRAIN, VALIDATION and HELD_OUT. Rows without an entry train. Without test rows the validation rows
-        are held out. None where no row is held out, or all are.
+        are held out. None if no row is held out, or all are.
 
     Raises:
-        UserError: Another entry.
+        UserError: An entry is none of train, validation and test.
     """
     strange = next((v for v in values if v is not None and str(v).strip() and part(v) is None), None)
     if strange is not None:
@@ -102,11 +111,17 @@ def given(values: Sequence[Any], codes: np.ndarray, who: str, *, validate: bool 
 
 
 def latest(times: np.ndarray, share: float) -> np.ndarray:
-    """(N,) bool: the latest `share` of the rows that have a time (int64, larger is later, smallest is none), those of
-    one instant on one side. Rows without a time are trained on.
+    """Latest share of the rows that have a time.
 
-    Where the cut lies depends on all rows: of a table that grows, later rows are held out, and what was before them
-    comes to be trained on.
+    Rows of the same time stay on one side. The cut depends on all rows: if a table grows, later rows are held out and
+    those before them train.
+
+    Args:
+        times: (N,) int64, larger is later; NO_TIME for rows without a time, which train.
+        share: Share (0 to 1) of the rows with a time.
+
+    Returns:
+        (N,) bool.
     """
     known = np.sort(times[times != NO_TIME])
     count = round(share * len(known))
@@ -120,7 +135,18 @@ def latest(times: np.ndarray, share: float) -> np.ndarray:
 
 
 def times(column: Column, who: str) -> np.ndarray:
-    """(N,) int64 of dates, times or numbers, in their order; NO_TIME where there is none. `who` begins the message."""
+    """Orders dates, times or numbers.
+
+    Args:
+        column: Dates, times, numbers or strings of dates.
+        who: Begins the message.
+
+    Returns:
+        (N,) int64, larger is later; NO_TIME in rows without a time.
+
+    Raises:
+        UserError: The column holds other values.
+    """
     wanted = "expected dates such as 2024-05-17 or 2024-05-17T10:30:00Z, times, or numbers"
     if isinstance(column, np.ndarray):
         raise UserError(f"{who} holds arrays; {wanted}.")
@@ -136,14 +162,22 @@ def times(column: Column, who: str) -> np.ndarray:
         return found
     elif not (types.is_temporal(kind) or types.is_integer(kind)):
         raise UserError(f"{who} holds {kind}; {wanted}.")
-    short = types.is_date32(kind) or types.is_time32(kind)  # Arrow makes these whole numbers of their own width only
+    short = types.is_date32(kind) or types.is_time32(kind)  # Arrow casts these to integers of their own width only
     return (values.cast(pa.int32()) if short else values).cast(pa.int64()).fill_null(NO_TIME).to_numpy()
 
 
 def seconds(column: Column, who: str) -> np.ndarray:
-    """(N,) float64: dates, moments and times of a day in seconds, numbers as they are; NaN where there is none.
+    """Converts dates and times to seconds; numbers stay as they are.
 
-    Raises UserError, beginning with `who`, where a cell is no time.
+    Args:
+        column: Dates, times, numbers or strings of dates.
+        who: Begins the message.
+
+    Returns:
+        (N,) float64, NaN in rows without a time.
+
+    Raises:
+        UserError: A cell is no time.
     """
     found = times(column, who)
     assert not isinstance(column, np.ndarray)  # `times` refuses arrays
@@ -158,7 +192,7 @@ def seconds(column: Column, who: str) -> np.ndarray:
 
 
 def _moments(column: pa.ChunkedArray, message: str) -> pa.ChunkedArray:
-    """Strings as instants; without a zone they are taken for UTC. An empty string is none."""
+    """Parses strings as instants, in UTC unless they name a zone; empty strings are null."""
     text = pc.call_function("utf8_trim_whitespace", [column])
     text = pc.call_function("if_else", [pc.call_function("equal", [text, ""]), None, text])
     zoned = pc.call_function("match_substring_regex", [text], pc.MatchSubstringOptions(r"(Z|[+-]\d\d:?\d\d)$"))
@@ -173,29 +207,42 @@ def _moments(column: pa.ChunkedArray, message: str) -> pa.ChunkedArray:
 
 
 def drawn(keys: np.ndarray, share: float, seed: int, stream: int = HELD_OUT_STREAM) -> np.ndarray:
-    """(N,) bool: a row is kept for judging by its own key alone, so that added rows move no other."""
+    """Draws rows by their own key only, so that added rows move no other.
+
+    Args:
+        keys: (N,) int64 hashes of the ids.
+        share: Expected share (0 to 1) of the rows.
+        seed: Seed of the draw.
+        stream: Separates validation from held-out draws. Default: held out.
+
+    Returns:
+        (N,) bool.
+    """
     stream_N = random_streams.key(seed, 0, torch.from_numpy(keys), stream)
     return random_streams.uniform(stream_N, 1)[:, 0].numpy() < share
 
 
 def grouped(units: np.ndarray, share: float, seed: int, stream: int = HELD_OUT_STREAM) -> np.ndarray:
-    """(N,) bool: whole groups are kept for judging, as near to `share` of the rows as groups of their sizes allow.
+    """Draws whole groups that together hold about a share of the rows.
 
-    Each group is drawn by its own key, so that added rows move no other. Where that keeps more or less than asked by
-    more than a quarter, which happens where groups are few, the groups next to the cut change sides while that brings
-    the rows kept nearer to the share. At least one of several groups is kept and one trained on.
+    Each group is drawn by its own key, so that added rows move no other. If the result differs from the share by more
+    than a quarter of it, which happens with few groups, groups next to the cut change sides as long as this brings the
+    result closer. Of several groups at least one is drawn and one is not, unless the share is 0 or 1.
 
     Args:
         units: (N,) int64, equal within a group.
-        share: the share of all rows that is asked for; 0 and 1 are taken at their word.
-        seed: another seed draws other groups.
-        stream: sets validation apart from what is held out.
+        share: Share (0 to 1) of all rows.
+        seed: Seed of the draw.
+        stream: Separates validation from held-out draws. Default: held out.
+
+    Returns:
+        (N,) bool.
     """
     groups, inverse, sizes = np.unique(units, return_inverse=True, return_counts=True)
     place = random_streams.uniform(random_streams.key(seed, 0, torch.from_numpy(groups), stream), 1)[:, 0].numpy()
     kept, wanted = place < share, share * len(units)
     count = int(sizes[kept].sum())
-    for _ in range(3):  # to the share, back if a large group went too far, and to it again
+    for _ in range(3):  # a large group may overshoot: back, and up to the share again
         few = count < wanted
         for group in np.argsort(np.where(few, place, -place), kind="stable"):  # from the cut onwards
             changed = count + (1 if few else -1) * int(sizes[group])
@@ -209,10 +256,18 @@ def grouped(units: np.ndarray, share: float, seed: int, stream: int = HELD_OUT_S
 
 
 def together(sides: np.ndarray, keys: np.ndarray, content: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The same sides, but rows with identical content in a field go where the one of them with the smallest key goes.
+    """Moves rows with identical content in a field to the same side.
 
-    Rows of one key, which are one group, are never parted. Up to 1 % of the rows (at least 10) are bound by content;
-    beyond that each goes its own way.
+    The row with the smallest key decides. Rows with equal keys form a group, which is never parted. At most 1 % of the
+    rows (at least 10) are bound by content; larger sets of duplicates are left as they are.
+
+    Args:
+        sides: (N,) side of each row.
+        keys: (N,) int64.
+        content: Field -> (N,) int64 hashes of the content.
+
+    Returns:
+        (N,) sides.
     """
     most = max(_BOUND, int(_BOUND_SHARE * len(keys)))
     leader, size = np.arange(len(keys)), np.ones(len(keys), np.int64)
@@ -242,7 +297,13 @@ def together(sides: np.ndarray, keys: np.ndarray, content: Mapping[str, np.ndarr
 
 
 def twins(held_out: np.ndarray, training: np.ndarray, content: Mapping[str, np.ndarray]) -> int:
-    """How many rows kept for judging have the same content as a training row, in some field; both (N,) bool."""
+    """Number of held-out rows with the same content as a training row in some field.
+
+    Args:
+        held_out: (N,) bool.
+        training: (N,) bool.
+        content: Field -> (N,) int64 hashes of the content, negative in rows without the field.
+    """
     seen = np.zeros(int(held_out.sum()), bool)
     for codes in content.values():
         some = codes[held_out]
@@ -251,7 +312,7 @@ def twins(held_out: np.ndarray, training: np.ndarray, content: Mapping[str, np.n
 
 
 def _alike(codes: np.ndarray, most: int) -> Iterator[list[int]]:
-    """The rows of each content that 2 to `most` rows share."""
+    """Yields the rows of each content that 2 to `most` rows share."""
     order = np.argsort(codes, kind="stable")
     ordered = codes[order]
     same = ordered[1:] == ordered[:-1]

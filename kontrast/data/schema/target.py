@@ -1,4 +1,7 @@
-"""The contract of a target: a column that training may learn from or group by. One file per kind in `targets/`."""
+"""Contract of a target: a column that training learns from or groups by.
+
+Each kind has a file in targets/.
+"""
 
 import re
 from abc import ABC, abstractmethod
@@ -24,10 +27,14 @@ _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 
 
 class Target(ABC):
-    """A column's values as a key of the rows that training sees.
+    """A column whose values training uses as a key of each row.
 
-    It is fitted to training rows, and holds their values alone: those of validation and held-out rows are never read,
-    and their keys are those of an unknown value. So no label, number or group outside of training can change it.
+    It is fitted to training rows and holds only their values. Validation and held-out rows are never read, and their
+    keys are those of an unknown value, so no label, number or group outside training has an effect.
+
+    Args:
+        column: The column it is made of.
+        who: Begins messages.
     """
 
     ROOM = "targets"
@@ -46,15 +53,15 @@ class Target(ABC):
 
     @abstractmethod
     def fit(self, cells: Column, rows: np.ndarray, ids: np.ndarray) -> None:
-        """Learns classes and scale, and keeps the values.
+        """Learns classes or scale, and keeps the values.
 
         Args:
-            cells: The column's cells in the T training rows.
-            rows: (T,) ints, the numbers of these rows in the data set.
-            ids: (N,) int64, a hash of each row's id, at least 0, by which unknown values are told apart.
+            cells: Cells of the column in the T training rows.
+            rows: (T,) ints, indices of these rows in the data set.
+            ids: (N,) int64, at least 0: hashes of the ids of all rows, which make unknown values distinct.
 
         Raises:
-            UserError: A cell that is no such value.
+            UserError: A cell is no such value.
         """
 
     @abstractmethod
@@ -63,72 +70,79 @@ class Target(ABC):
 
     @abstractmethod
     def keys(self, index: np.ndarray) -> Tensor:
-        """(B,) or (B, C): the keys of these rows of the data set."""
+        """Keys of rows of the data set: (B,) or (B, C)."""
 
 
 class Codes(Target, ABC):
-    """A class per row. The key is int64: the place of its class among the classes of the training rows, from 0.
+    """A class per row.
 
-    A row without one, and each row that does not train, has a negative number of its own.
+    The key is int64: the index of the row's class among the classes of the training rows, from 0. A row without a
+    class, and each row that does not train, has a negative number of its own.
     """
 
     def fit(self, cells: Column, rows: np.ndarray, ids: np.ndarray) -> None:
-        """The classes of the training rows, in order, and how many rows each has."""
+        """Learns the ordered classes of the training rows and the number of rows of each."""
         self._names, codes = classes(cells, self._who)
         self._counts = np.bincount(codes[codes >= 0], minlength=len(self._names)).tolist()
         self._values = unknown(ids)
         self._values[rows] = np.where(codes >= 0, codes, self._values[rows])
 
     def keys(self, index: np.ndarray) -> Tensor:
-        """(B,) int64."""
+        """Keys of rows: (B,) int64."""
         return torch.from_numpy(self._values[index])
 
 
 class Numbers(Target, ABC):
-    """A number per row. The key is float64, NaN in a row without one and in each row that does not train."""
+    """A number per row.
+
+    The key is float64; NaN in rows without a number and in rows that do not train.
+    """
 
     def keep(self, values: np.ndarray, rows: np.ndarray, ids: np.ndarray) -> None:
-        """Keeps (T,) numbers of the training rows, and their scale.
+        """Keeps the numbers of the training rows and their scale.
 
         Args:
-            values: NaN or infinite where there is none.
-            rows: (T,) ints, the numbers of these rows in the data set.
-            ids: (N,) one entry per row of the data set.
+            values: (T,) floats; NaN or infinite in rows without a number.
+            rows: (T,) ints, indices of these rows in the data set.
+            ids: (N,) hashes of the ids of all rows; only their number is used.
         """
         self._scale = scale(values)
         self._values = np.full(len(ids), np.nan)
         self._values[rows] = np.where(np.isfinite(values), values, np.nan)
 
     def fit(self, cells: Column, rows: np.ndarray, ids: np.ndarray) -> None:
-        """The values of the training rows and their scale."""
+        """Learns the numbers of the training rows and their scale."""
         self.keep(numbers(cells, self._who), rows, ids)
 
     def facts(self) -> Mapping[str, Any]:
-        """How many training rows have one (`known`); their `mean`, `std`, `low` and `high`."""
+        """Number of training rows with a number (`known`); their `mean`, `std`, `low` and `high`."""
         return self._scale
 
     def keys(self, index: np.ndarray) -> Tensor:
-        """(B,) float64."""
+        """Keys of rows: (B,) float64."""
         return torch.from_numpy(self._values[index])
 
 
 class Vectors(Target, ABC):
-    """A number for each class per row. The key is (B, C) float32, zeros in each row that does not train."""
+    """A number per class and row.
+
+    The key is (B, C) float32; zeros in rows that do not train.
+    """
 
     def keep(self, values: np.ndarray, rows: np.ndarray, ids: np.ndarray) -> None:
-        """Keeps (T, C) values of the training rows.
+        """Keeps the values of the training rows.
 
         Args:
-            values: Zeros in a row without any.
-            rows: (T,) ints, the numbers of these rows in the data set.
-            ids: (N,) one entry per row of the data set.
+            values: (T, C); zeros in rows without values.
+            rows: (T,) ints, indices of these rows in the data set.
+            ids: (N,) hashes of the ids of all rows; only their number is used.
         """
         self._values = values
         self._place = np.full(len(ids), -1)
         self._place[rows] = np.arange(len(rows))
 
     def keys(self, index: np.ndarray) -> Tensor:
-        """(B, C) float32."""
+        """Keys of rows: (B, C) float32."""
         place = self._place[index]
         found = np.zeros((len(place), self._values.shape[1]), np.float32)
         found[place >= 0] = self._values[place[place >= 0]]
@@ -138,18 +152,18 @@ class Vectors(Target, ABC):
 def targets(
     frame: Frame, fields: Mapping[str, Field], kept: np.ndarray, training: np.ndarray, ids: np.ndarray
 ) -> dict[str, Target]:
-    """Every target of a data set by the name of its key, fitted to the training rows.
+    """Targets of a data set by key name, fitted to the training rows.
 
     Args:
         frame: All rows of the source.
-        fields: What each column is taken for.
-        kept: (N,) ints, the rows of the frame that are usable.
-        training: (N,) bool.
-        ids: (N,) int64, a hash of each row's id.
+        fields: Column -> field.
+        kept: (N,) ints, indices of the usable rows in the frame.
+        training: (N,) bool, the usable rows that train.
+        ids: (N,) int64, hashes of the ids of the usable rows.
 
     Returns:
-        Key name -> target. A kind with one column has its name ("label"). Of several, each is called "label COLUMN",
-        and the first has the bare name too.
+        Key name -> target. A kind with a single column has its name ("label"). With several columns each is called
+        "label COLUMN", and the first has the bare name too.
     """
     found: dict[str, Target] = {}
     rows = np.flatnonzero(training)
@@ -168,7 +182,7 @@ def targets(
 
 
 def _flags(columns: Mapping[str, Column], who: str) -> dict[str, Column]:
-    """The same columns, those of yes and no made into one of lists: the names of those that say yes in a row."""
+    """Merges yes/no columns into lists of the names that are yes."""
     there = {name: numbers(column, f"{who}, column '{name}'") for name, column in columns.items() if _is_flag(column)}
     if not there:
         return dict(columns)
@@ -179,7 +193,7 @@ def _flags(columns: Mapping[str, Column], who: str) -> dict[str, Column]:
 
 
 def _is_flag(column: Column) -> bool:
-    """Whether single cells hold 0 and 1, or true and false, and nothing else."""
+    """Whether a column holds nothing but 0 and 1, or true and false."""
     if isinstance(column, np.ndarray):
         return column.ndim == 1 and column.dtype.kind in "biuf" and bool(np.isin(column, (0, 1)).all())
     if types.is_boolean(column.type):
@@ -188,18 +202,18 @@ def _is_flag(column: Column) -> bool:
 
 
 def facts(found: Mapping[str, Target]) -> dict[str, dict[str, Any]]:
-    """Key name -> kind, column and facts of its target: what a run keeps of them, as plain JSON values."""
+    """Kind, column and facts of each target, as plain JSON values for run folders."""
     return {name: {"kind": _kind(made), "column": made.column, **made.facts()} for name, made in found.items()}
 
 
 def asked_for(key: str) -> str:
-    """The option that names the column of a key: `--label COLUMN`, `--field COLUMN=number`."""
+    """Option that names the column of a key: `--label COLUMN`, `--field COLUMN=number`."""
     kind, _, column = key.partition(" ")
     return f"--label {column or 'COLUMN'}" if kind == "label" else f"--field {column or 'COLUMN'}={kind}"
 
 
 def marks(found: Mapping[str, Target], rows: int) -> dict[str, str]:
-    """Key name -> a hash of the keys of all rows, for the fingerprint. The label's is left to the labels'."""
+    """Hash of each target's keys, for the fingerprint; labels are hashed there."""
     return {
         name: fingerprint.text(*(made.keys(np.arange(*piece)).numpy().tobytes() for piece in chunks(rows)))
         for name, made in found.items()
@@ -220,21 +234,22 @@ def _at(column: Column, rows: np.ndarray) -> Column:
 
 
 def _by_chunk(column: pa.ChunkedArray, rows: np.ndarray) -> list[tuple[pa.Array, np.ndarray]]:
-    """Of rising rows, those of each chunk: `ChunkedArray.take` would join all chunks first."""
+    """Rising rows by chunk; `ChunkedArray.take` would join all chunks first."""
     ends = np.cumsum([len(chunk) for chunk in column.chunks])
     cuts = np.split(rows, np.searchsorted(rows, ends)[:-1]) if len(ends) else []
     return [(chunk, cut - end + len(chunk)) for chunk, cut, end in zip(column.chunks, cuts, ends, strict=True)]
 
 
 def unknown(ids: np.ndarray) -> np.ndarray:
-    """(N,) int64: a negative code of its own for each row, so that a row without a value equals no other."""
+    """Negative codes, (N,) int64, so that unknown values equal no others."""
     return -1 - (ids >> 1)
 
 
 def classes(cells: Column, who: str) -> tuple[list[str], np.ndarray]:
-    """(the classes in order, (T,) int64 the place of each cell's class, -1 where there is none).
+    """Classes of a column, in order; numbers are ordered as numbers, others as strings.
 
-    Classes that are numbers are ordered as numbers, others as strings.
+    Returns:
+        Names of the classes, and (T,) int64: the index of each cell's class, -1 if unknown.
     """
     values, codes = coded(cells)
     words = [class_name(value, who) for value in values]
@@ -246,7 +261,11 @@ def classes(cells: Column, who: str) -> tuple[list[str], np.ndarray]:
 
 
 def class_name(cell: Any, who: str = "the label column") -> str:
-    """The name of a class: 3.0 is 3, None and NaN are unknown, which is ""."""
+    """Name of a class: 3.0 becomes "3"; None and NaN become "", which is unknown.
+
+    Raises:
+        UserError: The cell is a list or a record; `who` begins the message.
+    """
     if isinstance(cell, np.ndarray | list | dict):
         raise UserError(
             f"{who} holds lists or records ({str(cell)[:60]}); expected one class per row. Several labels per row: "
@@ -260,7 +279,14 @@ def class_name(cell: Any, who: str = "the label column") -> str:
 
 
 def numbers(cells: Column, who: str) -> np.ndarray:
-    """(T,) float64, NaN where there is no number. Strings that say numbers are read. Raises UserError for others."""
+    """Reads a number per cell, also from strings.
+
+    Returns:
+        (T,) float64, NaN where there is none.
+
+    Raises:
+        UserError: A cell is no number; `who` begins the message.
+    """
     if isinstance(cells, np.ndarray):
         if cells.ndim == 1 and cells.dtype.kind in "biuf":
             return cells.astype(np.float64)
@@ -300,7 +326,11 @@ def scale(values: np.ndarray) -> dict[str, Any]:
 
 
 def rows_of_numbers(cells: Column, who: str) -> list[np.ndarray | None]:
-    """A list of numbers per row, None where there is none. Raises UserError for anything else."""
+    """Reads a list of numbers per cell, None where there is none.
+
+    Raises:
+        UserError: A cell is no list of numbers; `who` begins the message.
+    """
     found: list[np.ndarray | None] = []
     for cell in read_cells(cells, np.arange(len(cells))):
         row = None if cell is None else np.asarray(cell)

@@ -1,4 +1,4 @@
-"""What kontrast does not read yet, called by its name: audio, video, graphs, point clouds, molecules, volumes."""
+"""Recognises data that kontrast does not read yet: audio, video, graphs, point clouds, molecules, volumes."""
 
 import itertools
 from collections import Counter
@@ -27,27 +27,27 @@ _INSTEAD = {
     "documents": "their words in .txt files or in a table are read",
 }
 _AUDIO = (b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
-_FILES = 500  # files of a folder that are looked at
-_POINTS = 64  # points of a cloud at least
-_LOOKED = 32  # arrays that are looked at
-_UNORDERED = 0.2  # correlation of neighbouring rows below which their order means nothing
+_FILES = 500  # files read per folder
+_POINTS = 64  # fewest points of a cloud
+_LOOKED = 32  # arrays read
+_UNORDERED = 0.2  # correlation of neighbouring rows below which they are unordered
 
 
 def of_name(name: str) -> str | None:
-    """The kind of a file by its suffix, None for all others."""
+    """Kind of a file by its suffix; None for all others."""
     suffix = Path(name[-20:].removesuffix(".gz")).suffix.lower()
     return next((kind for kind, known in _SUFFIXES.items() if suffix and suffix in known.split()), None)
 
 
 def of_bytes(data: bytes) -> str | None:
-    """Audio by its first bytes, None for all others."""
+    """Audio or video by its first bytes; None for all others."""
     if data.startswith(_AUDIO) or (data[:4] == b"RIFF" and data[8:12] == b"WAVE"):
         return "audio"
     return "video" if data[4:8] == b"ftyp" and data[4:12] != b"ftypavif" else None
 
 
 def of_path(path: Path) -> str | None:
-    """The kind of a file, or of most files in a folder."""
+    """Kind of a file, or of most files in a folder."""
     if not path.is_dir():
         return of_name(path.name)
     files = Counter(of_name(name) for name in itertools.islice(file_tree.walked(path, None), _FILES))
@@ -56,7 +56,10 @@ def of_path(path: Path) -> str | None:
 
 
 def of_arrays(arrays: dict[str, np.ndarray]) -> str | None:
-    """The kind of an archive without a row per sample: a graph's edges, or files joined to one array of bytes."""
+    """Kind of an archive that has no row per sample; None for others.
+
+    Such are the edges of a graph, or files joined to a single array of bytes.
+    """
     for name, array in arrays.items():
         if name.lower() in ("edge_index", "edges", "adj", "adjacency") and array.ndim == 2 and len(array) != 1:
             return "graphs"
@@ -66,8 +69,9 @@ def of_arrays(arrays: dict[str, np.ndarray]) -> str | None:
 
 
 def is_cloud(arrays: list[np.ndarray]) -> bool:
-    """Whether arrays of (points, 3) or (3, points) are coordinates in no order: what stands beside a point tells
-    nothing of it, as an instant of a time series tells of the next.
+    """Whether arrays of shape (points, 3) or (3, points) are unordered coordinates.
+
+    Neighbouring points are then uncorrelated, unlike successive times of a series.
     """
     found = []
     for array in arrays[:_LOOKED]:
@@ -84,5 +88,5 @@ def is_cloud(arrays: list[np.ndarray]) -> bool:
 
 
 def words(kind: str) -> str:
-    """That it is not read yet, and what is."""
+    """Says that a kind is not read yet, and what is read instead."""
     return f"{kind}, which kontrast does not read yet; {_INSTEAD[kind]}"

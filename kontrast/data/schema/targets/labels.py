@@ -1,4 +1,4 @@
-"""Several labels per row (genres of a film, findings of a scan), for relations that count what two rows share."""
+"""Several labels per row (genres of a film), for relations that count shared labels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,18 +14,20 @@ _BETWEEN = ("|", ";", ",")
 
 
 class Labels(Vectors):
-    """The labels of a row: a list of classes; a string of them with |, ; or , between them; a list with 1 or 0 for each
-    class (multi-hot); or a column of yes and no per class.
+    """Labels of a row, in any of four forms.
 
-    The key is (B, C) float32 of 0 and 1, one column per class of the training rows; zeros in a row without any, and in
-    every row that is not trained on.
+    These are a list of classes; a string of classes separated by |, ; or ,; a list with 1 or 0 per class (multi-hot);
+    or a yes/no column per class.
+
+    The key is (B, C) float32 of 0 and 1, with a column per class of the training rows; zeros in rows without labels and
+    in rows that do not train.
     """
 
     recipe = "several_labels"
     flags = True
 
     def fit(self, cells: Column, rows: np.ndarray, ids: np.ndarray) -> None:
-        """The classes of the training rows, in order, and how many rows each has."""
+        """Learns the ordered classes of the training rows and the number of rows of each."""
         held = [[] if missing(cell) else cell for cell in read_cells(cells, np.arange(len(cells)))]
         self._names, values = _multi_hot(held) or self._listed(held)
         self.keep(values, rows, ids)
@@ -45,12 +47,16 @@ class Labels(Vectors):
         return names, values
 
     def facts(self) -> Mapping[str, Any]:
-        """`classes` (their number), `names` and `counts` (rows of each, in training)."""
+        """Number of `classes`, their `names` and `counts` (training rows of each)."""
         return {"classes": len(self._names), "names": self._names, "counts": self._values.sum(0, np.int64).tolist()}
 
 
 def _multi_hot(held: list[Any]) -> tuple[list[str], np.ndarray] | None:
-    """(0, 1, 2, ... as names, (T, C)) of lists of one length that hold 0 and 1 alone; None of others."""
+    """Parses lists of 0 and 1 of equal length; None for other cells.
+
+    Returns:
+        The names 0, 1, 2, ... of the classes, and (T, C) uint8.
+    """
     filled = [np.asarray(cell) for cell in held if not isinstance(cell, str) and np.size(cell)]
     if not filled or len({array.shape for array in filled}) > 1 or filled[0].ndim != 1 or len(filled[0]) < 2:
         return None

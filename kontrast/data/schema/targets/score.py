@@ -1,10 +1,10 @@
-"""A gold similarity of two fields of a row (how alike two sentences are), for CoSENT and AnglE."""
+"""A gold similarity of two fields of a row, for CoSENT and AnglE."""
 
 from kontrast.data.schema.target import Numbers
 
 
 class Score(Numbers):
-    """How alike the fields of a row are, by the word of people; more is more alike.
+    """Similarity of the fields of a row, as people judged it; larger is more similar.
 
-    The key is float64, as the column has it; NaN in a row without one, and in every row that is not trained on.
+    The key is float64, in the unit of the column; NaN in rows without a score and in rows that do not train.
     """

@@ -1,4 +1,4 @@
-"""A probability for each class per row (votes of several people, a teacher's word), for GenSCL and soft relations."""
+"""A probability per class and row (votes, a teacher's predictions), for GenSCL."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,15 +11,15 @@ from kontrast.data.tables.frame import Column
 
 
 class Soft(Vectors):
-    """A distribution over classes per row: a list of numbers that are 0 or more, divided by their sum.
+    """Distribution over classes per row: a list of non-negative numbers, divided by their sum.
 
-    The key is (B, C) float32; zeros in a row without one, and in every row that is not trained on.
+    The key is (B, C) float32; zeros in rows without a distribution and in rows that do not train.
     """
 
     recipe = "genscl"
 
     def fit(self, cells: Column, rows: np.ndarray, ids: np.ndarray) -> None:
-        """How many classes there are, and the distributions of the training rows."""
+        """Learns the number of classes and the distributions of the training rows."""
         found = rows_of_numbers(cells, self._who)
         lengths = sorted({len(row) for row in found if row is not None})
         if len(lengths) > 1:
@@ -40,5 +40,5 @@ class Soft(Vectors):
         self.keep(values, rows, ids)
 
     def facts(self) -> Mapping[str, Any]:
-        """`classes`: the numbers in a list."""
+        """Number of `classes`, the length of the lists."""
         return {"classes": self._values.shape[1]}
