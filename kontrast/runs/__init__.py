@@ -1,1 +1,1 @@
-"""The run folder: written, resumed, compared, replayed, read."""
+"""Runs in their folders: train, resume, evaluate, search, compare, replay."""

@@ -1,4 +1,4 @@
-"""What a run keeps in JSON, read back and looked at: the folder may come from a stranger, or have been edited."""
+"""Reads the JSON files of a run and checks their shape, as a folder may be edited or untrusted."""
 
 import re
 from html import escape
@@ -43,7 +43,7 @@ _SAMPLES = {
     "thumbnails": {"*": [(str, type(None))]},
     "views": [{"id": str, "field": str, "original": str, "views": [str]}],
 }
-# The house's own pictures, which are most of what there is; the rest is taken apart.
+# Pictures as kontrast writes them, which are most snippets, pass as they are; the others are parsed.
 _PICTURE = re.compile(r'<img alt="" src="data:image/png;base64,[A-Za-z0-9+/=]*">|[^<>]*')
 _TAGS = " br img svg g path line polyline polygon circle ellipse rect text title audio video "
 _WORDS = (
@@ -54,7 +54,7 @@ _INSIDE = re.compile(r"data:(image|audio|video)/[a-z0-9.+-]+;base64,[A-Za-z0-9+/
 
 
 def scores(folder: Folder) -> dict[str, Any]:
-    """scores.json."""
+    """Reads scores.json; scores and verdicts of old runs are brought to the current form."""
     found = shaped(folder.read_json("scores.json"), _SCORES, str(folder.path / "scores.json"))
     empty = {"field": None, "trained": None, "raw": None, "untrained": None, "chance": None, "higher_is_better": True}
     table = [{**empty, **row} for row in found["scores"]]
@@ -63,23 +63,23 @@ def scores(folder: Folder) -> dict[str, Any]:
 
 
 def data(folder: Folder) -> dict[str, Any]:
-    """data.json."""
+    """Reads data.json."""
     return shaped(folder.read_json("data.json"), _DATA, str(folder.path / "data.json"))
 
 
 def targets(folder: Folder) -> dict[str, Any]:
-    """What is known of the training rows and their targets; nothing of a run from before it was kept."""
+    """Reads facts of the training rows and their targets; empty for old runs, which have no such file."""
     path = folder.path / TARGETS
     return shaped(folder.read_json(TARGETS), _TARGETS, str(path)) if path.is_file() else {}
 
 
 def environment(folder: Folder) -> dict[str, Any]:
-    """environment.json."""
+    """Reads environment.json."""
     return shaped(folder.read_json("environment.json"), {"command": str}, str(folder.path / "environment.json"))
 
 
 def samples(folder: Folder) -> dict[str, Any]:
-    """samples.json; of its pieces of HTML only pictures, drawings and words are left."""
+    """Reads samples.json; its HTML snippets are reduced to pictures, drawings, sound and text."""
     found = shaped(folder.read_json("samples.json"), _SAMPLES, str(folder.path / "samples.json"))
     thumbnails = {name: [one and harmless(one) for one in column] for name, column in found["thumbnails"].items()}
     views = [
@@ -90,7 +90,7 @@ def samples(folder: Folder) -> dict[str, Any]:
 
 
 def harmless(snippet: str) -> str:
-    """A piece of HTML without anything that runs, that is fetched, or that covers the page around it."""
+    """Removes from an HTML snippet all that runs, is fetched, or covers the page around it."""
     if _PICTURE.fullmatch(snippet):
         return snippet
     reader = _Harmless()
@@ -100,7 +100,7 @@ def harmless(snippet: str) -> str:
 
 
 class _Harmless(HTMLParser):
-    """What is known is written anew, words are escaped, the rest is left out."""
+    """Rewrites known elements and attributes, escapes text, and drops the rest."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -108,7 +108,7 @@ class _Harmless(HTMLParser):
         self.open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """A known element with its known attributes."""
+        """Keeps a known element with its known attributes."""
         if f" {tag} " not in _TAGS:
             return
         sound = [" " + name + '="' + escape(value or "") + '"' for name, value in attrs if _fits(name, value)]
@@ -117,12 +117,12 @@ class _Harmless(HTMLParser):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """As <path/>."""
+        """Keeps an element such as <path/>, with a closing tag."""
         self.handle_starttag(tag, attrs)
         self.handle_endtag(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        """What is open inside of it ends too."""
+        """Closes an element and all that is open inside it."""
         if tag in self.open:
             while self.open:
                 last = self.open.pop()
@@ -131,7 +131,7 @@ class _Harmless(HTMLParser):
                     break
 
     def handle_data(self, data: str) -> None:
-        """Words."""
+        """Escapes text."""
         self.kept.append(escape(data))
 
 

@@ -1,4 +1,4 @@
-"""One process at a time writes to a run folder: a lock that the system drops with the process, even a killed one."""
+"""A lock that lets one process at a time write to a run folder, and that ends with the process."""
 
 import errno
 import json
@@ -14,17 +14,25 @@ from filelock import FileLock, Timeout
 
 from kontrast.core.errors import UserError
 
-LOCK = ".lock"  # stays where it is, empty: removing it while another process opens it would give two locks of one name
-HOLDER = "held.json"  # who holds it; what a killed process left there counts only while the lock is held
-# A file system without locks: there one process cannot see another, and a run is better than none.
+LOCK = ".lock"  # empty and never removed: removal while another process opens it would give two locks of one name
+HOLDER = "held.json"  # the process that holds the lock; without a held lock, the leftover of a killed one
+# Errors of file systems without locks: processes cannot see each other there, and the run goes on without a lock.
 _LOCKLESS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @contextmanager
 def held(path: Path, doing: str) -> Iterator[bool]:
-    """The run folder, for this process alone; gives whether it could be locked, which some file systems cannot.
+    """Context in which this process alone writes to a run folder.
 
-    UserError where another process, or another thread of this one, holds it.
+    Args:
+        path: The run folder.
+        doing: What is done here, for the message that another process gets.
+
+    Yields:
+        Whether the folder is locked; False on a file system without locks.
+
+    Raises:
+        UserError: Another process, or another thread of this one, holds the lock, or the folder is not writable.
     """
     lock = _Lock(path)
     try:
@@ -38,7 +46,7 @@ def held(path: Path, doing: str) -> Iterator[bool]:
     try:
         if locked:
             told = {"process": os.getpid(), "host": platform.node(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-            # Not `whole`: nothing depends on it, and whoever finds half of it says less.
+            # Not written atomically: if it is half-written, a message says less, and nothing else depends on it.
             (path / HOLDER).write_text(json.dumps({**told, "doing": doing}) + "\n", encoding="utf8")
         yield locked
     finally:
@@ -48,7 +56,7 @@ def held(path: Path, doing: str) -> Iterator[bool]:
 
 
 def in_use(path: Path) -> str:
-    """Who else holds the run folder now, in words; empty where nobody does."""
+    """Describes the other process that writes to a run folder now; "" if there is none."""
     if not (path / LOCK).is_file():
         return ""
     lock = _Lock(path)
@@ -56,7 +64,7 @@ def in_use(path: Path) -> str:
         locked = lock.taken()
     except Timeout:
         return "" if _told(path).get("process") == os.getpid() else _holder(path)
-    except OSError:  # a folder that this process may not write to says nothing of the others
+    except OSError:  # without the right to write here, other processes cannot be seen
         return ""
     if locked:
         lock.release()
@@ -64,16 +72,14 @@ def in_use(path: Path) -> str:
 
 
 class _Lock:
-    """The lock of a folder."""
-
     def __init__(self, path: Path) -> None:
         self.lock = FileLock(path / LOCK, timeout=0)
 
     def taken(self) -> bool:
-        """Whether there are locks here; Timeout where another holds it."""
+        """Takes the lock; False if the file system has none. Raises Timeout if another process holds it."""
         try:
             self.lock.acquire()
-        except NotImplementedError:  # filelock's word for the first of _LOCKLESS
+        except NotImplementedError:  # raised by filelock for the first of _LOCKLESS
             return False
         except OSError as error:
             if isinstance(error, Timeout) or error.errno not in _LOCKLESS:
@@ -93,7 +99,7 @@ def _holder(path: Path) -> str:
 
 
 def _told(path: Path) -> dict[str, Any]:
-    """HOLDER; nothing where it is not there, or not whole."""
+    """Content of HOLDER; empty if the file is missing or not whole."""
     try:
         told = json.loads((path / HOLDER).read_text(encoding="utf8"))
     except (OSError, ValueError):

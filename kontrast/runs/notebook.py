@@ -1,4 +1,4 @@
-"""A run as a notebook shows it: claim, scores, loss and a map with thumbnails, in one small piece of HTML."""
+"""The view of a run in a notebook: verdict, scores, loss and a map with thumbnails, as small HTML."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,7 +34,7 @@ STYLE = f"""
 
 
 def card(folder: Folder) -> str:
-    """The HTML; of a run that is not finished, what there is."""
+    """HTML of a run for a notebook; an unfinished run shows its step and its loss so far."""
     name, moments = esc(folder.path.resolve().name), folder.moments()
     curve = curve_drawing(moments, "loss").svg if moments else ""
     if not (folder.path / "scores.json").is_file():
@@ -87,7 +87,7 @@ def _map(bank: EmbeddingTable, thumbnails: Mapping[str, Sequence[str | None]]) -
 def _chosen(
     bank: EmbeddingTable, points: Points, thumbnails: Mapping[str, Sequence[str | None]]
 ) -> list[tuple[float, float, int, str]]:
-    """Points whose thumbnails do not cover each other, in an order that jumps over the map."""
+    """Points in random order whose thumbnails do not overlap: position, row and thumbnail."""
     fields, found = list(bank.z), []
     for at in np.random.default_rng(0).permutation(len(points.row)):
         row, (x, y) = int(points.row[at]), points.xy[at] * (WIDTH - SIDE, HEIGHT - SIDE)

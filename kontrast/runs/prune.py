@@ -1,4 +1,4 @@
-"""Prune: what may go of some runs, listed first, removed when asked; what no run wrote is never touched."""
+"""Pruning of runs: lists what can be removed, then removes it; touches only files that a run wrote."""
 
 import shutil
 import time
@@ -10,7 +10,7 @@ from kontrast.core.errors import UserError
 from kontrast.runs.catalogue import Entry, bytes_
 from kontrast.runs.lock import LOCK, held, in_use
 
-# What a run writes. A folder goes only when nothing else lies in it: notes or figures of its owner's stay.
+# Files that a run writes. The folder is removed only if it holds nothing else, such as notes or figures of its owner.
 OWN = (
     "banks", "cache", "embeddings", "checkpoints", "encoder", "exports", "index", "tensorboard", "wandb",
     "data.json", "environment.json", "metrics.jsonl", "moments.jsonl",
@@ -19,12 +19,19 @@ OWN = (
     "not-finite-step-*.safetensors", "*.part", "totals.json",
     "experiment.json",  # last
 )  # fmt: skip
-QUIET = 3600.0  # seconds without a change after which an unfinished run is not taken to be under way
+QUIET = 3600.0  # seconds without a change after which an unfinished run counts as stopped
 
 
 @dataclass(frozen=True)
 class Removal:
-    """Something that may go. whole: the run itself; else a folder in it. why: in a few words."""
+    """A run, or a folder in it, that can be removed.
+
+    Attributes:
+        path: What is removed.
+        run: The run folder.
+        size: Bytes on disk.
+        why: The reason in a few words.
+    """
 
     path: Path
     run: Path
@@ -33,7 +40,7 @@ class Removal:
 
     @property
     def whole(self) -> bool:
-        """Whether the run itself goes."""
+        """Whether the whole run is removed."""
         return self.path == self.run
 
 
@@ -46,13 +53,22 @@ def plan(
     best: int | None = None,
     now: float | None = None,
 ) -> list[Removal]:
-    """What would go, of these runs; nothing is removed yet.
+    """Lists what would be removed of some runs, without removing anything.
 
-    caches: decoded rows of runs that stopped. checkpoints: of finished runs; they embed, search and report without.
-    unfinished: runs that were never judged. best: all finished runs but so many for each set of rows and leading number
-    (one that has merit: a run judged by a spread alone is in no ranking).
-    A tagged run is never removed whole. One under way stays as it is: one that a process holds and, as not every file
-    system has locks, an unfinished one that changed within the last hour.
+    A tagged run is never removed whole. A run in progress is left alone: one that a process holds and, as some file
+    systems have no locks, an unfinished one that changed within the last hour.
+
+    Args:
+        entries: The runs.
+        caches: Whether to remove decoded rows of stopped runs.
+        checkpoints: Whether to remove checkpoints of finished runs, which embed, search and report without them.
+        unfinished: Whether to remove runs that were never evaluated.
+        best: Number of finished runs to keep per set of rows and leading score; runs without a score that can be better
+            or worse are not ranked and stay. Default: all.
+        now: Seconds since 1970. Default: the clock.
+
+    Raises:
+        UserError: Nothing to prune is named, or `best` is below 1.
     """
     if not (caches or checkpoints or unfinished or best is not None):
         raise UserError("nothing to prune was named: --caches, --checkpoints, --unfinished or --best N.")
@@ -79,7 +95,14 @@ def plan(
 
 
 def remove(removals: Iterable[Removal]) -> Iterator[str]:
-    """Do it; a line each. A folder in which its owner left something of his own stays, with that."""
+    """Removes what `plan` listed; a folder with files that no run wrote stays, with those.
+
+    Yields:
+        One line per removal, for the terminal.
+
+    Raises:
+        UserError: A folder is no run any more, or another process writes to it.
+    """
     for one in removals:
         if not any((one.run / name).is_file() for name in ("experiment.json", LOCK)):
             raise UserError(
@@ -91,7 +114,7 @@ def remove(removals: Iterable[Removal]) -> Iterator[str]:
         if not one.whole:
             yield f"removed {one.path}"
             continue
-        (one.run / LOCK).unlink(missing_ok=True)  # last: until it goes, a prune that was interrupted can be done again
+        (one.run / LOCK).unlink(missing_ok=True)  # last, so that an interrupted prune can be repeated
         left = sorted(path.name for path in one.run.iterdir())
         if left:
             yield f"removed the run in {one.run}; left there, as no run wrote it: {', '.join(left[:5])}"
@@ -101,7 +124,7 @@ def remove(removals: Iterable[Removal]) -> Iterator[str]:
 
 
 def _own(run: Path) -> Iterator[Path]:
-    """What a run wrote, in the order in which it may go."""
+    """Files that the run wrote, in the order of removal."""
     for pattern in OWN:
         yield from sorted(run.glob(pattern))
 
@@ -114,14 +137,14 @@ def _drop(path: Path) -> None:
 
 
 def lines(removals: Sequence[Removal]) -> Iterator[str]:
-    """What would go, and how much it is."""
+    """Lines for the terminal: size, path and reason of each removal, and the total size."""
     for one in removals:
         yield f"{bytes_(one.size):>8}  {one.path}  ({one.why})"
     yield f"{bytes_(sum(one.size for one in removals)):>8}  in all" if removals else "nothing to prune"
 
 
 def _beaten(entries: Sequence[Entry], best: int) -> Iterator[tuple[Entry, str]]:
-    """Finished runs behind the best of the same data and number; runs that cannot be ranked are not among them."""
+    """Untagged finished runs behind the best of the same rows and score, each with the reason."""
     groups: dict[tuple[str, str], list[Entry]] = {}
     for one in entries:
         if one.finished and one.score is not None and one.merit:

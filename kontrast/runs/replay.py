@@ -1,4 +1,4 @@
-"""Replay: a run once more from its own folder, and whether the same came of it: losses, weights, scores."""
+"""Replay of a run from its folder, and comparison of losses, weights and scores."""
 
 import itertools
 from collections.abc import Iterator
@@ -16,11 +16,17 @@ from kontrast.runs.run import Run
 
 @dataclass(frozen=True)
 class Replay:
-    """What two runs of one experiment have in common.
+    """Differences between a run and its replay.
 
-    step: the first step whose loss differs, None where none does. steps: how many each took. weight: the first tensor
-    of the encoder that differs, with `largest` difference anywhere in it; scores: name -> (before, now) where they
-    differ, those of raw features, of the untrained encoder and the ends of intervals too.
+    Attributes:
+        old: Folder of the run.
+        new: Folder of its replay.
+        step: The first step whose loss differs; None if none does.
+        steps: Number of steps of the run and of its replay.
+        weight: The first tensor of the encoders that differs; None if none does.
+        largest: Largest difference in that tensor; infinity if its shape differs or one of the runs lacks it.
+        scores: Name -> (before, now) of scores that differ, baselines and interval ends included.
+        changed: Settings that differ, such as `plan.batch: 256 -> 512`.
     """
 
     old: str
@@ -34,15 +40,15 @@ class Replay:
 
     @property
     def identical(self) -> bool:
-        """Whether it is the same run again, to the last bit."""
+        """Whether losses, weights, scores and number of steps are equal to the last bit."""
         return self.weight is None and self.step is None and not self.scores and self.steps[0] == self.steps[1]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, for scripts."""
+        """The replay as plain values, for scripts."""
         return {"identical": self.identical, **asdict(self)}
 
     def words(self) -> Iterator[str]:
-        """For the terminal: IDENTICAL, or what differs first."""
+        """Lines for the terminal: IDENTICAL, or the first differences."""
         if self.identical:
             yield f"IDENTICAL  {self.new} repeats {self.old}: losses, weights and scores are equal to the last bit"
             return
@@ -57,10 +63,18 @@ class Replay:
 
 
 def begin(old: Run, out: Path | None) -> Folder:
-    """A new folder that a resume begins to train in: the experiment of the old run, and its data's fingerprint.
+    """Creates the folder of a replay, in which a resume trains from the first step.
 
-    A run that was to last some minutes is asked for the steps that it took, and follows its learning rate: the totals
-    that it reckoned with on its way. Other rows than the old run's are refused when they are read.
+    It holds the old run's experiment and the fingerprint of its rows, by which a resume refuses other rows. A run
+    limited by minutes is replayed by its number of steps, with the total steps planned at each step, which set its
+    learning rate.
+
+    Args:
+        old: The run to replay.
+        out: The new folder. Default: runs/NAME-N.
+
+    Raises:
+        UserError: The run is not finished, or lacks the steps that it took.
     """
     folder = old.folder
     if not (old.path / "scores.json").is_file():
@@ -90,7 +104,7 @@ def begin(old: Run, out: Path | None) -> Folder:
 
 
 def same(old: Run, new: Run) -> Replay:
-    """What came of the replay, beside what was there."""
+    """Compares a run with its replay."""
     before, now = (Folder(run.path).moments() for run in (old, new))
     pairs = zip(before, now, strict=False)
     step = next((a["step"] for a, b in pairs if (a["step"], a["loss"]) != (b["step"], b["loss"])), None)
@@ -105,7 +119,7 @@ def same(old: Run, new: Run) -> Replay:
 
 
 def _numbers(run: Run) -> Iterator[tuple[str, float | None]]:
-    """Every number of the table of scores, of the trained encoder and of what it is set beside, with its interval."""
+    """Name and value of each score, of the trained encoder and the baselines, with interval ends."""
     for row in run.scores:
         for whose in ("trained", "untrained", "raw"):
             for part, value in (row[whose] or {}).items():
@@ -114,7 +128,7 @@ def _numbers(run: Run) -> Iterator[tuple[str, float | None]]:
 
 
 def _weights(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> tuple[str | None, float]:
-    """The first tensor that differs, and by how much; infinity where one has not the other's shape or name."""
+    """The first tensor that differs and its largest difference; infinity if shapes differ or one lacks it."""
     for name in sorted({*one, *two}):
         if name not in one or name not in two or one[name].shape != two[name].shape:
             return name, float("inf")

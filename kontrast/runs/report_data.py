@@ -1,4 +1,4 @@
-"""What the report tells, gathered from the files of a run."""
+"""Collects the data of the report from the files of a run."""
 
 import json
 
@@ -10,7 +10,11 @@ from kontrast.runs.folder import Folder
 
 
 def gather(folder: Folder) -> Story:
-    """The story of a finished run."""
+    """Data of the report of a finished run.
+
+    Raises:
+        UserError: A file of the run is missing or damaged.
+    """
     judged = kept.scores(folder)
     samples = kept.samples(folder)
     environment = kept.environment(folder)

@@ -1,4 +1,4 @@
-"""An experiment with every default written out, so that a later version of kontrast cannot mean another run by it."""
+"""Writes out every default of an experiment, so that it means the same run in later versions."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,11 +14,11 @@ from kontrast.runs.train import optimiser_of
 
 
 def resolved(experiment: Experiment, modalities: Mapping[str, Modality]) -> Experiment:
-    """The whole experiment.
+    """The experiment with every default filled in.
 
     Args:
-        experiment: As it was asked for and chosen.
-        modalities: Field -> modality, fitted; what they found (channels, sizes) is no setting and is not written.
+        experiment: What the user asked for, with views, encoders and method chosen.
+        modalities: Field -> modality, fitted; what it was fitted to (channels, sizes) is no setting and is not written.
     """
     encoders, views = {}, {}
     for field, view in experiment.views.items():

@@ -1,4 +1,4 @@
-"""What a search asks with: which field of the run it is one of, and the cell itself."""
+"""Finds the field of a run that a search query belongs to, and reads the query."""
 
 from pathlib import Path
 
@@ -10,10 +10,16 @@ from kontrast.runs.model import Model
 
 
 def ask(model: Model, query: object, field: str | None, *, text: bool) -> tuple[str, object]:
-    """(field, cell) of a query: words, or something to be like (a picture, an array, or a file that holds one).
+    """Field and cell of a search query.
 
-    field: what the user said it is; else words are the first text field, and anything else the first field that can
-    read it.
+    Args:
+        model: The model of the run.
+        query: A text, or an example: a picture, an array, or a file that holds one.
+        field: The field it belongs to. Default: the first text field for a text, else the first that can read it.
+        text: Whether the query is a text.
+
+    Raises:
+        UserError: No such field, no text field for a text, or no field can read the query.
     """
     kinds = {name: view.name for name, view in model.experiment.views.items()}
     if field is not None and field not in kinds:
@@ -35,7 +41,7 @@ def ask(model: Model, query: object, field: str | None, *, text: bool) -> tuple[
 
 
 def _readable(model: Model, name: str, kind: str, query: object) -> object:
-    """The query as the field's modality reads it; where that is no file it knows, the first such cell of the file."""
+    """The query if the modality can read it, else the first cell of this kind in the file that it names."""
     modality = model.modalities[name]
     try:
         modality.read(query, Path())

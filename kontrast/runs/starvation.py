@@ -1,4 +1,4 @@
-"""A run that notices when other programs take the processors, says so, and computes with fewer threads."""
+"""Reduces a run's threads while other programs take the processors, and says so."""
 
 import os
 import sys
@@ -19,11 +19,20 @@ from kontrast.training.threads import Threads
 def watching(
     folder: Folder, plan: Plan, fleet: Launcher, logger: Logger, saved: Checkpoint | None
 ) -> Iterator[Threads | None]:
-    """What sets the number of threads after each step; as many as before when it ends.
+    """Context that adapts the number of threads after each step, and restores it at the end.
 
-    Which steps were computed by how many is in metrics of each step, from which a replay repeats it, and in the
-    checkpoint, from which a resumed run goes on. With `plan.deterministic` "on", on several processes, and on devices
-    the number stays what it is.
+    The number is recorded in the metrics of each step, for a replay, and in checkpoints, for a resume. It stays fixed
+    with `plan.deterministic` "on", on several processes, and on devices other than the CPU.
+
+    Args:
+        folder: The run folder.
+        plan: The plan of the run.
+        fleet: The processes of the run.
+        logger: Receives a note if the number is reduced.
+        saved: The checkpoint that the run resumes from, or None.
+
+    Yields:
+        What sets the threads, or None if the number stays fixed.
     """
     if fleet.ranks.world > 1 or fleet.device.type != "cpu" or plan.deterministic == "on":
         yield None
@@ -39,7 +48,7 @@ def watching(
 
 
 def _tell(words: str, logger: Logger) -> None:
-    """To the logger, and in a script, which began before anything could be set, what helps: a warning, shown once."""
+    """Logs the words; warns of a remedy in scripts, whose environment kontrast cannot set before they start."""
     logger.fact("note", words)
     if sys.platform == "linux" and not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
         warnings.warn(

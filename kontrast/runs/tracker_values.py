@@ -1,4 +1,4 @@
-"""What trackers are told, as flat names and numbers: of a moment, of an experiment, of the scores."""
+"""Flat names and values for trackers: of a step, of the experiment, of the scores."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ LEFT_OUT = ("step", "total", "terms", "health")
 
 
 def of_moment(moment: StepRecord) -> dict[str, float]:
-    """`train/loss`, `train/rate`, `terms/contrast`, `health/spread`, ...; health where the moment has it."""
+    """Numbers of a step: `train/loss`, `train/rate`, `terms/contrast`, and `health/spread` if checked at this step."""
     told = {name: value for name, value in vars(moment).items() if name not in LEFT_OUT and value is not None}
     numbers = {f"train/{name}": float(value) for name, value in told.items()}
     numbers |= {f"terms/{name}": float(value) for name, value in moment.terms.items()}
@@ -21,12 +21,16 @@ def of_moment(moment: StepRecord) -> dict[str, float]:
 
 
 def of_experiment(folder: Path) -> dict[str, Any]:
-    """`plan.batch`: 256, ...: the leaves of experiment.json."""
+    """Settings of the run by dotted name, such as `plan.batch`: the leaves of experiment.json."""
     return dict(leaves(Folder(folder).read_json("experiment.json")))
 
 
 def of_scores(folder: Path) -> dict[str, float]:
-    """`scores/kNN accuracy`, with `/low` and `/high`, `/untrained` and `/raw` where there are; {} of a run without."""
+    """Scores of a run, empty if it is not finished.
+
+    Returns:
+        Names such as `scores/kNN accuracy`, and `/low`, `/high`, `/untrained` and `/raw` after it if known -> value.
+    """
     if not (folder / "scores.json").is_file():
         return {}
     found: dict[str, float | None] = {}

@@ -1,4 +1,4 @@
-"""A first look at what a run asks for: one pass over a few rows, and the memory of a whole step, before work begins."""
+"""A trial before training: one pass over a few rows, and the memory that a whole step needs."""
 
 from dataclasses import replace
 
@@ -14,14 +14,19 @@ from kontrast.training.launcher import Launcher
 from kontrast.training.memory import forecast
 
 _FEW = 16
-_AHEAD = 4  # batches of views that lie ready beside the one in work
+_AHEAD = 4  # batches of views that are drawn ahead of the current one
 
 
 def try_out(model: Model, data: Dataset, fleet: Launcher) -> None:
-    """Refuses a run whose encoders cannot take its rows, or whose step no memory holds.
+    """Refuses a run whose encoders cannot take its rows, or whose steps exceed the memory.
+
+    Args:
+        model: The untrained model.
+        data: The dataset.
+        fleet: The processes of the run.
 
     Raises:
-        UserError: What the encoders said of the first rows, or what a step needs beside what there is.
+        UserError: The encoders fail on the first rows, or a step needs more memory than there is.
     """
     plan, ranks = model.experiment.plan, fleet.ranks
     order, reader = order_of(model, data), Reader(data, model.modalities, model.method.needs)
@@ -42,7 +47,7 @@ def try_out(model: Model, data: Dataset, fleet: Launcher) -> None:
             f"the encoders cannot take these rows ({words}); leave out or change what you set: {given}."
         ) from error
     views = sum(x.numel() * x.element_size() for x in few.views.values()) * len(index) // max(1, len(few))
-    here = ranks.world if fleet.device.type == "cpu" else 1  # processes that share this memory
+    here = ranks.world if fleet.device.type == "cpu" else 1  # number of processes that share this memory
     needed = replace(needed, activations=needed.activations + _AHEAD * views)
     if needed.needed * here > needed.device:
         raise UserError(
