@@ -1,1 +1,1 @@
-"""What leaves kontrast: a run in the forms that other libraries read, one target a file; and smaller embeddings."""
+"""Exports of runs to the formats of other libraries, and compressed embeddings."""

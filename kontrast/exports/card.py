@@ -1,4 +1,4 @@
-"""The card of a model: README.md as the Hugging Face hub shows it, from what the run knows of itself."""
+"""Model card: README.md as the Hugging Face hub shows it, written from a run's files."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,16 +15,20 @@ def card(
     loading: Sequence[str],
     library: str = "kontrast",
 ) -> str:
-    """Data with its fingerprint, method, scores with intervals, verdict, how to load it. The licence is the user's to
-    name: the field says `other`, the text says what to do.
+    """Writes a model card: method, loading, data with fingerprints, scores with intervals, verdict.
+
+    The licence is left to the user: the field says `other`, and the text asks to fill it in.
 
     Args:
-        name: the heading.
-        experiment: what was run, without paths of the machine that trained.
-        data: data.json, None where there is none.
-        scores: scores.json, None where the run was not finished.
-        loading: lines of Python that load the folder.
-        library: the library that reads the folder, by its name on the hub.
+        name: Heading of the card.
+        experiment: The run's experiment, without local paths.
+        data: Content of data.json; None if there is none.
+        scores: Content of scores.json; None if the run did not finish.
+        loading: Lines of Python that load the folder.
+        library: Name on the hub of the library that reads the folder. Default: "kontrast".
+
+    Returns:
+        The card as Markdown with a YAML head.
     """
     kinds = {view.name for view in experiment.views.values()}
     task = "sentence-similarity" if kinds == {"text"} else "feature-extraction"

@@ -1,6 +1,6 @@
-"""Compressed: a bank in fewer bytes (half precision, 8-bit integers, signs, the first dimensions), and what that costs.
+"""Compressed embeddings (half precision, 8-bit integers, signs, fewer dimensions), and the recall that they lose.
 
-Axis letters: N rows, D width, K dimensions kept, Q questions.
+Axis letters: N rows, D width, K dimensions kept, Q queries.
 """
 
 import base64
@@ -21,21 +21,38 @@ from kontrast.core.untrusted_json import fitting
 from kontrast.search.exact import nearest, recall
 
 Form = Literal["float32", "float16", "int8", "binary"]
-NEAR, ASKED = 10, 1000  # neighbours and rows in the table of losses
+NEAR, ASKED = 10, 1000  # neighbours per query, and queries, when recall is measured
 
 
 @dataclass(frozen=True)
 class Compressed:
-    """Codes of the rows of a bank; a row that lacks a field is missing in `has`.
+    """Compressed codes of an embedding table.
 
-    width: dimensions kept, the first ones, scaled to length one again (Matryoshka, Kusupati et al. 2022,
-    arXiv:2205.13147); None: all. float16 (N, K). int8 (N, K): round((z - centre) / scale), both a number a dimension:
-    the middle of its range over the rows, and the range / 254. binary (N, ceil(K / 8)) uint8: whether z > centre, the
-    mean, eight dimensions a byte, the first in the highest bit; compared by Hamming distance.
+    Codes by form:
+        float32, float16: (N, K).
+        int8: (N, K), round((z - centre) / scale); per dimension, centre is the middle of the range over rows and scale
+            the range / 254.
+        binary: (N, ceil(K / 8)) uint8, z > centre with the mean as centre; eight dimensions per byte, the first in the
+            highest bit. Compared by Hamming distance.
 
-    Decoded rows are scaled to length one again. That and the centres matter where embeddings lie in a narrow cone, and
-    change nothing where their mean is near zero. Recall@10 of leaves' outlines (TCN): int8 1.00, .96 without the new
-    length, .84 without both; signs .63, without centres .27.
+    Decoded rows are scaled to length one. That and the centres matter for embeddings in a narrow cone, and change
+    nothing for embeddings with a mean near zero. Recall@10 on leaf outlines (TCN): int8 1.00, .96 without rescaling,
+    .84 without either; binary .63, .27 without centres.
+
+    Attributes:
+        form: Number format of the codes.
+        width: Number of leading dimensions kept, scaled to length one (Matryoshka embeddings); None: all.
+        codes: Codes by field.
+        has: Whether each row has the field, (N,) bool by field.
+        scales: Scale per dimension by field, for int8.
+        centres: Centre per dimension by field, for int8 and binary.
+        widths: Dimensions kept by field.
+        ids: Ids of the rows, (N,).
+        labels: Labels of the rows, (N,); None if unknown.
+        metadata: Other columns.
+        shared: Whether the fields share a space.
+
+    Reference: Kusupati et al. 2022, arXiv:2205.13147 (Matryoshka).
     """
 
     form: Form
@@ -51,19 +68,22 @@ class Compressed:
     shared: bool = False
 
     def bank(self) -> EmbeddingTable:
-        """Float32 of length one again, what is lost being lost; of binary +1 and -1, scaled."""
+        """Decodes to float32 rows of length one; binary codes become +1 and -1, scaled."""
         z = {}
         for name in self.codes:
             z[name] = np.where(self.has[name][:, None], unit(self._decoded(name)), np.nan).astype(np.float32)
         return EmbeddingTable(z, self.ids, self.labels, self.metadata, self.shared)
 
     def size(self) -> int:
-        """Bytes of all codes, scales and centres."""
+        """Size in bytes of all codes, scales and centres."""
         return sum(a.nbytes for kept in (self.codes, self.scales, self.centres) for a in kept.values())
 
     def save(self, path: Path) -> None:
-        """One Parquet file: `id`, `label`, `code FIELD` as fixed-size lists (null where a row lacks it), `meta NAME`;
-        form, width and scales in the file's metadata under `kontrast`."""
+        """Writes a Parquet file.
+
+        Columns are `id`, `label`, `code FIELD` (fixed-size lists, null if a row lacks the field) and `meta NAME`. Form,
+        widths, scales and centres go into the file's metadata.
+        """
         table: dict[str, Any] = {"id": pa.array(self.ids.astype(str))}
         if self.labels is not None:
             table["label"] = pa.array(self.labels.astype(str))
@@ -83,7 +103,11 @@ class Compressed:
 
     @staticmethod
     def load(path: Path) -> "Compressed":
-        """Back from `save`."""
+        """Reads a file that `save` wrote.
+
+        Raises:
+            UserError: The file is no readable Parquet, or holds no compressed embeddings.
+        """
         try:
             table = pq.read_table(path)
             table.validate(full=True)
@@ -104,7 +128,7 @@ class Compressed:
         for name in fields:
             column = table[f"code {name}"].combine_chunks()
             has[name] = column.is_valid().to_numpy(zero_copy_only=False)
-            values = column.values.fill_null(0).to_numpy()  # of every row, the missing too
+            values = column.values.fill_null(0).to_numpy()  # includes rows that lack the field
             codes[name] = values.reshape(-1, column.type.list_size)[: len(table)]
         labels = np.array(table["label"].to_pylist(), dtype=str) if "label" in table.column_names else None
         meta = {n.removeprefix("meta "): table[n] for n in table.column_names if n.startswith("meta ")}
@@ -124,12 +148,19 @@ class Compressed:
         )
 
     def similarities(self, name: str, asked_QD: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(Q, K) and (N, K) whose inner products rank rows as this form does: questions are cut and scaled, their signs
-        taken for binary, and else left in float32."""
+        """Vectors whose inner products rank rows as this form does.
+
+        Args:
+            name: Field to compare with.
+            asked_QD: Queries, (Q, D) float32.
+
+        Returns:
+            Queries (Q, K), cut to the kept dimensions, signs for binary and float32 otherwise; decoded rows (N, K).
+        """
         asked = _cut(asked_QD, self.widths[name])
         if self.form == "binary":
             return np.where(asked > self.centres[name], 1, -1).astype(np.float32), self._decoded(name)
-        return asked, unit(self._decoded(name))  # in a narrow cone most of a rounding error lies along the row itself
+        return asked, unit(self._decoded(name))  # rescaling removes most of the rounding error in a narrow cone
 
     def _decoded(self, name: str) -> np.ndarray:
         code = self.codes[name]
@@ -139,7 +170,19 @@ class Compressed:
 
 
 def compress(bank: EmbeddingTable, form: Form = "int8", width: int | None = None) -> Compressed:
-    """A bank in fewer bytes; see `Compressed` for the forms. width: dimensions kept, of fields that have more."""
+    """Compresses an embedding table.
+
+    Args:
+        bank: Embeddings to compress.
+        form: "float32", "float16", "int8" or "binary"; `Compressed` defines them. Default: "int8".
+        width: Number of leading dimensions to keep of fields that have more; None: all.
+
+    Returns:
+        The codes, with ids, labels and metadata.
+
+    Raises:
+        UserError: An unknown form, or a width that no field reaches.
+    """
     if form not in get_args(Form):
         raise UserError(f"compress: form={form!r}; expected one of {', '.join(get_args(Form))}.")
     if width is not None:
@@ -166,17 +209,27 @@ def compress(bank: EmbeddingTable, form: Form = "int8", width: int | None = None
 
 
 def fitting_width(bank: EmbeddingTable, width: int) -> None:
-    """Refuses a number of dimensions that no field of the bank has."""
+    """Raises UserError if `width` is below 1 or above the width of every field."""
     most = max(z.shape[1] for z in bank.z.values())
     if not 1 <= width <= most:
         raise UserError(f"compress: width={width}; expected 1 to {most}, what the embeddings have.")
 
 
 def losses(bank: EmbeddingTable, ways: Iterable[tuple[Form, int | None]]) -> list[dict[str, Any]]:
-    """What each (form, width) costs: one row a way and field, with recall@10 against the exact float32 search, bytes a
-    row, and `smaller`, how many times smaller than float32.
+    """Measures the recall that compression loses.
 
-    Up to 1,000 rows ask, all answer, none finds itself. A run's held-out rows (`run.embeddings()`) are the honest bank.
+    Up to 1,000 rows serve as queries against all other rows. Held-out rows (`run.embeddings()`) give unbiased results.
+
+    Args:
+        bank: Embeddings, with more than 10 rows per field.
+        ways: Pairs of form and width to try; width None keeps all dimensions.
+
+    Returns:
+        Per field and pair: field, form, width, recall@10 against the exact float32 search, bytes per row, and
+        `smaller`, the factor saved over float32.
+
+    Raises:
+        UserError: A field with 10 rows or fewer, or an unsuitable form or width.
     """
     rows = []
     for name in bank.z:
@@ -197,19 +250,19 @@ def losses(bank: EmbeddingTable, ways: Iterable[tuple[Form, int | None]]) -> lis
 
 
 def _numbers(marks: Mapping[str, str], word: str) -> dict[str, np.ndarray]:
-    """What the file's metadata say under that word, by field."""
+    """Arrays in the file's metadata whose keys start with `word`, by field."""
     found = {key.removeprefix(word): value for key, value in marks.items() if key.startswith(word)}
     return {name: np.frombuffer(base64.b64decode(value), np.float32) for name, value in found.items()}
 
 
 def _cut(z_ND: np.ndarray, width: int) -> np.ndarray:
-    """(N, width): the first dimensions, of length one."""
+    """First `width` dimensions scaled to length one, (N, width)."""
     return unit(z_ND[:, :width].astype(np.float32))
 
 
 def _others(asked_QK: np.ndarray, z_NK: np.ndarray, own_Q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(Q, 10) rows and similarities of the nearest that are not the asking row itself."""
+    """Rows (Q, 10) and similarities (Q, 10) of the nearest neighbours, without the query itself."""
     rows, near = nearest(asked_QK, z_NK, NEAR + 1)
     itself = rows == own_Q[:, None]
-    itself[~itself.any(1), -1] = True  # twins came before it: the last one goes instead
+    itself[~itself.any(1), -1] = True  # duplicates pushed the query out of the list: drop the last instead
     return rows[~itself].reshape(-1, NEAR), near[~itself].reshape(-1, NEAR)

@@ -1,5 +1,7 @@
-"""The contract of an entry: the tensors that a graph takes of one field, and how they become what its encoder sees. One
-modality a file, in `entries/`."""
+"""The contract of an entry: the raw inputs of an exported graph and their preprocessing, per modality.
+
+Each modality has its own file in `entries/`.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -11,31 +13,34 @@ from torch import Tensor, nn
 
 
 class Entry(nn.Module, ABC):
-    """Built with the fitted `modality`; the file bears its name. Everything in `forward` goes into the graph."""
+    """Input stage of an exported graph; everything in `forward` becomes part of the graph.
+
+    It is built with the fitted `modality` and lies in a file of the modality's name.
+    """
 
     ROOM = "entries"
 
     axes: Mapping[str, tuple[str | int, ...]]
-    """input -> its axes: a number, or the name of one whose size is free. The first is the batch."""
+    """Axes of each input: a size, or the name of an axis of free size. The first axis is the batch."""
 
     most: Mapping[str, int]
-    """How large a free axis may be, where there is a limit."""
+    """Largest size of each free axis that has a limit."""
 
     words: str
-    """How a row becomes these inputs, for whoever feeds them."""
+    """Explains to users of the graph how a row becomes its inputs."""
 
     @abstractmethod
     def forward(self, *inputs: Tensor) -> Tensor:
-        """The inputs, in the order of `axes` -> what `Modality.preprocess` gives."""
+        """Preprocesses the inputs, in the order of `axes`, as `Modality.preprocess` does."""
 
     @abstractmethod
     def feed(self, packed: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Rows as the modality packs them -> the inputs."""
+        """Converts rows packed by the modality to inputs by name."""
 
     @abstractmethod
     def made_up(self, rows: int) -> list[np.ndarray]:
-        """Packed rows of random content: to record the graph, and to check it where no others are."""
+        """Random packed rows, used to record the graph and to check it if no real rows are available."""
 
     def beside(self, folder: Path) -> dict[str, Any]:
-        """Writes what a user of the graph needs besides it; returns its name for metadata.json."""
+        """Writes further files that users of the graph need; returns entries for metadata.json."""
         return {}

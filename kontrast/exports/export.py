@@ -1,4 +1,4 @@
-"""The contract of an export: a run becomes a folder of files that others read. One target a file, here."""
+"""The contract of an export, which writes a run as a folder that other libraries read."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,20 +18,26 @@ from kontrast.runs.run import Run
 
 @dataclass(frozen=True)
 class Subject:
-    """What is exported: a run and its model. data: rows to check the result on; None: those the run was trained on."""
+    """A run to export, with its model and rows to check the result on.
+
+    Attributes:
+        run: The run.
+        model: Its trained model.
+        data: Rows to check the result on; None: the run's own data.
+    """
 
     run: Run
     model: Model
     data: object = None
 
     def fields(self, named: str | None) -> list[str]:
-        """That field, or all."""
+        """The named field, or all fields for None. Raises UserError for an unknown field."""
         if named is not None and named not in self.model.modalities:
             raise UserError(f"this run has no field '{named}'{did_you_mean(named, self.model.modalities)}")
         return [named] if named else self.model.fields
 
     def rows(self, field: str, most: int) -> list[np.ndarray]:
-        """Up to `most` real rows of a field, as its modality packs them; none where the run's data is not at hand."""
+        """Up to `most` real rows of a field, packed by its modality; empty if the run's own data cannot be read."""
         data = self.run.experiment.source.data if self.data is None else self.data
         try:
             frame = open_frame(data, cache=None)
@@ -49,19 +55,22 @@ class Subject:
             try:
                 packed += [modality.pack(read(cell))] if cell is not None else []
             except Unreadable:
-                continue  # the run set it aside too
+                continue  # the run excluded this row too
         return packed[:most]
 
 
 class Export(ABC):
-    """Constructor parameters are settings. What a target cannot hold is refused with a UserError that says why."""
+    """Export target; constructor parameters are its settings.
+
+    A run that the target cannot represent is refused with a UserError that says why.
+    """
 
     ROOM = "exports"
 
     @abstractmethod
     def write(self, subject: Subject, folder: Path) -> Mapping[str, Any]:
-        """Write everything into an empty folder; returns what to know of it, a few words each."""
+        """Writes all files into an empty folder; returns facts about them to show, by name."""
 
     def sent(self, folder: Path) -> Mapping[str, Any]:
-        """What happens once the folder has its name; returns more to know."""
+        """Acts on the finished folder at its final place, such as uploading it; returns further facts."""
         return {}

@@ -1,4 +1,4 @@
-"""From a run to a folder of files for others: build the target, write aside, rename."""
+"""Export of a run: builds the target, writes to a temporary folder, renames it when complete."""
 
 import shutil
 from collections.abc import Mapping
@@ -16,7 +16,12 @@ from kontrast.runs.run import Run
 
 @dataclass(frozen=True)
 class Exported:
-    """Where it lies, and what to know of it: parity, sizes, how it is loaded."""
+    """Result of an export.
+
+    Attributes:
+        folder: Folder that was written.
+        facts: Facts by name: parity, sizes, how to load it.
+    """
 
     folder: Path
     facts: Mapping[str, Any]
@@ -30,10 +35,20 @@ def export(
     settings: Mapping[str, Any] | None = None,
     data: object = None,
 ) -> Exported:
-    """Write a run for others.
+    """Exports a run to the format of another library.
 
-    to: a target of `exports/` ("onnx", "sentence-transformers", "hub", "state-dict"), with its settings. out: a new or
-    empty folder; None: RUN/exports/TARGET, which is replaced. data: rows to check the result on; None: the run's own.
+    Args:
+        run: The run to export.
+        to: Target: "onnx", "sentence-transformers", "hub", "state-dict", or "module:Class" of your own.
+        out: New or empty folder. None: RUN/exports/TARGET, which is replaced.
+        settings: Settings of the target. None: its defaults.
+        data: Rows to check the result on. None: the run's own data.
+
+    Returns:
+        The folder, and facts about its files.
+
+    Raises:
+        UserError: A folder that is not empty or not writable, or a run that the target cannot represent.
     """
     name = to if ":" in to else to.replace("-", "_")
     if out is not None:
@@ -59,12 +74,12 @@ def export(
 
 
 def _written(target: Export, subject: Subject, folder: Path, to: str) -> Mapping[str, Any]:
-    """What the target says of its files; whatever a converter raises, an end of the process too, in one sentence."""
+    """Writes the target and turns any error of a converter, SystemExit included, into a UserError."""
     try:
         return target.write(subject, folder)
     except (UserError, OSError):
         raise
-    except (Exception, SystemExit) as error:  # converters raise what they like
+    except (Exception, SystemExit) as error:  # converters of other libraries raise errors of any type
         words = (str(error).splitlines() or [""])[0][:200]
         raise UserError(
             f"{to}: this run cannot be exported so ({type(error).__name__}: {words}). Weights alone: --to state-dict."

@@ -1,4 +1,4 @@
-"""Hub: a model folder with a card, for the Hugging Face hub or any disk; nothing is sent anywhere unless asked."""
+"""Hub: a model folder with a card, for the Hugging Face hub or any disk; uploads only on request."""
 
 import json
 from collections.abc import Mapping
@@ -19,20 +19,23 @@ from kontrast.runs.model import tower_of
 
 
 class Hub(Export):
-    """README.md (the card), and all that `kontrast.load(folder)` needs to embed: experiment.json, encoder/ with
-    safetensors, data.json, scores.json. Without the run's rows, paths and command line.
+    """Model folder that `kontrast.load` reads, with a model card.
 
-    A tower of timm or transformers is written as that library's own folder too: at the top where it is the only one,
-    else under its name.
-    push: a name on the hub, "me/my-model", to which the folder is sent once it is whole; the token is the one of
-        `hf auth login` or HF_TOKEN. private: whether others see it.
+    It holds README.md (the card), experiment.json, encoder/ with safetensors, data.json and scores.json, and leaves
+    out the run's rows, paths and command line. An encoder from timm or transformers is also written in that library's
+    own format: at the top if it is the only one, else in a folder of its name.
+
+    Args:
+        push: Repository on the hub, such as "me/my-model", that the finished folder is uploaded to, with the token of
+            `hf auth login` or HF_TOKEN. None: no upload.
+        private: Whether the repository is private when it is created. Default: True.
     """
 
     def __init__(self, *, push: str | None = None, private: bool = True) -> None:
         self.push, self.private = push, private
 
     def write(self, subject: Subject, folder: Path) -> Mapping[str, Any]:
-        """The folder; what pushes is `sent`."""
+        """Writes the folder; `sent` uploads it."""
         run, model = subject.run.folder, subject.model
         copy = Folder(folder)
         experiment = _without_paths(model.experiment)
@@ -54,7 +57,7 @@ class Hub(Export):
         return {"load": 'kontrast.load("FOLDER")', **libraries}
 
     def sent(self, folder: Path) -> Mapping[str, Any]:
-        """The folder's way to the hub, if asked for."""
+        """Uploads the folder to the hub if `push` names a repository."""
         if self.push is None:
             return {}
         hub = needs("huggingface_hub", "export")
@@ -62,7 +65,7 @@ class Hub(Export):
             api = hub.HfApi()
             api.create_repo(self.push, private=self.private, exist_ok=True)
             url = api.upload_folder(repo_id=self.push, folder_path=str(folder), commit_message="From kontrast")
-        except (OSError, ValueError) as error:  # the hub's own errors are among these
+        except (OSError, ValueError) as error:  # errors of huggingface_hub derive from these
             raise UserError(
                 f"hub: {self.push} could not be sent ({str(error).splitlines()[0][:200]}); the folder is whole: "
                 f"{folder}. Expected a name such as me/my-model and a token that may write: hf auth login."
@@ -71,7 +74,7 @@ class Hub(Export):
 
 
 def _libraries(subject: Subject, folder: Path) -> dict[str, str]:
-    """Tower -> how its own library loads it, for those of one."""
+    """Writes encoders of timm and transformers in their own format; returns how to load each, by encoder."""
     model, told = subject.model, {}
     towers = {tower_of(model.experiment, field): field for field in model.fields}
     theirs = {
@@ -94,7 +97,7 @@ def _libraries(subject: Subject, folder: Path) -> dict[str, str]:
 
 
 def _without_paths(experiment: Experiment) -> Experiment:
-    """Where things lay on the disk of whoever trained is nobody else's; their last names stay."""
+    """Strips local paths from the experiment; keeps file names."""
 
     def bare(choices: Mapping[str, Choice]) -> dict[str, Choice]:
         return {

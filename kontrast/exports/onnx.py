@@ -1,4 +1,4 @@
-"""ONNX: from raw inputs to embeddings of length one, in one graph a field, for any runtime and language."""
+"""ONNX: one graph per field from raw inputs to unit-length embeddings, for any runtime and language."""
 
 import copy
 import json
@@ -21,24 +21,28 @@ from kontrast.exports.export import Export, Subject
 from kontrast.methods.method import Method
 from kontrast.runs.model import Model, tower_of
 
-CHECKED = 32  # rows whose embeddings are compared
-OUTPUT = "embeddings"  # not "embedding", which torch names the operation of a lookup
-ALIKE = 0.999  # cosine below which an export is refused
+CHECKED = 32  # rows whose embeddings are compared with the run's own
+OUTPUT = "embeddings"  # not "embedding", which torch gives to the lookup operation
+ALIKE = 0.999  # least cosine with the run's own embeddings
 
 
 class Onnx(Export):
-    """Normalisation, encoder, pooling, projection and the scaling to length one in a graph; the batch is free.
+    """ONNX graph per field with normalisation, encoder, pooling, projection and scaling to length one.
 
-    field: one field only; None: a file for each. opset: of the standard operators; None: what torch writes.
-    FIELD/model.onnx, and FIELD/metadata.json, which says what goes in and out. The embeddings of up to 32 rows by
-    onnxruntime are held against the run's own; an export that differs is refused. `Entry` says what a graph takes.
+    Writes FIELD/model.onnx and FIELD/metadata.json, which describes inputs and outputs (see `Entry`); a single field
+    needs no folder of its own. The batch size is free. Embeddings of up to 32 rows by onnxruntime are compared with the
+    run's own; an export with a cosine below 0.999 is refused.
+
+    Args:
+        field: Field to export. None: all fields.
+        opset: Version of the standard operators. None: the one that torch writes.
     """
 
     def __init__(self, *, field: str | None = None, opset: int | None = None) -> None:
         self.field, self.opset = field, opset
 
     def write(self, subject: Subject, folder: Path) -> Mapping[str, Any]:
-        """A folder a field, or that of the one field itself."""
+        """Writes a folder per field, or a single field directly into `folder`."""
         needs("onnx", "export")
         needs("onnxscript", "export")
         fields = subject.fields(self.field)
@@ -85,7 +89,7 @@ class Onnx(Export):
 
 
 class _Whole(nn.Module):
-    """Inputs -> (B, D) of length one."""
+    """The graph from raw inputs to embeddings (B, D) of length one."""
 
     def __init__(self, entry: Entry, method: Method, field: str) -> None:
         super().__init__()
@@ -96,7 +100,7 @@ class _Whole(nn.Module):
 
 
 class _Traced(nn.Module):
-    """An encoder as it is recorded."""
+    """Replaces an encoder's `forward` by its `traced`, which can be recorded as a graph."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
@@ -107,7 +111,7 @@ class _Traced(nn.Module):
 
 
 def _recorded(model: Model, field: str, entry: Entry, opset: int | None, target: Path) -> int:
-    """Writes the graph; returns its opset."""
+    """Records the graph to `target`; returns its opset."""
     method = copy.deepcopy(model.method).eval().requires_grad_(False)
     tower = tower_of(model.experiment, field)
     method.towers.encoders[tower] = _Traced(cast(Encoder, method.towers.encoders[tower]))
@@ -129,7 +133,7 @@ def _recorded(model: Model, field: str, entry: Entry, opset: int | None, target:
                 output_names=[OUTPUT],
                 verbose=False,
             )
-            assert program is not None  # without a file name torch gives the program
+            assert program is not None  # torch returns the program if it gets no file name
             program.save(str(target))
     except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as error:
         name, why = model.experiment.encoders[tower].name, str(error).splitlines()[0][:200]
@@ -141,7 +145,7 @@ def _recorded(model: Model, field: str, entry: Entry, opset: int | None, target:
 
 
 def _cummax(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """ONNX has none: the largest over all instants before, at the cost of the length squared."""
+    """Cumulative maximum from operations that ONNX has; memory grows with the square of the length."""
     x = x.movedim(dim, -1)
     before = torch.ones(x.shape[-1], x.shape[-1], dtype=torch.bool, device=x.device).tril()
     largest = x.unsqueeze(-2).masked_fill(~before, -torch.inf).max(-1)
@@ -149,7 +153,7 @@ def _cummax(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 def _parity(model: Model, field: str, entry: Entry, packed: list[np.ndarray], target: Path) -> dict[str, Any]:
-    """The run's own embeddings against those of onnxruntime, one row alone and the others together."""
+    """Compares onnxruntime's embeddings, of one row alone and of the rest as a batch, with the run's own."""
     runtime = needs("onnxruntime", "export")
     session = runtime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
     modality: Modality = model.modalities[field]
@@ -165,6 +169,6 @@ def _parity(model: Model, field: str, entry: Entry, packed: list[np.ndarray], ta
 
 
 def _slug(field: str, number: int) -> str:
-    """A folder's name for a field of any name."""
+    """Folder name that is safe for any field name."""
     plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in field).strip("-")
     return plain if plain == field else f"{plain or 'field'}-{number}"

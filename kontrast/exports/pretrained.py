@@ -1,4 +1,4 @@
-"""Encoders that wrap a model of another library, written as that library's own folder."""
+"""Writers of wrapped timm and transformers encoders in their own libraries' folder formats."""
 
 import copy
 import json
@@ -16,7 +16,7 @@ from kontrast.runs.folder import save_tensors
 
 
 def write_timm(encoder: Timm, modality: Modality, folder: Path) -> None:
-    """config.json and model.safetensors, for `timm.create_model("local-dir:FOLDER", pretrained=True)`."""
+    """Writes config.json and model.safetensors for `timm.create_model("local-dir:FOLDER", pretrained=True)`."""
     from timm.models import save_for_hf
 
     state = modality.state()
@@ -27,7 +27,7 @@ def write_timm(encoder: Timm, modality: Modality, folder: Path) -> None:
 
 
 def write_transformer(encoder: Transformer, modality: Modality, folder: Path) -> None:
-    """config.json, model.safetensors and the tokenizer, LoRA merged, for `AutoModel` and `AutoTokenizer`."""
+    """Writes config.json, model.safetensors (LoRA merged) and the tokenizer for `AutoModel` and `AutoTokenizer`."""
     transformers = needs("transformers", "text")
     net: Any = copy.deepcopy(encoder.model).cpu()
     config = json.loads(encoder.shape)

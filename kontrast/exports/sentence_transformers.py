@@ -1,4 +1,4 @@
-"""sentence-transformers: a text tower as a folder of that library's own modules, without a line of code to trust."""
+"""sentence-transformers: a text encoder as a folder of that library's own modules, without custom code."""
 
 import copy
 import json
@@ -21,23 +21,25 @@ from kontrast.runs.folder import Folder, save_tensors
 from kontrast.runs.model import Model, tower_of
 
 _ROOT = "sentence_transformers.models."
-_LOUD = 100.0  # the bag's vectors are so much larger here, so that LayerNorm's epsilon does not count (z is the same)
+_LOUD = 100.0  # scales token vectors so that LayerNorm's epsilon is negligible; z stays the same
 
 
 class SentenceTransformers(Export):
-    """Read by `SentenceTransformer(folder)`, with the cosine of the run's own embeddings at 1 but for rounding.
+    """Folder that `SentenceTransformer(folder)` reads; embeddings equal the run's own up to rounding.
 
-    The encoder `transformer` becomes Transformer and Pooling; `tokens` StaticEmbedding and LayerNorm, for a bag of
-    tokens is a mean of vectors; a linear projection becomes Dense; Normalize ends all. Other encoders, and projections
-    with a hidden layer, are nothing that library has a module for: they would need code in the folder, and are refused.
-    field: which text field, where there are several.
+    The encoder `transformer` becomes Transformer and Pooling; `tokens`, a mean of token vectors, becomes
+    StaticEmbedding and LayerNorm; a linear projection becomes Dense; Normalize comes last. Other encoders and
+    projections with a hidden layer are refused, because they would need custom code in the folder.
+
+    Args:
+        field: Text field to export. None: the only one; required if there are several.
     """
 
     def __init__(self, *, field: str | None = None) -> None:
         self.field = field
 
     def write(self, subject: Subject, folder: Path) -> Mapping[str, Any]:
-        """modules.json, a folder per module, and README.md, the card."""
+        """Writes modules.json, a folder per module, and the model card as README.md."""
         model = subject.model
         texts = [f for f in subject.fields(self.field) if model.experiment.views[f].name == "text"]
         if len(texts) != 1:
@@ -60,7 +62,7 @@ class SentenceTransformers(Export):
 
 
 def _card(subject: Subject, field: str) -> str:
-    """What the run knows of itself, and how that library loads the folder."""
+    """Model card with the lines that load the folder in sentence-transformers."""
     run = Folder(subject.run.path)
     data = kept.data(run) if (run.path / "data.json").is_file() else None
     scores = kept.scores(run) if (run.path / "scores.json").is_file() else None
@@ -75,7 +77,7 @@ def _card(subject: Subject, field: str) -> str:
 
 
 class _Modules:
-    """modules.json as it grows."""
+    """Writes the modules of a folder, and modules.json, which lists them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.listed, self.names = folder, [], []
@@ -83,7 +85,7 @@ class _Modules:
     def add(
         self, name: str, config: Mapping[str, Any] | None, tensors: Mapping[str, Tensor], root: bool = False
     ) -> Path:
-        """One module's folder, with its config.json and weights; the first may lie in the root."""
+        """Adds a module with config.json and weights, in its own folder or in the root; returns the folder."""
         number = len(self.names)
         place = "" if root else f"{number}_{name}"
         here = self.folder / place
@@ -97,14 +99,14 @@ class _Modules:
         return here
 
     def end(self) -> None:
-        """modules.json, and what the library looks for beside it."""
+        """Writes modules.json and config_sentence_transformers.json."""
         _json(self.folder / "modules.json", self.listed)
         said = {"model_type": "SentenceTransformer", "similarity_fn_name": "cosine", "prompts": {}}
         _json(self.folder / "config_sentence_transformers.json", said)
 
 
 def _features(encoder: Encoder, model: Model, field: str, modules: _Modules) -> None:
-    """The modules that give an encoder's features."""
+    """Adds the modules that compute an encoder's features."""
     modality = model.modalities[field]
     state = modality.state()
     if isinstance(encoder, Transformer):
@@ -132,9 +134,12 @@ _MODES = {"cls_token": "cls", "mean_tokens": "mean"}
 
 
 def _projection(model: Model, field: str, width: int) -> nn.Linear | None:
-    """What the method makes of features, as one linear map; None where it leaves them as they are.
+    """The method's projection of features as a linear layer; None if it is the identity.
 
-    Found by asking: the map of zero and of the unit vectors, held against it on random features.
+    The layer is read off the images of zero and of the unit vectors, then checked on random features.
+
+    Raises:
+        UserError: The projection is not linear.
     """
     method = copy.deepcopy(model.method).eval()
     method.towers.encoders[tower_of(model.experiment, field)] = nn.Identity()

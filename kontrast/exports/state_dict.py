@@ -1,4 +1,4 @@
-"""State dict: the encoders' weights as plain safetensors, for a network of your own."""
+"""State dict: the encoders' weights as plain safetensors, to load into your own network."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,17 +10,19 @@ from kontrast.runs.model import tower_of
 
 
 class StateDict(Export):
-    """TOWER.safetensors: the `state_dict()` of an encoder, read with torch and safetensors alone; README.md lists names
-    and shapes. No code, no pickle, no TorchScript.
+    """Weights of each encoder as ENCODER.safetensors; README.md lists names and shapes.
 
-    heads: also projection heads and what else the method learned, as method.safetensors.
+    The files hold the encoders' `state_dict()` and need only torch and safetensors: no code, no pickle, no TorchScript.
+
+    Args:
+        heads: Whether to write method.safetensors with projection heads and other learned state. Default: False.
     """
 
     def __init__(self, *, heads: bool = False) -> None:
         self.heads = heads
 
     def write(self, subject: Subject, folder: Path) -> Mapping[str, Any]:
-        """A file a tower."""
+        """Writes a file per encoder, and README.md."""
         model, told, lines = subject.model, {}, []
         towers = {tower_of(model.experiment, field): field for field in model.fields}
         parts = {tower: model.method.towers.encoder(field).state_dict() for tower, field in towers.items()}
