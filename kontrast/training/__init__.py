@@ -1,1 +1,1 @@
-"""The training loop and its step: precision, memory, launcher, health."""
+"""Training loop and step, precision, memory, launcher and health checks."""

@@ -1,22 +1,22 @@
-"""How the minutes of a run are divided: what went by before training, training, and what is foreseen after it."""
+"""Division of a run's minutes into preparation, training and evaluation."""
 
 import time
 from dataclasses import dataclass, field
 
-# Training gets this share of the minutes, however long the rest takes.
+# Training gets at least this share of the minutes, so that slow data cannot starve it.
 LEAST = 0.5
-# All that comes before training is to take no more than this share of them, and so is all that comes after it.
+# Target share of the minutes for the work before training, and again for the work after it.
 SHARE = 0.15
 
 
 @dataclass
 class Budget:
-    """The minutes of a run from its first line on.
+    """Minutes of a run, counted from its start.
 
     Attributes:
-        minutes: What the user allows for all of the run; None where steps or epochs end it.
+        minutes: Minutes the user allows for the whole run; None if steps or epochs end it.
         began: `time.perf_counter()` when the run began.
-        after: Seconds foreseen for what comes after training.
+        after: Seconds expected for the work after training. Default 0.
     """
 
     minutes: float | None
@@ -25,20 +25,20 @@ class Budget:
 
     @property
     def before(self) -> float:
-        """Seconds that have gone by."""
+        """Seconds elapsed since the run began."""
         return time.perf_counter() - self.began
 
     def training(self) -> float:
-        """Seconds that are left for training, at least `LEAST` of all; 0 where no minutes are named."""
+        """Seconds left for training, at least `LEAST` of the budget; 0 without a budget."""
         whole = 60 * (self.minutes or 0.0)
         return max(whole - self.before - self.after, LEAST * whole)
 
     def foreseen(self) -> float:
-        """Seconds that training will have where the rest takes its share; 0 where no minutes are named."""
+        """Seconds training gets if preparation and evaluation take their share; 0 without a budget."""
         return (1 - 2 * SHARE) * 60 * (self.minutes or 0.0)
 
     def words(self) -> str:
-        """For the first screen, when training begins; "" where no minutes are named."""
+        """Division of the minutes for the first screen; empty without a budget."""
         if self.minutes is None:
             return ""
         whole, share = 60 * self.minutes, self.training()

@@ -1,4 +1,4 @@
-"""A clock that stands still while the process is stopped (SIGSTOP, Ctrl-Z), so that no time budget is eaten by it."""
+"""Clock that excludes time in which the process is stopped (SIGSTOP, Ctrl-Z)."""
 
 import signal
 import sys
@@ -8,16 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_BEAT = 0.25  # seconds between two looks at the clock: so much of a pause may be counted as work
-_LATE = 1.0  # a look that comes later than this, and a SIGCONT with it, was a pause
+_BEAT = 0.25  # seconds between two looks: at most this much of a pause counts as work
+_LATE = 1.0  # seconds: a later look together with a SIGCONT was a pause
 
 
 class Clock:
-    """Seconds of `time.perf_counter`, less those in which the process was stopped."""
+    """Seconds of `time.perf_counter`, minus those in which the process was stopped.
+
+    Attributes:
+        paused: Seconds excluded until now.
+    """
 
     def __init__(self) -> None:
         self._seen = time.perf_counter()
-        self._gap = (0.0, 0.0)  # when the last late look came, and how late
+        self._gap = (0.0, 0.0)  # (time of the last late look, seconds it was late)
         self.paused = 0.0
 
     def now(self) -> float:
@@ -25,14 +29,14 @@ class Clock:
         return time.perf_counter() - self.paused
 
     def look(self) -> None:
-        """Notes that the process runs."""
+        """Records that the process is running."""
         now = time.perf_counter()
         if now - self._seen > _LATE:
             self._gap = now, now - self._seen
         self._seen = now
 
     def went_on(self) -> None:
-        """Takes out what has passed since the last look, or before it where that came late just now."""
+        """Excludes the time since the last look, or its gap if it came late."""
         now = time.perf_counter()
         when, length = self._gap
         self.paused += length if length and now - when < _LATE else now - self._seen
@@ -41,9 +45,9 @@ class Clock:
 
 @contextmanager
 def watched() -> Iterator[Clock]:
-    """A clock, and what it needs to notice pauses: a thread that looks, and a handler of SIGCONT.
+    """Clock that notices pauses, through a background thread and a handler of SIGCONT.
 
-    Outside of the main thread, and where there is no such signal, pauses are counted as work.
+    Outside the main thread and on Windows, which has no such signal, pauses count as work.
     """
     clock, done = Clock(), threading.Event()
     if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":

@@ -1,4 +1,4 @@
-"""The same command twice, the same numbers: only operations that always add in the same order."""
+"""Deterministic operations, so that the same command gives the same numbers."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,18 +10,26 @@ from torch.utils import deterministic
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Plan
 
-# PyTorch's words for an operation whose result depends on which thread comes first.
+# PyTorch's message for an operation whose result depends on thread order; it has no error type of its own.
 _LACKS = "does not have a deterministic implementation"
-# What cuBLAS needs to be told before its first product; PyTorch refuses products without.
+# PyTorch refuses deterministic matrix products unless cuBLAS has this setting before its first product.
 _CUBLAS = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 @contextmanager
 def repeatable(plan: Plan, device: torch.device) -> Iterator[None]:
-    """What is computed here comes out alike every time, on the same machine, versions and number of threads.
+    """Makes computations within the context reproducible on the same machine, versions and number of threads.
 
-    "auto": an operation that has no such form is computed nevertheless (PyTorch warns of it). "on": UserError then.
-    The process computes as before afterwards.
+    Earlier settings are restored afterwards.
+
+    Args:
+        plan: Its `deterministic`: "off" changes nothing; "auto" runs operations without a deterministic form anyway,
+            with
+            PyTorch's warning; "on" refuses them.
+        device: Device of the computation.
+
+    Raises:
+        UserError: `deterministic` is "on" and an operation has no deterministic form.
     """
     if plan.deterministic == "off":
         yield
@@ -45,7 +53,11 @@ def repeatable(plan: Plan, device: torch.device) -> Iterator[None]:
 
 
 def unrepeatable(attempt: Callable[[], object]) -> str:
-    """Within `repeatable`: the first operation of `attempt` without a deterministic form, empty where each has one."""
+    """First operation without a deterministic form; empty if all have one.
+
+    Args:
+        attempt: Computation to check; call within `repeatable`.
+    """
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True, warn_only=False)
     try:
@@ -61,7 +73,10 @@ def unrepeatable(attempt: Callable[[], object]) -> str:
 
 @contextmanager
 def _unfilled() -> Iterator[None]:
-    """New tensors are not filled with NaN: that finds mistakes of programmers and costs a pass over each of them."""
+    """Stops PyTorch from filling new tensors with NaN.
+
+    The filling finds programming mistakes and costs a pass over each tensor.
+    """
     filled = deterministic.fill_uninitialized_memory  # pyright: ignore[reportAttributeAccessIssue]
     deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     try:

@@ -1,5 +1,4 @@
-"""Health: has it collapsed, and what is the likeliest cause. Numbers from the embeddings of a batch, not from the
-loss."""
+"""Collapse detection and likely causes, from the embeddings of a batch rather than the loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +9,25 @@ from torch.nn import functional as F
 
 from kontrast.core.embeddings import Embeddings
 
-ENOUGH = 200  # steps: runs that ended before were often no better than their start, and better with more
+ENOUGH = 200  # steps: shorter runs are often no better than their start, and better with more steps
 
 
 @dataclass(frozen=True)
 class Health:
-    """What the embeddings of one batch look like.
+    """Statistics of one batch of embeddings.
 
-    effective_rank: exp of the entropy of the singular values of the centred embeddings (Roy & Vetterli 2007), of
-    `width`. spread: mean standard deviation of an axis of the normalised embeddings, times sqrt(D): 1 evenly over the
-    sphere, 0 in a point. alignment: mean squared distance of what ought to be alike; uniformity: log mean e^(-2 d^2)
-    over all pairs (Wang and Isola 2020, arXiv:2005.10242), 0 in a point, about -4 at best.
+    Attributes:
+        effective_rank: Exponential of the entropy of the normalised singular values of the centred embeddings.
+        width: Dimensions D of the embeddings, the largest possible effective rank.
+        spread: Mean standard deviation per dimension of the normalised embeddings, times sqrt(D): 1 if spread evenly
+            over
+            the sphere, 0 if collapsed to a point.
+        alignment: Mean squared distance of positive pairs.
+        uniformity: log mean e^(-2 d^2) over all pairs of rows; 0 if collapsed to a point, about -4 at best.
+        rows: Rows that the statistics rest on.
+
+    Reference:
+        Roy, Vetterli, EUSIPCO 2007 (effective rank); Wang, Isola, ICML 2020, arXiv:2005.10242 (alignment, uniformity).
     """
 
     effective_rank: float
@@ -32,12 +39,12 @@ class Health:
 
     @property
     def collapsed(self) -> bool:
-        """All rows embed (nearly) alike, or along a line: no retrieval is possible any more."""
+        """Whether embeddings are (nearly) identical or on a line, so that retrieval is impossible."""
         return self.spread < 0.05 or (self.rows >= 16 and self.width >= 8 and self.effective_rank < 1.5)
 
     @property
     def words(self) -> str:
-        """The numbers on one line, for the screen."""
+        """Statistics in one line, for the screen."""
         return (
             f"effective rank {self.effective_rank:.0f} of {self.width} · spread {self.spread:.2f} · "
             f"alignment {self.alignment:.2f} · uniformity {self.uniformity:.1f}"
@@ -46,8 +53,16 @@ class Health:
 
 @torch.no_grad()
 def examine(pairs: Sequence[tuple[Embeddings, Embeddings]]) -> Health:
-    """The health of pairs of aligned rows, the worst of them for rank and spread. At most 512 rows of each are looked
-    at."""
+    """Health of aligned pairs of embeddings, from at most 512 rows each.
+
+    Args:
+        pairs: Positive pairs: equal rows of both sides belong together.
+
+    Returns:
+        The smallest effective rank and spread over the pairs; the mean alignment and uniformity; all zero without a
+        pair
+        of two rows.
+    """
     found = [_examine(one.z[:512].float(), two.z[:512].float()) for one, two in pairs if len(one) > 1]
     if not found:
         return Health(0.0, 0, 0.0, 0.0, 0.0, 0)
@@ -71,7 +86,7 @@ def _examine(one: Tensor, two: Tensor) -> Health:
 
 
 def too_short(steps: int) -> str:
-    """Why a run was too short to tell anything from, or ""."""
+    """Reason why a run was too short to judge; empty if it was long enough."""
     return "" if steps >= ENOUGH else f"{steps:,} steps are too few to tell, {ENOUGH:,} and more are usual"
 
 
@@ -87,11 +102,20 @@ def likely_causes(
     gradient: float,
     short: str = "",
 ) -> list[str]:
-    """What most often stands behind a collapse or a standstill, the likeliest first.
+    """Usual causes of a collapse or a standstill, the likeliest first.
 
-    varied: mean standard deviation over rows of what the encoder was given, 0 when the augmentations or the data leave
-    nothing to tell apart. twins: share of the candidates that are duplicates. gradient: norm of the last gradient.
-    short: why the run was too short, or "".
+    Args:
+        learning_rate: Of the run.
+        usual_rate: Default of the optimiser.
+        weight_decay: Of the run. Default 0.
+        temperature: Of the kernel.
+        batch: Rows per step.
+        twins: Share of candidates that are duplicates.
+        varied: Mean standard deviation over rows of the encoder's input; 0 if the augmentations or the data leave
+            nothing
+            to tell apart.
+        gradient: Norm of the last gradient.
+        short: Why the run was too short, or "".
     """
     checks = [
         (

@@ -1,4 +1,4 @@
-"""The processes of a run: one, several on this machine, or many on several; Fabric, torchrun or SLURM starts them."""
+"""Processes of a run on one or several machines, started by Fabric, torchrun or SLURM."""
 
 import logging
 import os
@@ -32,22 +32,28 @@ if TYPE_CHECKING:
 
 Strategy = Literal["ddp", "fsdp"]
 
-# The others wait while the first process reads the data, which may take hours; one that died is noticed at once.
+# Timeout of collectives: the first process may read data for hours; a dead one is noticed at once anyway.
 PATIENCE = timedelta(hours=24)
 GRACE = 5.0  # seconds
-PROCESS = 300_000_000  # bytes that PyTorch alone takes
+PROCESS = 300_000_000  # bytes that a process with PyTorch takes at least
 NODES = 65_536
-# What the messages of torch.distributed hold where another process is gone; it has no type of error for that.
+# Signs of a lost process in messages of torch.distributed, which has no error type for it.
 _LOST = ("Connection closed", "Connection reset", "Broken pipe", "gloo/transport", "NCCL", "TCPStore")
 
 
 class Elsewhere(SystemExit):
-    """Another process goes on alone, or has said what went wrong: this one ends without a word."""
+    """Ends this process silently: another one continues or has reported the error."""
 
 
 @dataclass(frozen=True)
 class Launcher:
-    """All processes of a run and this one's place among them; `first` is the one that writes, judges and speaks."""
+    """All processes of a run and the rank of this one.
+
+    Attributes:
+        fabric: Lightning Fabric, which starts and connects the processes.
+        strategy: "ddp" (each process holds all parameters) or "fsdp" (encoders are split). Default "ddp".
+        ranks: Rank and number of processes, with their collectives.
+    """
 
     fabric: "Fabric"
     strategy: Strategy = "ddp"
@@ -55,27 +61,31 @@ class Launcher:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes."""
+        """Whether this process writes, evaluates and prints."""
         return self.ranks.rank == 0
 
     @property
     def device(self) -> torch.device:
-        """This process's device."""
+        """Device of this process."""
         return self.fabric.device
 
     @property
     def splits(self) -> bool:
-        """Whether each process holds but a part of the encoders' parameters."""
+        """Whether each process holds only a part of the encoders' parameters."""
         return self.strategy == "fsdp" and self.ranks.world > 1
 
     @property
     def words(self) -> str:
-        """For the first screen."""
+        """Processes and strategy for the first screen; empty for a single process."""
         return f"{self.ranks.world} processes, {self.strategy}" if self.ranks.world > 1 else ""
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:
-        """The first process, then all others: they find what it wrote. If it fails, they end."""
+        """Runs the block in the first process, then in the others, which find its files.
+
+        Raises:
+            Elsewhere: In the others, if the first one failed.
+        """
         if self.first:
             failed = True
             try:
@@ -92,7 +102,7 @@ class Launcher:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """An error in the first process ends those it started, unless they found it too: they would wait for it."""
+        """Ends started processes after an error in the first, since they would wait."""
         for process in _started_here(self.fabric) if error is not None and self.first else []:
             try:
                 process.wait(GRACE)
@@ -101,13 +111,13 @@ class Launcher:
 
     @contextmanager
     def together(self, go_on: str) -> Iterator[None]:
-        """A process that dies ends the run in one sentence; without this the others show how they missed it.
+        """Reports a lost process in one sentence, in place of connection errors from all others.
 
         Args:
-            go_on: What to type to continue the run.
+            go_on: Command that continues the run, for the message.
 
         Raises:
-            Interrupted: In the first process, where another was lost.
+            Interrupted: In the first process, if another was lost.
             Elsewhere: In the others.
         """
         try:
@@ -132,20 +142,27 @@ class Launcher:
         return f"one of the {self.ranks.world} processes was lost"
 
     def any(self, *wishes: bool) -> list[bool]:
-        """For each wish, whether any process has it; every process must ask."""
+        """For each wish, whether any process has it; every process must call this."""
         if self.ranks.world == 1:
             return list(wishes)
         return [n > 0 for n in self.ranks.sum(torch.tensor(wishes, dtype=torch.int32, device=self.device)).tolist()]
 
     def told(self, words: str) -> str:
-        """What the first process says."""
+        """Broadcasts text from the first process."""
         return self.fabric.broadcast(words)
 
     def setup(
         self, method: Method, mode: PrecisionMode
     ) -> tuple[nn.Module, Callable[[], AbstractContextManager[object]]]:
-        """(the method to call, a context in which gradients stay local). Before the optimiser is made: it may split
-        the parameters."""
+        """Wraps the method for its strategy; call before making the optimiser: parameters may be split.
+
+        Args:
+            method: Method to train.
+            mode: Precision of the encoders.
+
+        Returns:
+            Module to call, and a context factory in which gradients stay on their rank.
+        """
         if self.ranks.world > 1:
             over_ranks(method, self.device)
             method.together = True
@@ -155,7 +172,10 @@ class Launcher:
         return encode, partial(self.fabric.no_backward_sync, encode)
 
     def average(self, method: Method) -> None:
-        """After backward: the gradients that the strategy does not average itself, those of what fsdp keeps whole."""
+        """Averages the gradients of parameters that fsdp keeps whole; call after backward.
+
+        The strategy averages all others itself.
+        """
         if not self.splits:
             return
         own = [p.grad for p in method.parameters() if p.grad is not None and not sharded(p)]
@@ -164,19 +184,23 @@ class Launcher:
             g.copy_(mean.view_as(g))
 
     def part(self) -> None:
-        """Training is over: what follows is the first process's work, and the others end here."""
+        """Ends all processes but the first, which does the work after training.
+
+        Raises:
+            Elsewhere: In all processes but the first.
+        """
         self.ranks.leave()
         if not self.first:
             raise Elsewhere(0)
 
 
 def usual_device() -> torch.device:
-    """Where one computes if nothing is said."""
+    """Default device: CUDA if available, else MPS, else CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def alone(device: torch.device) -> Launcher:
-    """One process."""
+    """Launcher of a single process."""
     from lightning_fabric import Fabric
 
     _quieten()
@@ -185,10 +209,17 @@ def alone(device: torch.device) -> Launcher:
 
 
 def launch(device: torch.device, devices: int | None, nodes: int, strategy: Strategy) -> Launcher:
-    """So many processes on each of so many machines; this call returns in each of them.
+    """Starts the processes of a run; returns in each of them.
 
-    devices: None for as many as torchrun or SLURM started here, else 1. Where neither did, the command that runs now
-    is started again for every further process of this machine.
+    Args:
+        device: Kind of device, without an index if there are several.
+        devices: Processes per machine; None for as many as torchrun or SLURM started here, else 1. If neither did, the
+            current command is started again for each further process of this machine.
+        nodes: Machines.
+        strategy: "ddp" or "fsdp".
+
+    Raises:
+        UserError: The numbers do not fit this machine, its memory, or what torchrun or SLURM started.
     """
     devices = _started() if devices is None else devices
     if devices < 1 or nodes < 1:
@@ -215,7 +246,7 @@ def launch(device: torch.device, devices: int | None, nodes: int, strategy: Stra
     try:
         fabric = Fabric(accelerator=device.type, devices=devices, num_nodes=nodes, strategy=plan)
         fabric.launch()
-    except ValueError as refused:  # torchrun or SLURM started other numbers than were asked for
+    except ValueError as refused:  # torchrun or SLURM started other numbers of processes than requested
         raise UserError(f"--devices {devices} --nodes {nodes}: {str(refused).splitlines()[0]}") from refused
     if device.type == "cpu":
         _unwatched()
@@ -223,8 +254,11 @@ def launch(device: torch.device, devices: int | None, nodes: int, strategy: Stra
 
 
 def _unwatched() -> None:
-    """Lightning kills this process, without a word, within seconds of another's death; gloo notices that by itself, and
-    then there is something to say (`together`). A collective of NCCL hangs instead, so on devices that stays."""
+    """Stops Lightning's observer thread, which kills this process silently when another one dies.
+
+    gloo notices the loss itself, so that `together` can report it. A collective of NCCL hangs instead, so the observer
+    stays on GPUs.
+    """
     for thread in threading.enumerate():
         if thread.name == "child-process-observer":
             vars(thread)["_child_processes"] = []
@@ -233,7 +267,7 @@ def _unwatched() -> None:
 def _ddp() -> "Plan":
     from lightning_fabric.strategies.ddp import DDPStrategy
 
-    # Buffers are alike on all ranks already: norms count all of them.
+    # Buffers are equal on all ranks already, since norms compute over all of them.
     return DDPStrategy(timeout=PATIENCE, broadcast_buffers=False)
 
 
@@ -242,7 +276,7 @@ def _fsdp(world: int) -> "Plan":
     from torch.distributed.fsdp import fully_shard
 
     def shard(casting: nn.Module, mesh: "DeviceMesh") -> nn.Module:
-        """Encoders are split; heads, kernels and prototypes are small, and the loss needs them whole."""
+        """Splits encoders only: heads, kernels and prototypes are small, and the loss needs them whole."""
         assert isinstance(casting, Casting)
         for encoder in casting.method.towers.encoders.values():
             fully_shard(encoder, mesh=mesh["data_parallel"])
@@ -252,7 +286,7 @@ def _fsdp(world: int) -> "Plan":
 
 
 def _started() -> int:
-    """How many processes torchrun or SLURM began on this machine."""
+    """Processes that torchrun or SLURM started on this machine; 1 if neither did."""
     for name in ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE"):
         if os.environ.get(name, "").isdigit():
             return int(os.environ[name])
@@ -260,7 +294,7 @@ def _started() -> int:
 
 
 def _started_here(fabric: "Fabric") -> list[Popen[bytes]]:
-    """The further processes that this one started."""
+    """Further processes that this one started."""
     from lightning_fabric.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
     launcher = fabric.strategy.launcher
@@ -268,4 +302,4 @@ def _started_here(fabric: "Fabric") -> list[Popen[bytes]]:
 
 
 def _quieten() -> None:
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # the first screen says it, in its own words
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # the first screen shows the same facts

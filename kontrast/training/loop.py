@@ -1,4 +1,4 @@
-"""The loop: yields a Moment a step. Who listens writes, draws and stops; nothing here knows a file or a screen."""
+"""Training loop: yields a record per step, and touches neither files nor the screen."""
 
 import contextlib
 import itertools
@@ -29,13 +29,25 @@ from kontrast.training.threads import Threads
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What is known after a step. total: steps of the whole run as planned now. rate: rows a second, over the last
-    steps.
+    """Measurements of one training step.
 
-    threads: that this step was computed with; 0 in runs of before that was noted.
-    wait: share of the time spent waiting for data. negatives: candidates that repelled, an anchor. twins: duplicates
-    that were masked, in this batch. gradient: its norm before clipping. health: now and then.
-    chance: the loss of embeddings that know nothing, None where a loss has no such value.
+    Attributes:
+        step: Steps done, counted from 1.
+        total: Steps of the whole run, as planned now.
+        epoch: Epoch of the step.
+        loss: Mean over all ranks.
+        terms: Value of each term of the loss.
+        rate: Rows per second over the last steps, at most 50.
+        wait: Share of time spent waiting for data over the same steps.
+        seconds: Seconds of training since the start of the run.
+        learning_rate: Of the first parameter group.
+        gradient: Norm before clipping.
+        anchors: Anchors compared, over all ranks.
+        negatives: Negatives per anchor.
+        twins: Pairs of duplicates in this batch, which are masked.
+        health: Statistics of the embeddings; None if not due at this step.
+        threads: Threads that computed the step; 0 in runs recorded before this was noted.
+        chance: Loss of uninformative embeddings; None if the loss has no such value.
     """
 
     step: int
@@ -57,7 +69,14 @@ class StepRecord:
 
 
 class NotFinite(ArithmeticError):
-    """The loss or the gradient of a step is not a number; `batch` is what it was computed from."""
+    """Loss or gradient of a step is not finite.
+
+    Attributes:
+        step: Steps done before it.
+        loss: Its value.
+        gradient: Norm of the gradient.
+        batch: Batch that it was computed from.
+    """
 
     def __init__(self, step: int, loss: float, gradient: float, batch: Batch) -> None:
         super().__init__(f"step {step}: loss {loss}, gradient norm {gradient}")
@@ -66,13 +85,24 @@ class NotFinite(ArithmeticError):
 
 @dataclass
 class TrainState:
-    """All that moves in training, so that a checkpoint of it continues bit for bit.
+    """All mutable state of training, so that a checkpoint of it resumes bit for bit.
 
-    encode: the method as the fleet wrapped it; no_sync: a context in which gradients stay on their rank. spare: where
-    parameters are split over ranks, a copy of the method that can hold them whole. allowed: seconds of training, where
-    minutes end the run. totals: step -> total as planned
-    anew then, where this repeats a run whose total followed the clock. turned: the number of threads, under
-    "threads", where it is not the usual one.
+    Attributes:
+        method: Method that is trained.
+        encode: The method as the launcher wrapped it.
+        no_sync: Context factory in which gradients stay on their rank.
+        optimiser: Optimiser of the method's parameters.
+        plan: Training settings.
+        mode: Precision of the encoders.
+        total: Steps of the whole run, as planned now.
+        seed: Seed of the run.
+        fleet: Processes of the run.
+        allowed: Seconds of training, if minutes end the run.
+        spare: Copy of the method that can hold all parameters, if they are split over ranks; else None.
+        step: Steps done.
+        seconds: Seconds of training until now.
+        totals: Step -> total planned then, to repeat a run whose total followed the clock.
+        turned: Number of threads, under "threads", if it is not the usual one.
     """
 
     method: Method
@@ -92,7 +122,10 @@ class TrainState:
     turned: dict[str, int] = field(default_factory=dict)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors (for safetensors) and plain numbers (for JSON). All ranks must ask: what is split is gathered."""
+        """Tensors (for safetensors) and plain numbers (for JSON) of a checkpoint.
+
+        All ranks must call this, since split parameters are gathered.
+        """
         tensors = {f"method.{k}": whole(v) for k, v in self.method.state_dict().items()}
         for name, p in self.method.named_parameters():
             slots = self.optimiser.state.get(p, {})
@@ -107,14 +140,14 @@ class TrainState:
         return tensors, numbers
 
     def trained(self) -> Method:
-        """The method with all of its parameters. All ranks must ask."""
+        """Method with all of its parameters; all ranks must call this."""
         if self.spare is None:
             return self.method
         self.spare.load_state_dict({k: whole(v) for k, v in self.method.state_dict().items()})
         return self.spare.to(self.fleet.device)
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
-        """Back from `state`."""
+        """Restores what `state` returned."""
         own = {k.removeprefix("method."): v for k, v in tensors.items() if k.startswith("method.")}
         now = self.method.state_dict()
         self.method.load_state_dict({k: split_as(v, now[k]) if k in now else v for k, v in own.items()})
@@ -126,23 +159,33 @@ class TrainState:
                 name, slot = path.removeprefix("optimiser.").rsplit(".", 1)
                 p = learned[name]
                 part = split_as(value, p) if value.shape == p.shape else value
-                # As the parameter lies in memory: sums over a slot else add up in another order.
+                # Same memory layout as the parameter: otherwise sums over a slot add in another order.
                 if part.shape == p.shape:
                     part = torch.empty_like(p, dtype=part.dtype).copy_(part)
                 slots.setdefault(order.index(id(p)), {})[slot] = part
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
         self.step, self.total, self.seconds = numbers["step"], numbers["total"], numbers["seconds"]
-        # Runs of before the minutes were divided trained for all of them.
+        # Older checkpoints lack `allowed`: their runs trained for all of the minutes.
         self.allowed = numbers.get("allowed", 60 * (self.plan.minutes or 0.0))
 
 
 def pretrain(
     course: TrainState, reader: Reader, order: Sampler, *, every: int = 20, threads: Threads | None = None
 ) -> Iterator[StepRecord]:
-    """Train until `course.total` steps are done, yielding after each; health every `every` steps and at the last.
+    """Trains until `course.total` steps are done, and yields a record after each step.
 
-    With `plan.minutes` the total follows the measured speed: it is set anew after 2, 4, 8 ... steps, for the first ones
-    are the trial, and at each twentieth of the run. Raises NotFinite.
+    With `plan.minutes` the total follows the measured speed: it is recomputed after 2, 4, 8 ... steps, since the
+    first total rests on a short trial, and at each twentieth of the run.
+
+    Args:
+        course: State to start from; it is updated in place.
+        reader: Reads batches of the training rows.
+        order: Rows of each step.
+        every: Steps between two examinations of health, also done at the first and last step. Default 20.
+        threads: Controls the number of threads; None leaves it.
+
+    Raises:
+        NotFinite: Loss or gradient of a step is not finite.
     """
     method, plan, fleet, ranks = course.method, course.plan, course.fleet, course.fleet.ranks
     usual = [group["lr"] for group in course.optimiser.param_groups]
@@ -197,12 +240,12 @@ def pretrain(
 
 
 def _replanned(step: int, total: int) -> bool:
-    """Whether the total is set anew after this step."""
+    """Whether the total is recomputed after this step."""
     return (step > 1 and step & (step - 1) == 0) or step % max(1, total // 20) == 0
 
 
 def _drawn(course: TrainState, reader: Reader, order: Sampler) -> Generator[tuple[Batch, float]]:
-    """The batches from the course's step on, their views drawn, each with the seconds that it was waited for."""
+    """Batches from the current step on, with augmented views and the seconds waited for each."""
     fleet, early = course.fleet, _spare_core(course.fleet)
     draws = course.method.draws()
 
@@ -213,7 +256,7 @@ def _drawn(course: TrainState, reader: Reader, order: Sampler) -> Generator[tupl
         batch = reader.read(order.at(step, fleet.ranks.rank, fleet.ranks.world))
         return viewed(batch, step) if early else batch
 
-    ready = ahead(read, course.step, depth=1 if early else 3)  # views are large, rows as they lie in the cache small
+    ready = ahead(read, course.step, depth=1 if early else 3)  # views are large, cached rows are small
     with contextlib.closing(ready):
         for step in itertools.count(course.step):
             began = time.perf_counter()
@@ -223,8 +266,10 @@ def _drawn(course: TrainState, reader: Reader, order: Sampler) -> Generator[tupl
 
 
 def _spare_core(fleet: Launcher) -> bool:
-    """Whether views can be drawn beside the step: on a CPU with more cores than the step has threads. A device draws
-    them faster itself, and where all cores are busy a thread more only gets in their way."""
+    """Whether views can be augmented alongside the step: on a CPU with idle cores.
+
+    A GPU augments faster itself, and if all cores are busy another thread slows the step.
+    """
     if fleet.device.type != "cpu":
         return False
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
@@ -232,14 +277,22 @@ def _spare_core(fleet: Launcher) -> bool:
 
 
 def schedule(progress: float, warmup: float) -> float:
-    """The factor of the learning rate: linear warm-up, then half a cosine down to 0 (arXiv:1608.03983)."""
+    """Factor of the learning rate: linear warm-up, then half a cosine down to 0.
+
+    Args:
+        progress: Share of the run that is done, 0 to 1.
+        warmup: Share of the run to warm up in.
+
+    Reference:
+        Loshchilov, Hutter, ICLR 2017, arXiv:1608.03983 (cosine).
+    """
     if progress < warmup:
         return (progress + 1e-3) / (warmup + 1e-3)
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / max(1 - warmup, 1e-9)))
 
 
 def twins_in(batch: Batch) -> int:
-    """Pairs of different rows of a batch whose content is the same in some field."""
+    """Number of pairs of rows in a batch with equal content, summed over fields."""
     found = 0
     for name, key in batch.keys.items():
         if name.startswith("content "):
@@ -249,7 +302,7 @@ def twins_in(batch: Batch) -> int:
 
 
 class _Clock:
-    """Speed and waiting over the last steps."""
+    """Speed and data wait over the last 50 steps."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now, self.last = now, now()
@@ -275,7 +328,7 @@ class _Clock:
 
 
 def _clip(optimiser: torch.optim.Optimizer, largest: float) -> float:
-    """The length of the gradient, which is cut to `largest` (0: not at all)."""
+    """Norm of the gradient before it is clipped in place to `largest`; 0 disables clipping."""
     gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
     if not gradients:
         return 0.0

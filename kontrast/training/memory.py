@@ -1,4 +1,4 @@
-"""What a step will need: its peak memory, forecast from one pass before the first step."""
+"""Forecast of a step's peak memory, from one pass before the first step."""
 
 import os
 from dataclasses import dataclass
@@ -14,8 +14,14 @@ from kontrast.methods.method import Method
 
 @dataclass(frozen=True)
 class Forecast:
-    """Bytes: parameters with gradients and two moments of the optimiser, what backward keeps, the loss; the device's
-    own. tiles: how the loss is computed, in words, where it is not in one piece.
+    """Memory of a training step, in bytes.
+
+    Attributes:
+        parameters: Parameters, with gradients and two moments of the optimiser for trainable ones.
+        activations: Tensors kept for backward.
+        loss: Peak of the loss.
+        device: Total memory of the device.
+        tiles: How the loss is computed, if not in one piece; else "".
     """
 
     parameters: int
@@ -26,21 +32,27 @@ class Forecast:
 
     @property
     def needed(self) -> int:
-        """The sum."""
+        """Bytes in total."""
         return self.parameters + self.activations + self.loss
 
     @property
     def words(self) -> str:
-        """For the first screen."""
+        """Forecast for the first screen."""
         words = f"forecast {_gigabytes(self.needed)} of {_gigabytes(self.device)} GB"
         return f"{words}; {self.tiles}" if self.tiles else words
 
 
 def forecast(method: Method, batch: Batch, passes: int | None, world: int = 1, *, whole: int | None = None) -> Forecast:
-    """Measures what autograd saves in one pass over (a part of) the batch and scales it to what is held at once.
+    """Measures what autograd saves for a few rows and scales it to a whole step.
 
-    whole: rows of the real batch, of which `batch` is a few; None: it is that itself.
-    The loss is reckoned for all of this rank's embeddings as anchors and all ranks' as candidates, the most there is.
+    The loss counts all of this rank's embeddings as anchors and all ranks' as candidates, the upper limit.
+
+    Args:
+        method: Method to train; its mode and running statistics stay.
+        batch: Rows to measure with, of which at most 16 are used.
+        passes: Rows per pass of gradient caching; None for all at once.
+        world: Number of processes. Default 1.
+        whole: Rows of the real batch, if `batch` is a part of it; None if it is the real one.
     """
     rows, whole = min(len(batch), 16), whole or len(batch)
     kept: dict[int, int] = {}
@@ -52,7 +64,7 @@ def forecast(method: Method, batch: Batch, passes: int | None, world: int = 1, *
     own = {p.data_ptr() for p in method.parameters()}
     training = method.training
     with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t), torch.random.fork_rng(devices=[]):
-        method.eval().towers.training_where_recomputed()  # eval: running statistics stay
+        method.eval().towers.training_where_recomputed()  # eval keeps the running statistics
         held = method(batch[slice(0, rows)].views, batch[slice(0, rows)].keys)
     method.train(training)
     anchors = whole * len(held)
@@ -65,7 +77,7 @@ def forecast(method: Method, batch: Batch, passes: int | None, world: int = 1, *
 
 
 def _loss(anchors: int, candidates: int, width: int) -> tuple[int, str]:
-    """Bytes, and words where it is worth any; what fits into one tile is not worth measuring either."""
+    """Bytes and description of the loss; small ones, which fit one tile, are not measured."""
     if anchors * candidates <= usual(candidates):
         return 4 * 3 * anchors * candidates, ""
     plan = plan_loss(anchors, candidates, width)
@@ -73,7 +85,7 @@ def _loss(anchors: int, candidates: int, width: int) -> tuple[int, str]:
 
 
 def capacity(device: torch.device | None = None) -> int:
-    """Bytes that a device has in all; of this machine's memory where none is named."""
+    """Total bytes of memory of a CUDA device, else of this machine."""
     if device is not None and device.type == "cuda":
         return torch.cuda.mem_get_info(device)[1]
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,24 +1,25 @@
-"""The memory of a training process: what a step frees is kept for the next one, in large pages."""
+"""Reuse of freed memory between training steps, in large pages."""
 
 import contextlib
 import ctypes
 import platform
 from collections.abc import Iterator
 
-_TRIM, _MMAP = -1, -3  # mallopt's names for them, malloc.h
-# Bytes: what glibc arrives at by itself once large blocks were freed, and what keeps all of them (an int is the limit).
+_TRIM, _MMAP = -1, -3  # mallopt's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD, malloc.h
+# Bytes: what glibc settles at after large blocks were freed, and what keeps all of them (largest int).
 _USUAL = {_MMAP: 32 << 20, _TRIM: 64 << 20}
 _KEPT = {_MMAP: 1 << 30, _TRIM: (1 << 31) - 1}
-_ROOM, _LARGE, _HUGEPAGE = (1 << 30) - (1 << 21), 1 << 21, 14  # madvise's name for it, mman.h
+_ROOM, _LARGE, _HUGEPAGE = (1 << 30) - (1 << 21), 1 << 21, 14  # madvise's MADV_HUGEPAGE, mman.h
 
 
 @contextlib.contextmanager
 def kept_pages() -> Iterator[None]:
-    """Blocks up to 1 GB that are freed stay with the process to the end of the context, when all are given back.
+    """Keeps freed blocks of up to 1 GB in the process until the context ends.
 
-    glibc hands large blocks back to the system, which fills them with zeros, page after page, when the next step asks
-    for them again: 4,000 pages in a step of the default image network. A setting of the process: runs alone use it, not
-    the losses and methods one calls in one's own loop. Without glibc, nothing happens.
+    glibc returns large blocks to the system, which fills them with zeros page by page when the next step requests them
+    again: 4,000 pages per step of the default image network. The setting affects the whole process, so only runs use
+    it,
+    not losses and methods called in a user's own loop. Without glibc it does nothing.
     """
     if platform.libc_ver()[0] != "glibc":
         yield
@@ -36,8 +37,9 @@ def kept_pages() -> Iterator[None]:
 
 
 def _enlarge(libc: ctypes.CDLL) -> None:
-    """The next GB of the heap in pages of 2 MB, where the system has such: a block as large, marked and freed before
-    anything lies in it. What does not fit into the address space is left as it is.
+    """Requests 2 MB pages for the next GB of the heap, if available.
+
+    Allocates a block of that size, marks it, and frees it before use. A block beyond the address space is skipped.
     """
     libc.malloc.restype = ctypes.c_void_p
     block = libc.malloc(ctypes.c_size_t(_ROOM))

@@ -1,4 +1,4 @@
-"""The contract of an optimiser, and which parameters decay."""
+"""Contract of an optimiser, and parameter groups by weight decay."""
 
 from abc import ABC, abstractmethod
 
@@ -10,7 +10,12 @@ from kontrast.encoders.encoder import Encoder
 
 
 class Optimiser(ABC):
-    """Settings that make a torch optimiser once the parameters are known, with the defaults that suit it."""
+    """Settings from which a torch optimiser is built once the parameters are known.
+
+    Attributes:
+        learning_rate: Default learning rate.
+        weight_decay: Default weight decay.
+    """
 
     ROOM = "optimisers"
 
@@ -19,14 +24,25 @@ class Optimiser(ABC):
 
     @abstractmethod
     def build(self, groups: list[dict[str, object]], learning_rate: float) -> torch.optim.Optimizer:
-        """The optimiser of these parameter groups; `weight_decay` is in them."""
+        """Builds the torch optimiser.
+
+        Args:
+            groups: Parameter groups, each with its `lr` and `weight_decay`.
+            learning_rate: Default of groups without one.
+        """
 
 
 def groups_of(method: nn.Module, learning_rate: float, weight_decay: float) -> list[dict[str, object]]:
-    """Parameters by whether they decay, by the pace of the encoder they belong to, and by whether they are split over
-    ranks, for an optimiser computes a group at once.
+    """Groups trainable parameters by weight decay, pace of their encoder, and sharding.
 
-    What has one axis or none (norms, biases, temperatures) does not decay.
+    Parameters with at most one axis (norms, biases, temperatures) do not decay. Sharded parameters need their own
+    groups,
+    since an optimiser computes a group at once.
+
+    Args:
+        method: Module with the parameters.
+        learning_rate: Multiplied by the pace of the encoder that a parameter belongs to.
+        weight_decay: Of parameters with two axes or more.
     """
     pace_of = {id(p): e.pace for e in method.modules() if isinstance(e, Encoder) for p in e.parameters()}
     groups: dict[tuple[float, bool, bool], list[nn.Parameter]] = {}

@@ -1,21 +1,22 @@
-"""Steps before width: how many rows a step takes, from the rows there are and how often the run can look at them."""
+"""Rows per step, from the training rows and the length of the run."""
 
 from kontrast.core.experiment import Plan
 
-# Rows per step, unless the user names them: at most, at least, and at least where the run is short.
+# Rows per step unless the user sets them: upper limit, lower limit, and lower limit of short runs.
 WIDEST, NARROWEST, SHORTEST = 256, 32, 16
-# An epoch has at least so many steps, where that leaves enough rows to contrast with.
+# Steps per epoch to aim for; the lower limit on rows wins, since contrast needs candidates.
 STEPS_PER_EPOCH = 16
-# A run that is short takes narrower steps until there are so many of them.
+# Short runs take fewer rows per step until they have this many steps.
 ENOUGH = 300
 
 
 def named(plan: Plan, rows: int) -> int:
-    """Rows per step by what the plan says; no clock is asked, so that the same command gives the same run.
+    """Rows per step by the plan alone, without timing, for reproducible runs.
 
     Args:
-        plan: Its batch where it names one. A number of epochs says how often the rows will be seen, and so does not
-            need to be measured; minutes count as long.
+        plan: Its batch, if set, is returned. A number of epochs tells how often rows are seen; a run in minutes counts
+            as
+            long.
         rows: Training rows.
     """
     if plan.batch is not None:
@@ -24,28 +25,31 @@ def named(plan: Plan, rows: int) -> int:
 
 
 def usual(rows: int) -> int:
-    """Rows per step of a run that is long enough: a power of two, so that an epoch has `STEPS_PER_EPOCH` steps."""
+    """Rows per step of a long run.
+
+    A power of two, with at least `STEPS_PER_EPOCH` steps per epoch unless `NARROWEST` forbids it.
+    """
     return _power_of_two(rows // STEPS_PER_EPOCH, NARROWEST)
 
 
 def fitting(looks: float, rows: int) -> int:
-    """Rows per step so that `ENOUGH` steps fit into a run.
+    """Rows per step such that `ENOUGH` steps fit into a run.
 
     Args:
-        looks: Rows that the run can see in all, each as often as it is seen.
+        looks: Rows that the run can process, counting repetitions.
         rows: Training rows.
     """
     return min(usual(rows), _power_of_two(int(min(looks, ENOUGH * WIDEST) / ENOUGH), SHORTEST))
 
 
 def paced(plan: Plan, batch: int, rows: int, seconds: float, training: float) -> tuple[int, float]:
-    """Rows and seconds per step of a run, as its minutes leave room for; as they were where no minutes end it.
+    """Rows and seconds per step of a run in minutes; unchanged without minutes.
 
     Args:
-        plan: Its minutes, and its batch where it names one.
+        plan: Its minutes, and its batch if set.
         batch: Rows per step that were timed.
         rows: Training rows.
-        seconds: Seconds that such a step took.
+        seconds: Seconds per timed step.
         training: Seconds of training.
     """
     if plan.minutes is None or plan.batch is not None:
@@ -55,5 +59,5 @@ def paced(plan: Plan, batch: int, rows: int, seconds: float, training: float) ->
 
 
 def _power_of_two(most: int, least: int) -> int:
-    """The largest up to `most`, from `least` to `WIDEST`."""
+    """Largest power of two up to `most`, within `least` and `WIDEST`."""
     return min(WIDEST, max(least, 1 << max(0, most.bit_length() - 1)))

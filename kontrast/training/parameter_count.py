@@ -1,4 +1,4 @@
-"""What a model holds, counted while it is built without memory for any of its numbers."""
+"""Memory check of a model, counted while it is built without allocating its parameters."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -10,8 +10,8 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from kontrast.core.byte_size import size
 from kontrast.core.errors import UserError
 
-LARGE = 1024  # a whole number of a setting above it may be a size that no memory holds
-MOST = 20_000  # tensors; what people train has some thousands of them, and ten times as many take minutes to build
+LARGE = 1024  # larger integers in settings may be sizes that exceed memory
+MOST = 20_000  # tensors; real models have some thousands, and ten times as many take minutes to build
 _COPIES = 4  # the parameters, their gradients and the optimiser's two moments
 
 
@@ -20,16 +20,15 @@ class _TooMuch(Exception):
 
 
 def refuse_beyond(build: Callable[[], nn.Module], settings: Mapping[str, Any], capacity: int) -> None:
-    """Refuses a model that cannot be held in memory while it is trained, before any memory is asked for.
+    """Refuses a model that cannot be held in memory during training, before allocating it.
 
     Args:
-        build: Builds the model; called where a setting is large, with all of PyTorch's numbers on the `meta` device.
-        settings: The whole experiment as nested values; the large whole numbers among them are named in the message.
+        build: Builds the model; called on the `meta` device, and only if a setting is large.
+        settings: The whole experiment as nested values; its largest integers are quoted in the message.
         capacity: Bytes of memory.
 
     Raises:
-        UserError: The parameters, gradients and moments take more than that, or there are more tensors than a model
-            can have.
+        UserError: Parameters, gradients and moments need more than `capacity`, or there are more than `MOST` tensors.
     """
     large = {name: n for name, n in _whole(settings) if n > LARGE}
     if not large:
@@ -51,7 +50,7 @@ def refuse_beyond(build: Callable[[], nn.Module], settings: Mapping[str, Any], c
         given = ", ".join(f"{name}={n}" for name, n in sorted(large.items(), key=lambda pair: -pair[1])[:3])
         why = f"{MOST:,} tensors" if tensors > MOST else f"the {size(capacity)} of memory there are, to be trained"
         raise UserError(f"the model needs more than {why}; lower what is large: {given}.") from much
-    except Exception:  # what cannot be built so says it when it is built in earnest, or can be there
+    except Exception:  # errors of the meta device are no verdict: the real build reports its own
         return
     finally:
         hook.remove()

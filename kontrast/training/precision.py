@@ -1,5 +1,7 @@
-"""What makes a step faster without making it worse: bf16, channels-last, compile. Decided by a rule, so that the same
-command twice computes alike, or by the stopwatch."""
+"""Faster computation of a step (bf16, channels-last, compile), chosen by rule or by timing.
+
+The rule is the default, so that the same command gives the same numbers.
+"""
 
 import contextlib
 import copy
@@ -20,23 +22,29 @@ from kontrast.methods.method import Method
 from kontrast.training.memory import forecast
 from kontrast.training.step import step
 
-# Operations a byte from which bf16 is faster: measured 46 to 73 for image and series encoders, where it was 1.2 to 1.8
-# times as fast, and 7 for the bag of tokens, where it was not. docs/benchmarks.md, "The same numbers twice".
+# Operations per byte above which bf16 pays: image and series encoders have 46 to 73 and gain 1.2 to 1.8 times, the bag
+# of tokens has 7 and gains nothing (docs/benchmarks.md, "The same numbers twice").
 DENSE = 25.0
-# A gain below this is within the noise of three steps and not worth a different number format.
+# Smaller gains are within the noise of three steps and not worth another number format.
 PAYS = 1.1
-# Compiling takes the better part of a minute; a run shorter than this cannot win it back.
+# Seconds: compiling takes most of a minute, which a shorter run cannot win back.
 LONG = 600.0
-# Steps that a mode is timed by.
+# Timed steps per mode.
 TURNS = 3
-# Rows that are tried first, and the seconds from which on a step of so few is not tried with more.
+# Rows tried first, and the seconds per step above which no more rows are tried.
 FEW, SLOW = 16, 0.1
 
 
 @dataclass(frozen=True)
 class PrecisionMode:
-    """How the encoders compute. gain: how many times faster than plain float32 a step was, None where nothing was
-    tried."""
+    """How the encoders compute.
+
+    Attributes:
+        bf16: Whether in bfloat16 autocast. Default False.
+        channels_last: Whether in channels-last memory format. Default False.
+        compiled: Whether with `torch.compile`. Default False.
+        gain: Speed-up of a step over plain float32; None if not timed.
+    """
 
     bf16: bool = False
     channels_last: bool = False
@@ -45,7 +53,7 @@ class PrecisionMode:
 
     @property
     def words(self) -> str:
-        """For the first screen: `bf16, channels-last: 1.8x plain`."""
+        """Mode for the first screen: `bf16, channels-last: 1.8x plain`."""
         names = [
             n
             for n, on in (("bf16", self.bf16), ("channels-last", self.channels_last), ("compiled", self.compiled))
@@ -55,12 +63,12 @@ class PrecisionMode:
 
 
 def pinned(plan: Plan) -> PrecisionMode:
-    """What the plan fixes; "auto" counts as off."""
+    """Mode that the plan fixes; "auto" counts as off."""
     return PrecisionMode(plan.precision == "bf16", plan.channels_last == "on", plan.compile == "on")
 
 
 def forced(plan: Plan, mode: PrecisionMode) -> Plan:
-    """The plan with that mode pinned, so that a resumed run computes as the first one did."""
+    """Plan with the mode pinned, so that a resumed run computes as before."""
     on = {True: "on", False: "off"}
     return replace(
         plan, precision="bf16" if mode.bf16 else "32", channels_last=on[mode.channels_last], compile=on[mode.compiled]
@@ -68,12 +76,18 @@ def forced(plan: Plan, mode: PrecisionMode) -> Plan:
 
 
 def choose(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple[PrecisionMode, float]:
-    """(the mode for what the plan leaves open, its seconds a step), tried on copies: the method itself is not touched.
+    """Chooses what the plan leaves open, on copies that leave the method untouched.
 
-    A slow step is tried with few of its rows, and its seconds are reckoned from those: the first real steps tell.
+    A slow step is timed with few of its rows and extrapolated.
 
-    steps: of the run, None where its minutes decide; the seconds are measured then, and else where the stopwatch
-    chooses.
+    Args:
+        method: Method to train.
+        batch: A batch of the run.
+        plan: Its settings "auto" are chosen: by timing if `deterministic` is "off", else by rule.
+        steps: Steps of the run; None if its minutes decide.
+
+    Returns:
+        The mode, and its seconds per step; 0 if a rule decides and the number of steps is known.
     """
     if plan.deterministic == "off":
         return _by_stopwatch(method, batch, plan, steps)
@@ -84,9 +98,9 @@ def choose(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple
 
 
 def _by_rule(method: Method, batch: Batch, plan: Plan) -> PrecisionMode:
-    """What pays by what the machine has and the method does; nothing is timed, so that it is the same every time.
+    """Mode by properties of machine and method, without timing, so that it is reproducible.
 
-    Compiling is left to those who ask for it: whether it pays only a stopwatch tells.
+    Compiling is never chosen, since only timing tells whether it pays.
     """
     mode, device = pinned(plan), batch.keys["id"].device
     flat = device.type != "mps" and any(isinstance(m, nn.Conv2d) for m in method.modules())
@@ -96,7 +110,7 @@ def _by_rule(method: Method, batch: Batch, plan: Plan) -> PrecisionMode:
     }
     for name, pays in rules.items():
         if pays:
-            with contextlib.suppress(RuntimeError):  # a model that does not run so: it fails every time
+            with contextlib.suppress(RuntimeError):  # a model that cannot run in this mode: it fails every time
                 tried = replace(mode, **{name: True}, compiled=False)
                 _Trial(method, batch[slice(0, FEW)], tried, plan.passes).turn()
                 mode = replace(tried, compiled=mode.compiled)
@@ -104,9 +118,9 @@ def _by_rule(method: Method, batch: Batch, plan: Plan) -> PrecisionMode:
 
 
 def _sized(trial: "_Trial", whole: Batch) -> float:
-    """Seconds of a step of the whole batch, and the trial left with as many of its rows as it is worth trying.
+    """Seconds per step of the whole batch; the trial keeps the rows it timed.
 
-    A compiled step is tried whole: it would be compiled anew for every number of rows.
+    A compiled step is timed whole, since it would be compiled again for every number of rows.
     """
     rows = len(whole) if trial.mode.compiled else min(FEW, len(whole))
     while True:
@@ -119,7 +133,7 @@ def _sized(trial: "_Trial", whole: Batch) -> float:
 
 
 def _density(method: Method, batch: Batch) -> float:
-    """Multiplications and additions in matrix products and convolutions, a byte of what backward keeps."""
+    """Operations in matrix products and convolutions per byte kept for backward."""
     few = batch[slice(0, 16)]
     training = method.training
     with torch.no_grad(), FlopCounterMode(display=False) as counted:
@@ -129,7 +143,7 @@ def _density(method: Method, batch: Batch) -> float:
 
 
 def _by_stopwatch(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple[PrecisionMode, float]:
-    """The fastest mode, by its own time."""
+    """Fastest mode by measured time."""
     best, gain = _Trial(method, batch, pinned(plan), plan.passes), 1.0
     seconds = _sized(best, batch)
     part, batch = len(best.batch) / len(batch), best.batch
@@ -146,7 +160,7 @@ def _by_stopwatch(method: Method, batch: Batch, plan: Plan, steps: int | None) -
             rival = _Trial(method, batch, replace(best.mode, **{name: True}), plan.passes)
             rival.turn()  # allocates, and compiles
             turns = [(rival.turn(), best.turn()) for _ in range(TURNS)]
-        except RuntimeError:  # no compiler on the machine, or a model that cannot be traced: then it does not pay
+        except RuntimeError:  # no compiler, or a model that cannot be traced
             continue
         taken, before = map(min, zip(*turns, strict=True))
         if taken * PAYS < before:
@@ -155,10 +169,12 @@ def _by_stopwatch(method: Method, batch: Batch, plan: Plan, steps: int | None) -
 
 
 def prepare(method: nn.Module, mode: PrecisionMode, *, weights: bool = True) -> nn.Module:
-    """The module to call: in the mode's memory format, compiled where it says so.
+    """Module to call: in the mode's memory format, and compiled if the mode says so.
 
     Args:
-        weights: Whether the weights take that format too; fsdp splits contiguous ones only.
+        method: Module to prepare, in place.
+        mode: How it computes.
+        weights: Whether weights take the memory format too; fsdp splits contiguous ones only. Default True.
     """
     if mode.channels_last and weights:
         for child in method.modules():
@@ -172,7 +188,13 @@ def _channels_last(x: Tensor) -> Tensor:
 
 
 class Casting(nn.Module):
-    """The method's forward pass in a mode; embeddings come out in float32."""
+    """Forward pass of a method in a precision mode; embeddings come out in float32.
+
+    Args:
+        method: Method to call.
+        mode: How it computes.
+        weights: Whether weights take the memory format too. Default True.
+    """
 
     def __init__(self, method: Method, mode: PrecisionMode, *, weights: bool = True) -> None:
         super().__init__()
@@ -180,23 +202,26 @@ class Casting(nn.Module):
         self.called = prepare(method, mode, weights=weights)
 
     def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
-        """As `Method.forward`."""
-        if self.mode.channels_last:  # once here: a layer would turn its input forwards, and again backwards
+        """Embeddings of the views, as `Method.forward`."""
+        if self.mode.channels_last:  # converts once: each layer would convert its input, in backward too
             views = {name: _channels_last(x) for name, x in views.items()}
         with torch.autocast(keys["id"].device.type, dtype=torch.bfloat16, enabled=self.mode.bf16):
             return {name: z.float() for name, z in self.called(views, keys).items()}
 
 
 class _Trial:
-    """A copy of the method in a mode. Rivals are timed in turns, so that whatever else the machine does slows both;
-    and by their fastest turns, for that only ever adds."""
+    """Copy of a method in a mode, for timing.
+
+    Rivals take turns, so that other load slows both, and are compared by their fastest turns, since load only adds
+    time.
+    """
 
     def __init__(self, method: Method, batch: Batch, mode: PrecisionMode, passes: int | None) -> None:
         self.method, self.batch, self.mode, self.passes = copy.deepcopy(method), batch, mode, passes
         self.encode = Casting(self.method, mode)
 
     def turn(self) -> float:
-        """Seconds of a step."""
+        """Seconds of one step."""
         start, device = time.perf_counter(), self.batch.keys["id"].device
         step(self.method, self.encode, self.batch, Ranks(alone=True), seed=0, passes=self.passes)
         if device.type == "cuda":
@@ -209,7 +234,7 @@ def _length(plan: Plan, seconds: float, steps: int | None) -> float:
 
 
 def _computes_bf16(device: torch.device) -> bool:
-    """Whether bf16 is computed, not emulated."""
+    """Whether the device computes bf16 natively rather than emulating it."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     intel = platform.machine().lower() in ("x86_64", "amd64")
@@ -218,7 +243,7 @@ def _computes_bf16(device: torch.device) -> bool:
 
 
 def _has_bf16(device: torch.device) -> bool:
-    """Not every CPU computes bf16; those without AMX or AVX512-bf16 emulate it, which the timing would find, slowly."""
+    """Whether the device accepts bf16; CPUs without AMX or AVX512-bf16 emulate it slowly."""
     if device.type == "cpu":
         return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return device.type != "cuda" or torch.cuda.is_bf16_supported()

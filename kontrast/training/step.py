@@ -1,4 +1,4 @@
-"""The step: encode, compare, send back; whole or in passes, one rank or many."""
+"""Training step: encode, compute the loss, backpropagate; in one or several passes and ranks."""
 
 import contextlib
 import math
@@ -19,9 +19,15 @@ from kontrast.methods.method import Method
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step found: the loss over all ranks, its terms, how much was compared, and the rows themselves.
+    """Results of a step.
 
-    chance: the loss of embeddings that know nothing; None where a term has no such value.
+    Attributes:
+        loss: Weighted sum of the terms over all ranks.
+        terms: Value of each term of the loss.
+        anchors: Anchors compared, over all ranks.
+        negatives: Negative pairs, over all ranks; divide by `anchors` for the mean per anchor.
+        rows: Embeddings of this rank by name, detached.
+        chance: Loss of uninformative embeddings; None if a term has no such value.
     """
 
     loss: float
@@ -42,15 +48,27 @@ def step(
     passes: int | None = None,
     no_sync: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> Outcome:
-    """Leave the gradient of the global mean in every parameter; `encode` is the method as DDP wrapped it.
+    """Leaves the gradient of the global mean loss in every parameter.
 
-    The graph is always cut at the embeddings: what comes back to them is the same whether the encoder's graph was kept
-    (one pass) or is run again (`passes` rows at a time: gradient caching, arXiv:2101.06983).
+    The graph is always cut at the embeddings, so their gradient is the same whether the encoder's graph was kept (one
+    pass) or is run again (gradient caching, `passes` rows at a time).
+
+    Args:
+        method: Method to train.
+        encode: The method as the launcher wrapped it.
+        batch: Views and keys of this rank's rows.
+        ranks: Rank and number of processes.
+        seed: Seed of dropout.
+        passes: Rows per pass; None for all at once.
+        no_sync: Context factory in which gradients stay on their rank. Default none.
+
+    Reference:
+        Gao et al. 2021, arXiv:2101.06983 (gradient caching).
     """
     cuts = _cuts(batch, passes, ranks)
 
     def run(k: int) -> dict[str, Tensor]:
-        random_streams.sow(seed + k, batch.keys["id"].device)  # dropout falls alike in both runs, and in a resumed one
+        random_streams.sow(seed + k, batch.keys["id"].device)  # equal dropout in both runs, and after a resume
         return encode(batch[cuts[k]].views, batch[cuts[k]].keys)
 
     with torch.set_grad_enabled(len(cuts) == 1):
@@ -73,10 +91,10 @@ def step(
         with contextlib.nullcontext() if last else no_sync():
             out = kept[k] if len(cuts) == 1 else run(k)
             sent = [(z, back[name][cut]) for name, z in out.items() if z.requires_grad]
-            # On several ranks every parameter takes part once, used or not: none waits for a modality it did not see.
+            # On several ranks every parameter takes part once, so that none waits for a modality it did not see.
             sent += learned if last else []
             torch.autograd.backward([z for z, _ in sent], [d for _, d in sent])
-    for p in own:  # what nobody used still decays and keeps its momentum, as it would on several ranks
+    for p in own:  # unused parameters still decay and keep their momentum, as on several ranks
         p.grad = torch.zeros_like(p) if p.grad is None else p.grad
     total = sum(means[name].weight * value for name, value in terms.items())
     sums = ranks.sum(torch.stack([_counted(mean) for mean in means.values()])).tolist()
@@ -87,14 +105,17 @@ def step(
 
 
 def _counted(mean: LossTerm) -> Tensor:
-    """(3,): anchors, pairs that repelled, and the sum of what embeddings that know nothing lose, NaN if unknown."""
+    """(3,): anchors, negative pairs, and the summed loss of uninformative embeddings, NaN if unknown."""
     level = torch.nan if mean.chance is None else mean.chance
     parts = (exact(mean.count), _number(mean.negatives, mean.count), _number(level, mean.count))
     return torch.stack([part.to(parts[0].dtype) for part in parts])
 
 
 def _cuts(batch: Batch, passes: int | None, ranks: Ranks) -> list[slice]:
-    """The rows of each pass: as many passes as the rank with most rows needs, for encoders may wait for one another."""
+    """Rows of each pass.
+
+    Every rank makes as many passes as the largest one needs, since encoders may wait for one another.
+    """
     rows = len(batch)
     if passes is None:
         return [slice(0, rows)]

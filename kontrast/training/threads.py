@@ -1,7 +1,7 @@
-"""How many threads a step computes with: fewer of them where other programs take the processors for long.
+"""Number of threads per step: fewer if other programs occupy the processors for long.
 
-The threads of one operation wait for the slowest of them, so one processor that is shared slows all. On Linux the
-kernel tells how long a process's threads were ready to run and had no processor.
+The threads of one operation wait for the slowest, so one shared processor slows all. On Linux the kernel reports how
+long a process's threads were ready to run without a processor.
 """
 
 import time
@@ -10,33 +10,38 @@ from pathlib import Path
 
 import torch
 
-WINDOW = 15.0  # seconds that are looked at together
-STARVED = 0.25  # share of the time ready to run that was spent waiting for a processor; next to 0 on an idle machine
+WINDOW = 15.0  # seconds evaluated together
+STARVED = 0.25  # share of ready time spent waiting for a processor; near 0 on an idle machine
 FREE = 0.05
-TWICE = 2  # windows in a row: what other programs do for half a minute, they may do for longer
-PAYS = 1.05  # another number of threads is kept where it is so much faster
-REST = 20  # windows without a trial, after one that did not pay
+TWICE = 2  # windows in a row: load that lasts half a minute probably lasts longer
+PAYS = 1.05  # speed-up at which another number of threads is kept
+REST = 20  # windows without a trial after one that did not pay
 
 
 def waiting() -> tuple[float, float] | None:
-    """(seconds computed, seconds waited for a processor) of all threads so far; None where the system does not say."""
+    """Seconds that all threads computed and waited for a processor until now.
+
+    Returns:
+        (computed, waited), or None if the system does not report it.
+    """
     computed = waited = 0
     try:
         for task in Path("/proc/self/task").iterdir():
             told = (task / "schedstat").read_text().split()
             computed, waited = computed + int(told[0]), waited + int(told[1])
-    except (OSError, ValueError, IndexError):  # a thread that ended between the two; no such file on other systems
+    except (OSError, ValueError, IndexError):  # a thread that just ended, or a system without this file
         return None
     return computed / 1e9, waited / 1e9
 
 
 class Threads:
-    """Watches how a run gets on, and sets the number of threads that PyTorch computes with.
+    """Adapts the number of threads that PyTorch computes with to the load of the machine.
 
     Args:
-        chosen: Step -> number, where another run's choices are repeated; None to choose.
-        look: What says how long the process waited for processors.
-        told: Hears, in words, of every change.
+        chosen: Step -> number, to repeat another run's choices; None to choose.
+        look: Returns seconds computed and waited until now. Default from the Linux kernel.
+        now: Clock in seconds. Default `time.perf_counter`.
+        told: Receives a message on every change. Default ignores it.
     """
 
     def __init__(
@@ -50,17 +55,17 @@ class Threads:
         self.most = self.number = torch.get_num_threads()
         self._chosen, self._look, self._now, self._told = chosen, look, now, told
         self._began, self._seen, self._steps = now(), look(), 0
-        self._before: tuple[int, float] | None = None  # (threads, steps a second) that a trial is held against
+        self._before: tuple[int, float] | None = None  # (threads, steps per second) that a trial is compared with
         self._signs, self._rest = 0, 0
 
     def set(self, number: int) -> None:
-        """Computes with so many from now on."""
+        """Sets the number of threads from now on."""
         if number != self.number:
             self.number = number
             torch.set_num_threads(number)
 
     def after(self, step: int) -> None:
-        """A step is done; the next one may be computed by another number of threads."""
+        """Call after each step; may change the number of threads for the next one."""
         if self._chosen is not None:
             self.set(self._chosen.get(step, self.number))
             return
@@ -70,7 +75,7 @@ class Threads:
             self._began, self._seen, self._steps = self._now(), self._look(), 0
 
     def _weigh(self) -> None:
-        """What a window says: try fewer, or more again, and take back what did not pay."""
+        """Evaluates a window: tries fewer or more threads, and reverts what did not pay."""
         seen = self._look()
         if seen is None or self._seen is None:
             return

@@ -1,1 +1,1 @@
-"""Optimisers, one a file."""
+"""Optimisers, one per file."""

@@ -1,4 +1,4 @@
-"""AdamW, the default."""
+"""Adam with decoupled weight decay, the default optimiser."""
 
 from typing import Annotated
 
@@ -9,8 +9,15 @@ from kontrast.training.optimiser import Optimiser
 
 
 class AdamW(Optimiser):
-    """Adam with decoupled weight decay (arXiv:1711.05101); the default, sound at every batch size a single machine
-    holds."""
+    """Adam with decoupled weight decay; works at every batch size of a single machine.
+
+    Args:
+        beta1: Decay of the mean of gradients, 0 to 0.99999. Default 0.9, as in the paper.
+        beta2: Decay of the mean of squared gradients, 0 to 0.9999999. Default 0.99; the paper and PyTorch take 0.999.
+
+    Reference:
+        Loshchilov, Hutter, ICLR 2019, arXiv:1711.05101.
+    """
 
     learning_rate = 2e-3
     weight_decay = 0.05
@@ -21,5 +28,5 @@ class AdamW(Optimiser):
         self.betas = (beta1, beta2)
 
     def build(self, groups: list[dict[str, object]], learning_rate: float) -> torch.optim.Optimizer:
-        """torch's fused one."""
+        """Builds torch's fused AdamW."""
         return torch.optim.AdamW(groups, lr=learning_rate, betas=self.betas, fused=True)

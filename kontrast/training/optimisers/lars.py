@@ -1,4 +1,4 @@
-"""LARS: momentum SGD whose step is scaled, a tensor at a time, to the size of the weights."""
+"""Momentum SGD with steps scaled per tensor to the size of the weights."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -10,10 +10,19 @@ from kontrast.training.optimiser import Optimiser
 
 
 class LARS(Optimiser):
-    """Layer-wise adaptive rate scaling (You et al. 2017, arXiv:1708.03888), for batches of thousands.
+    """Layer-wise adaptive rate scaling, for batches of thousands of rows.
 
-    For a matrix w with gradient g: step = trust * |w| / |g + decay w|; biases, norms and other vectors take a plain
-    SGD step.
+    Biases, norms and other vectors take a plain SGD step.
+
+    Args:
+        momentum: Decay of the velocity, 0 to 1. Default 0.9, as in the paper.
+        trust: Ratio of step to weights, 0 to 1. Default 0.001, as in the paper.
+
+    Equation:
+        step = trust |w| / |g + decay w| (g + decay w), for a matrix w with gradient g
+
+    Reference:
+        You, Gitman, Ginsburg 2017, arXiv:1708.03888.
     """
 
     learning_rate = 0.3
@@ -25,7 +34,7 @@ class LARS(Optimiser):
         self.momentum, self.trust = momentum, trust
 
     def build(self, groups: list[dict[str, object]], learning_rate: float) -> torch.optim.Optimizer:
-        """Ours: torch has none."""
+        """Builds this file's own implementation, since torch has none."""
         return _Lars(groups, learning_rate, self.momentum, self.trust)
 
 

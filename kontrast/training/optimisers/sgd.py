@@ -9,7 +9,11 @@ from kontrast.training.optimiser import Optimiser
 
 
 class SGD(Optimiser):
-    """SGD with momentum; the optimiser of many published contrastive recipes on images."""
+    """SGD with Nesterov momentum; the optimiser of many published contrastive recipes on images.
+
+    Args:
+        momentum: Decay of the velocity, 0 to 1; 0 is plain SGD. Default 0.9.
+    """
 
     learning_rate = 0.06
     weight_decay = 5e-4
@@ -18,5 +22,5 @@ class SGD(Optimiser):
         self.momentum = momentum
 
     def build(self, groups: list[dict[str, object]], learning_rate: float) -> torch.optim.Optimizer:
-        """torch's own."""
+        """Builds torch's SGD, with Nesterov momentum unless `momentum` is 0."""
         return torch.optim.SGD(groups, lr=learning_rate, momentum=self.momentum, nesterov=self.momentum > 0)
