@@ -1,4 +1,4 @@
-"""The catalogue: all runs under a folder, one line each, to list, sort and tag."""
+"""The catalogue of runs under a folder: lists, sorts and tags them."""
 
 import json
 import os
@@ -14,19 +14,32 @@ from kontrast.runs import kept
 from kontrast.runs.folder import Folder
 from kontrast.runs.lock import LOCK
 
-DEEP = 3  # folders below the one that is asked about; runs/ holds them right under it
+DEEP = 3  # levels of folders searched below the given one; runs/ holds runs directly
 TAGS = "tags.json"
 COLUMNS = ("run", "data", "recipe", "verdict", "score", "steps", "minutes", "size", "tags")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A run in a line. What a run did not come to is None; verdict is then "unfinished", or "damaged" with its reason
-    in `score_name`.
+    """A run in the catalogue; values that the run does not have yet are None.
 
-    score: the number that leads its report (`score_name`), with low and high. changed: when the folder was last written
-    to, seconds since 1970. size: bytes on disk. rows: equal for runs on the same rows and labels. merit: whether the
-    score says better and worse, or only describes.
+    Attributes:
+        path: The run folder.
+        data: Name of the data.
+        recipe: Name of the recipe or method.
+        verdict: State of its verdict, "unfinished", or "damaged".
+        score_name: Name of the leading score; for a damaged run the reason.
+        score: Value of the leading score.
+        low: Lower end of its interval.
+        high: Upper end of its interval.
+        higher_is_better: Whether larger scores are better.
+        steps: Number of steps taken.
+        minutes: Minutes of training.
+        size: Bytes on disk.
+        changed: Time of the last change in the folder, in seconds since 1970.
+        tags: Tags of the run.
+        rows: A fingerprint, equal for runs on the same rows and labels.
+        merit: Whether the score can be better or worse, rather than only describe.
     """
 
     path: Path
@@ -48,19 +61,24 @@ class Entry:
 
     @property
     def finished(self) -> bool:
-        """Whether it was judged."""
+        """Whether the run was evaluated."""
         return self.verdict not in ("unfinished", "damaged")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """The entry as plain values, for scripts."""
         return {**asdict(self), "path": str(self.path), "tags": list(self.tags)}
 
 
 def catalogue(roots: Iterable[Path] = (Path("runs"),), *, sort: str = "run", tag: str | None = None) -> list[Entry]:
-    """Every run under those folders (or at them), finished or not.
+    """Lists all runs at or under some folders, finished or not.
 
-    sort: a column of COLUMNS, or "changed"; the largest number first, names from a to z; "-" before it turns it round.
-    tag: only runs that bear it. A folder that does not exist holds no run.
+    Args:
+        roots: The folders; one that does not exist holds no run.
+        sort: A column of COLUMNS, or "changed": largest number first, names from a to z; "-" in front reverses it.
+        tag: Lists only runs with this tag. Default: all.
+
+    Raises:
+        UserError: There is no such column.
     """
     name, turned = sort.removeprefix("-"), sort.startswith("-")
     if name not in (*COLUMNS, "changed"):
@@ -75,7 +93,7 @@ def catalogue(roots: Iterable[Path] = (Path("runs"),), *, sort: str = "run", tag
 
 
 def entry(path: Path) -> Entry:
-    """The run in that folder, read without ever failing: a damaged one is listed as such."""
+    """Reads the entry of a run folder; a damaged run gives an entry that says so instead of an error."""
     folder = Folder(path)
     data = recipe = rows = ""
     steps = minutes = score = None
@@ -119,13 +137,13 @@ def entry(path: Path) -> Entry:
 
 
 def leading(scores: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The number that speaks for a run, as in its report: the first with a baseline, else the first."""
+    """The leading score of a run, as in its report: the first with a baseline, else the first; None without."""
     measured = [s for s in scores if s["trained"] and s["trained"]["value"] is not None]
     return next((s for s in measured if s["raw"] or s["untrained"]), next(iter(measured), None))
 
 
 def tags(path: Path) -> tuple[str, ...]:
-    """The tags of a run; they lie in its folder and travel with it."""
+    """Reads the tags of a run from its folder."""
     try:
         found = json.loads((path / TAGS).read_text(encoding="utf8"))
     except (OSError, ValueError):
@@ -134,7 +152,19 @@ def tags(path: Path) -> tuple[str, ...]:
 
 
 def retag(path: Path, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> tuple[str, ...]:
-    """Add and remove tags of a run; the tags it has then. Removing one it does not bear is no mistake."""
+    """Adds and removes tags of a run.
+
+    Args:
+        path: The run folder.
+        add: Tags to add: a word or a few, without commas.
+        remove: Tags to remove; one that the run does not have is ignored.
+
+    Returns:
+        All tags of the run, sorted.
+
+    Raises:
+        UserError: A tag is empty or holds a comma, or there is no run at `path`.
+    """
     folder = Folder.existing(path)
     new, old = list(add), set(remove)
     for tag in new:
@@ -146,7 +176,7 @@ def retag(path: Path, *, add: Iterable[str] = (), remove: Iterable[str] = ()) ->
 
 
 def lines(entries: Sequence[Entry]) -> Iterator[str]:
-    """A table for the terminal, one line a run."""
+    """Lines of a table for the terminal, one per run."""
     if not entries:
         yield "no runs here; train one: kontrast train DATA"
         return
@@ -157,7 +187,7 @@ def lines(entries: Sequence[Entry]) -> Iterator[str]:
 
 
 def bytes_(size: float) -> str:
-    """`812 kB`, `1.2 GB`."""
+    """A number of bytes as text: `812 kB`, `1.2 GB`."""
     for unit in ("B", "kB", "MB"):
         if size < 1000:
             return f"{size:.3g} {unit}"
@@ -187,8 +217,7 @@ def _key(one: Entry, name: str) -> Any:
 
 
 def _found(root: Path, deep: int) -> Iterator[Path]:
-    """Folders with an experiment.json, or killed before they had one; nothing is looked for inside of a run, behind a
-    link, or in hidden folders."""
+    """Finds run folders, also of runs killed before they had an experiment; skips links and hidden folders."""
     if (root / "experiment.json").is_file() or (root / LOCK).is_file():
         yield root
     elif deep >= 0 and root.is_dir():
@@ -198,20 +227,20 @@ def _found(root: Path, deep: int) -> Iterator[Path]:
 
 
 def _weight(path: Path) -> tuple[int, float]:
-    """(bytes, time of the last change) of all files."""
+    """Bytes of all files, and the time of the last change."""
     size, changed = 0, 0.0
     for where, _, names in os.walk(path):
         for name in names:
             try:
                 state = os.lstat(os.path.join(where, name))
-            except FileNotFoundError:  # a run under way replaces its files
+            except FileNotFoundError:  # a run in progress replaces its files
                 continue
             size, changed = size + state.st_size, max(changed, state.st_mtime)
     return size, changed
 
 
 def _last(file: Path) -> dict[str, Any] | None:
-    """The last whole moment, without reading the others."""
+    """The last whole line of metrics.jsonl, without reading the others."""
     if not file.is_file():
         return None
     with file.open("rb") as opened:

@@ -1,4 +1,4 @@
-"""The held-out rows that several runs share, so that encoders are compared and not rows."""
+"""The held-out rows that several runs share, on which they are compared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +12,18 @@ from kontrast.runs import kept
 from kontrast.runs.folder import Folder
 from kontrast.runs.run import Run
 
-LOOKED_AT = 500  # rows whose raw features must find each other again
+LOOKED_AT = 500  # largest number of rows whose raw features are compared between runs
 
 
 @dataclass(frozen=True)
 class Shared:
-    """banks: (train, test) of each run; all tests hold the same rows in the same order. thumbnails: field -> a snippet
-    a row. notes: what a reader of the comparison must know of the rows."""
+    """The rows that several runs share.
+
+    Attributes:
+        banks: Embeddings (train, test) per run; all tests hold the same rows in the same order.
+        thumbnails: Field -> one HTML snippet per shared row, None if there is none.
+        notes: Remarks on the rows for readers of the comparison.
+    """
 
     banks: tuple[tuple[EmbeddingTable, EmbeddingTable], ...]
     thumbnails: dict[str, list[str | None]]
@@ -26,10 +31,13 @@ class Shared:
 
 
 def shared(runs: Sequence[Run]) -> Shared:
-    """The rows that every run held out, by id.
+    """Finds the rows that every run held out, by id.
 
-    Raises UserError where there are none, and where one id names different rows: where labels differ, or raw features
-    of the same rows do not find each other. Data of equal fingerprints need no such look.
+    Unless the data have equal fingerprints, rows of equal id are checked for equal labels, and for raw features that
+    are nearest to their own in the other run.
+
+    Raises:
+        UserError: The runs share fewer than 2 rows, or one id names different rows.
     """
     tests = [run.embeddings("trained-test") for run in runs]
     others = [set(test.ids.tolist()) for test in tests[1:]]
@@ -61,7 +69,7 @@ def _rows(bank: EmbeddingTable, ids: Sequence[str]) -> EmbeddingTable:
 
 
 def _same(one: Run, first: EmbeddingTable, two: Run, second: EmbeddingTable, ids: Sequence[str]) -> list[str]:
-    """What to say of two data sets that are not equal, if rows of one id are the same; else a refusal."""
+    """Notes on two data sets that differ; raises UserError if rows of equal id are not the same."""
     names = f"{one.path} and {two.path}"
     if first.labels is not None and second.labels is not None:
         differ = np.flatnonzero(first.labels != second.labels)
@@ -86,7 +94,7 @@ def _same(one: Run, first: EmbeddingTable, two: Run, second: EmbeddingTable, ids
 
 
 def _met(one: EmbeddingTable, two: EmbeddingTable, name: str) -> float | None:
-    """The share of rows whose nearest by raw features in the other run is themselves; None where they are too few."""
+    """Share of rows that are their own nearest row in the other run by raw features; None if fewer than 2."""
     both = np.flatnonzero(one.has(name) & two.has(name))[:LOOKED_AT]
     if len(both) < 2:
         return None
@@ -95,7 +103,7 @@ def _met(one: EmbeddingTable, two: EmbeddingTable, name: str) -> float | None:
 
 
 def _alike(tests: Sequence[EmbeddingTable]) -> list[EmbeddingTable]:
-    """A field of several runs is looked at in the rows where all of them have it."""
+    """Masks each field in rows where one of the runs that use the field lacks it."""
     made = []
     for test in tests:
         z = dict(test.z)
@@ -109,7 +117,7 @@ def _alike(tests: Sequence[EmbeddingTable]) -> list[EmbeddingTable]:
 
 
 def _thumbnails(run: Run, fields: Sequence[str], ids: Sequence[str]) -> dict[str, list[str | None]]:
-    """Of those rows, as the run's report shows them."""
+    """Thumbnails of the rows with these ids, from the run's report."""
     every = run.embeddings("trained-test").ids.tolist()
     place = {row: at for at, row in enumerate(every)}
     shown = kept.samples(Folder(run.path))["thumbnails"]

@@ -1,4 +1,4 @@
-"""Compare runs: every number they have in common, as a paired difference over the same held-out rows."""
+"""Comparison of runs: paired differences of their common scores on the same held-out rows."""
 
 import itertools
 import math
@@ -19,10 +19,20 @@ Verdict = Literal["BETTER", "WORSE", "SAME", "HIGHER", "LOWER"]
 
 @dataclass(frozen=True)
 class Line:
-    """One number of a pair. difference: `two` less `one`; low, high: its paired interval, None with too few rows.
+    """One score of two runs.
 
-    merit: whether one may say better and worse of it: not of a number that chance has no value of (a rank, a spread).
-    verdict: SAME where the interval holds 0, or there is none; else BETTER or WORSE, and HIGHER or LOWER without merit.
+    Attributes:
+        name: Name of the score.
+        field: The field it is of; None for all.
+        one: Value of the first run.
+        two: Value of the second run.
+        difference: `two` minus `one`.
+        low: Lower end of the paired interval of the difference; None with too few rows.
+        high: Upper end of it.
+        verdict: SAME if the interval contains 0 or there is none; else BETTER or WORSE, without merit HIGHER or LOWER.
+        rows: Number of rows that the score is computed on.
+        merit: Whether the score can be better or worse; False if chance has no value of it (a rank, a spread).
+        higher_is_better: Whether larger values are better.
     """
 
     name: str
@@ -40,9 +50,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs, by their places among the runs compared; the lines say where `two` stands against `one`.
+    """Comparison of two runs.
 
-    changed: the settings that differ, `plan.batch: 256 -> 512`.
+    Attributes:
+        one: Index of the first run among the runs compared.
+        two: Index of the second run.
+        lines: The scores that both have.
+        changed: Settings that differ, such as `plan.batch: 256 -> 512`.
     """
 
     one: int
@@ -52,18 +66,26 @@ class Pair:
 
     @property
     def first(self) -> Line | None:
-        """The number that speaks for the pair: the first that tells merit, as judges give theirs."""
+        """The leading score: the first that can be better or worse, else the first; None without scores."""
         return next((line for line in self.lines if line.merit), next(iter(self.lines), None))
 
     def count(self, verdict: Verdict) -> int:
-        """How many numbers got it."""
+        """Number of scores with a verdict."""
         return sum(line.verdict == verdict for line in self.lines)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """names: of the runs, each once. rows: held-out rows that all share. level: of the intervals, one number a time.
-    verdicts: the sentence of each run on itself, "" for a run that has none."""
+    """Comparison of several runs.
+
+    Attributes:
+        names: Distinct names of the runs.
+        folders: Their folders.
+        level: Level of each interval, without correction for their number.
+        pairs: The pairs compared.
+        shared: The held-out rows that all runs share.
+        verdicts: Each run's verdict on itself, "" for a run without one.
+    """
 
     names: tuple[str, ...]
     folders: tuple[str, ...]
@@ -74,12 +96,12 @@ class Comparison:
 
     @property
     def rows(self) -> int:
-        """Held-out rows that all runs share."""
+        """Number of held-out rows that all runs share."""
         return len(self.shared.banks[0][1])
 
     @property
     def chance(self) -> str:
-        """What several comparisons at once mean for each of them."""
+        """A note on how many intervals exclude 0 by chance, as several are computed at once."""
         made = sum(len(pair.lines) for pair in self.pairs)
         by_luck = (1 - self.level) * made
         wrong = f"about {by_luck:.0f}" if by_luck >= 0.95 else "hardly one"
@@ -90,7 +112,7 @@ class Comparison:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, for scripts."""
+        """The comparison as plain values, for scripts."""
         pairs = [
             {
                 "one": self.folders[pair.one],
@@ -105,7 +127,11 @@ class Comparison:
         return {"rows": self.rows, "level": self.level, "verdicts": told, "notes": notes, "pairs": pairs}
 
     def words(self, *, every: bool = True) -> Iterator[str]:
-        """For the terminal: one line a pair, led by its verdict; where `every` is asked for, its numbers under it."""
+        """Lines for the terminal: one per pair, led by its verdict.
+
+        Args:
+            every: Whether the scores and changed settings of each pair follow its line.
+        """
         yield f"{self.rows:,} held-out rows in common; two less one, {self.level:.0%} intervals over the same rows"
         yield from self.shared.notes
         yield from (f"{name}: {words}" for name, words in zip(self.names, self.verdicts, strict=False) if words)
@@ -120,7 +146,7 @@ class Comparison:
         yield self.chance
 
     def headline(self, pair: Pair) -> str:
-        """The pair in a line."""
+        """A line for a pair: verdict, names, leading score, and the number of scores per verdict."""
         lead = pair.first
         names = f"{self.names[pair.two]} against {self.names[pair.one]}"
         if lead is None:
@@ -133,11 +159,19 @@ class Comparison:
 def compare(
     runs: Sequence[Run], *, every_pair: bool = False, level: float = 0.95, seed: int = 0, scores: Sequence[str] = ()
 ) -> Comparison:
-    """Judge runs on the held-out rows they share, and say of every number both have where the later run stands.
+    """Compares runs by the scores that they have in common, on the held-out rows that all of them share.
 
-    Two runs: the second against the first. More: each against the first, or every pair. All are judged on the rows that
-    all share, by the judges of the first run. scores: only judges of these names. level: of each interval.
-    Raises UserError where the rows are not the same rows, and where a run has no banks yet.
+    The evaluators are those of the first run.
+
+    Args:
+        runs: Two runs or more; each is compared with the first.
+        every_pair: Whether to compare every pair instead, the later run with the earlier.
+        level: Level of each interval, at least 0.5 and below 1.
+        seed: Seed of the evaluation.
+        scores: Names of the evaluators to use. Default: all of the first run.
+
+    Raises:
+        UserError: The runs share no rows, ids name different rows, or a run has no embeddings yet.
     """
     if len(runs) < 2:
         raise UserError(f"compare takes two runs or more; found {len(runs)}.")
@@ -161,7 +195,14 @@ def compare(
 
 
 def line(name: str, one: Found, two: Found, *, level: float = 0.95) -> Line:
-    """Where `two` stands against `one` by one number over the same rows."""
+    """Compares one score of two runs over the same rows.
+
+    Args:
+        name: Name of the score.
+        one: The score of the first run.
+        two: The score of the second run.
+        level: Level of the interval.
+    """
     difference, *ends = apart(one, two, level=level)
     low, high = (end if math.isfinite(end) else None for end in ends)
     first, second = one.evidence, two.evidence
@@ -174,7 +215,7 @@ def line(name: str, one: Found, two: Found, *, level: float = 0.95) -> Line:
 
 
 def _judges(first: Run, names: Sequence[str]) -> list[Evaluator]:
-    """Those that judged a run, or the named ones among them."""
+    """The evaluators of a run, or the named ones of them."""
     named = {type(score).__name__.lower(): score for score in evaluators(first.experiment)}
     unknown = [name for name in names if name not in named]
     if unknown:
@@ -183,7 +224,7 @@ def _judges(first: Run, names: Sequence[str]) -> list[Evaluator]:
 
 
 def _found(scores: Sequence[Evaluator], train: EmbeddingTable, test: EmbeddingTable, seed: int) -> dict[str, Found]:
-    """Every number of a run on the shared rows, what one field finds in another first, as in its report."""
+    """All scores of a run on the shared rows; retrieval between fields comes first, as in its report."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # thousands of small operations, as in evaluation/evaluate.py
@@ -202,7 +243,7 @@ def _lines(one: Mapping[str, Found], two: Mapping[str, Found], level: float) -> 
 
 
 def _names(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Folder names; whole paths where two folders bear the same; numbered where one run is named twice."""
+    """Folder names; whole paths if two folders share a name; numbered if a run is named twice."""
     paths = [run.path.resolve() for run in runs]
     clash = len({path.name for path in paths}) < len(set(paths))
     names = [str(run.path) if clash else path.name for run, path in zip(runs, paths, strict=True)]
@@ -212,6 +253,6 @@ def _names(runs: Sequence[Run]) -> tuple[str, ...]:
 
 
 def said(line: Line) -> str:
-    """`.812 vs .742  +.070 [.031, .108]`."""
+    """Values, difference and interval as text: `.812 vs .742  +.070 [.031, .108]`."""
     between = "" if line.low is None else f" [{number(line.low)}, {number(line.high)}]"
     return f"{number(line.two)} vs {number(line.one)}  {'+' * (line.difference > 0)}{number(line.difference)}{between}"

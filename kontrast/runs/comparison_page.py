@@ -1,4 +1,4 @@
-"""The page of a comparison: who is better at what, drawn; what was changed; and all maps with the same rows linked."""
+"""The HTML page of a comparison: verdicts, scores, changed settings, and maps with linked rows."""
 
 from pathlib import Path
 
@@ -14,14 +14,22 @@ TONES = {"BETTER": "good", "WORSE": "bad"}
 
 
 def write_comparison(made: Comparison, path: Path) -> Path:
-    """One self-contained HTML file, whole or not at all. Seconds, most of them for the maps."""
+    """Writes a comparison as one self-contained HTML file, atomically; takes seconds, mostly for the maps.
+
+    Args:
+        made: The comparison.
+        path: The file to write.
+
+    Returns:
+        The path.
+    """
     with atomic_write(Path(path)) as aside:
         aside.write_text(page(made), encoding="utf8", errors="backslashreplace")
     return Path(path)
 
 
 def page(made: Comparison) -> str:
-    """The page as text; the same comparison gives the same bytes."""
+    """HTML of a comparison; the same comparison gives the same bytes."""
     shelf = Shelf(made.shared.thumbnails)
     notes = "".join(f"<p class='note'>{esc(note)}</p>" for note in (*made.shared.notes, made.chance))
     sections = [
@@ -48,7 +56,7 @@ def _claim(made: Comparison, pair: Pair) -> str:
 
 
 def _own(made: Comparison) -> str:
-    """What each run says of itself."""
+    """The list of each run's verdict on itself."""
     told = [(name, words) for name, words in zip(made.names, made.verdicts, strict=False) if words]
     items = "".join(f"<li><b>{esc(name)}</b> {esc(words)}</li>" for name, words in told)
     return f"<h3>Each by itself</h3><ul class='plain'>{items}</ul>" if items else ""
@@ -86,13 +94,13 @@ def _change(line: Line) -> str:
 
 
 def _ends(line: Line) -> tuple[float, float, float]:
-    """Interval and value, turned so that right is better; without an interval the value alone."""
+    """Interval and value with the sign that makes larger better; the value three times without an interval."""
     low, high = (line.difference if end is None else end for end in (line.low, line.high))
     return (low, line.difference, high) if line.higher_is_better else (-high, -line.difference, -low)
 
 
 def _plot(line: Line, reach: float) -> str:
-    """The interval on an axis that all numbers of the pair share, 0 in the middle; per cent, so that it scales."""
+    """The interval on an axis shared by all scores of the pair, 0 in the middle; in per cent, so that it scales."""
 
     def at(x: float) -> str:
         return f"{50 + 46 * x / (reach or 1):.2f}%"
@@ -108,7 +116,7 @@ def _plot(line: Line, reach: float) -> str:
 
 
 def _maps(made: Comparison, shelf: Shelf) -> str:
-    """A map a run, of the same rows; the page's script shows the row pointed at in one on all others."""
+    """One map of the same rows per run; the page's script marks a row under the pointer on all maps."""
     each = POINTS // len(made.names)
     parts = []
     for at, (name, (_, test)) in enumerate(zip(made.names, made.shared.banks, strict=True)):

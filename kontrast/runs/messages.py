@@ -1,4 +1,4 @@
-"""What the first screen says, one line a fact."""
+"""Texts of the facts that a run shows in the terminal."""
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ from kontrast.training.loop import StepRecord
 
 
 def data(data: Dataset, kinds: Mapping[str, Mapping[str, str]], folder: Path) -> str:
-    """Rows, fields, what is missing, what was set aside."""
+    """Rows, fields, missing cells, duplicates, unreadable rows and unused columns of the data."""
     rows = f"{len(data.ids):,} rows"
     named = " · ".join(
         f"{name} ({kind['kind']})" for name, kind in kinds.items() if kind["kind"] not in ("ignore", "meta")
@@ -40,7 +40,12 @@ def data(data: Dataset, kinds: Mapping[str, Mapping[str, str]], folder: Path) ->
 
 
 def left_out(kinds: Mapping[str, Mapping[str, str]], most: int = 6) -> list[str]:
-    """The columns that training does not see, each with what it was taken for, and how to use them."""
+    """Lines on the columns that training does not use, each with the reason, and on how to use them.
+
+    Args:
+        kinds: Column -> `kind`, and `why` it was chosen.
+        most: Largest number of columns named per line.
+    """
     lines = []
     for kind, used in (("meta", "for filters and the report alone"), ("ignore", "not used")):
         why = {name: field["why"] for name, field in kinds.items() if field["kind"] == kind}
@@ -58,7 +63,7 @@ def _clipped(reason: str, most: int = 110) -> str:
 
 
 def views(modalities: Mapping[str, Modality]) -> str:
-    """What was decided about views by looking at the rows, a line per modality; "" for nothing."""
+    """What the modalities chose for their augmentations from the rows, one line per choice; "" for nothing."""
     told: dict[str, list[str]] = {}
     for name, modality in modalities.items():
         if note := modality.note():
@@ -67,7 +72,7 @@ def views(modalities: Mapping[str, Modality]) -> str:
 
 
 def split(data: Dataset) -> str:
-    """How many rows train, validate and judge, and what decided on it."""
+    """Numbers of training, validation and held-out rows, and how they were divided."""
     held_out = int(data.held_out.sum())
     share = f" ({held_out / max(len(data.ids), 1):.0%})" if data.divided else ""
     how = f": {data.divided}" if data.divided else ""
@@ -76,9 +81,11 @@ def split(data: Dataset) -> str:
 
 
 def targets(data: Dataset, needs: Collection[str]) -> str:
-    """What training learns from besides the fields, and how to learn from what it does not look at; "" for nothing.
+    """Targets that training learns from, and how to learn from those that it does not use; "" if there are none.
 
-    needs: The keys of targets that the method reads.
+    Args:
+        data: The dataset.
+        needs: Keys of the targets that the method reads.
     """
     lines = []
     for target in {id(target): target for target in data.targets.values()}.values():
@@ -94,21 +101,26 @@ def targets(data: Dataset, needs: Collection[str]) -> str:
 
 
 def trained_on(again: int, rows: int) -> str:
-    """What is said aloud where a score is no measure of what is new."""
+    """Warning that evaluated rows were trained on.
+
+    Args:
+        again: Number of evaluated rows that were trained on.
+        rows: Number of evaluated rows.
+    """
     which = "ALL of these rows WERE" if again == rows else f"{again:,} of these {rows:,} rows WERE"
     return f"{which} TRAINED ON: scores on them say what was learnt by heart, not what is new. Score other rows."
 
 
-HANDFUL = 0.01  # a share of rows trained on that changes no score by more than a point
+HANDFUL = 0.01  # share of rows trained on up to which no score changes by more than a point
 
 
 def unseen(train: np.ndarray | None, test: np.ndarray | None, most: int = 5) -> str | None:
-    """Which classes of the rows to be judged no training row bears, in words; None where there is none.
+    """Note on classes of the evaluated rows without a training row; None if there are none.
 
     Args:
-        train: (M,) labels of the training rows, "" where unknown.
-        test: (N,) labels of the rows to be judged.
-        most: classes that are named.
+        train: (M,) labels of the training rows, "" if unknown.
+        test: (N,) labels of the evaluated rows, "" if unknown.
+        most: Largest number of classes named.
     """
     if train is None or test is None or not (train != "").any():
         return None
@@ -123,7 +135,13 @@ def unseen(train: np.ndarray | None, test: np.ndarray | None, most: int = 5) -> 
 
 
 def length(steps: int, order: Sampler, divided: str) -> str:
-    """How long training is, and how the minutes are divided, where minutes end the run."""
+    """Length of training in steps and epochs.
+
+    Args:
+        steps: Number of steps.
+        order: The sampler of the run.
+        divided: How the run's minutes are divided, "" if minutes do not end it.
+    """
     batch, rows = order.sampled.batch, len(order.sampled.rows)
     about = "about " if divided else ""
     looks = steps * batch / rows
@@ -133,18 +151,23 @@ def length(steps: int, order: Sampler, divided: str) -> str:
 
 
 def compared(moment: StepRecord) -> str:
-    """How much a step really contrasts, counted in the first one."""
+    """Numbers of anchors, negatives and masked duplicates in a step."""
     return f"{moment.anchors:,.0f} anchors x {moment.negatives:,.0f} negatives · {moment.twins:,} duplicates masked"
 
 
 def verdict(found: Verdict) -> str:
-    """The sentence; under it the likely causes and what can be done, where something went wrong."""
+    """The verdict, and below it the likely causes and the remedy, if any."""
     causes = [f"likely: {cause}" for cause in found.causes]
     return "\n".join([found.words, *causes, *filter(None, [found.offer])])
 
 
 def scores(table: Sequence[Mapping[str, Any]], most: int = 14) -> str:
-    """One line a number: trained with its interval, then raw features, the untrained encoder and chance."""
+    """One line per score: trained with its interval, raw features, the untrained encoder and chance.
+
+    Args:
+        table: The scores.
+        most: Largest number of lines.
+    """
     rows = [row for row in table if row["trained"]]
     if not rows:
         return "none: " + "; ".join(f"{row['name']}: {row['reason']}" for row in table)
@@ -162,7 +185,11 @@ def scores(table: Sequence[Mapping[str, Any]], most: int = 14) -> str:
 
 
 def indexed(rows: Mapping[str, Mapping[str, int]] | None) -> str:
-    """What an index of the run's own rows lacks, by the `rows` of scores.json; "" where it holds all."""
+    """Note that an index of the run's own rows lacks some; "" if it holds all.
+
+    Args:
+        rows: Entry `rows` of scores.json, per part the rows evaluated and the rows there are; None in old runs.
+    """
     there, of = (sum(part[n] for part in (rows or {}).values()) for n in ("evaluated", "of"))
     if there >= of:
         return ""
@@ -170,7 +197,13 @@ def indexed(rows: Mapping[str, Mapping[str, int]] | None) -> str:
 
 
 def next_steps(folder: Path, model: Model, *, some: bool = False) -> str:
-    """What to type now; some: the run embedded part of its rows only, so that an index of all needs the data."""
+    """Commands to go on with.
+
+    Args:
+        folder: The run folder.
+        model: The trained model.
+        some: Whether the run embedded only part of its rows, so that an index of all needs the data.
+    """
     kinds = [view.name for view in model.experiment.views.values()]
     query = '"a few words"' if "text" in kinds else "--like FILE"
     data = f" {shlex.quote(model.experiment.source.data)}" if some and model.experiment.source.data != "memory" else ""

@@ -1,1 +1,1 @@
-"""Trackers: runs as other services record them, one per file."""
+"""Trackers that record runs in other services, one per file."""

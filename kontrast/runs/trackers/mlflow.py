@@ -1,4 +1,4 @@
-"""MLflow: settings, curves and scores of a run, sent to MLflow's own store or kept in a file of the run folder."""
+"""MLflow: settings, curves and scores of a run, on a server or in a file of the run folder."""
 
 import os
 import re
@@ -15,29 +15,35 @@ from kontrast.reporting.logger import Logger
 from kontrast.runs.tracker_values import of_experiment, of_moment, of_scores
 from kontrast.training.loop import StepRecord
 
-LONGEST, AT_ONCE = 500, 100  # characters of a parameter, and parameters at a time, that every store of MLflow takes
+LONGEST, AT_ONCE = 500, 100  # characters per parameter and parameters per call that each MLflow store accepts
 
 
 class Mlflow(Logger):
-    """Tells MLflow. uri: its store; None: MLFLOW_TRACKING_URI where that is set, else sqlite in RUN/mlflow.db.
+    """Records settings, curves and scores of a run in MLflow.
 
-    experiment: its name there. every: steps between points of a curve. A resumed run goes on in the same MLflow run,
-    whose id is kept in RUN/mlflow.txt.
+    A resumed run continues the same MLflow run, whose id is kept in RUN/mlflow.txt.
 
-    No extra of this project brings MLflow: the whole of it holds pyarrow, pandas and others back. Its client does not:
-    `pip install mlflow-skinny` beside kontrast speaks to any server (`mlflow server` in an environment of its own, or
-    your team's; set MLFLOW_TRACKING_URI), and with `sqlalchemy alembic` it keeps runs in a file, which `mlflow ui
-    --backend-store-uri sqlite:///RUN/mlflow.db` shows from any environment. The whole package does as well, where the
-    versions that you have agree with it.
+    MLflow is in no extra of kontrast, as the full package limits the versions of pyarrow, pandas and others. Its client
+    does not: `pip install mlflow-skinny` reaches any server (set MLFLOW_TRACKING_URI), and with `sqlalchemy alembic` it
+    keeps runs in a file, which `mlflow ui --backend-store-uri sqlite:///RUN/mlflow.db` shows from any environment. The
+    full package works too if its versions agree with yours.
+
+    Args:
+        uri: The store of MLflow. Default: MLFLOW_TRACKING_URI, else sqlite in RUN/mlflow.db.
+        experiment: Name of the experiment in MLflow.
+        every: Steps between points of a curve.
+
+    Raises:
+        UserError: A package that the store needs is missing.
     """
 
     def __init__(
         self, *, uri: str | None = None, experiment: str = "kontrast", every: Annotated[int, Range(1)] = 10
     ) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import: a run is nobody else's business
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import; it would send usage data
         self.uri, self.experiment, self.every = uri or os.environ.get("MLFLOW_TRACKING_URI"), experiment, max(every, 1)
         in_file = self.uri is None or self.uri.startswith("sqlite:")
-        try:  # all that it takes is asked for now: the store itself would ask after the first step
+        try:  # imported now, as the store would import them only after the first step
             self.mlflow, *_ = (import_module(name) for name in ("mlflow", *(("sqlalchemy", "alembic") * in_file)))
         except ImportError as missing:
             raise UserError(
@@ -50,11 +56,11 @@ class Mlflow(Logger):
         self.step = 0
 
     def begun(self, folder: Path) -> None:
-        """Nothing is written before the first step: a refused run leaves no folder behind."""
+        """Notes the run folder; writes nothing before the first step, so that a refused run leaves no folder."""
         self.folder = folder
 
     def moment(self, moment: StepRecord) -> None:
-        """Every so many steps, the first, the last, and those with a health."""
+        """Records every `every`-th step, the first, the last, and those with a health check."""
         self.step = moment.step
         if self.client is None:
             self._open()
@@ -62,7 +68,7 @@ class Mlflow(Logger):
             self._tell(of_moment(moment))
 
     def ended(self, folder: Path) -> None:
-        """Scores as metrics of the last step; a run without them was killed, in MLflow's words."""
+        """Records scores as metrics of the last step; a run without scores gets the status KILLED."""
         if self.client is None:
             return
         scores = of_scores(folder)
@@ -96,5 +102,5 @@ class Mlflow(Logger):
 
 
 def _key(name: str) -> str:
-    """With the signs that MLflow takes in a name."""
+    """A name with only the characters that MLflow accepts."""
     return re.sub(r"[^\w\-. :/]", "_", name.replace("@", " at "))

@@ -14,9 +14,15 @@ if TYPE_CHECKING:
 
 
 class Tensorboard(Logger):
-    """Writes RUN/tensorboard; look with `tensorboard --logdir runs`. every: steps between points of a curve; moments
-    with a health are always told. A resumed run goes on in the same curves, and what came after its checkpoint is
-    purged.
+    """Writes event files to RUN/tensorboard, shown by `tensorboard --logdir runs`.
+
+    A resumed run continues the same curves; points after its checkpoint are purged.
+
+    Args:
+        every: Steps between points of a curve; steps with a health check are always recorded.
+
+    Raises:
+        UserError: TensorBoard is not installed.
     """
 
     def __init__(self, *, every: Annotated[int, Range(1)] = 10) -> None:
@@ -28,15 +34,15 @@ class Tensorboard(Logger):
         self.step = 0
 
     def begun(self, folder: Path) -> None:
-        """Nothing is written before the first step: a refused run leaves no folder behind."""
+        """Notes the run folder; writes nothing before the first step, so that a refused run leaves no folder."""
         self.folder = folder / "tensorboard"
 
     def fact(self, name: str, words: str) -> None:
-        """Kept for the text page."""
+        """Keeps a fact for the text page."""
         self.facts.append(f"**{name}** {words}".replace("\n", "  \n"))
 
     def moment(self, moment: StepRecord) -> None:
-        """Every so many steps, the first, the last, and those with a health."""
+        """Records every `every`-th step, the first, the last, and those with a health check."""
         self.step = moment.step
         if self.writer is None:
             self.writer = self._opened(moment.step)
@@ -45,7 +51,7 @@ class Tensorboard(Logger):
                 self.writer.add_scalar(name, value, moment.step)
 
     def ended(self, folder: Path) -> None:
-        """Scores and facts, and the file is closed."""
+        """Records scores, experiment and facts, and closes the file."""
         if self.writer is None:
             return
         for name, value in of_scores(folder).items():

@@ -1,4 +1,4 @@
-"""Weights & Biases, offline: a run is written beside the others and goes nowhere until its owner syncs it."""
+"""Weights & Biases, offline: a run is uploaded only when its owner syncs it."""
 
 import os
 import secrets
@@ -14,10 +14,17 @@ from kontrast.training.loop import StepRecord
 
 
 class Wandb(Logger):
-    """Writes RUN/wandb, without network, key or login; `wandb sync RUN/wandb/offline-run-*` uploads it, if wished.
+    """Writes RUN/wandb without network, key or login; `wandb sync RUN/wandb/offline-run-*` uploads it.
 
-    project: its name there. every: steps between points of a curve. No console output, code, git state or machine
-    statistics are recorded. A resumed run bears the same id, so that both parts become one when synced.
+    No console output, code, git state or machine statistics are recorded. A resumed run keeps its id, so that both
+    parts become one run when synced.
+
+    Args:
+        project: Name of the project in Weights & Biases.
+        every: Steps between points of a curve.
+
+    Raises:
+        UserError: wandb is not installed.
     """
 
     def __init__(self, *, project: str = "kontrast", every: Annotated[int, Range(1)] = 10) -> None:
@@ -29,11 +36,11 @@ class Wandb(Logger):
         self.step = 0
 
     def begun(self, folder: Path) -> None:
-        """Nothing is written before the first step: a refused run leaves no folder behind."""
+        """Notes the run folder; writes nothing before the first step, so that a refused run leaves no folder."""
         self.folder = folder
 
     def moment(self, moment: StepRecord) -> None:
-        """Every so many steps, the first, the last, and those with a health."""
+        """Records every `every`-th step, the first, the last, and those with a health check."""
         self.step = moment.step
         if self.run is None:
             self.run = self._opened()
@@ -41,7 +48,7 @@ class Wandb(Logger):
             self.run.log(of_moment(moment), step=moment.step)
 
     def ended(self, folder: Path) -> None:
-        """Scores as the run's summary; an interrupted run has none."""
+        """Records the scores as the run's summary; an interrupted run has none."""
         if self.run is None:
             return
         scores = of_scores(folder)
