@@ -1,1 +1,1 @@
-"""Rows packed once, cached, and read as batches of views."""
+"""Packs rows once, caches them, and reads them as batches of views."""

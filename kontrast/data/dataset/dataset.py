@@ -1,4 +1,7 @@
-"""A Dataset: rows ready for training. Cached, split, labelled, their unreadable ones set aside, with a fingerprint."""
+"""The `Dataset`: rows ready for training, with `prepare`, which makes it from a frame.
+
+Rows are cached, split and labelled; unreadable ones are quarantined.
+"""
 
 import copy
 import dataclasses
@@ -31,13 +34,17 @@ _TOLD = (
     "number",
     "score",
     "sensitive",
-)  # the kinds of column that travel with the embeddings
+)  # kinds of column that are stored with the embeddings
 
 Quarantined = tuple[int, str, str, str]
 
 
 class TooManyUnreadable(UserError):
-    """More rows cannot be read than the user accepts; `quarantined` lists all as (row, id, field, reason)."""
+    """Raised if more rows are unreadable than the user accepts.
+
+    Attributes:
+        quarantined: All unreadable rows as (row, id, field, reason).
+    """
 
     def __init__(self, message: str, quarantined: Sequence[Quarantined]) -> None:
         super().__init__(message)
@@ -49,26 +56,25 @@ class Dataset:
     """N usable rows, in the order of the source.
 
     Attributes:
+        name: Name of the source, for messages.
         ids: (N,) distinct strings.
-        keys: (N,) int64, their 63-bit hashes.
-        labels: (N,) strings, "" where unknown; None if there is no label column. Of all rows: these judge.
-        stores: Field -> what is cached of it.
-        content: Field -> (N,) int64, equal where the cached content is; negative and different in rows without the
-            field.
-        metadata: The plain and text columns.
-        held_out: (N,) bool, rows kept for judging.
-        validation: (N,) bool, rows kept to watch a run and to choose by. Neither these nor the held-out rows train.
-        quarantined: Rows set aside as (row in the source, id, field, reason).
-        fingerprint: For data.json.
+        keys: (N,) int64, 63-bit hashes of the ids.
+        labels: (N,) strings, "" where unknown; None if there is no label column. Of all rows, for evaluation.
+        stores: Field -> its cached rows.
+        content: Field -> (N,) int64 hashes of the cached content; negative and distinct in rows without the field.
+        metadata: Plain and text columns.
+        held_out: (N,) bool, rows kept for evaluation.
+        validation: (N,) bool, rows kept to monitor a run and to choose by. Neither these nor the held-out rows train.
+        quarantined: Unusable rows as (row in the source, id, field, reason).
+        fingerprint: Content of data.json.
         missing: Field -> number of rows without it.
-        duplicates: Number of rows that repeat an earlier one in every field.
-        golds: (N,) float64, the gold similarity of a row's two fields, NaN where unknown; None without such a column.
-            Of all rows: these judge.
-        divided: What decided on the side of a row, in words.
+        duplicates: Number of rows that repeat an earlier row in every field.
         notes: What the user should know, in sentences.
-        weights: (N,) float32, how often a row is drawn beside others; None if all are drawn alike.
-        targets: Key name ("label", "number", "label COLUMN") -> what training may learn from; masked in all rows that
-            do not train.
+        weights: (N,) float32, relative frequency with which rows are drawn; None if it is equal.
+        divided: What decided the side of the rows, in words.
+        golds: (N,) float64, gold similarity of a row's two fields, NaN where unknown; None without such a column. Of
+            all rows, for evaluation.
+        targets: Key name ("label", "number", "label COLUMN") -> target; masked in all rows that do not train.
     """
 
     name: str
@@ -95,7 +101,7 @@ class Dataset:
 
     @property
     def training(self) -> np.ndarray:
-        """(N,) bool, the rows that are neither held out nor for validation."""
+        """Rows that are neither held out nor for validation: (N,) bool."""
         return ~(self.held_out | self.validation)
 
 
@@ -112,15 +118,27 @@ def prepare(
     limit: int | None = None,
     again: bool = True,
 ) -> Dataset:
-    """Split, fit, read and cache all rows.
+    """Splits, fits, reads and caches all rows.
 
-    modalities: field -> modality, for every field that is to be seen; fitted here to a sample of the training rows
-    where `fit`, else restored before. progress: called with (rows done, rows in all). limit: most bytes of the cache,
-    None for half of the free disk.
+    The side of every row is fixed before anything is fitted (`split_assignment`). Rows with equal content in a field go
+    to one side, which is known only after they are packed. If this removes rows from training that `fit` used, the
+    modalities are fitted once more without them.
 
-    The side of every row is settled before anything is fitted (`split_assignment`). Rows with equal content in a
-    field go to one side, which is known only once they are packed. Where that takes rows out of training that `fit`
-    saw, it fits once more, without them; not if `again` is False, for runs that were begun before this was so.
+    Args:
+        frame: All rows of the source.
+        fields: Column -> field.
+        modalities: Field -> modality, for every field that is used.
+        source: Settings of split, quarantine and allowed files.
+        seed: Seed of the split.
+        cache: Folder of the cache.
+        fit: Whether to fit the modalities to a sample of the training rows; False if they are restored already.
+        progress: Called with (rows done, all rows). Default: none.
+        limit: Largest size of the cache in bytes. None takes half of the free disk space. Default: None.
+        again: Whether to fit a second time as above; False for runs begun by versions that did not. Default: True.
+
+    Raises:
+        UserError: No column to learn from, too few rows, or invalid weights, labels or targets.
+        TooManyUnreadable: More rows are unreadable than `source.quarantine` accepts.
     """
     if not modalities:
         raise UserError(_no_view(frame, fields))
@@ -177,17 +195,23 @@ def prepare(
 
 
 def _fit(frame: Frame, modalities: Mapping[str, Modality], found: Sides) -> None:
-    """Each modality to a sample of the training rows, spread by hash; of all rows where none trains."""
+    """Fits each modality to a sample of training rows, or of all if none trains."""
     training = np.flatnonzero(found.training)
     training = training[np.argsort(found.keys[training])]
     rows = training if len(training) else np.arange(len(frame))
-    for modality in {id(m): m for m in modalities.values()}.values():  # fields may share one, fitted to all of them
+    for modality in {
+        id(m): m for m in modalities.values()
+    }.values():  # fields may share a modality, which is fitted to all of them
         names = [name for name, m in modalities.items() if m is modality]
         modality.fit([item for name in names for item in sample(frame, name, modality, rows)])
 
 
 def _fit_again(frame: Frame, modalities: Mapping[str, Modality], fresh: Mapping[int, Modality], found: Sides) -> bool:
-    """Whether modalities that never saw another row learn something else; then `modalities` learn that."""
+    """Fits fresh modalities to the training rows, and restores `modalities` to what they learned.
+
+    Returns:
+        Whether any modality learned something else.
+    """
     _fit(frame, {name: fresh[id(m)] for name, m in modalities.items()}, found)
     others = [m for m in modalities.values() if m.state() != fresh[id(m)].state()]
     for modality in others:
@@ -272,11 +296,13 @@ def _golds(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray) -> np.nd
 
 
 def _metadata(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray, cache: Path) -> pa.Table:
-    """Plain and text columns of the usable rows; the first of several texts. Columns stay memory-mapped; where rows
-    were set aside, in a table of their own.
+    """Plain and text columns of the usable rows.
+
+    Of several texts in a cell, the first is kept. Columns stay memory-mapped, in a table of their own if rows were
+    quarantined.
     """
     columns: dict[str, pa.ChunkedArray] = {}
-    label = of_kind(fields, "label")  # the first of several, which judges; the others are told
+    label = of_kind(fields, "label")  # the first of several is used for evaluation; the others are metadata
     for name, field in fields.items():
         column = frame.columns[name]
         if (field.kind in _TOLD or (field.kind == "label" and name != label)) and not isinstance(column, np.ndarray):

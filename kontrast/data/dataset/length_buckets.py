@@ -1,4 +1,4 @@
-"""Batches of rows of about one length, so that little is computed for padding."""
+"""Batches of rows of about equal length, to save computation on padding."""
 
 from collections.abc import Mapping
 
@@ -9,18 +9,21 @@ from kontrast.data.dataset.store import Store
 
 
 def bucketed(order: np.ndarray, lengths: np.ndarray, batch: int, buckets: int, seed: int, epoch: int) -> np.ndarray:
-    """The same rows in an order whose batches hold rows of about one length.
+    """Reorders rows so that each batch holds rows of about equal length.
 
-    The order is cut into groups of so many batches, the rows of a group are sorted by length, and its batches come in
-    a random order. Which rows meet in a batch then depends on their lengths too, within a group.
+    The order is cut into groups of `buckets` batches, the rows of a group are sorted by length, and its batches come in
+    random order. Which rows share a batch therefore depends also on their lengths, within a group.
 
     Args:
-        order: Places among the rows, as an epoch sees them.
-        lengths: (n,) how long each row is.
+        order: (n,) ints, indices of the rows in the order of an epoch.
+        lengths: Length of each row, by index.
         batch: Rows per step.
         buckets: Batches per group; 1 changes nothing.
-        seed: Of the run.
-        epoch: Which one; the result depends on nothing but these arguments.
+        seed: Seed of the run.
+        epoch: Number of the epoch; the result depends only on these arguments.
+
+    Returns:
+        (n,) ints, the same indices.
     """
     group, parts = batch * buckets, []
     for number, start in enumerate(range(0, len(order), group)):
@@ -33,7 +36,7 @@ def bucketed(order: np.ndarray, lengths: np.ndarray, batch: int, buckets: int, s
 
 
 def lengths_of(stores: Mapping[str, Store], rows: np.ndarray) -> np.ndarray:
-    """(n,) how long each of these rows is, all of its fields together."""
+    """Total length of all fields of each row: (n,) int64."""
     lengths = np.zeros(len(rows), dtype=np.int64)
     for store in stores.values():
         there = store.has[rows]

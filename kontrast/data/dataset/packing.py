@@ -1,4 +1,7 @@
-"""Every row read, packed and cached once: threads decode, a file a field grows, unreadable rows are set aside."""
+"""Reads, packs and caches every row once.
+
+Threads decode rows; the cache has a store per field; unreadable rows are set aside.
+"""
 
 import inspect
 import json
@@ -24,21 +27,24 @@ from kontrast.data.schema.missing_values import missing
 from kontrast.data.schema.path_guard import gate
 from kontrast.data.tables.frame import Frame
 
-_LAYOUT = "1"  # in the key of every cache: another value where packing the same rows gives other files
-_PIECE = 32  # rows a thread reads at a time
-_LEAST, _MOST = 512, 20_000  # rows of a sample: images need few to tell their size, texts many for their words
-_SMALL, _LARGE = 4_000_000, 512_000_000  # bytes: past the least rows a sample ends at the first, else at the second
+_LAYOUT = "1"  # part of every cache key; changes if packing the same rows writes other files
+_PIECE = 32  # rows that a thread reads at a time
+_LEAST, _MOST = 512, 20_000  # rows of a sample: few suffice for image sizes, vocabularies need many
+_SMALL, _LARGE = 4_000_000, 512_000_000  # bytes: a sample of _LEAST rows or more ends at the first, any at the second
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Packing:
-    """The rows of a frame that could be read (`kept`: their numbers, (N,)), what is in them, and those set aside as
-    (row, field, reason).
+    """Readable rows of a frame and their content.
 
-    content: field -> (N,) int64, a hash of what was packed, or a negative number that no other row has. flat: fields
-    that change along the first axis in no row.
+    Attributes:
+        kept: (N,) int64, indices of the readable rows in the frame.
+        stores: Field -> its packed rows.
+        content: Field -> (N,) int64, a hash of the packed value, or a negative number that no other row has.
+        aside: Unreadable rows as (row, field, reason).
+        flat: Fields whose values never change along the first axis, in any row.
     """
 
     kept: np.ndarray
@@ -49,7 +55,20 @@ class Packing:
 
 
 def sample(frame: Frame, field: str, modality: Modality, rows: np.ndarray) -> list[np.ndarray]:
-    """What `read` gives of some of these rows, in their order; UserError where none can be read."""
+    """Reads enough rows of a field to fit a modality.
+
+    Args:
+        frame: All rows of the source.
+        field: The column.
+        modality: Reads the cells.
+        rows: Indices of rows in the frame, in the order of reading.
+
+    Returns:
+        What `modality.read` returns, without missing and unreadable cells.
+
+    Raises:
+        UserError: No row can be read.
+    """
     items: list[np.ndarray] = []
     reasons: list[str] = []
     weight = 0
@@ -80,10 +99,17 @@ def sample(frame: Frame, field: str, modality: Modality, rows: np.ndarray) -> li
 def packing(
     frame: Frame, modalities: Mapping[str, Modality], cache: Path, *, limit: int | None, progress: Progress | None
 ) -> Packing:
-    """From `cache` where the same columns were packed by modalities in the same state before, else read now.
+    """Opens packed rows from the cache, or packs them now.
 
-    limit: most bytes the cache may take, None for half of what is free on its disk; beyond that rows are decoded on
-    demand.
+    The cache is used if it holds the same columns, packed by modalities in the same state.
+
+    Args:
+        frame: All rows of the source.
+        modalities: Field -> modality.
+        cache: Folder of the cache.
+        limit: Largest size of the cache in bytes. None takes half of the free disk space. Larger data is decoded on
+            demand.
+        progress: Called with (rows done, all rows); None if not needed.
     """
     target = cache / "rows" / _key(frame, modalities)
     if not (target / "facts.json").exists():
@@ -106,15 +132,15 @@ def _key(frame: Frame, modalities: Mapping[str, Modality]) -> str:
 
 
 def _code(kind: type) -> str:
-    """The source of a modality, so that a changed one does not find rows that it would pack otherwise."""
+    """Source code of a modality; a changed one must not reuse packed rows."""
     try:
         return inspect.getsource(kind)
-    except (OSError, TypeError):  # typed into a console: there is no file
+    except (OSError, TypeError):  # defined in a console, without a file
         return ""
 
 
 def _estimate(frame: Frame, modalities: Mapping[str, Modality]) -> int:
-    """Bytes of the cache, from up to 32 rows of each field."""
+    """Size of the cache in bytes, from up to 32 rows of each field."""
     rows = np.unique(np.linspace(0, len(frame) - 1, 32).astype(np.int64))
     total = 0.0
     for name, modality in modalities.items():
@@ -129,7 +155,10 @@ def _row(frame: Frame, field: str, modality: Modality, row: int) -> np.ndarray |
 
 
 def reader(frame: Frame, modality: Modality) -> Callable[[Any], np.ndarray]:
-    """`modality.read` for cells of the frame, which may name files in the frame's own folders only."""
+    """`modality.read` for cells of a frame.
+
+    Cells may name files in the frame's own folders only.
+    """
     allowed = gate(frame) if modality.files else None
 
     def read(cell: Any) -> np.ndarray:
@@ -151,7 +180,14 @@ def _packed(cell: Any, read: Callable[[Any], np.ndarray], modality: Modality) ->
 
 @dataclass(frozen=True)
 class _Piece:
-    """Some rows on their way from the threads: field -> what `_packed` gave, hash, whether it changes."""
+    """Some rows as the threads return them.
+
+    Attributes:
+        rows: Indices of the rows in the frame.
+        values: Field -> packed values, errors, or None if missing.
+        hashes: Field -> hashes of the values.
+        varies: Field -> whether a value changes along its first axis.
+    """
 
     rows: range
     values: Mapping[str, Sequence[np.ndarray | Unreadable | None]]
@@ -175,7 +211,7 @@ def _read(frame: Frame, modalities: Mapping[str, Modality], rows: range) -> _Pie
 
 
 def _varies(row: np.ndarray) -> bool:
-    """Whether anything changes along the first axis; a gap (NaN) is no change."""
+    """Whether values change along the first axis; a gap (NaN) is no change."""
     before, after = row[:-1], row[1:]
     changed = before != after
     if row.dtype.kind == "f":
@@ -184,7 +220,7 @@ def _varies(row: np.ndarray) -> bool:
 
 
 def _ahead(work: Callable[[Any], Any], parts: Iterable[Any]) -> Iterator[Any]:
-    """`map`, in order, by threads that run a few parts ahead and no more, so that memory stays bounded."""
+    """Ordered `map` by threads that run few parts ahead, to bound memory."""
     waiting: deque[Future[Any]] = deque()
     with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
         for part in parts:
@@ -196,9 +232,9 @@ def _ahead(work: Callable[[Any], Any], parts: Iterable[Any]) -> Iterator[Any]:
 
 
 def _write(frame: Frame, modalities: Mapping[str, Modality], part: Path, keep: bool, progress: Progress | None) -> None:
-    """Files of a Packing: kept, has, content; the values too, where they are kept."""
+    """Writes the files of a Packing; the values only if `keep`."""
     part.mkdir(parents=True)
-    kept = array("q")  # eight bytes a row, where a list of numbers takes forty
+    kept = array("q")  # eight bytes per row; a list takes forty
     content = {name: array("q") for name in modalities}
     varied: set[str] = set()
     aside: list[tuple[int, str, str]] = []

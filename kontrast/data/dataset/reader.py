@@ -1,4 +1,7 @@
-"""Batches: the rows of a step, read ahead by a thread; and how their views are drawn, all rows at once."""
+"""Batches: the rows of a step, read ahead by a thread, and their views.
+
+Views are drawn for all rows at once.
+"""
 
 import contextlib
 import queue
@@ -17,12 +20,17 @@ from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.modality import Modality
 from kontrast.data.schema.target import Target, asked_for
 
-SAMPLE = "sample"  # the key of a row's number among all that train
+SAMPLE = "sample"  # key of a row's index among all rows that train
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The views of some samples, each (B, ...), and the keys of these samples, each (B,)."""
+    """Views and keys of B samples.
+
+    Attributes:
+        views: View -> (B, ...).
+        keys: Key -> (B,) or (B, C), of the samples.
+    """
 
     views: Mapping[str, Tensor]
     keys: Keys
@@ -34,19 +42,28 @@ class Batch:
         return Batch({n: v[rows] for n, v in self.views.items()}, {n: k[rows] for n, k in self.keys.items()})
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device."""
+        """Copies the batch to a device; float64 keys become float32 on MPS."""
         views = {n: v.to(device, non_blocking=True) for n, v in self.views.items()}
         keys = self.keys
-        if device.type == "mps":  # which has no float64
+        if device.type == "mps":  # MPS has no float64
             keys = {n: k.float() if k.dtype == torch.float64 else k for n, k in keys.items()}
         return Batch(views, {n: k.to(device, non_blocking=True) for n, k in keys.items()})
 
 
 class Reader:
-    """Reads the cached rows of a batch. A row that lacks a field gets a stand-in there, which no encoder ever sees.
+    """Reads the cached rows of a batch.
 
-    Besides `id`, `has FIELD` and `content FIELD`, the keys of a batch are those of the data set's targets: `keys` of
-    them, all if None. SAMPLE among them is a row's number among all rows that train, -1 for others.
+    A row that lacks a field gets another row's value as a placeholder, which no encoder sees. The keys of a batch are
+    `id`, `has FIELD`, `content FIELD` and those of the targets.
+
+    Args:
+        dataset: The rows.
+        modalities: Field -> modality, which collates its rows.
+        keys: Names of the targets to read; None for all. SAMPLE among them adds the index of a row among all rows that
+            train, -1 for other rows. Default: None.
+
+    Raises:
+        UserError: No column provides a key.
     """
 
     def __init__(
@@ -61,7 +78,14 @@ class Reader:
         self.stand_in = {name: int(np.flatnonzero(dataset.stores[name].has)[0]) for name in modalities}
 
     def read(self, index: np.ndarray) -> Batch:
-        """The unaugmented rows as `Modality.collate` gives them, a field each."""
+        """Reads rows without augmentation.
+
+        Args:
+            index: (B,) ints, indices of the rows.
+
+        Returns:
+            The batch; its views are the fields, as `Modality.collate` returns them.
+        """
         data, views = self.dataset, {}
         keys = {"id": torch.from_numpy(data.keys[index])}
         for name, modality in self.modalities.items():
@@ -85,8 +109,10 @@ def _target(dataset: Dataset, name: str) -> Target:
 
 
 def ahead(read: Callable[[int], Batch], start: int, depth: int) -> Generator[Batch]:
-    """The batches of step `start`, `start + 1`, ... without end, read by a thread while the last one is trained on;
-    up to `depth` lie ready."""
+    """Yields the batches of step `start`, `start + 1`, ... without end.
+
+    A thread reads up to `depth` batches ahead while the last one is trained on.
+    """
     slots: queue.Queue[Batch | BaseException] = queue.Queue(depth)
     stop = threading.Event()
 
@@ -102,7 +128,7 @@ def ahead(read: Callable[[int], Batch], start: int, depth: int) -> Generator[Bat
             while not stop.is_set():
                 put(read(step))
                 step += 1
-        except BaseException as error:  # handed over to the consumer of the batch
+        except BaseException as error:  # raised again where the batch is consumed
             put(error)
 
     thread = threading.Thread(target=work, daemon=True, name="kontrast-reader")
@@ -119,16 +145,27 @@ def ahead(read: Callable[[int], Batch], start: int, depth: int) -> Generator[Bat
 
 
 def draw(batch: Batch, draws: Mapping[str, str], modalities: Mapping[str, Modality], *, seed: int, epoch: int) -> Batch:
-    """The views a method asks for (view -> field), augmented by draws from (seed, epoch, sample id, view) alone.
+    """Draws the augmented views of a batch.
 
-    All views of a field in one call: a batch's draws are a hundred small tensors, however many rows it has.
+    Random numbers depend only on seed, epoch, sample id and view. All views of a field are drawn in one call, since the
+    draws of a batch are a hundred small tensors, regardless of the number of rows.
+
+    Args:
+        batch: Unaugmented fields.
+        draws: View -> field, as the method asks for.
+        modalities: Field -> modality, which augments.
+        seed: Seed of the run.
+        epoch: Epoch, from 0.
+
+    Returns:
+        The batch of the views, with the same keys.
     """
     row, *streams = random_streams.keys(seed, epoch, batch.keys["id"], range(-1, len(draws)))
     drawn: dict[str, Tensor] = {}
     for field in dict.fromkeys(draws.values()):
         mine = {view: stream for (view, of), stream in zip(draws.items(), streams, strict=True) if of == field}
         x = batch.views[field]
-        several = x.expand(len(mine), *x.shape).flatten(0, 1)  # of one view no copy
+        several = x.expand(len(mine), *x.shape).flatten(0, 1)  # no copy for a single view
         views = modalities[field].augment(several, torch.cat([*mine.values()]), row.repeat(len(mine)))
         drawn |= dict(zip(mine, views.split(len(batch)), strict=True))
     return Batch({view: drawn[view] for view in draws}, batch.keys)

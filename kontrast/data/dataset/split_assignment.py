@@ -1,4 +1,4 @@
-"""The side of every row (train, validation or held out), fixed before anything is fitted; ids, by which it is drawn."""
+"""Side of every row (train, validation or held out), fixed before anything is fitted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,13 +17,14 @@ from kontrast.data.tables.frame import Frame, chunks
 
 @dataclass(frozen=True)
 class Sides:
-    """Which rows train, validate and judge.
+    """Rows that train, validate and are held out.
 
     Attributes:
         ids: (N,) distinct strings.
-        keys: (N,) int64, their 63-bit hashes.
+        keys: (N,) int64, 63-bit hashes of the ids.
         side: (N,) int8 of `split.TRAIN`, `split.VALIDATION` and `split.HELD_OUT`.
-        units: (N,) int64. Rows with one number are one group; of duplicates, the row with the smallest number decides.
+        units: (N,) int64. Rows with equal numbers form a group; of duplicates, the row with the smallest number
+            decides.
         given: (N,) bool, rows whose side the data itself says, which therefore no duplicate moves.
         said: Whether the data itself says which rows are held out.
     """
@@ -37,12 +38,12 @@ class Sides:
 
     @property
     def training(self) -> np.ndarray:
-        """(N,) bool."""
+        """Rows that train: (N,) bool."""
         return self.side == split.TRAIN
 
     def of(self, rows: np.ndarray) -> "Sides":
-        """Those rows alone."""
-        if len(rows) == len(self.ids):  # else nothing is copied
+        """Sides of some rows only."""
+        if len(rows) == len(self.ids):  # avoids a copy
             return self
         parts = (self.ids, self.keys, self.side, self.units, self.given)
         ids, keys, side, units, given = (part[rows] for part in parts)
@@ -50,11 +51,19 @@ class Sides:
 
 
 def sides(frame: Frame, fields: Mapping[str, Field], source: Source, seed: int, notes: list[str]) -> Sides:
-    """The side of each row, from its split, group, time or id alone.
+    """Assigns each row to a side, from its split, group, time or id only.
 
-    Rows are held out as the split column says; the latest, if a column is the time; else by hash of (seed, group), if a
-    column is the group, or of (seed, id), so that added rows move no other. Of the other rows, a share validates by the
-    same rule, if the source asks for one and the data names none. `notes` receives what the user should know.
+    Rows are held out as the split column says. Else, if a column is the group, they are drawn by hash of (seed, group);
+    if a column is the time, the latest are held out; else they are drawn by hash of (seed, id). Added rows move no row
+    that is drawn. Of the other rows, a share validates by the same rule, if the source asks for one and the data names
+    none.
+
+    Args:
+        frame: All N rows of the source.
+        fields: Column -> field.
+        source: Shares of held-out and validation rows.
+        seed: Seed of the draw.
+        notes: Receives what the user should know.
     """
     ids = _ids(frame, fields, notes)
     keys = fingerprint.numbers(ids)
@@ -74,7 +83,9 @@ def sides(frame: Frame, fields: Mapping[str, Field], source: Source, seed: int, 
         side = np.where(split.latest(times, source.held_out), split.HELD_OUT, split.TRAIN).astype(np.int8)
         before = split.latest(np.where(side == split.TRAIN, times, split.NO_TIME), asked)
         side[before] = split.VALIDATION
-        units = np.argsort(np.argsort(times, kind="stable"))  # the earliest leads: none of the past from the future
+        units = np.argsort(
+            np.argsort(times, kind="stable")
+        )  # the earliest duplicate decides: no past row joins the future
     else:
         units, column, found = keys, of_kind(fields, "split"), None
         if column:
@@ -99,7 +110,14 @@ def _drawn(units: np.ndarray, held_out: float, validation: float, seed: int) -> 
 
 
 def settled(sides: Sides, packed: Packing, asked: float | None, notes: list[str]) -> Sides:
-    """The sides of the usable rows, duplicates on one side where the data does not say otherwise."""
+    """Sides of the usable rows; duplicates share a side unless the data says otherwise.
+
+    Args:
+        sides: Sides of the usable rows.
+        packed: Packed content of these rows.
+        asked: Share of validation rows asked for; None for none.
+        notes: Receives what the user should know.
+    """
     side, free = sides.side.copy(), ~sides.given
     if free.all():
         side = split.together(side, sides.units, packed.content)
@@ -119,16 +137,23 @@ def settled(sides: Sides, packed: Packing, asked: float | None, notes: list[str]
 
 
 def training(frame: Frame, chosen: Mapping[str, str], source: Source, seed: int) -> np.ndarray | None:
-    """(N,) bool, the rows that train, before it is known what all columns are; None if all do, or none does.
+    """Rows that train, before the kinds of all columns are known.
 
-    chosen: Column -> kind, as the user said.
+    Args:
+        frame: All N rows of the source.
+        chosen: Column -> kind, as the user said.
+        source: Shares of held-out and validation rows.
+        seed: Seed of the draw.
+
+    Returns:
+        (N,) bool; None if all rows train, or none.
     """
     found = sides(frame, deciding(frame, chosen), source, seed, []).training
     return None if found.all() or not found.any() else found
 
 
 def divider(fields: Mapping[str, Field], sides: Sides) -> str:
-    """What decided on the side of the rows, in words: `2 of 10 groups of 'subject'`."""
+    """What decided the side of the rows, in words: `2 of 10 groups of 'subject'`."""
     if group := of_kind(fields, "group"):
         groups, kept = len(np.unique(sides.units)), len(np.unique(sides.units[sides.side == split.HELD_OUT]))
         return f"{kept:,} of {groups:,} groups of '{group}', each whole"
@@ -138,12 +163,15 @@ def divider(fields: Mapping[str, Field], sides: Sides) -> str:
 
 
 def of_kind(fields: Mapping[str, Field], kind: str) -> str | None:
-    """The first column of that kind."""
+    """First column of a kind; None if there is none."""
     return next((name for name, field in fields.items() if field.kind == kind), None)
 
 
 def _ids(frame: Frame, fields: Mapping[str, Field], notes: list[str]) -> np.ndarray:
-    """(N,) distinct strings: the id column, else the paths of pictures where all differ, else row numbers."""
+    """Distinct ids of the rows: (N,) strings.
+
+    Taken from the id column, else from image paths if all differ, else row numbers.
+    """
     rows = len(frame)
     numbers = np.arange(rows).astype(f"U{len(str(rows))}")
     column = of_kind(fields, "id")
@@ -174,7 +202,10 @@ def _ids(frame: Frame, fields: Mapping[str, Field], notes: list[str]) -> np.ndar
 
 
 def _strings(frame: Frame, column: str) -> np.ndarray:
-    """(N,) the cells of a column as strings, "" where there is none; some at a time, for Python's strings are large."""
+    """Cells of a column as strings, "" for null: (N,).
+
+    Read in chunks, since Python's strings are large.
+    """
     parts = [
         np.array(["" if cell is None else str(cell) for cell in frame.cells(column, np.arange(start, stop))], dtype=str)
         for start, stop in chunks(len(frame))

@@ -1,7 +1,7 @@
-"""The cached rows of one field: packed on disk and memory-mapped, or decoded when asked for where the disk is too
-small.
+"""Cached rows of a field: packed in a memory-mapped file, or decoded on demand.
 
-Axis letters: N rows, M of them that have the field, B asked for, L length of a row on its first axis.
+Rows are decoded on demand if the disk is too small. Axis letters: N rows, M of them with the field, B requested rows, L
+length of a row on its first axis.
 """
 
 import json
@@ -16,11 +16,15 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-_BUFFER = 8_000_000  # bytes gathered before they are written
+_BUFFER = 8_000_000  # bytes buffered per write
 
 
 class Store(ABC):
-    """What `Modality.pack` gave of every row, by row number. `has`: (N,) bool, which rows have the field."""
+    """Packed values of a field (`Modality.pack`) by row.
+
+    Attributes:
+        has: (N,) bool, rows that have the field.
+    """
 
     has: np.ndarray
 
@@ -29,23 +33,32 @@ class Store(ABC):
 
     @abstractmethod
     def rows(self, index: Sequence[int] | np.ndarray) -> Sequence[np.ndarray]:
-        """Those rows, which must have the field: one array (B, L, ...) where all rows of the field have one length,
-        else a list.
+        """Values of rows that have the field.
+
+        Args:
+            index: (B,) ints, indices of the rows.
+
+        Returns:
+            An array (B, L, ...) if all rows have equal length, else a list of arrays.
         """
 
     @abstractmethod
     def lengths(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
-        """(B,) how long each of those rows is on its first axis; 0 where only decoding it would tell."""
+        """Lengths of rows on their first axis: (B,) int64; 0 if only decoding would tell."""
 
 
 class Packed(Store):
-    """Values one row after the other in one memory-mapped file, and where each row ends."""
+    """Store in a folder: all values in a memory-mapped file, with row lengths.
+
+    Args:
+        folder: Written by `Writer`.
+    """
 
     def __init__(self, folder: Path) -> None:
         facts = json.loads((folder / "store.json").read_text(encoding="utf8"))
         self.has = np.load(folder / "has.npy")
         self._lengths = lengths = np.load(folder / "lengths.npy", mmap_mode="r")
-        # row -> place among the M rows; eight bytes a row that are only needed where some lack the field
+        # row -> index among the M rows; eight bytes per row, needed only if some rows lack the field
         self._place = None if self.has.all() else np.cumsum(self.has) - 1
         uniform = len(lengths) > 0 and bool((lengths == lengths[0]).all())
         self._ends = None if uniform else np.cumsum(lengths)
@@ -59,7 +72,7 @@ class Packed(Store):
         self._block = self._values.reshape(len(lengths), *((int(lengths[0]), *facts["trailing"]))) if uniform else None
 
     def rows(self, index: Sequence[int] | np.ndarray) -> Sequence[np.ndarray]:
-        """Copies in one block; views into the mapped file where lengths differ."""
+        """Values of rows: one copied block, or views into the mapped file if lengths differ."""
         index = np.asarray(index, dtype=np.int64)
         assert self.has[index].all(), "a row without the field was asked for"
         place = index if self._place is None else self._place[index]
@@ -70,20 +83,26 @@ class Packed(Store):
         return [self._values[a:b] for a, b in zip(starts, self._ends[place], strict=True)]
 
     def lengths(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
-        """As they were written."""
+        """Lengths of rows as written: (B,) int64."""
         rows = np.asarray(index, dtype=np.int64)
         return np.asarray(self._lengths[rows if self._place is None else self._place[rows]])
 
 
 class OnDemand(Store):
-    """Rows that are decoded again each time, by a few threads: slow, but it needs no disk."""
+    """Store that decodes rows at each request, in threads: slow, but needs no disk.
+
+    Args:
+        has: (N,) bool, rows that have the field.
+        decode: Row -> packed value.
+        threads: Number of threads. None takes the number of CPUs. Default: None.
+    """
 
     def __init__(self, has: np.ndarray, decode: Callable[[int], np.ndarray], threads: int | None = None) -> None:
         self.has, self._decode = has, decode
         self._threads = threads or os.cpu_count() or 1
 
     def rows(self, index: Sequence[int] | np.ndarray) -> Sequence[np.ndarray]:
-        """Decoded now, in the order asked for."""
+        """Decodes rows, in the order requested."""
         index = np.asarray(index, dtype=np.int64)
         assert self.has[index].all(), "a row without the field was asked for"
         with ThreadPoolExecutor(self._threads) as pool:
@@ -92,12 +111,18 @@ class OnDemand(Store):
         return cast(Sequence[np.ndarray], np.stack(rows)) if equal else rows
 
     def lengths(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Not known."""
+        """Zeros, since lengths are unknown before decoding: (B,) int64."""
         return np.zeros(len(index), dtype=np.int64)
 
 
 class Writer:
-    """Appends rows to a new folder in bounded memory; `close` completes it, and `Packed` opens it."""
+    """Appends rows to a new folder in bounded memory.
+
+    `close` completes the folder, and `Packed` opens it.
+
+    Args:
+        folder: Created; must not exist.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
@@ -115,7 +140,7 @@ class Writer:
         self.close()
 
     def append(self, row: np.ndarray | None) -> None:
-        """The next row, or None where it lacks the field."""
+        """Appends a row; None if it lacks the field."""
         self._has.append(row is not None)
         if row is None:
             return
@@ -127,7 +152,7 @@ class Writer:
         self._file.write(np.ascontiguousarray(row).data if row.size else b"")
 
     def close(self) -> None:
-        """Values to disk, then what is needed to find them again."""
+        """Writes the values and the files that locate them."""
         self._file.close()
         dtype, trailing = self._kind or ("<f4", ())
         np.save(self._folder / "has.npy", np.array(self._has, dtype=bool))
