@@ -26,15 +26,8 @@ from kontrast.data.tables import arrow_cache
 from kontrast.data.tables.column_reader import coded, is_list, is_number, without_nan
 from kontrast.data.tables.frame import ANYWHERE, Frame, chunks
 
-_TOLD = (
-    "meta",
-    "text",
-    "group",
-    "time",
-    "number",
-    "score",
-    "sensitive",
-)  # kinds of column that are stored with the embeddings
+# kinds of column that are stored with the embeddings
+_TOLD = ("meta", "text", "group", "time", "number", "score", "sensitive")
 
 Quarantined = tuple[int, str, str, str]
 
@@ -199,9 +192,8 @@ def _fit(frame: Frame, modalities: Mapping[str, Modality], found: Sides) -> None
     training = np.flatnonzero(found.training)
     training = training[np.argsort(found.keys[training])]
     rows = training if len(training) else np.arange(len(frame))
-    for modality in {
-        id(m): m for m in modalities.values()
-    }.values():  # fields may share a modality, which is fitted to all of them
+    # fields may share a modality, which is fitted to all of them
+    for modality in {id(m): m for m in modalities.values()}.values():
         names = [name for name, m in modalities.items() if m is modality]
         modality.fit([item for name in names for item in sample(frame, name, modality, rows)])
 

@@ -83,9 +83,8 @@ def sides(frame: Frame, fields: Mapping[str, Field], source: Source, seed: int, 
         side = np.where(split.latest(times, source.held_out), split.HELD_OUT, split.TRAIN).astype(np.int8)
         before = split.latest(np.where(side == split.TRAIN, times, split.NO_TIME), asked)
         side[before] = split.VALIDATION
-        units = np.argsort(
-            np.argsort(times, kind="stable")
-        )  # the earliest duplicate decides: no past row joins the future
+        # the earliest duplicate decides: no past row joins the future
+        units = np.argsort(np.argsort(times, kind="stable"))
     else:
         units, column, found = keys, of_kind(fields, "split"), None
         if column:
