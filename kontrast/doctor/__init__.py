@@ -1,1 +1,1 @@
-"""What is wrong with the data, before a run is spent on it: one examination a file."""
+"""Examinations that find problems in data before training; one file per examination."""

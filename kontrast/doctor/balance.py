@@ -1,4 +1,4 @@
-"""Class balance: how many rows of each label, and which are too few to judge."""
+"""Class balance: rows per label, and classes too small to evaluate."""
 
 import numpy as np
 
@@ -9,12 +9,15 @@ _SKEW, _FEW = 20.0, 5
 
 
 class Balance(Examination):
-    """Labels are not trained on unless asked; they judge. Few rows of a class say little of it."""
+    """Counts rows per class and reports imbalance, classes unseen in training and classes too small to evaluate.
+
+    Labels serve evaluation and are used for training only on request; scores of small classes mean little.
+    """
 
     place = 40
 
     def __call__(self, case: Case) -> list[Finding]:
-        """A fact, and what is wrong with it."""
+        """Returns a fact on the classes, then a finding per problem with them."""
         labels, held_out = case.data.labels, case.data.held_out
         if labels is None:
             return [Finding("labels", "fact", "no label column: scores will be of retrieval and geometry alone")]

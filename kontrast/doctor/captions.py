@@ -1,5 +1,4 @@
-"""Several captions an image (or any content of one field that stands beside many of another): pairs that are not one to
-one."""
+"""Pairs that are not one to one, such as several captions per image."""
 
 import numpy as np
 
@@ -10,15 +9,15 @@ _MANY = 0.2
 
 
 class Captions(Examination):
-    """One picture under many captions, or one caption under many pictures: right answers that count as wrong ones.
+    """Finds contents with several partners, where retrieval counts right answers as wrong.
 
-    kontrast masks rows of equal content as negatives; retrieval scores still expect the row's own partner.
+    Training masks rows of equal content as negatives, but retrieval scores still expect the row's own partner.
     """
 
     place = 42
 
     def __call__(self, case: Case) -> list[Finding]:
-        """One finding on all pairs of fields where one content has several partners, a fact on lists of texts."""
+        """Returns a fact per field with lists of texts, and a finding on all pairs that are not one to one."""
         told, numbers, shown, most = [], [], np.zeros(len(case.data), bool), 0.0
         for one, of_one in case.content.items():
             for other, of_other in case.content.items():
@@ -40,7 +39,7 @@ class Captions(Examination):
 
 
 def _several(of_one: np.ndarray, of_other: np.ndarray) -> tuple[int, int, np.ndarray]:
-    """(contents of the one with several of the other, the most that one has, (N,) the rows of these)."""
+    """Number of contents with several partners, the largest number of partners, and their rows as a mask (N,)."""
     there = (of_one >= 0) & (of_other >= 0)
     pairs = np.unique(np.stack([of_one[there], of_other[there]], 1), axis=0)
     codes, partners = np.unique(pairs[:, 0], return_counts=True)
@@ -49,7 +48,7 @@ def _several(of_one: np.ndarray, of_other: np.ndarray) -> tuple[int, int, np.nda
 
 
 def _inside(case: Case, name: str) -> Finding | None:
-    """Lists of several texts in one cell."""
+    """Fact on cells that hold several texts; None if there are none."""
     texts = case.texts.get(name)
     counts = np.array([text.count("\n") + 1 for text in texts]) if texts and _listed(case, name) else np.ones(1)
     if counts.max() < 2:

@@ -1,4 +1,4 @@
-"""A Case: all that examinations look at, read once. What several of them need is computed when first asked for."""
+"""The input of examinations: the data, read once, with shared results computed on first use."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,9 +22,16 @@ SHOWN = 5  # rows named as evidence
 
 @dataclass(frozen=True)
 class Case:
-    """Opened rows, what their columns are taken for, the prepared dataset, and the experiment that would be run.
+    """The data under examination and the experiment that training would run.
 
-    recipe: its name, and why it was chosen. out: a folder for pictures, None for none.
+    Attributes:
+        frame: Rows as opened from the source.
+        fields: What each column is taken for.
+        data: The prepared dataset of usable rows.
+        modalities: Fitted modality of each field.
+        experiment: The experiment that would run.
+        recipe: Name of the chosen recipe, and the reason.
+        out: Folder for pictures; None: no pictures.
     """
 
     frame: Frame
@@ -37,24 +44,24 @@ class Case:
 
     @cached_property
     def kept(self) -> np.ndarray:
-        """(N,) the row in the source of each usable row."""
+        """Row number in the source of each usable row, (N,)."""
         aside = {row for row, *_ in self.data.quarantined}
         return np.array([row for row in range(len(self.frame)) if row not in aside], dtype=np.int64)
 
     @cached_property
     def model(self) -> Model:
-        """The model that the experiment would begin with."""
+        """The untrained model that the experiment would start from."""
         facts = facts_of(self.data)
         return Model(self.experiment, self.modalities, method_of(self.experiment, self.modalities, facts), facts=facts)
 
     @property
     def own_split(self) -> bool:
-        """Whether the data itself says which rows are held out."""
+        """Whether a column of the data defines the split."""
         return any(field.kind == "split" for field in self.fields.values())
 
     @cached_property
     def texts(self) -> dict[str, list[str]]:
-        """Text field -> each usable row's texts, whole, one under the other; "" where it has none."""
+        """Full texts of each usable row by text field, joined by newlines; "" if the row has none."""
         return {
             name: [_joined(cell) for cell in self.frame.cells(name, self.kept)]
             for name, field in self.fields.items()
@@ -63,9 +70,9 @@ class Case:
 
     @cached_property
     def content(self) -> dict[str, np.ndarray]:
-        """Field -> (N,) int64, equal where two rows hold the same; negative and different without the field.
+        """Content codes by field, (N,) int64: equal for equal content, negative and unique if the field is missing.
 
-        As `Dataset.content`, but whole texts, where that knows the tokens that the encoder sees.
+        Unlike `Dataset.content`, which compares the tokens that the encoder sees, this compares whole texts.
         """
         found = dict(self.data.content)
         for name, texts in self.texts.items():
@@ -75,7 +82,7 @@ class Case:
 
     @cached_property
     def near(self) -> dict[str, Pairs]:
-        """Field -> rows that are near copies of one another, exact ones left out."""
+        """Near-duplicate rows by field, without exact duplicates."""
         return {
             name: within(m, self.data.stores[name], self.content[name], self.texts.get(name))
             for name, m in self.modalities.items()
@@ -83,7 +90,7 @@ class Case:
 
     @cached_property
     def crossed(self) -> dict[tuple[str, str], Pairs]:
-        """(one field, another of the same kind) -> pairs of a row's one field and a row's other, exact and near."""
+        """Exact and near duplicates across two fields of the same kind, as pairs (row of first, row of second)."""
         found = {}
         names = list(self.modalities)
         for place, one in enumerate(names):
@@ -98,11 +105,11 @@ class Case:
         return found
 
     def named(self, rows: Any) -> list[str]:
-        """Ids of a few of these rows."""
+        """Ids of the first few rows, as evidence."""
         return [str(self.data.ids[row]) for row in rows[:SHOWN]]
 
     def paired(self, pairs: Any) -> list[str]:
-        """Ids of a few pairs of rows, as evidence."""
+        """Ids of the first few pairs of rows, as evidence."""
         return [f"{self.data.ids[i]} ~ {self.data.ids[j]}" for i, j in pairs[:SHOWN]]
 
 

@@ -1,4 +1,4 @@
-"""Constant fields: nothing varies, so nothing can be learned from them."""
+"""Constant fields, from which nothing can be learned."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ _NEARLY = 0.9
 
 
 class Constant(Examination):
-    """Fields that hold the same in all rows, or in nearly all, and rows that are flat in themselves."""
+    """Finds fields with the same content in all or nearly all rows, and rows without any variation."""
 
     place = 25
 
     def __call__(self, case: Case) -> list[Finding]:
-        """A finding for each such field."""
+        """Returns a finding per constant field and per field with flat rows."""
         found = []
         for name, codes in case.content.items():
             known = codes[codes >= 0]
@@ -41,7 +41,7 @@ class Constant(Examination):
 
 
 def _flat(case: Case, name: str) -> np.ndarray:
-    """Rows of numbers whose numbers are all the same; a text is one of its words, and no such thing."""
+    """Rows whose numbers are all equal; none for texts, which may consist of a single token."""
     if case.fields[name].kind == "text":
         return np.zeros(0, np.int64)
     store, rows = case.data.stores[name], np.flatnonzero(case.data.stores[name].has)

@@ -1,4 +1,4 @@
-"""Near copies: rows so alike that one was most likely made from the other (saved again, cut by a pixel, one typo).
+"""Search for near duplicates: rows probably derived from each other (resaved, cropped by a pixel, a typo).
 
 Axis letters: N rows, D features, K neighbours.
 """
@@ -16,31 +16,35 @@ from kontrast.data.modality import Modality
 from kontrast.doctor import spelling
 from kontrast.doctor.nearest import nearest
 
-MOST = 100_000  # rows compared; of more, every n-th
+MOST = 100_000  # rows compared; larger sets are sampled at a regular interval
 _SIDE = 16  # pixels
 _BLOCK = 2_048
-# A neighbour is a near copy where it is this alike, and so much nearer than the 10th neighbour that chance brings one
-# row in ten thousand that near, and never beyond this share of the 10th neighbour's distance. `Near` tells what that
-# finds and what it takes for a copy that is none.
+# A near duplicate has at least this cosine, a distance that chance reaches at this rate per row, and at most this share
+# of the 10th neighbour's distance. `Near` lists measured hits and false alarms.
 _ALIKE, _CHANCE, _RATIO = 0.95, 1e-4, 0.35
-_FEW, _ALIKE_OF_FEW = 5, 0.995  # so few neighbours say nothing of what is usual: then only likeness counts
+_FEW, _ALIKE_OF_FEW = 5, 0.995  # fewer neighbours show no usual distance: then this cosine alone decides
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Row numbers (P, 2), the smaller first within a field. compared: how many rows were."""
+    """Pairs of duplicate rows.
+
+    Attributes:
+        rows: Row numbers, (P, 2); within a field the smaller comes first.
+        compared: Number of rows compared.
+    """
 
     rows: np.ndarray
     compared: int
 
     @property
     def groups(self) -> list[list[int]]:
-        """Rows that hang together by pairs, the largest group first."""
+        """Connected groups of rows, largest first."""
         return groups(self.rows)
 
 
 def groups(pairs: np.ndarray) -> list[list[int]]:
-    """Rows that hang together by (P, 2) pairs, the largest group first."""
+    """Connected groups of rows in the graph of pairs (P, 2), largest first."""
     leader: dict[int, int] = {}
 
     def root(row: int) -> int:
@@ -57,7 +61,14 @@ def groups(pairs: np.ndarray) -> list[list[int]]:
 
 
 def within(modality: Modality, store: Store, content: np.ndarray, texts: list[str] | None) -> Pairs:
-    """Near copies in one field. Of rows that are equal one is compared, and stands for all of them."""
+    """Finds near duplicates in a field.
+
+    Args:
+        modality: Fitted modality of the field.
+        store: Packed rows of the field.
+        content: Content codes, (N,); of rows with equal content only the first is compared.
+        texts: Full texts of the rows; None: the field is no text, and features are compared.
+    """
     rows = _some(_distinct(content))
     if texts is not None:
         found = spelling.alike([texts[row] for row in rows], None)
@@ -72,20 +83,30 @@ def across(
     contents: Sequence[np.ndarray],
     texts: Sequence[list[str] | None],
 ) -> Pairs:
-    """(row, other row): the one field of the first holds what the other field of the second does, or a near copy."""
+    """Finds exact and near duplicates between two fields of the same kind.
+
+    Args:
+        modalities: Fitted modalities of both fields.
+        stores: Packed rows of both fields.
+        contents: Content codes of both fields, each (N,).
+        texts: Full texts of both fields; None for a field that is no text.
+
+    Returns:
+        Pairs (row, other row), where the first field of `row` matches the second field of `other row`.
+    """
     one, other = (_some(_distinct(content)) for content in contents)
     if texts[0] is not None and texts[1] is not None:
         found = spelling.alike([texts[0][row] for row in one], [texts[1][row] for row in other])
     else:
         x, y = (_features(*of) for of in zip(modalities, stores, (one, other), strict=True))
-        # Other sizes of the same things are compared; features of other make (a longer series) cannot be.
+        # Features of different widths, such as those of series of different lengths, cannot be compared.
         found = _close(x, y) if x.shape[1] == y.shape[1] else np.zeros((0, 2), np.int64)
     near = np.stack([one[found[:, 0]], other[found[:, 1]]], 1)
     return Pairs(np.unique(np.concatenate([_equal(*contents), near]), axis=0), len(one))
 
 
 def _equal(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """(P, 2): each row with the first other row that holds the same; itself, where it does itself."""
+    """Each row with the first row of equal content in the other field, preferring itself, (P, 2)."""
     codes, first = np.unique(other, return_index=True)
     place = np.searchsorted(codes, one).clip(max=len(codes) - 1)
     hit = (codes[place] == one) & (one >= 0)
@@ -94,7 +115,7 @@ def _equal(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _distinct(content: np.ndarray) -> np.ndarray:
-    """The first row of each content, in order."""
+    """The first row of each distinct content, in row order."""
     codes, first = np.unique(content, return_index=True)
     return np.sort(first[codes >= 0])
 
@@ -104,7 +125,7 @@ def _some(rows: np.ndarray) -> np.ndarray:
 
 
 def _features(modality: Modality, store: Store, rows: np.ndarray) -> Tensor:
-    """(N, D) of length one: pictures at 16 x 16 pixels less their mean, all else as its raw features."""
+    """Features of length one, (N, D): images at 16 x 16 pixels minus their mean, other kinds as raw features."""
     parts = []
     for start in range(0, len(rows), _BLOCK):
         x = modality.collate(store.rows(rows[start : start + _BLOCK]))
@@ -118,7 +139,7 @@ def _features(modality: Modality, store: Store, rows: np.ndarray) -> Tensor:
 
 
 def _close(x_ND: Tensor, y_MD: Tensor | None) -> np.ndarray:
-    """(P, 2) pairs of neighbours that stand out as copies."""
+    """Pairs of neighbours unusually close for their surroundings, (P, 2)."""
     if min(len(x_ND), len(x_ND) - 1 if y_MD is None else len(y_MD)) < 1:
         return np.zeros((0, 2), np.int64)
     cosine_NK, row_NK = nearest(x_ND, y_MD)
@@ -127,7 +148,7 @@ def _close(x_ND: Tensor, y_MD: Tensor | None) -> np.ndarray:
     else:
         distance_NK = (2 - 2 * cosine_NK.double()).clamp_min(0).sqrt()
         usual_N = distance_NK[:, -1]
-        # Where a row has more copies than neighbours were looked up, what is usual for others is usual for it.
+        # A row with more copies than looked-up neighbours has no usual distance of its own: a floor comes from others.
         usual_N = usual_N.maximum(usual_N.median() / 4)
         close = (cosine_NK >= _ALIKE) & (distance_NK <= _suspicious(distance_NK) * usual_N[:, None])
     i, k = close.nonzero().unbind(1)
@@ -135,11 +156,12 @@ def _close(x_ND: Tensor, y_MD: Tensor | None) -> np.ndarray:
 
 
 def _suspicious(distance_NK: Tensor) -> float:
-    """The share of the K-th neighbour's distance below which chance brings a neighbour once in 1 / _CHANCE rows.
+    """Share of the K-th neighbour's distance that chance undercuts once in 1 / _CHANCE rows.
 
-    Rows around a row fill a ball evenly in m dimensions, so the nearest of K - 1 within the K-th's distance is nearer
-    than a share r of it with probability 1 - (1 - r^m)^(K-1), about (K - 1) r^m. m as Levina and Bickel (2004) estimate
-    it, the median over rows, which copies of some rows do not move.
+    If the rows around a row fill an m-dimensional ball evenly, the nearest of the K - 1 neighbours within the K-th
+    distance is closer than a share r of it with probability 1 - (1 - r^m)^(K-1), about (K - 1) r^m. The intrinsic
+    dimension m is the estimate of Levina and Bickel (2004), with the median over rows, which copies of some rows do not
+    shift.
     """
     last_N1, others = distance_NK[:, -1:].clamp_min(1e-9), distance_NK[:, :-1].clamp_min(1e-9)
     slope = (last_N1 / others).log().mean(1).median().clamp_min(1e-3)

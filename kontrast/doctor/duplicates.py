@@ -1,4 +1,4 @@
-"""Exact duplicates: whole rows, contents of a field, and copies with different labels."""
+"""Exact duplicates of a field's content, and duplicates with conflicting labels."""
 
 import numpy as np
 
@@ -10,15 +10,15 @@ _MANY = 0.05
 
 
 class Duplicates(Examination):
-    """Rows that hold the same: they teach nothing new, and pushed apart as negatives they teach something wrong.
+    """Finds rows of equal content, which teach nothing new and mislead when used as negatives.
 
-    kontrast masks equal contents out of the negatives, so they waste time and do no harm; other tools do not.
+    kontrast masks equal contents out of the negatives, so here they only cost time; other tools do not mask them.
     """
 
     place = 30
 
     def __call__(self, case: Case) -> list[Finding]:
-        """One finding on all fields; one more for each field whose copies bear different labels."""
+        """Returns a finding on all fields, and a finding per field whose duplicates have conflicting labels."""
         told, levels, numbers, pairs, torn = [], [], {}, [], []
         for name, codes in case.content.items():
             order, starts, counts = _groups(codes)
@@ -29,7 +29,7 @@ class Duplicates(Examination):
             told.append(
                 f"{name} {extra:,} rows ({share:.1%}) in {many(len(counts), 'group')} of up to {counts.max():,}"
             )
-            several = len(case.modalities) > 1  # one picture with several captions, one word for many pictures: usual
+            several = len(case.modalities) > 1  # repeats are usual in paired data, such as several captions per image
             levels.append("warning" if share > _MANY and not several else "note")
             numbers[name] = {"rows": extra, "groups": len(counts), "largest": int(counts.max())}
             largest = [order[s : s + n] for s, n in sorted(zip(starts, counts, strict=True), key=lambda g: -g[1])]
@@ -45,14 +45,14 @@ class Duplicates(Examination):
 
 
 def _groups(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(rows in order of content, where each group of equal ones starts, how many it has); those alone left out."""
+    """Rows sorted by content, and the start and size of each group of at least two equal rows."""
     order = np.argsort(codes, kind="stable")
     _, starts, counts = np.unique(codes[order], return_index=True, return_counts=True)
     return order, starts[counts > 1], counts[counts > 1]
 
 
 def _torn(case: Case, name: str, groups: list[np.ndarray]) -> list[Finding]:
-    """Equal contents with different labels."""
+    """Finding on equal contents with conflicting labels."""
     if case.data.labels is None or len(case.modalities) > 1:
         return []
     torn = []

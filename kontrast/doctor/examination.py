@@ -1,5 +1,7 @@
-"""The contract of an examination: a case is looked at, and what was found is said in words. One file each in this
-folder."""
+"""The contract of an examination, which inspects data and reports findings in words.
+
+Each examination has its own file in this folder.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,21 +11,25 @@ from typing import Any, ClassVar, Literal
 from kontrast.doctor.case import Case
 
 Level = Literal["fact", "note", "warning", "error"]
-LEVELS: tuple[Level, ...] = ("error", "warning", "note", "fact")  # the gravest first
+LEVELS: tuple[Level, ...] = ("error", "warning", "note", "fact")  # most severe first
 
 
 def gravest(levels: Iterable[Level]) -> Level:
-    """The one that counts, where one finding tells of several fields."""
+    """Most severe of several levels, for a finding that covers several fields."""
     return min(levels, key=LEVELS.index)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What an examination found.
+    """Result of an examination.
 
-    level: "fact" of the data; "note", worth knowing; "warning", which costs quality or makes scores too good; "error",
-    with which a run fails or says nothing. words: what, why it matters, what to do. numbers: plain JSON values.
-    rows: ids of a few rows as evidence, pairs as "one ~ other".
+    Attributes:
+        name: Short name of the problem or fact.
+        level: "fact" describes the data; "note" is worth knowing; "warning" costs quality or inflates scores; "error"
+            makes a run fail or its result meaningless.
+        words: What was found, why it matters and what to do.
+        numbers: The numbers behind it, as plain JSON values.
+        rows: Ids of a few rows as evidence; pairs as "one ~ other".
     """
 
     name: str
@@ -34,13 +40,16 @@ class Finding:
 
 
 class Examination(ABC):
-    """Looks at one thing in a case. Deterministic; bounded in time, and what it samples it says."""
+    """Inspects a single aspect of a case.
+
+    Examinations are deterministic and bounded in time, and report how many rows they sample.
+    """
 
     ROOM = "doctor"
 
     place: ClassVar[int] = 50
-    """Where it stands among others of the same level, the smallest first."""
+    """Rank among findings of the same level, smallest first."""
 
     @abstractmethod
     def __call__(self, case: Case) -> list[Finding]:
-        """What was found; [] where there is nothing to say."""
+        """Returns the findings; an empty list if there is nothing to report."""

@@ -1,4 +1,4 @@
-"""examine: any data, read as a run would read it, under every examination of this folder."""
+"""Runs every examination on data that is read as training would read it."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -31,12 +31,25 @@ def examine(
     out: str | Path | None = None,
     logger: Logger | None = None,
 ) -> list[Finding]:
-    """All findings on the data, the gravest first; nothing is trained but a few steps on copies.
+    """Examines data for problems before training; only a few steps on copies of the model are trained.
 
-    data, label, fields, recipe, settings, seed: as in `kontrast.train`, so that what is examined is what would be run;
-    without data, what the recipe brings.
-    out: a folder for doctor.json and views.png; None leaves nothing behind. Raises UserError where nothing can be read
-    or nothing can be learned from.
+    The parameters are those of `kontrast.train`, so that the examined experiment is the one that would run.
+
+    Args:
+        data: Path, table or arrays. None: the data of the recipe.
+        label: Name of the label column. None: guessed from the columns.
+        fields: Kind of each column to override, such as {"notes": "ignore"}. None: guessed from the content.
+        recipe: Name of the recipe. None: chosen from the data.
+        settings: Settings of the experiment to override. None: those of the recipe.
+        seed: Seed of the experiment. None: that of the recipe.
+        out: Folder for doctor.json and views.png. None: no files are written.
+        logger: Receives progress. None: no output.
+
+    Returns:
+        All findings, most severe first.
+
+    Raises:
+        UserError: Data that cannot be read or holds nothing to learn from, or an invalid setting.
     """
     logger = logger or NullLogger()
     asked: Experiment = registry.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
@@ -56,7 +69,7 @@ def examine(
             frame,
             found,
             modalities,
-            source=replace(experiment.source, quarantine=1.0),  # what training would refuse is looked at all the same
+            source=replace(experiment.source, quarantine=1.0),  # examine data that training would refuse, too
             seed=experiment.seed,
             cache=Path(cache),
             fit=True,
@@ -72,13 +85,13 @@ def examine(
 
 
 def examinations() -> list[Examination]:
-    """One of each of this folder, in their order."""
+    """Instances of all examinations, in their order."""
     made: list[Examination] = [factory.build("doctor", name, {}) for name in registry.kinds("doctor")]
     return sorted(made, key=lambda one: one.place)
 
 
 def write(findings: Sequence[Finding], folder: Path) -> Path:
-    """doctor.json: what the report of a run in that folder shows."""
+    """Writes doctor.json, which the report of a run in the same folder shows; returns its path."""
     path = folder / FILE
     with atomic_write(path) as aside:
         aside.write_text(untrusted_json.written(to_json(findings), 2) + "\n", encoding="utf8")
@@ -86,12 +99,12 @@ def write(findings: Sequence[Finding], folder: Path) -> Path:
 
 
 def to_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """The findings as plain values."""
+    """Findings as plain JSON values."""
     return [{**asdict(finding), "rows": list(finding.rows)} for finding in findings]
 
 
 def exit_code(findings: Sequence[Finding], *, strict: bool = False) -> int:
-    """1 where there is an error, or (strict) a warning; else 0."""
+    """Exit code of the command: 1 for any error, or if strict for any warning; otherwise 0."""
     bad = {"error", "warning"} if strict else {"error"}
     return int(any(finding.level in bad for finding in findings))
 

@@ -1,4 +1,4 @@
-"""Rows, fields, kinds and sizes: what was found, and what each column is taken for."""
+"""Rows, fields and sizes, and what each column is taken for."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ import numpy as np
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 
-_LOOKED_AT = 2_000  # rows whose size is looked at where the cache does not know it
+_LOOKED_AT = 2_000  # rows sampled for the sizes of a field
 
 
 class Fields(Examination):
-    """How many rows, and what each column is taken for and why; columns that nothing is learned from are named."""
+    """Reports the number of rows and the kind of each column, and lists columns that are not learned from."""
 
     place = 10
 
     def __call__(self, case: Case) -> list[Finding]:
-        """Always one fact, and a note where columns are left out."""
+        """Returns a fact on the data, and notes on repeated ids and on columns left out."""
         rows = f"{len(case.frame):,} rows"
         seen = [f"{name} ({case.fields[name].kind}, {_size(case, name)})" for name in case.modalities]
         others = [f"{name} ({f.kind})" for name, f in case.fields.items() if f.kind in ("label", "id", "split", "meta")]
@@ -45,7 +45,7 @@ class Fields(Examination):
 
 
 def _size(case: Case, name: str) -> str:
-    """Median and largest size of what is cached of a field."""
+    """Size of a field's cached content in words: median and maximum, or pixels of images."""
     store = case.data.stores[name]
     there = np.flatnonzero(store.has)
     there = there[:: -(-len(there) // _LOOKED_AT)]

@@ -1,4 +1,4 @@
-"""A forecast: seconds a step, time of the whole training and memory, measured with a few real steps on this machine."""
+"""Forecast of training time and memory, measured with a few real steps on this machine."""
 
 import copy
 import os
@@ -22,18 +22,19 @@ from kontrast.training.precision import PrecisionMode, choose, pinned
 from kontrast.training.step import step
 
 _TIGHT = 0.8
-_SOME, _SLOW = 32, 3.0  # rows of a first try, and the seconds a step beyond which it must do
+_SOME, _SLOW = 32, 3.0  # rows of the first timing, and seconds per step beyond which no larger one follows
 
 
 class Forecast(Examination):
-    """The chosen recipe's own first batch through its own encoder, timed as training itself would choose its number
-    format; the compiler is left out, so a long run may be faster.
+    """Times the experiment's first batch in the number format that training would choose, and measures its memory.
+
+    Compilation is left out, so a long run may be faster than forecast.
     """
 
     place = 80
 
     def __call__(self, case: Case) -> list[Finding]:
-        """One fact, a warning where memory is tight."""
+        """Returns a fact, or a warning if memory is tight."""
         experiment = without_compiling(case.experiment)
         batch, order = first_batch(case)
         where = batch.keys["id"].device
@@ -70,7 +71,7 @@ class Forecast(Examination):
 
 
 def _small_loss(method: Method, batch: Batch) -> tuple[int, str]:
-    """(bytes, words) of a loss that is too small for training's own forecast to measure."""
+    """Memory in bytes, and its description, of a loss too small for training's own forecast."""
     few = batch[slice(0, 2)]
     with torch.no_grad():
         width = next(iter(method.eval()(few.views, few.keys).values())).shape[-1]
@@ -80,7 +81,7 @@ def _small_loss(method: Method, batch: Batch) -> tuple[int, str]:
 
 
 def _timed(method: Method, batch: Batch, plan: Plan) -> tuple[PrecisionMode, float, str]:
-    """(number format, seconds a step, how it was measured where not as training does)."""
+    """Number format, seconds per step, and a remark if it was not measured as training does."""
     few = batch[slice(0, _SOME)]
     taken = []
     for _ in range(2):

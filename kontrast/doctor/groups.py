@@ -1,4 +1,4 @@
-"""Groups that straddle the split: rows of one patient, user, page or folder on both sides."""
+"""Groups that span the split: rows of the same patient, user, page or folder in train and test."""
 
 import re
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ import numpy as np
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 
-# A column is taken for a group where most of its values stand in several rows, few in very many: a handful of rows on
-# average (a patient, a session), not hundreds (a country, a kind). A telling name widens that.
+# A column counts as a group if most values repeat, in a handful of rows on average (a patient, a session) and not in
+# hundreds (a country, a category). A column name such as patient_id raises that limit.
 _MOST_A_GROUP, _MOST_NAMED = 50, 1_000
 _REPEATED = 0.5
 _NAMED = re.compile(
@@ -22,12 +22,12 @@ _STEM = re.compile(r"^(.*?)[\W_]+\d+$")  # scan_017_003 -> scan_017
 
 
 class Groups(Examination):
-    """Rows that belong together are alike in what nobody wants to measure; on both sides of the split they flatter."""
+    """Finds groups of related rows that span train and test, which inflates scores."""
 
     place = 6
 
     def __call__(self, case: Case) -> list[Finding]:
-        """One finding for each column that looks like a group and straddles."""
+        """Returns a finding per column that looks like a group and spans the split."""
         held_out = case.data.held_out
         if not held_out.any() or held_out.all():
             return []
@@ -53,8 +53,10 @@ class Groups(Examination):
 
 
 def _candidates(case: Case) -> Iterator[tuple[str, list[str], str, bool]]:
-    """(column, a value a row, what it is in words, whether its name says that it is a group): metadata as it is, a
-    label that bears a group's name, stems of web addresses and of ids.
+    """Yields candidate groupings: metadata, a label with a group's name, and stems of web addresses and ids.
+
+    Yields:
+        Column, value per row, description, and whether the column's name indicates a group.
     """
     metadata = case.data.metadata
     for name in metadata.column_names:
@@ -76,7 +78,7 @@ def _candidates(case: Case) -> Iterator[tuple[str, list[str], str, bool]]:
 
 
 def _coded(values: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """(a number a row, -1 for nothing; how many rows each number has)."""
+    """Code per row, -1 for an empty value, and the number of rows per code."""
     names, codes = np.unique(np.array(values, dtype=str), return_inverse=True)
     codes = codes.astype(np.int64)
     if len(names) and names[0] == "":

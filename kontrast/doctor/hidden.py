@@ -1,4 +1,4 @@
-"""Labels hidden in other columns: a column, a name or a text that gives the label away."""
+"""Label leakage: a column, an id or a text that gives the label away."""
 
 import re
 
@@ -8,8 +8,8 @@ import pyarrow.types as types
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 
-# Of what guessing the commonest label leaves wrong, so much must be right by the column, judging each row by the others
-# of its value (Goodman and Kruskal's lambda, left one out).
+# Share of the errors of the most frequent label that the column avoids, predicting each row from the other rows of the
+# same value (leave-one-out Goodman and Kruskal's lambda).
 _GIVEN_AWAY, _HINTED = 0.95, 0.6
 _BINS = 32
 _SAYS, _LIFT = 0.5, 5.0
@@ -17,14 +17,15 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 class Hidden(Examination):
-    """What gives the label away makes scores too good where the encoder sees it, and is a shortcut in what is built on
-    top.
+    """Finds columns, ids and texts that give the label away.
+
+    If the encoder sees them, scores by label are inflated; otherwise they are a shortcut for downstream models.
     """
 
     place = 8
 
     def __call__(self, case: Case) -> list[Finding]:
-        """Findings on columns, ids and texts; [] without labels."""
+        """Returns findings on columns, ids and texts; none without labels."""
         labels = case.data.labels
         if labels is None or len(set(labels.tolist()) - {""}) < 2:
             return []
@@ -63,7 +64,7 @@ def _columns(case: Case, labels: np.ndarray) -> list[Finding]:
 
 
 def _values(cells: list[object], numbers: bool) -> np.ndarray:
-    """(N,) a number a row: equal where the cells are; of numbers that hardly repeat, where they fall in one bin."""
+    """Code per row, (N,): equal for equal cells, or for numbers in the same bin if most numbers are unique."""
     if numbers:
         x = np.array([np.nan if cell is None else float(str(cell)) for cell in cells])
         if len(np.unique(x)) > len(x) / 2:
@@ -74,7 +75,7 @@ def _values(cells: list[object], numbers: bool) -> np.ndarray:
 
 
 def _lambda(values: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """(share of the commonest label's errors that the column mends, share of rows whose value another row has)."""
+    """Leave-one-out lambda of the column for the label, and the share of rows whose value repeats."""
     pairs, inverse, counts = np.unique(
         values.astype(np.int64) * (labels.max() + 1) + labels, return_inverse=True, return_counts=True
     )
@@ -86,7 +87,7 @@ def _lambda(values: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     mine = np.empty(len(order), np.int64)
     mine[order] = np.arange(len(order))
     at = mine[inverse]
-    # Without the row itself its own label must still lead: more than any other, at least once.
+    # Leave-one-out: without the row itself, its label must still be the most frequent of its value.
     own = counts[inverse] - 1
     rival = np.where(counts[inverse] == best[at], second[at], best[at])
     right = own > rival
@@ -125,9 +126,9 @@ def _texts(case: Case, labels: np.ndarray) -> list[Finding]:
 
 
 def _mentions(texts: list[str], labels: np.ndarray) -> tuple[float, float]:
-    """(share of texts with all words of their own label, the same of the label of the row half a set away).
+    """Shares of texts that contain all words of their own label, and of another row's label as a baseline.
 
-    Labels without a word of three letters (numbers, initials) are in any text by chance and not looked for.
+    Labels without a word of at least three letters (numbers, initials) occur by chance and are skipped.
     """
     wanted = {label: set(_WORD.findall(label.lower())) for label in set(labels.tolist())}
     wanted = {label: words for label, words in wanted.items() if any(len(w) > 2 and w.isalpha() for w in words)}

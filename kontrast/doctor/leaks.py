@@ -1,4 +1,4 @@
-"""Split leaks: contents of held-out rows that training has seen, exactly or nearly."""
+"""Train/test leakage: held-out rows with an exact or near duplicate among training rows."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ _MANY = 0.01
 
 
 class Leaks(Examination):
-    """Held-out rows with a copy among the training rows: remembering scores there, understanding is not needed."""
+    """Finds held-out rows with a duplicate among the training rows, where memorising is enough to score."""
 
     place = 5
 
     def __call__(self, case: Case) -> list[Finding]:
-        """One finding on all fields, one fact where the split is clean."""
+        """Returns a finding on all fields, or a fact if the split is clean."""
         held_out = case.data.held_out
         if not held_out.any() or held_out.all():
             return [Finding("split", "note", "all rows are trained on: no score will say how well it generalises")]
@@ -33,7 +33,7 @@ class Leaks(Examination):
             share = (exact + close) / total
             counted = " and ".join(f"{n:,} {how}" for n, how in ((exact, "exactly"), (close, "nearly")) if n)
             told.append(f"{name} {counted} ({share:.1%})")
-            # Words that two things share are no leak where something else tells them apart.
+            # A text shared by rows is no leak if another field distinguishes them.
             only = len(case.modalities) == 1 or case.fields[name].kind != "text"
             levels.append("warning" if share > _MANY and only else "note")
             numbers[name] = {"exact": exact, "near": close, "held out": total}
@@ -48,7 +48,7 @@ class Leaks(Examination):
 
 
 def _twins(codes: np.ndarray, seen: np.ndarray, training: np.ndarray) -> list[tuple[int, int]]:
-    """A few held-out rows, each with a training row of the same content."""
+    """Up to two held-out rows, each with a training row of the same content."""
     return [(int(row), int(np.flatnonzero((codes == codes[row]) & training)[0])) for row in np.flatnonzero(seen)[:2]]
 
 

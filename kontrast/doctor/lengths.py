@@ -1,4 +1,4 @@
-"""Length tails: how long texts and series are, and how much is cut off."""
+"""Lengths of texts and series, and the share that is truncated."""
 
 import numpy as np
 
@@ -11,12 +11,15 @@ _TAIL = 20
 
 
 class Lengths(Examination):
-    """What is longer than the encoder takes is cut (texts) or averaged down (series); padding costs time."""
+    """Reports lengths against the encoder's limit, beyond which texts are cut and series averaged down.
+
+    It also finds single very long series, because a batch is padded to its longest.
+    """
 
     place = 41
 
     def __call__(self, case: Case) -> list[Finding]:
-        """A fact for each field of varying length, a warning where much is lost."""
+        """Returns a finding per text or series field: a fact, or a warning if much is lost."""
         found = []
         for name, modality in case.modalities.items():
             store = case.data.stores[name]

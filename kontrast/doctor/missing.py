@@ -1,4 +1,4 @@
-"""Missing values, by field and by what is missing together."""
+"""Missing values by field, and fields that are missing together."""
 
 import numpy as np
 
@@ -10,12 +10,12 @@ _COMBINATIONS = 4
 
 
 class Missing(Examination):
-    """How many rows lack a field, and which fields are missing together; rows with too little to compare are told."""
+    """Counts rows that lack a field, combinations of missing fields, and rows that cannot form a pair."""
 
     place = 20
 
     def __call__(self, case: Case) -> list[Finding]:
-        """A fact where something is missing; a warning where half of a field is, or rows cannot form a pair."""
+        """Returns a fact on missing values, and findings on half-empty fields and rows that cannot form a pair."""
         data = case.data
         has = np.stack([data.stores[name].has for name in case.modalities])
         gaps = {name: int((~of).sum()) for name, of in zip(case.modalities, has, strict=True)}
@@ -55,7 +55,7 @@ class Missing(Examination):
 
 
 def _columns(case: Case) -> dict[str, int]:
-    """Labels and metadata that are not there."""
+    """Number of missing values of the label and each metadata column that has any."""
     found = {}
     if case.data.labels is not None:
         found["label"] = int((case.data.labels == "").sum())

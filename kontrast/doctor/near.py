@@ -1,4 +1,4 @@
-"""Near duplicates: pictures saved again, texts with a typo, series with a little noise; in a field and across two."""
+"""Near duplicates: resaved images, texts with a typo, series with noise; in a field or across two."""
 
 from kontrast.core.number_format import many
 from kontrast.doctor.case import Case
@@ -8,23 +8,23 @@ _MANY, _ANY = 0.05, 0.005
 
 
 class Near(Examination):
-    """Rows that are copies but for a trace: false negatives in training, and scores that are too good.
+    """Finds near-duplicate rows, which become false negatives in training and inflate scores.
 
-    Pictures are compared at 16 x 16 pixels less their mean, series and all else by their raw features, both by cosine;
-    a pair counts where it is .95 or more and lies so much closer than a row's 10th neighbour that chance would bring
-    one row in 10,000 so near. Texts count where they are equal but for case and signs, or lack at most 12 % of each
-    other's trigrams and bear the same numbers.
+    Images are compared at 16 x 16 pixels minus their mean, series and other kinds by their raw features, both by
+    cosine. A pair counts if its cosine is at least .95 and it is so much closer than a row's 10th neighbour that chance
+    would bring 1 row in 10,000 that close. Texts count if they are equal except for case and punctuation, or if at most
+    12 % of the longer text's trigrams are missing in the other and both have the same numbers.
 
-    Of the rows of untouched sets it takes .1 % (CIFAR-10, Omniglot, chest x-rays; some are copies indeed), none in the
-    median of 28 sets of series, 0 to 5 % of short texts, which do repeat one another. It finds nearly all pictures that
-    were saved as JPEG at quality 60, halved or given noise, most that were made brighter, those cut by a pixel the
-    rarer the smaller they are (28 pixels: 7 %), and series with noise where no other series are just as close.
+    Rate on unmodified data: .1 % of rows of CIFAR-10, Omniglot and chest x-rays (some are real duplicates), a median of
+    zero over 28 series datasets, 0 to 5 % of short texts, which do repeat. Detected: nearly all images that were saved
+    as JPEG at quality 60, halved or given noise; most that were made brighter; fewer of those cropped by a pixel the
+    smaller they are (7 % at 28 pixels); series with noise unless other series are just as close.
     """
 
     place = 31
 
     def __call__(self, case: Case) -> list[Finding]:
-        """A finding on all fields and one for each pair of fields with near copies, one fact where there is none."""
+        """Returns findings on fields and on pairs of fields with near duplicates, or a fact if there are none."""
         found = [*_within(case), *_across(case)]
         return found or [Finding("near", "fact", f"no near copies; compared: {_compared(case)}", {"rows": 0})]
 

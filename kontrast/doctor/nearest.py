@@ -1,23 +1,30 @@
-"""The nearest rows of each row by cosine: all with all while they are few, within overlapping cells when they are many.
+"""Nearest neighbours by cosine: exact for few rows, within overlapping cells for many.
 
-Axis letters: N rows that ask, M rows that answer, D features, K neighbours, P pivots, H of them near.
+Axis letters: N queries, M rows searched, D features, K neighbours, P pivots, H nearest pivots.
 """
 
 import torch
 from torch import Tensor
 
-EXACT = 8_000  # rows up to which all are compared with all
+EXACT = 8_000  # largest number of rows to search exactly
 _BLOCK = 1_024
-_HOMES = 8  # cells a row answers in
+_HOMES = 8  # cells that each searched row belongs to
 
 
 def nearest(x_ND: Tensor, y_MD: Tensor | None = None, k: int = 10) -> tuple[Tensor, Tensor]:
-    """(cosine (N, K), row of the other side (N, K)), the nearest first; without `y` a row is not its own neighbour.
+    """Finds the nearest neighbours of each row by cosine.
 
-    K is `k`, or as many as there are. Rows are taken as of length one. Beyond EXACT rows of the other side,
-    sqrt(M) of them are pivots, and a row is compared with those whose eight nearest pivots hold its own nearest: near
-    copies hardly ever lie further apart, and the cost is N sqrt(M) instead of N M. Where so few are found, cosine is
-    -1.
+    Beyond EXACT searched rows, sqrt(M) of them become pivots, and a query is compared with the rows that have its
+    nearest pivot among their eight nearest. Near duplicates hardly ever lie further apart, and the cost is N sqrt(M)
+    instead of N M.
+
+    Args:
+        x_ND: Queries of length one, (N, D).
+        y_MD: Rows to search, of length one, (M, D). None: `x_ND`, with a row never its own neighbour.
+        k: Number of neighbours, capped at the number of rows available. Default: 10.
+
+    Returns:
+        Cosines and row numbers, each (N, K), nearest first; cosine is -1 where fewer than K were found.
     """
     alone = y_MD is None
     y_MD = x_ND if y_MD is None else y_MD
@@ -39,12 +46,12 @@ def nearest(x_ND: Tensor, y_MD: Tensor | None = None, k: int = 10) -> tuple[Tens
 
 
 def _homes(z: Tensor, pivots_PD: Tensor) -> Tensor:
-    """(N, H): the nearest pivots."""
+    """Nearest pivots of each row, (N, H)."""
     return torch.cat([(part @ pivots_PD.mT).topk(_HOMES, 1).indices for part in z.split(_BLOCK)])
 
 
 def _among(x: Tensor, y: Tensor, asking: Tensor, answering: Tensor, k: int, alone: bool) -> tuple[Tensor, Tensor]:
-    """The k nearest among `answering` of each of `asking`."""
+    """Nearest k among the rows `answering` for each of the rows `asking`."""
     there = y[answering]
     found = []
     for some in asking.split(_BLOCK):

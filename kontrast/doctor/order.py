@@ -1,4 +1,4 @@
-"""Time order: whether the future trains and the past judges."""
+"""Time order: held-out rows older than training rows."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ import pyarrow.types as types
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 
-_MOMENTS = "dates or times"  # as `fields` says it
+_MOMENTS = "dates or times"  # the reason that field detection gives for such columns
 
 
 class Order(Examination):
-    """Rows with a date: a split that mixes past and future measures less than what is asked of an encoder in use."""
+    """Finds splits that mix past and future, which are easier than encoding future rows in production."""
 
     place = 7
 
     def __call__(self, case: Case) -> list[Finding]:
-        """A note for each column of dates whose held-out rows do not all come last."""
+        """Returns a note per date column whose held-out rows do not all come last."""
         held_out, found = case.data.held_out, []
         if not held_out.any() or held_out.all():
             return []
@@ -42,7 +42,7 @@ class Order(Examination):
 
 
 def _moments(column: pa.ChunkedArray) -> list[Any]:
-    """Values that sort as time does: year first."""
+    """Values that sort chronologically as text (year first); all None if the column has others."""
     if types.is_temporal(column.type):
         return column.to_pylist()
     cells = column.to_pylist()

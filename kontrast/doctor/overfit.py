@@ -1,4 +1,4 @@
-"""One-batch overfit: whether the chosen method can memorise a few rows. If not, no long run will learn."""
+"""Single-batch overfitting test: whether the chosen method can memorise a few rows."""
 
 import copy
 import math
@@ -15,18 +15,21 @@ from kontrast.training.optimiser import groups_of
 from kontrast.training.step import step
 
 _ROWS, _STEPS, _SECONDS = 64, 60, 20.0
-_FALLEN = 0.7  # of the first loss: memorising ends far below, standing still well above
+_FALLEN = 0.7  # share of the first loss: memorising ends far below it, no progress stays well above
 _NOTHING = 1e-3
-_ENOUGH = 0.3  # three steps in a row so low, and no more are needed
+_ENOUGH = 0.3  # share of the first loss; three consecutive steps at most this high end the test early
 
 
 class Overfit(Examination):
-    """Trains a copy on up to 64 rows whose views do not change, for 60 steps or 20 seconds. The loss must fall."""
+    """Trains a copy of the model on up to 64 rows with fixed views, for 60 steps or 20 seconds.
+
+    If the loss does not fall there, a long run will not learn either.
+    """
 
     place = 81
 
     def __call__(self, case: Case) -> list[Finding]:
-        """A fact where the loss falls, a warning with the usual causes where it does not."""
+        """Returns a fact if the loss falls, otherwise a finding with the usual causes."""
         batch, _ = first_batch(case, _ROWS)
         plan = case.experiment.plan
         method = copy.deepcopy(case.model.method).to(batch.keys["id"].device).train()

@@ -1,4 +1,4 @@
-"""The recipe that would be chosen, and why."""
+"""Recipe that training would choose for the data, with the reason."""
 
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
@@ -6,12 +6,12 @@ from kontrast.runs.model import describe
 
 
 class Recipe(Examination):
-    """What `kontrast train` would do with this data if nothing else were said."""
+    """Reports the recipe, method and views that `kontrast train` would use."""
 
     place = 79
 
     def __call__(self, case: Case) -> list[Finding]:
-        """One fact."""
+        """Returns a fact on the recipe."""
         words = f"{case.recipe['name']} · {case.recipe['why']} · {describe(case.model.method)}"
         numbers = {**case.recipe, "views": {n: c.name for n, c in case.experiment.views.items()}}
         return [Finding("recipe", "fact", words, numbers)]

@@ -1,4 +1,4 @@
-"""A contact sheet: small pieces of HTML (a picture, a line drawing, words) painted into one PNG, without a browser."""
+"""Contact sheet: HTML snippets (an image, a line drawing, text) drawn as a picture without a browser."""
 
 import base64
 import html
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-_SIDE, _LOW, _GAP, _HEAD = 132, 76, 10, 24  # _LOW: the height of a line that holds no picture
+_SIDE, _LOW, _GAP, _HEAD = 132, 76, 10, 24  # pixels; _LOW is the height of a line without images
 _PAPER, _CARD, _INK, _SOFT = "#fdfdfc", "#f3f5f6", "#1c2024", "#5c6670"
 _PNG = re.compile(r"data:image/[\w+.-]+;base64,([A-Za-z0-9+/=]+)")
 _PATH = re.compile(r'<path d="([^"]+)"[^>]*?stroke="([^"]+)"')
@@ -19,7 +19,15 @@ _BREAK, _TAG = re.compile(r"<br\s*/?>"), re.compile(r"<[^>]+>")
 
 
 def sheet(rows: Sequence[tuple[str, Sequence[str]]], heads: Sequence[str]) -> Image.Image:
-    """One line of cells a row, each under its head; a row is its name and a snippet a cell."""
+    """Draws a table of snippets.
+
+    Args:
+        rows: Per line, its name and an HTML snippet per cell.
+        heads: Title of each column.
+
+    Returns:
+        The picture, as wide as the columns need.
+    """
     sides = [_SIDE if any(_PNG.search(s) for s in snippets) else _LOW for _, snippets in rows]
     wide, high = _GAP + len(heads) * (_SIDE + _GAP), _HEAD + sum(side + _HEAD + _GAP for side in sides)
     page = Image.new("RGB", (wide, high), _PAPER)
@@ -41,7 +49,7 @@ def _cell(snippet: str, high: int) -> Image.Image:
         image = Image.open(io.BytesIO(base64.b64decode(picture[1]))).convert("RGB")
         factor = _SIDE / max(image.size)
         size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
-        small = factor > 1  # pixels of a thumbnail stay squares
+        small = factor > 1  # keep the pixels of a thumbnail sharp
         image = image.resize(size, Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS)
         cell.paste(image, ((_SIDE - size[0]) // 2, (_SIDE - size[1]) // 2))
     elif box := _BOX.search(snippet):
@@ -56,7 +64,7 @@ def _cell(snippet: str, high: int) -> Image.Image:
 
 
 def _draw(cell: Image.Image, snippet: str, wide: float, high: float) -> None:
-    """The strokes of an SVG, twice as large and shrunk, for smooth lines."""
+    """Draws the strokes of an SVG at twice the size and shrinks them for smooth lines."""
     large = Image.new("RGB", (2 * cell.width, 2 * cell.height), _CARD)
     pen = ImageDraw.Draw(large)
     for path, colour in _PATH.findall(snippet):
@@ -71,5 +79,5 @@ def _draw(cell: Image.Image, snippet: str, wide: float, high: float) -> None:
 
 
 def _latin(text: str) -> str:
-    """What the built-in font can write; other letters become a small square."""
+    """Replaces letters that the built-in font lacks by a small square."""
     return "".join(letter if ord(letter) < 0x250 or letter in "…–—‘’“”" else "▯" for letter in text)

@@ -1,4 +1,4 @@
-"""Texts that differ by a few characters: found by trigrams hashed into a few numbers, decided by counting them.
+"""Search for texts that differ by a few characters, by hashed trigrams and then exact trigram counts.
 
 Axis letters: N texts, D features.
 """
@@ -14,20 +14,26 @@ from torch.nn import functional as F
 from kontrast.doctor.nearest import nearest
 
 _BUCKETS, _WIDTH = 1 << 16, 256
-_LONGEST = 2_000  # characters looked at
-_LOOKED_AT, _PERHAPS = 5, 0.6  # neighbours decided upon, and how alike they must look for that
-# Of the trigrams of the longer text so many may be missing in the other. A typo takes 3, so texts of less than 25
-# letters are copies only where they are equal but for case, signs and spaces: car and cat are two words.
+_LONGEST = 2_000  # characters compared per text
+_LOOKED_AT, _PERHAPS = 5, 0.6  # candidate neighbours per text, and the least cosine of their sketches
+# Largest share of the longer text's trigrams missing in the other. A typo changes 3, so texts of fewer than 25 letters
+# match only if equal except for case, punctuation and spaces: car and cat are different words.
 _MISSING = 0.12
 _SIGNS = re.compile(r"[\W_]+")
 _DIGITS = re.compile(r"\d+")
 
 
 def alike(texts: Sequence[str], others: Sequence[str] | None) -> np.ndarray:
-    """(P, 2) pairs of numbers of texts that hardly differ; without `others` among themselves, each pair both ways.
+    """Finds pairs of texts that hardly differ.
 
-    Texts whose numbers differ (a date, an amount) are no copies of one another, however alike the rest is. The order of
-    words counts little.
+    Texts with different numbers (a date, an amount) never match, however similar the rest. Word order counts little.
+
+    Args:
+        texts: Texts to match.
+        others: Texts to match them with. None: `texts` among themselves.
+
+    Returns:
+        Pairs of positions, (P, 2); without `others` a pair may appear in both directions.
     """
     one = [_plain(text) for text in texts]
     other = one if others is None else [_plain(text) for text in others]
@@ -52,12 +58,12 @@ def alike(texts: Sequence[str], others: Sequence[str] | None) -> np.ndarray:
 
 
 def _plain(text: str) -> str:
-    """Letters and digits in lower case, a space for all that is between them; a text of signs alone stays as it is."""
+    """Lower-case letters and digits with single spaces between; a text of punctuation alone is kept."""
     return _SIGNS.sub(" ", text[:_LONGEST].lower()).strip() or text.strip()
 
 
 def _equal(one: list[str], other: list[str], alone: bool) -> np.ndarray:
-    """(P, 2): each text with the first that is equal."""
+    """Each text with the first equal text, (P, 2)."""
     first: dict[str, int] = {}
     for place, text in enumerate(other):
         first.setdefault(text, place)
@@ -66,7 +72,7 @@ def _equal(one: list[str], other: list[str], alone: bool) -> np.ndarray:
 
 
 def _trigrams(text: str) -> np.ndarray:
-    """Sorted codes of its trigrams, each as often as it occurs."""
+    """Sorted codes of a text's trigrams, with repetitions."""
     letters = np.frombuffer(f" {text} ".encode("utf-32-le"), np.uint32).astype(np.uint64)
     codes = letters[:-2] * np.uint64(0x9E3779B97F4A7C15) ^ letters[1:-1] * np.uint64(0xC2B2AE3D27D4EB4F)
     codes = (codes ^ codes >> np.uint64(29)) * np.uint64(0xBF58476D1CE4E5B9) ^ letters[2:] * np.uint64(
@@ -76,7 +82,7 @@ def _trigrams(text: str) -> np.ndarray:
 
 
 def _weights(grams: list[np.ndarray]) -> np.ndarray:
-    """(_BUCKETS,) what a trigram counts: the rarer, the more."""
+    """Weight of each bucket of trigrams, (_BUCKETS,): rarer ones count more."""
     texts = np.zeros(_BUCKETS)
     for codes in grams:
         texts[np.unique(codes % _BUCKETS)] += 1
@@ -84,7 +90,7 @@ def _weights(grams: list[np.ndarray]) -> np.ndarray:
 
 
 def _sketch(grams: list[np.ndarray], weight: np.ndarray) -> Tensor:
-    """(N, D) of length one: weighted trigrams added up at random places with random signs (Weinberger et al. 2009)."""
+    """Feature hashing of weighted trigrams (Weinberger et al. 2009), (N, D) of length one."""
     x = np.zeros((len(grams), _WIDTH), np.float32)
     for row, codes in enumerate(grams):
         signed = np.where(codes >> np.uint64(16) & np.uint64(1), 1.0, -1.0) * weight[codes % _BUCKETS]
@@ -93,7 +99,7 @@ def _sketch(grams: list[np.ndarray], weight: np.ndarray) -> Tensor:
 
 
 def _missing(one: np.ndarray, other: np.ndarray) -> float:
-    """The share of the longer text's trigrams that the other does not have."""
+    """Share of the longer text's trigrams that the other lacks; 1 if the lengths differ too much to match."""
     longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
     if len(shorter) < (1 - _MISSING) * len(longer):
         return 1.0

@@ -1,4 +1,4 @@
-"""A first batch, as training would see it, for the examinations that train a little."""
+"""First batch, as training would see it, for examinations that train a few steps."""
 
 from dataclasses import replace
 
@@ -11,7 +11,15 @@ from kontrast.training.launcher import usual_device
 
 
 def first_batch(case: Case, most: int | None = None) -> tuple[Batch, Sampler]:
-    """(the views of the run's first batch, or of `most` rows of it; the order in which the run would see rows)."""
+    """Builds the first batch of the run.
+
+    Args:
+        case: The data and the experiment.
+        most: Largest number of rows; None: the whole batch.
+
+    Returns:
+        Views of the batch, and the sampler with the run's order of rows.
+    """
     order = order_of(case.model, case.data)
     index = order.at(0)[:most]
     return first_views(
@@ -20,6 +28,6 @@ def first_batch(case: Case, most: int | None = None) -> tuple[Batch, Sampler]:
 
 
 def without_compiling(experiment: Experiment) -> Experiment:
-    """The same, but a compiler is not tried: that takes longer than all examinations together."""
+    """Turns automatic compilation off, which would take longer than all examinations together."""
     plan = experiment.plan
     return replace(experiment, plan=replace(plan, compile="off" if plan.compile == "auto" else plan.compile))

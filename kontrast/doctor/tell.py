@@ -1,4 +1,4 @@
-"""The findings on a screen: one line a finding, aligned, the gravest first, the next command last."""
+"""Output of findings in the terminal: aligned, most severe first, with the next command at the end."""
 
 import shlex
 import textwrap
@@ -12,9 +12,12 @@ WIDTH = 100
 
 
 def tell(findings: Sequence[Finding], logger: Logger, command: str = "") -> None:
-    """Errors, warnings and notes under their level, facts under their own name; then how many there are of each.
+    """Prints findings, then how many there are of each level.
 
-    command: what to type next, where nothing forbids it.
+    Args:
+        findings: Findings in the order to print; facts appear under their own name, others under their level.
+        logger: Receives the lines.
+        command: Command to suggest next, printed if there is no error. Default: none.
     """
     for finding in findings:
         if finding.level == "fact":
@@ -34,7 +37,7 @@ def tell(findings: Sequence[Finding], logger: Logger, command: str = "") -> None
 
 
 def next_command(data: str | None, given: Mapping[str, str | Sequence[str] | None]) -> str:
-    """`kontrast train` with what the doctor was told: option -> its value or values."""
+    """The `kontrast train` command with the same data and options (option to its value or values)."""
     words = ["kontrast", "train", *([data] if data else [])]
     for option, values in given.items():
         for value in [values] if isinstance(values, str) else values or ():

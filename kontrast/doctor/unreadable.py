@@ -1,16 +1,16 @@
-"""Rows that cannot be read, by reason."""
+"""Unreadable rows by reason."""
 
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 
 
 class Unreadable(Examination):
-    """Broken files, empty rows, numbers that are none: how many, why, and the first of each reason."""
+    """Counts broken files, empty rows and invalid numbers by reason, with an example of each."""
 
     place = 20
 
     def __call__(self, case: Case) -> list[Finding]:
-        """A warning where some rows cannot be read, an error where training would refuse."""
+        """Returns a warning if rows cannot be read, or an error if training would refuse the data."""
         aside = case.data.quarantined
         if not aside:
             return []

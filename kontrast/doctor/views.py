@@ -1,4 +1,4 @@
-"""A picture of the views: a few rows as they are and as the encoder will meet them in training."""
+"""Picture of a few rows, unchanged and as augmented views."""
 
 import io
 
@@ -11,22 +11,22 @@ from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 from kontrast.doctor.sheet import sheet
 
-_ROWS, _VIEWS = 12, 5  # rows in all, of all fields
+_ROWS, _VIEWS = 12, 5  # rows of all fields together, and views per row
 _SAME = 1e-6
 
 
 class Views(Examination):
-    """Augmentations are the teacher: what they change the encoder learns to ignore, and a look tells if it should."""
+    """Draws augmented views, so that the user sees what the encoder will learn to ignore."""
 
     place = 90
 
     def __call__(self, case: Case) -> list[Finding]:
-        """A fact with the picture's path, and a warning where the views of a field do not differ."""
+        """Returns a fact with the picture's path, and a warning if all views of a field are equal."""
         found, rows = [], []
         for name, modality in case.modalities.items():
             store = case.data.stores[name]
             few = np.flatnonzero(store.has & case.data.training)
-            few = np.sort(few[np.argsort(case.data.keys[few])][: max(2, _ROWS // len(case.modalities))])  # any rows
+            few = np.sort(few[np.argsort(case.data.keys[few])][: max(2, _ROWS // len(case.modalities))])  # by hash
             if not len(few):
                 continue
             batch = modality.collate(store.rows(few))
