@@ -1,1 +1,1 @@
-"""What people read of a run: the report page, drawings, the terminal, and the contract of a logger."""
+"""Presentation of a run: report page, drawings, terminal, and the contract of a logger."""

@@ -1,4 +1,4 @@
-"""Drawings of a run for a notebook: a curve and the map as one SVG each, in the colours of the page around them."""
+"""SVG drawings of a run for notebooks: training curves and the map."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from kontrast.reporting.page.map import sample
 from kontrast.reporting.page.project import project
 from kontrast.reporting.page.safe import esc
 
-POINTS = 600  # of a map: half a second of t-SNE, and a small cell output
+POINTS = 600  # limit of a map: half a second of t-SNE, and a small cell output
 # Paul Tol's "muted" scheme; its dark blue is lightened, to be seen on dark pages too
 COLOURS = ("#5b4bc4", "#44aa99", "#cc6677", "#ddaa33", "#88ccee", "#117733", "#aa4499", "#999933", "#882255")
 REST = "#8b939a"
@@ -25,7 +25,11 @@ REST = "#8b939a"
 
 @dataclass(frozen=True)
 class Drawing:
-    """An SVG that a notebook shows as it is."""
+    """SVG that a notebook displays.
+
+    Attributes:
+        svg: Its markup.
+    """
 
     svg: str
 
@@ -33,7 +37,7 @@ class Drawing:
         return self.svg
 
     def save(self, path: str | Path) -> Path:
-        """As a file, whole or not at all."""
+        """Writes the SVG to a file atomically and returns its path."""
         with atomic_write(Path(path)) as aside:
             aside.write_text(self.svg, encoding="utf8")
         return Path(path)
@@ -41,7 +45,13 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Points:
-    """Rows on a plane. xy: (N, 2) within 0..1. row: (N,) their places in the bank. field: (N,) of which field."""
+    """Rows on a plane.
+
+    Attributes:
+        xy: (N, 2) coordinates within 0 to 1.
+        row: (N,) index of each point's row in the table.
+        field: (N,) index of each point's field.
+    """
 
     xy: np.ndarray
     row: np.ndarray
@@ -49,7 +59,12 @@ class Points:
 
 
 def spread_out(bank: EmbeddingTable, most: int = POINTS) -> Points:
-    """At most that many points, always the same: every field in a shared space, whole rows otherwise."""
+    """Projects a fixed sample onto a plane: fields of a shared space, else whole rows.
+
+    Args:
+        bank: Embeddings.
+        most: Largest number of points. Default 600.
+    """
     blocks = list(bank.z.values()) if bank.shared else [bank.whole()]
     rows = sample(len(bank), max(most // len(blocks), 1), seed=0)
     there = [np.isfinite(z[rows]).all(1) for z in blocks]
@@ -63,7 +78,16 @@ def spread_out(bank: EmbeddingTable, most: int = POINTS) -> Points:
 
 
 def map_drawing(bank: EmbeddingTable, points: Points | None = None, *, width: int = 520, height: int = 360) -> Drawing:
-    """Every row as a point, coloured by label; fields of a shared space differ in form. Points say who they are."""
+    """Draws each row as a point coloured by label; shapes distinguish fields.
+
+    Hovering shows id, label and field.
+
+    Args:
+        bank: Embeddings.
+        points: Places of the rows; None to compute them.
+        width: In pixels. Default 520.
+        height: In pixels. Default 360.
+    """
     points = spread_out(bank) if points is None else points
     labels = np.full(len(bank), "") if bank.labels is None else bank.labels
     told = category("label", [str(label) for label in labels[points.row]])
@@ -84,9 +108,16 @@ def map_drawing(bank: EmbeddingTable, points: Points | None = None, *, width: in
 
 
 def curve_drawing(moments: Sequence[Mapping[str, Any]], name: str, *, width: int = 520, height: int = 180) -> Drawing:
-    """A number of the moments over the steps: loss, rate, wait, ..., or of their health: spread, effective_rank, ...
+    """Draws a number of the step records, or of their health, over the steps.
 
-    Raises UserError for a number that no moment has.
+    Args:
+        moments: Step records as plain values.
+        name: Number to draw: loss, rate, wait ..., or spread, effective_rank ... of the health.
+        width: In pixels. Default 520.
+        height: In pixels. Default 180.
+
+    Raises:
+        UserError: No record has that number.
     """
     told = [(m["step"], {**m, **(m.get("health") or {})}.get(name)) for m in moments]
     known = {key for m in moments for key, value in {**m, **(m.get("health") or {})}.items() if _number(value)}
@@ -128,7 +159,7 @@ def _number(value: Any) -> bool:
 
 
 def _svg(body: str, said: str, width: int, height: int, more: str = "") -> str:
-    """Grey text: a notebook shows an SVG on a page of its own colour, dark or light, which it does not tell."""
+    """Wraps the body in grey text, legible on dark and light notebook pages alike."""
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' width='{width}' height='{height}' "
         f"role='img' aria-label='{said}' font-family='system-ui, sans-serif' font-size='12' {more}>"

@@ -1,4 +1,4 @@
-"""Who listens to a run: a screen, a log, a test. A run says facts, how far it is, and each step's Moment."""
+"""Contract of a logger, which observes a run: facts, progress, and each step's record."""
 
 from abc import ABC
 from collections.abc import Iterator, Sequence
@@ -8,72 +8,95 @@ from pathlib import Path
 from kontrast.training.loop import StepRecord
 
 
-class Logger(ABC):  # noqa: B024 - all of it is optional
-    """Hears what happens; does nothing unless a logger says otherwise."""
+class Logger(ABC):  # noqa: B024 - every method is optional
+    """Observes a run, never steers it; every method does nothing unless a logger overrides it."""
 
     ROOM = "trackers"
 
     def begun(self, folder: Path) -> None:
-        """The run folder is there, with experiment.json; a resumed run begins again."""
+        """Called when the run folder and its experiment.json exist; again when a run resumes.
+
+        Args:
+            folder: Run folder.
+        """
         return
 
     def ended(self, folder: Path) -> None:
-        """Nothing more comes: finished (then scores.json is there), interrupted or failed."""
+        """Called last: the run finished (then scores.json exists), was interrupted or failed.
+
+        Args:
+            folder: Run folder.
+        """
         return
 
     def fact(self, name: str, words: str) -> None:
-        """One line of the first screen: `data`, `split`, `recipe`, ..."""
+        """Called for each line of the first screen.
+
+        Args:
+            name: `data`, `split`, `recipe` ...
+            words: The text of the line; may have several lines.
+        """
         return
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """How far something long is."""
+        """Called repeatedly during long work.
+
+        Args:
+            what: Name of the work.
+            done: Units done.
+            total: Units in all.
+        """
         return
 
     def moment(self, moment: StepRecord) -> None:
-        """A step is done."""
+        """Called after each training step with its record."""
         return
 
 
 class NullLogger(Logger):
-    """Hears nothing."""
+    """Logger that ignores everything."""
 
 
 class Loggers(Logger):
-    """Tells several loggers, in their order."""
+    """Forwards to several loggers, in order.
+
+    Args:
+        loggers: Loggers to forward to.
+    """
 
     def __init__(self, loggers: Sequence[Logger]) -> None:
         self.loggers = tuple(loggers)
 
     def begun(self, folder: Path) -> None:
-        """To all."""
+        """Forwards to every logger."""
         for logger in self.loggers:
             logger.begun(folder)
 
     def ended(self, folder: Path) -> None:
-        """To all, the last first, even where one of them fails."""
+        """Forwards to every logger, the last first, even if one of them fails."""
         with ExitStack() as stack:
             for logger in self.loggers:
                 stack.callback(logger.ended, folder)
 
     def fact(self, name: str, words: str) -> None:
-        """To all."""
+        """Forwards to every logger."""
         for logger in self.loggers:
             logger.fact(name, words)
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """To all."""
+        """Forwards to every logger."""
         for logger in self.loggers:
             logger.progress(what, done, total)
 
     def moment(self, moment: StepRecord) -> None:
-        """To all."""
+        """Forwards to every logger."""
         for logger in self.loggers:
             logger.moment(moment)
 
 
 @contextmanager
 def hearing(logger: Logger, folder: Path) -> Iterator[None]:
-    """A run of which the logger hears the beginning and, whatever happens, the end."""
+    """Calls the logger's `begun` on entry and its `ended` on exit, even after an error."""
     logger.begun(folder)
     try:
         yield

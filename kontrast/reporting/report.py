@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML page a run leaves, from the verdict to the command that repeats it."""
+"""HTML report of a run: one self-contained page, from the verdict to the replay command."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,22 +21,31 @@ from kontrast.reporting.page.shelf import Shelf
 
 @dataclass(frozen=True)
 class Story:
-    """All that a report tells, as plain values; what is empty is left out of the page.
+    """Contents of a report as plain values; empty parts are left out of the page.
 
-    title: the run's name. command: replays it exactly. experiment, environment: as in their JSON files.
-    data: {"rows": n, "fields": {name: {"kind", "why"}}, "missing": {name: n}, "quarantined": [{"id", "reason"}],
-    "duplicates": words or n, "splits": {name: n}, "labels": {name: n}, "recipe": {"name", "why"}, "fingerprint": text};
-    each may be absent or None, others are listed as they are.
-    moments: {"step", "loss", "rate": rows a second, "wait": share, "seconds": since the start, "health": None or
-    {"effective_rank", "spread", "alignment", "uniformity"}}.
-    verdict: {"state", "words": the sentence, "causes": [text], "offer": text or ""}, as `runs.verdict` makes it.
-    scores: {"score": its judge, "name", "field": text or None, "trained": {"value", "low", "high"}, "raw" and
-    "untrained": the same or None, "rows": n, "chance": number or None, "higher_is_better": bool, "paired": absent or
-    {"raw" | "untrained": {"value", "low", "high"} of trained minus baseline over the same rows}}.
-    not_judged: (score, reason). bank: the test rows. thumbnails: field -> one HTML snippet, or None, a row of the bank.
-    views: {"id", "original": html, "views": [html]} and, where there are several, "field".
-    doctor: findings of `kontrast doctor --out RUN`.
-    Snippets are taken as they are, all other text is escaped; the page's policy lets no snippet run code or fetch.
+    HTML snippets are inserted as they are; all other text is escaped. The page's policy lets no snippet run code or
+    fetch.
+
+    Attributes:
+        title: Name of the run.
+        command: Command that replays it exactly.
+        experiment: Contents of experiment.json.
+        environment: Contents of environment.json.
+        data: {"rows": n, "fields": {name: {"kind", "why"}}, "missing": {name: n}, "quarantined": [{"id", "reason"}],
+            "duplicates": text or n, "splits": {name: n}, "labels": {name: n}, "recipe": {"name", "why"}, "fingerprint":
+            text}; each may be absent or None, other keys are listed as they are.
+        moments: {"step", "loss", "rate": rows per second, "wait": share, "seconds": since the start, "health": None or
+            {"effective_rank", "spread", "alignment", "uniformity"}} per step.
+        verdict: {"state", "words": the sentence, "causes": [text], "offer": text or ""}, as `Verdict.to_json` gives it.
+        scores: Rows {"score": evaluator, "name", "field": text or None, "trained": {"value", "low", "high"}, "raw" and
+            "untrained": the same or None, "rows": n, "chance": number or None, "higher_is_better": bool, "paired":
+            absent
+            or {"raw" | "untrained": {"value", "low", "high"} of trained minus baseline over the same rows}}.
+        not_judged: (score, reason) pairs.
+        bank: Embeddings of the test rows.
+        thumbnails: Field -> one HTML snippet, or None, per row of `bank`.
+        views: {"id", "original": html, "views": [html]} and, if there are several fields, "field".
+        doctor: Findings of `kontrast doctor --out RUN`.
     """
 
     title: str
@@ -55,7 +64,15 @@ class Story:
 
 
 def write_report(story: Story, path: Path) -> Path:
-    """The page, written beside and renamed, so that no half page is ever seen. Seconds, most of them for the map."""
+    """Writes the page atomically; takes seconds, most of them for the map.
+
+    Args:
+        story: Contents.
+        path: File to write.
+
+    Returns:
+        The path.
+    """
     path = Path(path)
     with atomic_write(path) as aside:
         aside.write_text(page(story), encoding="utf8", errors="backslashreplace")
@@ -63,13 +80,11 @@ def write_report(story: Story, path: Path) -> Path:
 
 
 def page(story: Story) -> str:
-    """The whole page as text; the same story gives the same bytes."""
+    """Whole page as HTML; equal contents give equal bytes."""
     shelf = Shelf(story.thumbnails)
     bank = story.bank if story.bank is not None and len(story.bank) else None
     width = None if bank is None else max(z.shape[1] for z in bank.z.values())
-    near = (
-        "" if bank is None else gallery(bank, shelf)
-    )  # before the map: its thumbnails come first while the budget lasts
+    near = "" if bank is None else gallery(bank, shelf)  # before the map, so that its thumbnails get the budget first
     map_data = None if bank is None else layout(bank, shelf)
     sections = [
         ("verdict", "Verdict", _verdict(story)),
@@ -104,7 +119,7 @@ def _verdict(story: Story) -> str:
 
 
 def _facts(story: Story) -> dict[str, str]:
-    """The run in a line: what went in, what was done, how long it took."""
+    """Facts of the run for one line: data, recipe, steps, time and test rows."""
     last = story.moments[-1] if story.moments else {}
     recipe = story.data.get("recipe") or story.experiment.get("method") or {}
     shown = {
@@ -118,7 +133,7 @@ def _facts(story: Story) -> dict[str, str]:
 
 
 def _judged(rows: int, of: int | None) -> str:
-    """The rows that the scores rest on, and of how many they are a sample."""
+    """Number of test rows evaluated, and of how many they are a sample."""
     return many(rows, "test row") if of is None or of <= rows else f"{number(rows)} of {many(of, 'test row')}"
 
 

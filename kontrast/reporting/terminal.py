@@ -1,4 +1,4 @@
-"""The screen: one line a fact, aligned, a bar while training. Plain text where there is no terminal."""
+"""Terminal output: one aligned line per fact, a progress bar during training, or JSON lines."""
 
 import json
 import sys
@@ -15,7 +15,11 @@ COLUMN = 10
 
 
 class Screen(Logger):
-    """Facts as they come, one live line for whatever takes long. `out` is the terminal or a file."""
+    """Prints facts as they come, with a live line if it is a terminal.
+
+    Args:
+        out: Terminal or file. Default standard output.
+    """
 
     def __init__(self, out: TextIO | None = None) -> None:
         from rich.console import Console
@@ -30,7 +34,7 @@ class Screen(Logger):
         self.began = time.monotonic()
 
     def fact(self, name: str, words: str) -> None:
-        """`name` in its column, then the words; later lines of them are indented."""
+        """Prints the name in its column, then the words; their further lines are indented."""
         self._rest()
         first, *more = printable(words).split("\n")
         style = "bold red" if name == "verdict" and wrong(words) else ""
@@ -39,13 +43,13 @@ class Screen(Logger):
             self.console.print(self.text(" " * COLUMN + line))
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """A bar that goes away when it is full."""
+        """Shows a bar that disappears when it is full."""
         self._show(f"{what:<{COLUMN}} {_bar(done / max(total, 1), 40)}  {done:,} of {total:,}")
         if done >= total:
             self._rest()
 
     def moment(self, moment: StepRecord) -> None:
-        """The bar of the training, with loss, rate, data wait and time left."""
+        """Shows a bar of the training, with loss, rate, data wait and time left."""
         m = moment
         left = (m.total - m.step) * m.seconds / max(m.step, 1)
         share = m.step / max(m.total, 1)
@@ -61,7 +65,7 @@ class Screen(Logger):
     def _show(self, line: str) -> None:
         line = printable(line)
         if not self.console.is_terminal:
-            if time.monotonic() - max(self.said, self.began) >= 15:  # a log wants a sign of life, not a film
+            if time.monotonic() - max(self.said, self.began) >= 15:  # logs get one line per 15 s, not every frame
                 self.said = time.monotonic()
                 self.console.print(self.text(line))
             return
@@ -79,17 +83,21 @@ class Screen(Logger):
 
 
 class Json(Logger):
-    """One JSON object a line, for scripts."""
+    """Prints one JSON object per line, for scripts.
+
+    Args:
+        out: File. Default standard output.
+    """
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stdout
 
     def fact(self, name: str, words: str) -> None:
-        """{"fact": name, "words": ...}."""
+        """Prints {"fact": name, "words": ...}."""
         self._line({"fact": name, "words": words})
 
     def moment(self, moment: StepRecord) -> None:
-        """Every moment that carries a health."""
+        """Prints step records that carry health statistics."""
         if moment.health:
             self._line({"moment": asdict(moment)})
 

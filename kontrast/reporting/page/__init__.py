@@ -1,1 +1,1 @@
-"""Pieces of the report page."""
+"""Sections of the report page."""

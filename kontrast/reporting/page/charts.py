@@ -1,4 +1,4 @@
-"""The curves of a run: loss, health, speed; each a small chart that keeps its text at one size on any screen."""
+"""Training curves for the report page, as small charts with text of constant size."""
 
 import itertools
 import json
@@ -9,11 +9,19 @@ from typing import Any
 from kontrast.core.number_format import number, round_number, share
 from kontrast.reporting.page.safe import esc
 
-MOST = 300  # points a curve: more cannot be seen, and each costs bytes
+MOST = 300  # points per curve: more cannot be seen, and each costs bytes
 
 
 def curves(moments: Sequence[Mapping[str, Any]], width: int | None = None) -> str:
-    """All curves that the moments hold. `width`: dimensions of the embedding, the ceiling of the effective rank."""
+    """Charts of all numbers that the step records contain.
+
+    Args:
+        moments: Step records as plain values.
+        width: Dimensions of the embedding, the limit of the effective rank; None if unknown.
+
+    Returns:
+        HTML; "" without any curve.
+    """
     health = [{"step": m.get("step"), **m["health"]} for m in moments if m.get("health")]
     of = f" of {width}" if width else ""
     made = [
@@ -30,7 +38,12 @@ def curves(moments: Sequence[Mapping[str, Any]], width: int | None = None) -> st
 
 
 def binned(points: Sequence[tuple[float, float]], most: int = MOST) -> list[tuple[float, float]]:
-    """At most that many points, each the mean of a run of neighbours; x is the last step of its run."""
+    """Reduces points by averaging runs of neighbours; x is the last step of each run.
+
+    Args:
+        points: (x, y) in order of x.
+        most: Largest number of points returned. Default 300.
+    """
     if len(points) <= most:
         return list(points)
     edges = [round(i * len(points) / most) for i in range(most + 1)]
@@ -39,7 +52,13 @@ def binned(points: Sequence[tuple[float, float]], most: int = MOST) -> list[tupl
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
-    """Round numbers inside a range, 1, 2 or 5 times a power of ten apart."""
+    """Round numbers within a range, spaced 1, 2 or 5 times a power of ten.
+
+    Args:
+        low: Start of the range.
+        high: End of the range.
+        about: Number of ticks to aim for. Default 4.
+    """
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(s * power for s in (1, 2, 5, 10) if s * power >= rough * 0.8)
@@ -94,7 +113,7 @@ def _curve(
 
 
 def _chance(moments: Sequence[Mapping[str, Any]]) -> float | None:
-    """The mean loss of embeddings that know nothing; None if the loss has no such value, or steps lack it."""
+    """Mean loss of uninformative embeddings; None if a step has no such value."""
     levels = [m.get("chance") for m in moments]
     known = [level for level in levels if level is not None and math.isfinite(level)]
     return sum(known) / len(known) if known and len(known) == len(levels) else None

@@ -1,19 +1,20 @@
-"""Where on a map the names of categories stand: one inside each cluster, none over noise."""
+"""Places for the names of categories on a map: one per cluster, none over noise."""
 
 import numpy as np
 
-NEAR, FEWEST, LEAST = 12, 4, 0.15  # neighbours looked at; points of a cluster at least; and of its value's points
+NEAR, FEWEST, LEAST = 12, 4, 0.15  # neighbours per point; smallest cluster; its smallest share of its value's points
 
 
 def anchors(xy_N2: np.ndarray, code_N: np.ndarray) -> list[int]:
-    """The point of each cluster at which its name stands, the largest cluster first.
+    """Point of each cluster at which to draw its name, the largest cluster first.
 
-    A point is inside a cluster if more of its neighbours on the map share its value than lie halfway between what
-    chance gives and all of them; such points of one value that are neighbours are one cluster.
+    A point is inside a cluster if the share of its map neighbours with its value exceeds the midpoint between chance
+    and
+    1; neighbouring inside points of one value form a cluster.
 
     Args:
-        xy_N2: Places on the map.
-        code_N: The value of each point; negative for points that are never named.
+        xy_N2: Coordinates on the map.
+        code_N: Value of each point; negative for points that are never named.
 
     Returns:
         Indices of points.

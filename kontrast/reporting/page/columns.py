@@ -1,4 +1,4 @@
-"""What the map can be coloured by: label and metadata as categories, numbers or mere text for the hover."""
+"""Columns to colour the map by: label and metadata as categories, numbers or text."""
 
 from typing import Any
 
@@ -11,7 +11,15 @@ MOST_COLUMNS, MOST_VALUES, LONGEST = 12, 200, 120
 
 
 def columns(bank: EmbeddingTable, rows: np.ndarray) -> list[dict[str, Any]]:
-    """Label first, then metadata, of those rows; {"name", "kind", "values", "codes"?}."""
+    """Label and metadata of the given rows, label first.
+
+    Args:
+        bank: Embeddings with labels and metadata.
+        rows: Indices of rows.
+
+    Returns:
+        {"name", "kind", "values"} each, with "codes" for categories.
+    """
     made = []
     if bank.labels is not None and any(bank.labels[rows]):
         made.append(category("label", [str(v) for v in bank.labels[rows]]))
@@ -21,7 +29,7 @@ def columns(bank: EmbeddingTable, rows: np.ndarray) -> list[dict[str, Any]]:
 
 
 def column(name: str, values: pa.ChunkedArray) -> dict[str, Any]:
-    """Numbers stay numbers if more than a dozen differ; words that repeat are categories; the rest is text."""
+    """Number column with over 12 distinct values; else categories if values repeat; else text."""
     cells = values.to_pylist()
     if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
         known = {v for v in cells if v is not None and np.isfinite(v)}
@@ -35,7 +43,7 @@ def column(name: str, values: pa.ChunkedArray) -> dict[str, Any]:
 
 
 def category(name: str, words: list[str]) -> dict[str, Any]:
-    """Few values in their natural order, many by how often they come, so that the commonest get the colours."""
+    """Categories in natural order; by frequency if many, since colours are few."""
     found, counts = np.unique(np.array(words, dtype=str), return_counts=True)
     many = len(found) > 10
     order = sorted(range(len(found)), key=lambda i: (-int(counts[i]) if many else 0, _natural(str(found[i]))))
@@ -44,13 +52,13 @@ def category(name: str, words: list[str]) -> dict[str, Any]:
 
 
 def short(value: Any) -> str:
-    """Text that fits a hover."""
+    """Text cut to fit a hover."""
     text = str(value)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def _natural(text: str) -> tuple[int, float, str]:
-    """2 before 10, numbers before words, the unknown last."""
+    """Sort key: 2 before 10, numbers before words, unknown last."""
     try:
         return (0, float(text), "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the doctor found, for the report: findings by level, each with its evidence, and the picture of the views."""
+"""Doctor's findings for the report: by level with evidence, and the picture of the views."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,15 @@ from kontrast.core.number_format import many
 from kontrast.reporting.page.safe import esc
 
 FILE = "doctor.json"
-_GRAVE = {"error": "bad", "warning": "mixed", "note": "unknown"}  # as the verdict's tones are called
+_GRAVE = {"error": "bad", "warning": "mixed", "note": "unknown"}  # level -> colour class, as the verdict's tones
 
 
 def load(folder: Path) -> list[dict[str, Any]]:
-    """The findings of doctor.json in a run's folder, pictures inside; [] where no doctor was asked."""
+    """Findings of doctor.json in a run folder, with pictures embedded; empty without that file.
+
+    Args:
+        folder: Run folder.
+    """
     path = folder / FILE
     if not path.is_file():
         return []
@@ -28,7 +32,14 @@ def load(folder: Path) -> list[dict[str, Any]]:
 
 
 def section(findings: Sequence[Mapping[str, Any]]) -> str:
-    """{"name", "level", "words", "rows": ids} each, and "picture": a data URI or absent; "" where there are none."""
+    """Section of findings.
+
+    Args:
+        findings: {"name", "level", "words", "rows": ids} each, and optionally "picture", a data URI.
+
+    Returns:
+        HTML; "" without findings.
+    """
     if not findings:
         return ""
     grave = [finding for finding in findings if finding["level"] in _GRAVE]

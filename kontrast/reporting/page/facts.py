@@ -1,4 +1,4 @@
-"""What the data was, and how to do it again: tables of plain facts."""
+"""Tables of plain facts about the data, and how to repeat the run."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ KNOWN = {"rows", "fields", "missing", "quarantined", "duplicates", "splits", "la
 
 
 def data(facts: Mapping[str, Any]) -> str:
-    """Fields, splits, what is missing, quarantined or doubled, labels; other facts are listed as they are."""
+    """Fields, splits, missing, quarantined and duplicate rows, and labels; other facts as they are."""
     missing = facts.get("missing") or {}
     parts = [
         _summary(facts),
@@ -24,7 +24,7 @@ def data(facts: Mapping[str, Any]) -> str:
 
 
 def views(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Each row as it is and as the encoder met it in training."""
+    """Each row in the original and as augmented in training."""
     several = len({row.get("field") for row in rows}) > 1
 
     def field(row: Mapping[str, Any]) -> str:
@@ -44,7 +44,7 @@ def views(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def replay(command: str, experiment: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
-    """The command, where it ran, and every setting."""
+    """Command, environment, and all settings of the run."""
     known = {k: v for k, v in environment.items() if k != "command"}
     words = " ".join(
         f"<span>{esc(word)}</span>" for word in command.split(" ")
@@ -91,7 +91,7 @@ def _fields(fields: Mapping[str, Any], missing: Mapping[str, int], rows: int | N
 
 
 def _quarantine(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Reasons, the commonest first, each with some of its rows."""
+    """Reasons of quarantine, most frequent first, each with some of its rows."""
     if not rows:
         return ""
     reasons: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""The nearest-neighbour gallery: a few rows, drawn by a fixed seed over the classes, each with what lies nearest."""
+"""Nearest-neighbour gallery: a fixed sample of rows over the classes, each with its neighbours."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,15 @@ QUERIES, NEAREST, COUNTED = 8, 6, 1_000
 
 
 class Direction(NamedTuple):
-    """From what to what is looked: embeddings of queries and candidates over the same rows, and the fields shown."""
+    """Direction of a search, with embeddings of queries and candidates over the same rows.
+
+    Attributes:
+        title: Heading.
+        queries: (N, D) embeddings to search with; NaN if a row has none.
+        candidates: (N, D) embeddings to search in; NaN if a row has none.
+        asked: Fields shown of a query.
+        found: Fields shown of a neighbour.
+    """
 
     title: str
     queries: np.ndarray
@@ -24,12 +32,18 @@ class Direction(NamedTuple):
 
     @property
     def cross(self) -> bool:
-        """From one field to another: then a row's own partner is the right answer, not itself."""
+        """Whether it goes between fields, so that a row's own partner is the right answer."""
         return self.asked != self.found
 
 
 def gallery(bank: EmbeddingTable, shelf: Shelf, seed: int = 0) -> str:
-    """Every direction: within a field, across fields of a shared space, whole rows where the spaces are apart."""
+    """Galleries of all directions as HTML.
+
+    Args:
+        bank: Embeddings.
+        shelf: Thumbnails.
+        seed: Seed of the sample. Default 0.
+    """
     parts = []
     for i, way in enumerate(directions(bank)):
         inner = _direction(bank, way, shelf, seed)
@@ -41,7 +55,10 @@ def gallery(bank: EmbeddingTable, shelf: Shelf, seed: int = 0) -> str:
 
 
 def directions(bank: EmbeddingTable) -> list[Direction]:
-    """At most nine: three fields in one space already make as many."""
+    """Directions to search in, at most nine, which three fields in one space already give.
+
+    A shared space is searched across and within fields; else whole rows, then each field alone.
+    """
     if len(bank.z) == 1:
         ((name, z),) = bank.z.items()
         return [Direction(name, z, z, [name], [name])]
@@ -56,7 +73,14 @@ def directions(bank: EmbeddingTable) -> list[Direction]:
 
 
 def choose(labels: np.ndarray | None, able: np.ndarray, many: int, seed: int) -> np.ndarray:
-    """Rows to ask with: one of each class in turn, classes and rows in an order drawn from the seed."""
+    """Rows to query with: one of each class in turn, in random order.
+
+    Args:
+        labels: Labels of all rows; None if unknown.
+        able: Which rows can query.
+        many: Largest number of rows.
+        seed: Seed of the order.
+    """
     order = np.random.default_rng(seed).permutation(np.flatnonzero(able))
     if labels is None:
         return order[:many]
@@ -69,7 +93,15 @@ def choose(labels: np.ndarray | None, able: np.ndarray, many: int, seed: int) ->
 
 
 def nearest(way: Direction, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """(Q, k) candidates of those rows, best first, and their cosines; a row never finds itself within its own field."""
+    """(Q, k) nearest candidates and their cosine similarities, best first.
+
+    Within a field a row never finds itself.
+
+    Args:
+        way: Direction of the search.
+        rows: (Q,) indices of the queries.
+        k: Neighbours per query; fewer if there are fewer candidates.
+    """
     alike = unit(np.nan_to_num(way.queries[rows])) @ unit(np.nan_to_num(way.candidates)).T
     alike[:, np.isnan(way.candidates[:, 0])] = -np.inf
     if not way.cross:
@@ -95,7 +127,7 @@ def _direction(bank: EmbeddingTable, way: Direction, shelf: Shelf, seed: int) ->
 
 
 def _overall(bank: EmbeddingTable, way: Direction, able: np.ndarray, seed: int) -> str:
-    """The same over many rows, so that eight examples are not taken for proof."""
+    """Hit rates over up to 1,000 rows, since eight examples are no proof."""
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(able))[:COUNTED]
     best = np.concatenate([nearest(way, part, NEAREST)[0] for part in np.array_split(rows, max(len(rows) // 128, 1))])
     k, words = best.shape[1], []

@@ -1,7 +1,7 @@
-"""The interactive map: every row as a point, near where its neighbours are.
+"""Interactive map: every row as a point, near its neighbours.
 
-Drawn by our own script.js on a canvas, not by plotly: plotly.js is 4.8 MB in each report, shows no picture on hover
-without a script of ours, and draws neither the lines to a row's other fields nor to its true neighbours.
+Drawn by script.js on a canvas rather than by plotly: plotly.js adds 4.8 MB to each report, shows no picture on hover
+without extra script, and draws lines neither to a row's other fields nor to its true neighbours.
 """
 
 from typing import Any
@@ -17,13 +17,20 @@ from kontrast.reporting.page.project import project
 from kontrast.reporting.page.safe import block, esc
 from kontrast.reporting.page.shelf import Shelf
 
-POINTS = 3_000  # on all planes together: what t-SNE does in seconds and a phone draws at once
+POINTS = 3_000  # limit over all planes: t-SNE takes seconds, and a phone draws them at once
 NEAR = 5
 TRUST = "how far neighbours on the map are neighbours in the full space"
 
 
 def layout(bank: EmbeddingTable, shelf: Shelf, points: int = POINTS, seed: int = 0) -> dict[str, Any]:
-    """Planes, points, columns and thumbnails as the script reads them."""
+    """Planes, points, columns and thumbnails, as the script reads them.
+
+    Args:
+        bank: Embeddings.
+        shelf: Thumbnails.
+        points: Largest number of points over all planes. Default 3,000.
+        seed: Seed of the sample. Default 0.
+    """
     spaces = _spaces(bank)
     rows = sample(len(bank), max(points // sum(len(blocks) for _, blocks in spaces), 1), seed)
     told = columns(bank, rows)
@@ -44,8 +51,13 @@ def layout(bank: EmbeddingTable, shelf: Shelf, points: int = POINTS, seed: int =
 
 
 def map_section(data: dict[str, Any], left_out: int, name: str = "map") -> str:
-    """The frame that the script fills, what was done in words, and the data. name: one for each map of a page; maps of
-    one page show each other the row that is pointed at."""
+    """HTML of a map: frame for the script, description, and data.
+
+    Args:
+        data: What `layout` returned.
+        left_out: Thumbnails left out, for the note.
+        name: Unique per map of a page; maps of one page highlight the same row. Default "map".
+    """
     if not data["planes"]:
         return ""
     shown = len(data["ids"])
@@ -83,19 +95,19 @@ distances between far groups mean little.</p>
 
 
 def sample(n: int, most: int, seed: int) -> np.ndarray:
-    """All rows, or that many drawn with a fixed seed, in their order."""
+    """All rows, or `most` of them sampled with a fixed seed, in their order."""
     return np.arange(n) if n <= most else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
 def _spaces(bank: EmbeddingTable) -> list[tuple[str, list[np.ndarray]]]:
-    """Name and blocks: fields of one space share a plane; else each has its own, after one for whole rows."""
+    """Name and blocks per plane: shared fields together, else whole rows and each field."""
     if bank.shared or len(bank.z) == 1:
         return [(", ".join(bank.z), list(bank.z.values()))]
     return [("whole rows", [bank.whole()]), *((name, [z]) for name, z in bank.z.items())]
 
 
 def _titles(bank: EmbeddingTable, rows: np.ndarray, told: list[dict[str, Any]]) -> tuple[list[str], str]:
-    """What a reader would call each row, and the column that says it: its words, else its label, else its id."""
+    """Title of each row (first text column, else label, else id) and its column."""
     texts = [column for column in told if column["kind"] == "text"]
     labels = [column for column in told if column["name"] == "label" and column["kind"] == "category"]
     ids = [str(i) for i in bank.ids[rows]]
@@ -108,8 +120,11 @@ def _titles(bank: EmbeddingTable, rows: np.ndarray, told: list[dict[str, Any]]) 
 
 
 def _plane(name: str, blocks: list[np.ndarray], rows: np.ndarray, told: list[dict[str, Any]]) -> dict[str, Any]:
-    """Points of all blocks: row (a place in `rows`), field, true neighbours, coordinates as whole numbers to 9,999, and
-    for each column the points at which names of its clusters stand."""
+    """Points of all blocks on one plane, as plain values.
+
+    Coordinates are integers up to 9,999, `row` is an index into `rows`, and `names` holds, per column, the points at
+    which to draw names of clusters.
+    """
     parts = [(np.flatnonzero(_there(block[rows])), k) for k, block in enumerate(blocks)]
     row = np.concatenate([at for at, _ in parts])
     field = np.concatenate([np.full(len(at), k) for at, k in parts])
@@ -145,7 +160,7 @@ def _there(z_ND: np.ndarray) -> np.ndarray:
 
 
 def _near(z_ND: np.ndarray, row_N: np.ndarray) -> np.ndarray:
-    """(N, up to 5) the nearest points of other rows, by cosine."""
+    """(N, up to 5) nearest points of other rows, by cosine similarity."""
     z = unit(z_ND)
     alike = z @ z.T
     alike[row_N[:, None] == row_N[None]] = -np.inf

@@ -1,18 +1,25 @@
-"""From embeddings to a plane: PCA, then t-SNE, the same for the same rows, with a measure of how far to trust it.
+"""Deterministic projection onto a plane by PCA and t-SNE, with a measure of its trustworthiness.
 
-van der Maaten, Hinton, "Visualizing Data using t-SNE", JMLR 2008; trustworthiness: Venna, Kaski, "Neighborhood
-preservation in nonlinear projection methods", ICANN 2001.
+Reference:
+    van der Maaten, Hinton, "Visualizing Data using t-SNE", JMLR 2008; Venna, Kaski, "Neighborhood preservation in
+    nonlinear projection methods", ICANN 2001 (trustworthiness).
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-FEWEST = 12  # rows below which t-SNE's neighbourhoods mean nothing and PCA alone is drawn
+FEWEST = 12  # rows: with fewer, t-SNE's neighbourhoods are meaningless and only PCA is drawn
 
 
 class Plane(NamedTuple):
-    """xy: (N, 2), the longer side along x. method: what was done. trust: 0 to 1, None where there are too few rows."""
+    """Rows projected onto a plane.
+
+    Attributes:
+        xy: (N, 2) coordinates, the longer side along x.
+        method: What was done, in words.
+        trust: Trustworthiness, 0 to 1; None if there are too few rows.
+    """
 
     xy: np.ndarray
     method: str
@@ -20,12 +27,16 @@ class Plane(NamedTuple):
 
 
 def project(z_ND: np.ndarray) -> Plane:
-    """A plane for at most a few thousand rows.
+    """Projects at most a few thousand rows onto a plane.
 
-    One thread on purpose: t-SNE's threads wait for each other, and on a busy machine took four times as long as one.
-    A wide angle: 3,000 rows in 3.9 s of CPU on one core, trustworthiness .967, the same as at the default angle in
-    5.3 s (a mixture of ten in 128 dimensions). 350 steps take 70 % of the time of 500: trustworthiness of 1,500 digits
-    .992 instead of .993, of 1,500 rows of the mixture .970 instead of .972.
+    Single-threaded, since threads of t-SNE wait for each other and take four times as long on a busy machine. The wide
+    angle takes 3.9 s of CPU for 3,000 rows instead of 5.3 s, at the same trustworthiness of .967 (a mixture of ten in
+    128
+    dimensions). 350 steps take 70 % of the time of 500, with trustworthiness .992 instead of .993 on 1,500 digits and
+    .970 instead of .972 on 1,500 rows of the mixture.
+
+    Args:
+        z_ND: (N, D) embeddings.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE, trustworthiness
@@ -48,7 +59,7 @@ def project(z_ND: np.ndarray) -> Plane:
 
 
 def _lying(xy_N2: np.ndarray) -> np.ndarray:
-    """Turned so that the longest direction is horizontal, as screens are; the sign is fixed by the first row."""
+    """Rotates the longest direction to horizontal; the first row fixes the sign."""
     centred = xy_N2 - xy_N2.mean(0)
     turned = centred @ np.linalg.svd(centred, full_matrices=False)[2].T
     return turned * np.where(turned[0] < 0, -1.0, 1.0)

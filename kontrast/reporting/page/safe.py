@@ -1,4 +1,4 @@
-"""What keeps a user's words from becoming markup: escaping for HTML, and JSON that may stand in a script element."""
+"""Escaping that keeps user text from becoming markup: HTML, and JSON inside a script element."""
 
 import html
 import json
@@ -12,7 +12,12 @@ def esc(text: Any) -> str:
 
 
 def block(name: str, value: Any) -> str:
-    """A JSON island `<script type="application/json">`; no byte of it can close the element or open a comment."""
+    """JSON island `<script type="application/json">` whose text cannot close the element or open a comment.
+
+    Args:
+        name: Id of the element.
+        value: Plain values.
+    """
     text = json.dumps(finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str)
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
@@ -20,7 +25,7 @@ def block(name: str, value: Any) -> str:
 
 
 def finite(value: Any) -> Any:
-    """The same tree with None for NaN and infinities, which JSON does not know."""
+    """Same tree with None for NaN and infinity, which JSON lacks."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The scores: the trained encoder beside the untrained one, raw features and chance, with intervals drawn."""
+"""Table of scores: trained beside untrained, raw features and chance, with intervals drawn."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ HEADLINES = 5
 
 
 def scores(rows: Sequence[Mapping[str, Any]], not_judged: Sequence[tuple[str, str]], fields: Sequence[str] = ()) -> str:
-    """Retrieval between fields as a matrix, five headline scores, the rest folded, and what was not judged and why.
+    """Cross-field retrieval as a matrix, headline scores, the rest folded, and scores not evaluated.
 
     Args:
-        rows: The table of scores; empty if nothing was judged.
-        not_judged: Names of scores and why they were not measured.
-        fields: The fields of the run, in their order.
+        rows: Table of scores; may be empty.
+        not_judged: Names of scores that were not measured, and why.
+        fields: Fields of the run, in their order.
 
     Returns:
         HTML, or "" if there is nothing to show.
@@ -58,13 +58,13 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _ends(row: Mapping[str, Any], fields: Sequence[str]) -> tuple[str, str] | None:
-    """From which field to which a number looks; None for one that looks within."""
+    """Fields that a number goes from and to; None for a number within one field."""
     pairs = ((one, other) for one in fields for other in fields)
     return next(((one, other) for one, other in pairs if row.get("field") == f"{one}>{other}"), None)
 
 
 def _matrix(crossed: Mapping[str, Mapping[str, Any]], fields: Sequence[str]) -> str:
-    """How often the own row is found first, a row per field asked with, a column per field searched."""
+    """Matrix of R@k, a row per query field and a column per searched field."""
     first = next(iter(crossed.values()))
     name = str(first["name"]).rsplit(" ", 1)[-1]
     head = "".join(f"<th scope='col'>{esc(field)}</th>" for field in fields)
@@ -91,7 +91,7 @@ def _crossing(score: Mapping[str, Any] | None, same: bool) -> str:
 
 
 def _describes(score: Mapping[str, Any]) -> bool:
-    """A shape of all rows, or a distance: who may say what is better."""
+    """Whether a score describes a shape or distance, of which no value is better."""
     return score.get("chance") is None or score.get("score") == "geometry"
 
 
@@ -130,7 +130,7 @@ def _stand(score: Mapping[str, Any], key: Literal["untrained", "raw"]) -> str:
 
 
 def _plot(score: Mapping[str, Any]) -> str:
-    """Intervals on one axis; coordinates are per cent, so that text and dots keep their size at any width."""
+    """Intervals on one axis, in per cent to keep text and dots at one size."""
     values = {
         key: score[key] for key in ("trained", "untrained", "raw") if score.get(key) and _known(score[key].get("value"))
     }
@@ -164,7 +164,7 @@ def _plot(score: Mapping[str, Any]) -> str:
 
 
 def axis(values: Sequence[float]) -> tuple[float, float]:
-    """0 to 1 where all lie there, else their range with some room."""
+    """Range of an axis: 0 to 1 if it holds all values, else with a margin."""
     low, high = min(values), max(values)
     if low >= 0 and high <= 1:
         return 0.0, 1.0
@@ -177,7 +177,7 @@ def _known(value: Any) -> bool:
 
 
 def _dot(key: str, x: str, y: int) -> str:
-    """Told apart by form as well as by colour."""
+    """Marker of a value, distinguished by shape as well as colour."""
     if key == "raw":
         return f"<svg x='{x}' y='{y}' overflow='visible'><rect class='raw' x='-4' y='-4' width='8' height='8'/></svg>"
     return f"<circle class='{key}' cx='{x}' cy='{y}' r='{5 if key == 'trained' else 4.5}'/>"

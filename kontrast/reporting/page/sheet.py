@@ -1,4 +1,4 @@
-"""A sheet: sections put together into one self-contained page that loads nothing and runs our own script alone."""
+"""Self-contained HTML page of sections, which loads nothing and runs only its own script."""
 
 import base64
 import hashlib
@@ -10,8 +10,14 @@ from kontrast.reporting.page.safe import block, esc
 
 
 def sheet(title: str, over: str, sections: Sequence[tuple[str, str, str]], snippets: Sequence[str]) -> str:
-    """The page as text. over: what kind of page it is. sections: (key, name, HTML); those without HTML are left out.
-    snippets: the shelf of thumbnails that maps and galleries refer to."""
+    """Page as HTML.
+
+    Args:
+        title: Title of the page.
+        over: Kind of page, shown above the title.
+        sections: (key, name, HTML) each; sections without HTML are left out.
+        snippets: Thumbnails that maps and galleries refer to by index.
+    """
     told = [(key, name, body) for key, name, body in sections if body]
     script = _piece("script.js")
     return Template(_piece("page.html")).substitute(
@@ -35,7 +41,7 @@ def _piece(name: str) -> str:
 
 
 def _policy(script: str) -> str:
-    """Only our own script runs, and nothing is loaded from anywhere: not by a snippet, not by a mistake of ours."""
+    """Content security policy: only the page's own script runs, and nothing is loaded."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; media-src data:; "

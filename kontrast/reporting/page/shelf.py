@@ -1,10 +1,19 @@
-"""The shelf of thumbnails: each stands once in the page, map and gallery refer to it by number, within a budget."""
+"""Thumbnails of a page, each stored once within a size budget."""
 
 from collections.abc import Mapping, Sequence
 
 
 class Shelf:
-    """Takes snippets in the order they are asked for (gallery first) until `budget` characters are spent."""
+    """Stores snippets in the order of requests (gallery first) until the budget is spent.
+
+    Args:
+        thumbnails: Field -> one HTML snippet, or None, per row.
+        budget: Characters of all snippets. Default 8,000,000.
+
+    Attributes:
+        snippets: Stored snippets.
+        left_out: Requests refused for the budget.
+    """
 
     def __init__(self, thumbnails: Mapping[str, Sequence[str | None]], budget: int = 8_000_000):
         self.snippets: list[str] = []
@@ -14,7 +23,7 @@ class Shelf:
         self._places: dict[tuple[str, int], int] = {}
 
     def place(self, field: str, row: int) -> int | None:
-        """The number of that row's thumbnail; None where it has none or the budget is spent."""
+        """Number of a row's thumbnail; None if it has none or the budget is spent."""
         if (field, row) in self._places:
             return self._places[field, row]
         column = self._given.get(field)
