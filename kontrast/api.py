@@ -72,7 +72,7 @@ def train(
     command: str | None = None,
     logger: Logger | None = None,
 ) -> Run:
-    """Trains encoders on any data and writes a run folder with embeddings, scores and a report.
+    """Trains encoders on any data; writes a run folder with embeddings, scores and report.
 
     On several devices this script runs once per device, and the call returns in the first process only.
 
@@ -305,7 +305,7 @@ def _finished(folder: Folder, logger: Logger) -> Run:
 
 
 def _begun(folder: Folder, frame: Frame, experiment: Experiment) -> tuple[dict[str, str], dict[str, Field]]:
-    """Recipe and columns as recorded when the run began; inferred again if it was stopped before that."""
+    """Recipe and columns as recorded when the run began, else inferred again."""
     if (folder.path / "data.json").is_file():
         known = kept.data(folder)
         return known["recipe"], {name: Field(**field) for name, field in known["fields"].items()}

@@ -1,4 +1,4 @@
-"""Keeps the best weights of a run by its validation rows, which take no part in the final evaluation."""
+"""Keeps the best weights of a run, by its validation rows."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -69,7 +69,7 @@ class Keeper:
         return step * LOOKS // max(total, 1) > (step - 1) * LOOKS // max(total, 1)
 
     def look(self, course: TrainState) -> bool:
-        """Evaluates the current weights, and keeps them if they are the best; all processes must call it.
+        """Evaluates the current weights and keeps the best; all processes must call it.
 
         Returns:
             Whether they are the best so far.
@@ -85,7 +85,7 @@ class Keeper:
         return best
 
     def tidy(self) -> None:
-        """Removes all kept weights but the best; for use once a checkpoint of that step is written."""
+        """Removes all kept weights but the best; call it after a checkpoint."""
         for file in (self.folder.path / "checkpoints").glob("kept-*.safetensors"):
             if self.folder.writes and file.name != Path(self._file(self.best)).name:
                 file.unlink()

@@ -93,7 +93,7 @@ def catalogue(roots: Iterable[Path] = (Path("runs"),), *, sort: str = "run", tag
 
 
 def entry(path: Path) -> Entry:
-    """Reads the entry of a run folder; a damaged run gives an entry that says so instead of an error."""
+    """Reads the entry of a run folder; a damaged run is listed as damaged."""
     folder = Folder(path)
     data = recipe = rows = ""
     steps = minutes = score = None
@@ -137,7 +137,7 @@ def entry(path: Path) -> Entry:
 
 
 def leading(scores: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The leading score of a run, as in its report: the first with a baseline, else the first; None without."""
+    """The first score with a baseline, else the first score, or None."""
     measured = [s for s in scores if s["trained"] and s["trained"]["value"] is not None]
     return next((s for s in measured if s["raw"] or s["untrained"]), next(iter(measured), None))
 
@@ -217,7 +217,7 @@ def _key(one: Entry, name: str) -> Any:
 
 
 def _found(root: Path, deep: int) -> Iterator[Path]:
-    """Finds run folders, also of runs killed before they had an experiment; skips links and hidden folders."""
+    """Finds run folders, those of killed starts included; skips links and hidden folders."""
     if (root / "experiment.json").is_file() or (root / LOCK).is_file():
         yield root
     elif deep >= 0 and root.is_dir():

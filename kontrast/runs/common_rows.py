@@ -69,7 +69,7 @@ def _rows(bank: EmbeddingTable, ids: Sequence[str]) -> EmbeddingTable:
 
 
 def _same(one: Run, first: EmbeddingTable, two: Run, second: EmbeddingTable, ids: Sequence[str]) -> list[str]:
-    """Notes on two data sets that differ; raises UserError if rows of equal id are not the same."""
+    """Notes on two unequal data sets; UserError if equal ids name different rows."""
     names = f"{one.path} and {two.path}"
     if first.labels is not None and second.labels is not None:
         differ = np.flatnonzero(first.labels != second.labels)
@@ -94,7 +94,7 @@ def _same(one: Run, first: EmbeddingTable, two: Run, second: EmbeddingTable, ids
 
 
 def _met(one: EmbeddingTable, two: EmbeddingTable, name: str) -> float | None:
-    """Share of rows that are their own nearest row in the other run by raw features; None if fewer than 2."""
+    """Share of rows whose nearest raw features in the other run are their own."""
     both = np.flatnonzero(one.has(name) & two.has(name))[:LOOKED_AT]
     if len(both) < 2:
         return None
@@ -103,7 +103,7 @@ def _met(one: EmbeddingTable, two: EmbeddingTable, name: str) -> float | None:
 
 
 def _alike(tests: Sequence[EmbeddingTable]) -> list[EmbeddingTable]:
-    """Masks each field in rows where one of the runs that use the field lacks it."""
+    """Masks each field in rows where one of the runs lacks it."""
     made = []
     for test in tests:
         z = dict(test.z)

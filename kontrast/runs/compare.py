@@ -66,7 +66,7 @@ class Pair:
 
     @property
     def first(self) -> Line | None:
-        """The leading score: the first that can be better or worse, else the first; None without scores."""
+        """The first score that can be better or worse, else the first, or None."""
         return next((line for line in self.lines if line.merit), next(iter(self.lines), None))
 
     def count(self, verdict: Verdict) -> int:
@@ -101,7 +101,7 @@ class Comparison:
 
     @property
     def chance(self) -> str:
-        """A note on how many intervals exclude 0 by chance, as several are computed at once."""
+        """A note on how many of the intervals exclude 0 by chance alone."""
         made = sum(len(pair.lines) for pair in self.pairs)
         by_luck = (1 - self.level) * made
         wrong = f"about {by_luck:.0f}" if by_luck >= 0.95 else "hardly one"
@@ -146,7 +146,7 @@ class Comparison:
         yield self.chance
 
     def headline(self, pair: Pair) -> str:
-        """A line for a pair: verdict, names, leading score, and the number of scores per verdict."""
+        """A line for a pair: verdict, names, leading score, and scores per verdict."""
         lead = pair.first
         names = f"{self.names[pair.two]} against {self.names[pair.one]}"
         if lead is None:
@@ -159,7 +159,7 @@ class Comparison:
 def compare(
     runs: Sequence[Run], *, every_pair: bool = False, level: float = 0.95, seed: int = 0, scores: Sequence[str] = ()
 ) -> Comparison:
-    """Compares runs by the scores that they have in common, on the held-out rows that all of them share.
+    """Compares runs by their common scores on the held-out rows that all share.
 
     The evaluators are those of the first run.
 
@@ -224,7 +224,7 @@ def _judges(first: Run, names: Sequence[str]) -> list[Evaluator]:
 
 
 def _found(scores: Sequence[Evaluator], train: EmbeddingTable, test: EmbeddingTable, seed: int) -> dict[str, Found]:
-    """All scores of a run on the shared rows; retrieval between fields comes first, as in its report."""
+    """All scores of a run on the shared rows, retrieval between fields first."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # thousands of small operations, as in evaluation/evaluate.py
@@ -243,7 +243,7 @@ def _lines(one: Mapping[str, Found], two: Mapping[str, Found], level: float) -> 
 
 
 def _names(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Folder names; whole paths if two folders share a name; numbered if a run is named twice."""
+    """Distinct names: folder names, else paths, numbered if a run is named twice."""
     paths = [run.path.resolve() for run in runs]
     clash = len({path.name for path in paths}) < len(set(paths))
     names = [str(run.path) if clash else path.name for run, path in zip(runs, paths, strict=True)]

@@ -94,13 +94,13 @@ def _change(line: Line) -> str:
 
 
 def _ends(line: Line) -> tuple[float, float, float]:
-    """Interval and value with the sign that makes larger better; the value three times without an interval."""
+    """Low end, value and high end, with the sign that makes larger better."""
     low, high = (line.difference if end is None else end for end in (line.low, line.high))
     return (low, line.difference, high) if line.higher_is_better else (-high, -line.difference, -low)
 
 
 def _plot(line: Line, reach: float) -> str:
-    """The interval on an axis shared by all scores of the pair, 0 in the middle; in per cent, so that it scales."""
+    """The interval on an axis shared by all scores of the pair, in per cent."""
 
     def at(x: float) -> str:
         return f"{50 + 46 * x / (reach or 1):.2f}%"
@@ -116,7 +116,7 @@ def _plot(line: Line, reach: float) -> str:
 
 
 def _maps(made: Comparison, shelf: Shelf) -> str:
-    """One map of the same rows per run; the page's script marks a row under the pointer on all maps."""
+    """One map per run of the same rows, which the page's script links."""
     each = POINTS // len(made.names)
     parts = []
     for at, (name, (_, test)) in enumerate(zip(made.names, made.shared.banks, strict=True)):

@@ -12,7 +12,7 @@ from kontrast.runs.model import Model
 
 
 class Embedder(nn.Module):
-    """Encoder of one field of a run as a torch module with gradients, from cells to features.
+    """Encoder of one field of a run as a torch module with gradients.
 
     Its output equals that of `Run.embed` before normalisation. In a LightningModule, `self.encoder =
     run.module("image")` suffices. Parts of the method used in training only (a projection head, temperatures) stay

@@ -1,4 +1,4 @@
-"""The number of rows that a run is evaluated on: fewer if its minutes are short."""
+"""Chooses the number of rows that a run is evaluated on."""
 
 import time
 from dataclasses import replace

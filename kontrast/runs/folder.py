@@ -1,4 +1,4 @@
-"""The run folder: its files, and how they are written so that none is ever found half-written."""
+"""The run folder: reads its files, and writes them atomically."""
 
 import contextlib
 import errno
@@ -119,7 +119,9 @@ class Folder:
 
     @contextlib.contextmanager
     def held(self, doing: str) -> Iterator[None]:
-        """Context in which no other process writes to the folder; removes half-written files of a killed one.
+        """Context in which no other process writes to the folder.
+
+        Half-written files of a killed process are removed first.
 
         Args:
             doing: What is done here, for the message that another process gets.
@@ -222,11 +224,11 @@ class Folder:
         return list(_whole(untrusted_json.text(file).split("\n"), str(file)))
 
     def totals(self) -> dict[int, int]:
-        """Step -> total steps planned from then on; only in replays of runs that were limited by minutes."""
+        """Step -> total steps planned from then on, for replays of runs limited by minutes."""
         return dict(self.read_json(TOTALS)) if (self.path / TOTALS).is_file() else {}
 
     def threads(self) -> dict[int, int] | None:
-        """Step -> number of threads from then on in the run that is replayed; None if this is no replay."""
+        """Step -> threads used from then on by the replayed run; None outside replays."""
         return dict(self.read_json(THREADS)) if (self.path / THREADS).is_file() else None
 
     def settle(self, name: str) -> None:
@@ -236,9 +238,10 @@ class Folder:
                 os.fsync(file.fileno())
 
     def save_checkpoint(self, tensors: dict[str, torch.Tensor], numbers: dict[str, Any]) -> Path:
-        """Writes a checkpoint and its hash, and removes all older ones except the last intact one.
+        """Writes a checkpoint and its hash.
 
-        The hash is written first, so that a checkpoint under its final name is whole even if the process is killed.
+        Older checkpoints are removed except the last intact one. The hash is written first, so that a checkpoint under
+        its final name is whole even if the process is killed.
 
         Args:
             tensors: The state.
@@ -331,7 +334,7 @@ def load_tensors(file: Path) -> dict[str, torch.Tensor]:
 
 
 def _emptied(where: Path) -> Path:
-    """Makes the folder if needed, and removes what a failed or killed start left in it."""
+    """Makes the folder, or removes what a failed start left in it."""
     where.mkdir(parents=True, exist_ok=True)
     found = {file.name for file in where.iterdir() if file.suffix != ".part"}
     known = {QUARANTINE, LOCK, HOLDER, "cache", "environment.json"} if LOCK in found else {QUARANTINE}

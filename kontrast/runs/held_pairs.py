@@ -39,14 +39,14 @@ def measured(model: Model, data: Dataset, rows: np.ndarray, most: int = MOST) ->
 
 
 def keep_before(folder: Folder, found: MetricResult | None) -> None:
-    """Writes the AUC of the untrained weights to the run folder, for the end of the run."""
+    """Writes the AUC of the untrained weights to the run folder."""
     value = torch.full((1,), torch.nan, dtype=torch.float64) if found is None else torch.tensor([found.value])
     entries = torch.zeros(0) if found is None else torch.from_numpy(found.entries)
     folder.save_tensors(f"{folder.embeddings.name}/{BEFORE}", {"value": value.double(), "entries": entries.double()})
 
 
 def before(folder: Folder) -> MetricResult | None:
-    """Reads what `keep_before` wrote; None if nothing could be measured, or an old run has no such file."""
+    """Reads what `keep_before` wrote; None if nothing was measured."""
     if not (folder.embeddings / BEFORE).is_file():
         return None
     kept = load_tensors(folder.embeddings / BEFORE)
@@ -100,5 +100,5 @@ def _joined(parts: list[tuple[Embeddings, Embeddings]], classes: dict[int, int] 
 
 
 def _copies(content: np.ndarray) -> bool:
-    """Whether equal content means duplicates; content that over a tenth of the rows share is a category."""
+    """Whether equal content means duplicates: no content is shared by over a tenth of rows."""
     return bool(np.unique(content, return_counts=True)[1].max(initial=0) <= max(2, len(content) // 10))

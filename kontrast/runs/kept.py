@@ -1,4 +1,4 @@
-"""Reads the JSON files of a run and checks their shape, as a folder may be edited or untrusted."""
+"""Reads the JSON files of a run and checks them, as they are untrusted."""
 
 import re
 from html import escape
@@ -68,7 +68,7 @@ def data(folder: Folder) -> dict[str, Any]:
 
 
 def targets(folder: Folder) -> dict[str, Any]:
-    """Reads facts of the training rows and their targets; empty for old runs, which have no such file."""
+    """Reads facts of the training rows and their targets; empty for old runs."""
     path = folder.path / TARGETS
     return shaped(folder.read_json(TARGETS), _TARGETS, str(path)) if path.is_file() else {}
 
@@ -90,7 +90,7 @@ def samples(folder: Folder) -> dict[str, Any]:
 
 
 def harmless(snippet: str) -> str:
-    """Removes from an HTML snippet all that runs, is fetched, or covers the page around it."""
+    """Removes from an HTML snippet all that runs, is fetched, or overlays the page."""
     if _PICTURE.fullmatch(snippet):
         return snippet
     reader = _Harmless()

@@ -1,4 +1,4 @@
-"""A lock that lets one process at a time write to a run folder, and that ends with the process."""
+"""A lock by which one process at a time writes to a run folder."""
 
 import errno
 import json
@@ -56,7 +56,7 @@ def held(path: Path, doing: str) -> Iterator[bool]:
 
 
 def in_use(path: Path) -> str:
-    """Describes the other process that writes to a run folder now; "" if there is none."""
+    """The other process that now writes to a run folder, in words; "" if none."""
     if not (path / LOCK).is_file():
         return ""
     lock = _Lock(path)
@@ -76,7 +76,7 @@ class _Lock:
         self.lock = FileLock(path / LOCK, timeout=0)
 
     def taken(self) -> bool:
-        """Takes the lock; False if the file system has none. Raises Timeout if another process holds it."""
+        """Takes the lock, or raises Timeout; False if the file system has none."""
         try:
             self.lock.acquire()
         except NotImplementedError:  # raised by filelock for the first of _LOCKLESS

@@ -40,7 +40,7 @@ def data(data: Dataset, kinds: Mapping[str, Mapping[str, str]], folder: Path) ->
 
 
 def left_out(kinds: Mapping[str, Mapping[str, str]], most: int = 6) -> list[str]:
-    """Lines on the columns that training does not use, each with the reason, and on how to use them.
+    """Lines on the columns that training does not use, with reasons and remedy.
 
     Args:
         kinds: Column -> `kind`, and `why` it was chosen.
@@ -63,7 +63,7 @@ def _clipped(reason: str, most: int = 110) -> str:
 
 
 def views(modalities: Mapping[str, Modality]) -> str:
-    """What the modalities chose for their augmentations from the rows, one line per choice; "" for nothing."""
+    """Augmentation settings that modalities chose from the rows, a line per choice."""
     told: dict[str, list[str]] = {}
     for name, modality in modalities.items():
         if note := modality.note():
@@ -81,7 +81,7 @@ def split(data: Dataset) -> str:
 
 
 def targets(data: Dataset, needs: Collection[str]) -> str:
-    """Targets that training learns from, and how to learn from those that it does not use; "" if there are none.
+    """Targets that training learns from, and how to use the others.
 
     Args:
         data: The dataset.
@@ -115,7 +115,7 @@ HANDFUL = 0.01  # share of rows trained on up to which no score changes by more 
 
 
 def unseen(train: np.ndarray | None, test: np.ndarray | None, most: int = 5) -> str | None:
-    """Note on classes of the evaluated rows without a training row; None if there are none.
+    """Note on evaluated classes without a training row; None if there are none.
 
     Args:
         train: (M,) labels of the training rows, "" if unknown.
@@ -185,7 +185,7 @@ def scores(table: Sequence[Mapping[str, Any]], most: int = 14) -> str:
 
 
 def indexed(rows: Mapping[str, Mapping[str, int]] | None) -> str:
-    """Note that an index of the run's own rows lacks some; "" if it holds all.
+    """Note that an index of the run's rows is partial; "" if it is not.
 
     Args:
         rows: Entry `rows` of scores.json, per part the rows evaluated and the rows there are; None in old runs.

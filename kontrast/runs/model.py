@@ -1,4 +1,4 @@
-"""The model of a run: fitted modalities and method, built, saved, loaded, and used to embed rows."""
+"""The model of a run: builds, saves and loads modalities and method, and embeds rows."""
 
 import copy
 import dataclasses
@@ -103,7 +103,9 @@ class Model:
         return Model(experiment, modalities, method.eval(), facts=facts)
 
     def halved(self) -> "Model":
-        """A copy that embeds in bf16: fast on a GPU or CPU with bf16 (AMX, AVX512-bf16), slow on others.
+        """A copy that embeds in bf16.
+
+        It is fast on a GPU or CPU with bf16 (AMX, AVX512-bf16), slow on others.
 
         Weights of matrix products are cast once here, as autocast would cast them at every block; embedding layers too,
         as their float32 output would keep sums in float32. The rest (norms, statistics, means) is left to autocast.
@@ -177,7 +179,7 @@ class Model:
 
 
 def _kept(folder: Folder, experiment: Experiment) -> dict[str, Choice]:
-    """The encoders' settings, pointed at the run's own files instead of where pretrained weights came from."""
+    """The encoders, set to load from the run's own files."""
     found = {}
     for tower, chosen in experiment.encoders.items():
         encoder: type[Encoder] = registry.load("encoders", chosen.name)
@@ -263,7 +265,7 @@ def modalities_of(experiment: Experiment) -> dict[str, Modality]:
 
 
 def tower_of(experiment: Experiment, field: str) -> str:
-    """Key of a field's encoder: the field's own name if the experiment has it, else its modality's.
+    """Key of a field's encoder: the field's name if present, else its modality's.
 
     Raises:
         UserError: The experiment has neither.

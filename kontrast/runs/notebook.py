@@ -1,4 +1,4 @@
-"""The view of a run in a notebook: verdict, scores, loss and a map with thumbnails, as small HTML."""
+"""The view of a run in a notebook: verdict, scores, loss and map."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,7 +34,7 @@ STYLE = f"""
 
 
 def card(folder: Folder) -> str:
-    """HTML of a run for a notebook; an unfinished run shows its step and its loss so far."""
+    """HTML of a run for a notebook; if unfinished, its step and loss."""
     name, moments = esc(folder.path.resolve().name), folder.moments()
     curve = curve_drawing(moments, "loss").svg if moments else ""
     if not (folder.path / "scores.json").is_file():

@@ -1,4 +1,4 @@
-"""The pipeline of a run: reads rows, trains the encoders, evaluates them and writes the report."""
+"""The pipeline of a run: reads rows, trains, evaluates and writes the report."""
 
 import csv
 import io
@@ -48,7 +48,9 @@ def travel(
     resume: bool,
     began: float,
 ) -> Run:
-    """Runs the folder's experiment on opened rows, up to scores and report; returns in the first process only.
+    """Runs the folder's experiment on opened rows, up to scores and report.
+
+    Returns in the first process only.
 
     Args:
         frame: The rows.
@@ -135,7 +137,7 @@ def _read(
     recipe: dict[str, str],
     logger: Logger,
 ) -> Dataset:
-    """Reads, caches and splits the rows, and writes data.json; refuses to resume on other rows than before."""
+    """Reads, caches and splits the rows; refuses to resume on other rows."""
     known = folder.read_json("data.json") if (folder.path / "data.json").is_file() else None
     early = known is not None and "validation" not in known  # an old run: it recorded no validation rows and targets
     try:
@@ -179,7 +181,7 @@ def _read(
 
 
 def facts(data: Dataset) -> dict[str, Any]:
-    """Facts of the data for data.json and the report: counts of rows and labels, quarantined rows, fingerprint."""
+    """Facts of the data for data.json: counts, labels, quarantined rows, fingerprint."""
     labels = None
     if data.labels is not None:
         names, counts = np.unique(data.labels[data.labels != ""], return_counts=True)
@@ -207,7 +209,7 @@ def _quarantine(folder: Folder, rows: Sequence[Quarantined]) -> Path:
 
 
 def _shuffled(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of training and held-out rows, in an order that depends on the seed and their ids alone."""
+    """Indices of training and held-out rows, ordered by seed and ids alone."""
     order = np.argsort(random_streams.mix(torch.from_numpy(data.keys) + random_streams.folded(seed)).numpy())
     return order[data.training[order]], order[data.held_out[order]]
 
@@ -215,7 +217,9 @@ def _shuffled(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def _rows(
     model: Model, data: Dataset, folder: Folder, logger: Logger, fleet: Launcher, budget: Budget, *, done: bool
 ) -> tuple[Model, tuple[np.ndarray, np.ndarray], Callable[[Model], MetricResult | None], dict[str, tuple[int, int]]]:
-    """Chooses the rows that the run is evaluated on; writes their number to experiment.json before embedding any.
+    """Chooses the rows that the run is evaluated on.
+
+    Their number is written to experiment.json before any is embedded.
 
     Args:
         model: The untrained model.
@@ -258,7 +262,7 @@ def _word(data: Dataset, rows: np.ndarray) -> str:
 
 
 def _samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:
-    """Data for the report: thumbnails of all evaluated rows, and augmented views of a few training rows."""
+    """Thumbnails of all evaluated rows, and augmented views of a few training rows."""
     shown: dict[str, list[str | None]] = {}
     for name, modality in model.modalities.items():
         has = data.stores[name].has[rows]

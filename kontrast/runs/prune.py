@@ -1,4 +1,4 @@
-"""Pruning of runs: lists what can be removed, then removes it; touches only files that a run wrote."""
+"""Pruning of runs: lists and removes files that a run wrote, and no others."""
 
 import shutil
 import time
@@ -144,7 +144,7 @@ def lines(removals: Sequence[Removal]) -> Iterator[str]:
 
 
 def _beaten(entries: Sequence[Entry], best: int) -> Iterator[tuple[Entry, str]]:
-    """Untagged finished runs behind the best of the same rows and score, each with the reason."""
+    """Untagged finished runs behind the best of the same rows and score."""
     groups: dict[tuple[str, str], list[Entry]] = {}
     for one in entries:
         if one.finished and one.score is not None and one.merit:

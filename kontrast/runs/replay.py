@@ -119,7 +119,7 @@ def same(old: Run, new: Run) -> Replay:
 
 
 def _numbers(run: Run) -> Iterator[tuple[str, float | None]]:
-    """Name and value of each score, of the trained encoder and the baselines, with interval ends."""
+    """Name and value of each score and baseline, interval ends included."""
     for row in run.scores:
         for whose in ("trained", "untrained", "raw"):
             for part, value in (row[whose] or {}).items():
@@ -128,7 +128,7 @@ def _numbers(run: Run) -> Iterator[tuple[str, float | None]]:
 
 
 def _weights(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> tuple[str | None, float]:
-    """The first tensor that differs and its largest difference; infinity if shapes differ or one lacks it."""
+    """The first tensor that differs, and its largest difference, infinite for other shapes."""
     for name in sorted({*one, *two}):
         if name not in one or name not in two or one[name].shape != two[name].shape:
             return name, float("inf")

@@ -1,4 +1,4 @@
-"""Writes out every default of an experiment, so that it means the same run in later versions."""
+"""Fills in every default of an experiment, so that later versions repeat it."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -132,10 +132,10 @@ class Run:
             return model.embed(dataset, batch=batch, progress=logger.progress)
 
     def evaluate(self, data: object, *, outside: bool = False, logger: Logger | None = None) -> list[dict[str, Any]]:
-        """Evaluates the run on other data; kNN and probe are fitted on the run's training rows.
+        """Evaluates the run on other data.
 
-        Warns of rows that the run was trained on, if more than 1 %, and of classes without a training row: to the
-        logger, or by `warnings` without one.
+        kNN and probe are fitted on the run's training rows. Warns of rows that the run was trained on, if more than 1
+        %, and of classes without a training row: to the logger, or by `warnings` without one.
 
         Args:
             data: The test rows: a path or an object in memory, as for `kontrast.train`.
@@ -367,7 +367,7 @@ class Run:
 
 
 def evaluators(experiment: Experiment) -> list[Evaluator]:
-    """The evaluators that an experiment names, in their order of display; all if it names none."""
+    """The evaluators of an experiment in display order; all if it names none."""
     named = experiment.scores or tuple(Choice(name) for name in registry.kinds("evaluators"))
     made: list[Evaluator] = [factory.build("evaluators", score.name, score.settings) for score in named]
     return sorted(made, key=lambda evaluate: evaluate.place)

@@ -1,4 +1,4 @@
-"""Finds the field of a run that a search query belongs to, and reads the query."""
+"""Finds the field that a search query belongs to, and reads the query."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def ask(model: Model, query: object, field: str | None, *, text: bool) -> tuple[
 
 
 def _readable(model: Model, name: str, kind: str, query: object) -> object:
-    """The query if the modality can read it, else the first cell of this kind in the file that it names."""
+    """The query itself if readable, else the first fitting cell of the file named."""
     modality = model.modalities[name]
     try:
         modality.read(query, Path())

@@ -19,7 +19,7 @@ from kontrast.training.threads import Threads
 def watching(
     folder: Folder, plan: Plan, fleet: Launcher, logger: Logger, saved: Checkpoint | None
 ) -> Iterator[Threads | None]:
-    """Context that adapts the number of threads after each step, and restores it at the end.
+    """Context that adapts the number of threads after each step.
 
     The number is recorded in the metrics of each step, for a replay, and in checkpoints, for a resume. It stays fixed
     with `plan.deterministic` "on", on several processes, and on devices other than the CPU.
@@ -48,7 +48,7 @@ def watching(
 
 
 def _tell(words: str, logger: Logger) -> None:
-    """Logs the words; warns of a remedy in scripts, whose environment kontrast cannot set before they start."""
+    """Logs the words; in scripts, also warns of the environment variable that helps."""
     logger.fact("note", words)
     if sys.platform == "linux" and not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
         warnings.warn(

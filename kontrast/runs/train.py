@@ -151,7 +151,7 @@ def _begun(
     budget: Budget,
     saved: Checkpoint | None,
 ) -> tuple[Model, TrainState, Sampler, Batch]:
-    """Completes the plan and writes it to experiment.json; gives model, training state, sampler and first views."""
+    """Completes the plan in experiment.json; gives model, training state, sampler and first views."""
     mode, seconds = pinned(model.experiment.plan), 0.0
     if saved is None:  # a resumed run keeps its number format, even if another is faster now
         model, mode, seconds = settled(model, data, reader, fleet, budget)
@@ -167,7 +167,7 @@ def _begun(
 
 
 def training_rows(model: Model, data: Dataset) -> np.ndarray:
-    """Indices of the training rows that have at least two of the model's fields, or its only one."""
+    """Indices of training rows with two of the model's fields, or its only one."""
     has = np.stack([data.stores[name].has for name in model.fields])
     enough = has.sum(0) >= min(2, len(model.fields))
     rows = np.flatnonzero(data.training & enough)
@@ -250,7 +250,7 @@ def _tell(course: TrainState, order: Sampler, first: Batch, logger: Logger, budg
 
 
 def _unrepeatable(method: Method, first: Batch, fleet: Launcher, plan: Plan) -> str:
-    """Operations of a step without a deterministic form on the device; "" if there are none, as on a CPU."""
+    """Operations of a step without a deterministic form on the device; "" if none."""
     if plan.deterministic == "off" or fleet.device.type == "cpu" or fleet.splits:
         return ""
     twin = copy.deepcopy(method)
@@ -258,7 +258,7 @@ def _unrepeatable(method: Method, first: Batch, fleet: Launcher, plan: Plan) -> 
 
 
 def optimiser_of(plan: Plan) -> tuple[Optimiser, float, float]:
-    """The optimiser with its learning rate and weight decay: those of the plan, else its defaults."""
+    """The optimiser, with learning rate and weight decay of the plan or its own."""
     made: Optimiser = factory.build("optimisers", plan.optimiser.name, plan.optimiser.settings)
     rate = made.learning_rate if plan.learning_rate is None else plan.learning_rate
     return made, rate, made.weight_decay if plan.weight_decay is None else plan.weight_decay
@@ -316,7 +316,7 @@ class _Log:
         return time.monotonic() - self.saved > self.course.plan.checkpoint
 
     def checkpoint(self) -> None:
-        """Saves this step unless saved; metrics are flushed first, so that no power cut leaves them behind it."""
+        """Saves this step unless saved; metrics are flushed first, never behind a checkpoint."""
         if self.step != self.course.step:
             self.folder.settle(self.folder.metrics.name)
             self.folder.save_checkpoint(*self.course.state())
@@ -344,7 +344,7 @@ def _varied(x: torch.Tensor) -> float:
 
 
 def _saved(broken: NotFinite, folder: Folder, course: TrainState) -> UserError:
-    """Saves the batch whose loss or gradient is not finite, and gives the error that names the file."""
+    """Saves the batch that is not finite; gives the error that names its file."""
     name = f"not-finite-step-{broken.step}.safetensors"
     tensors = {f"view {k}": v for k, v in broken.batch.views.items()} | {
         f"key {k}": v for k, v in broken.batch.keys.items()
@@ -363,7 +363,7 @@ class _Stop:
 
 @contextmanager
 def _signals() -> Iterator[_Stop]:
-    """Records Ctrl-C and SIGTERM for the loop to see between two steps; a second one ends at once."""
+    """Records Ctrl-C and SIGTERM for the loop; a second one ends at once."""
     stop = _Stop()
 
     def wish(number: int, _: FrameType | None) -> None:
@@ -377,7 +377,7 @@ def _signals() -> Iterator[_Stop]:
 
 @contextmanager
 def stoppable(folder: Folder) -> Iterator[None]:
-    """Context in which Ctrl-C and SIGTERM raise Interrupted at once, for all but the training loop."""
+    """Context outside the training loop in which Ctrl-C and SIGTERM raise Interrupted at once."""
 
     def end(number: int, _: FrameType | None) -> None:
         raise Interrupted(f"stopped; {folder.go_on}", number)

@@ -1,4 +1,4 @@
-"""A trial before training: one pass over a few rows, and the memory that a whole step needs."""
+"""A trial before training: a pass over few rows, and a step's memory."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""MLflow: settings, curves and scores of a run, on a server or in a file of the run folder."""
+"""MLflow: settings, curves and scores of a run, on a server or in a file."""
 
 import os
 import re
@@ -56,7 +56,7 @@ class Mlflow(Logger):
         self.step = 0
 
     def begun(self, folder: Path) -> None:
-        """Notes the run folder; writes nothing before the first step, so that a refused run leaves no folder."""
+        """Notes the run folder; a run refused before its first step writes nothing."""
         self.folder = folder
 
     def moment(self, moment: StepRecord) -> None:
@@ -68,7 +68,7 @@ class Mlflow(Logger):
             self._tell(of_moment(moment))
 
     def ended(self, folder: Path) -> None:
-        """Records scores as metrics of the last step; a run without scores gets the status KILLED."""
+        """Records scores at the last step; a run without scores gets status KILLED."""
         if self.client is None:
             return
         scores = of_scores(folder)

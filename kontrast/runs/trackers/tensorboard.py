@@ -34,7 +34,7 @@ class Tensorboard(Logger):
         self.step = 0
 
     def begun(self, folder: Path) -> None:
-        """Notes the run folder; writes nothing before the first step, so that a refused run leaves no folder."""
+        """Notes the run folder; a run refused before its first step writes nothing."""
         self.folder = folder / "tensorboard"
 
     def fact(self, name: str, words: str) -> None:
