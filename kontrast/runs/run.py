@@ -134,8 +134,8 @@ class Run:
     def evaluate(self, data: object, *, outside: bool = False, logger: Logger | None = None) -> list[dict[str, Any]]:
         """Evaluates the run on other data.
 
-        kNN and probe are fitted on the run's training rows. Warns of rows that the run was trained on, if more than 1
-        %, and of classes without a training row: to the logger, or by `warnings` without one.
+        kNN and probe are fitted on the run's training rows. Warns of rows that the run was trained on, if over 1 %,
+        and of classes without a training row: to the logger, or by `warnings` without one.
 
         Args:
             data: The test rows: a path or an object in memory, as for `kontrast.train`.
