@@ -1,4 +1,4 @@
-"""Area under the curve (AUC) of positive against random pairs, with what each row contributes to it.
+"""Area under the curve (AUC) of positive against random pairs, with per-row contributions.
 
 Axis letters: M positive pairs, D width, N distinct rows.
 """

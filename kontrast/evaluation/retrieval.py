@@ -170,7 +170,7 @@ def precisions(z_ND: np.ndarray, code_N: np.ndarray, asking: np.ndarray) -> tupl
 
 
 def harmonics(n: int) -> np.ndarray:
-    """Harmonic numbers H[i] = 1 + 1/2 + ... + 1/i for i = 0 ... n."""
+    """Harmonic numbers H[0] ... H[n], with H[i] = sum_{j <= i} 1 / j."""
     return np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n + 1))])
 
 

@@ -164,7 +164,7 @@ def _plot(score: Mapping[str, Any]) -> str:
 
 
 def axis(values: Sequence[float]) -> tuple[float, float]:
-    """Range of an axis: 0 to 1 if it holds all values, else with a margin."""
+    """Range of an axis: 0 to 1 if that holds all values, else padded."""
     low, high = min(values), max(values)
     if low >= 0 and high <= 1:
         return 0.0, 1.0
