@@ -23,7 +23,7 @@ class Health:
             over
             the sphere, 0 if collapsed to a point.
         alignment: Mean squared distance of positive pairs.
-        uniformity: log mean e^(-2 d^2) over all pairs of rows at distance d; 0 if collapsed to a point, about -4 at best.
+        uniformity: log mean e^(-2 d^2) over pairs at distance d; 0 if collapsed to a point, about -4 at best.
         rows: Rows that the statistics rest on.
 
     Reference:
