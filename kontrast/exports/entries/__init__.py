@@ -1,1 +1,1 @@
-"""What a graph takes of a field and how that becomes what the encoder sees, one modality a file."""
+"""Inputs of exported graphs and their preprocessing; one modality per file."""

@@ -1,4 +1,4 @@
-"""Pictures: squares of pixels as they come from a decoder."""
+"""Images: square arrays of pixels, as a decoder gives them."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -12,8 +12,11 @@ from kontrast.modalities.image import Image as Pictures
 
 
 class Image(Entry):
-    """pixels (B, S, S, C) uint8, of the run's own size S: every resizing of uint8 rounds in its own way, so it is done
-    outside, as `words` says; colours are normalised in the graph."""
+    """Input `pixels`, (B, S, S, C) uint8, with the run's image size S.
+
+    Resizing stays outside the graph, as `words` describes, because implementations round uint8 differently. Colours
+    are normalised in the graph.
+    """
 
     def __init__(self, modality: Modality) -> None:
         super().__init__()
@@ -28,14 +31,14 @@ class Image(Entry):
         )
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """(B, S, S, C) uint8 -> (B, C, S, S) normalised."""
+        """Normalises pixels, (B, S, S, C) uint8 to (B, C, S, S)."""
         return self.modality.preprocess(inputs[0].permute(0, 3, 1, 2))
 
     def feed(self, packed: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """(C, S, S) each."""
+        """Stacks packed images of shape (C, S, S)."""
         return {"pixels": np.ascontiguousarray(np.stack(packed).transpose(0, 2, 3, 1))}
 
     def made_up(self, rows: int) -> list[np.ndarray]:
-        """Noise."""
+        """Images of random noise."""
         shape = (rows, self.modality.channels, self.modality.size, self.modality.size)
         return list(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))

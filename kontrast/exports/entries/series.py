@@ -1,4 +1,4 @@
-"""Time series: numbers over time, NaN where there are none."""
+"""Time series: numbers over time, NaN for missing values."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from kontrast.exports.entry import Entry
 
 
 class Series(Entry):
-    """series (B, T, C) float32 of the run's longest length T, NaN for gaps and after the end."""
+    """Input `series`, (B, T, C) float32, with the run's length T; NaN marks gaps and padding."""
 
     def __init__(self, modality: Modality) -> None:
         super().__init__()
@@ -25,17 +25,17 @@ class Series(Entry):
         )
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """(B, T, C) -> (B, K, T) normalised."""
+        """Normalises series, (B, T, C) to (B, K, T)."""
         return self.modality.preprocess(inputs[0].transpose(1, 2))
 
     def feed(self, packed: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """(T, C) each."""
+        """Pads packed series of shape (T, C) with NaN."""
         batch = np.full((len(packed), self.length, self.channels), np.nan, np.float32)
         for row, series in zip(batch, packed, strict=True):
             row[: len(series)] = series
         return {"series": batch}
 
     def made_up(self, rows: int) -> list[np.ndarray]:
-        """Random walks, every other one short."""
+        """Random walks, every second of half length."""
         walks = np.random.default_rng(0).normal(size=(rows, self.length, self.channels)).cumsum(1).astype(np.float32)
         return [walk[: self.length // (1 + i % 2)] for i, walk in enumerate(walks)]

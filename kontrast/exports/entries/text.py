@@ -1,4 +1,4 @@
-"""Texts: ids of tokens, with the tokenizer beside the graph."""
+"""Texts: token ids, with the tokenizer in a file beside the graph."""
 
 import json
 from collections.abc import Sequence
@@ -15,8 +15,10 @@ from kontrast.modalities.text import END
 
 
 class Text(Entry):
-    """input_ids and attention_mask (B, L) int64, as tokenizers give them: splitting text is no tensor operation, so
-    tokenizer.json lies beside the graph."""
+    """Inputs `input_ids` and `attention_mask`, each (B, L) int64, as tokenizers give them.
+
+    Tokenizing is no tensor operation, so tokenizer.json lies beside the graph.
+    """
 
     def __init__(self, modality: Modality) -> None:
         super().__init__()
@@ -29,12 +31,12 @@ class Text(Entry):
         )
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """(B, L) ids, -1 after the end."""
+        """Token ids, (B, L), with -1 for padding."""
         ids, mask = inputs
         return torch.where(mask > 0, ids, END)
 
     def feed(self, packed: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """The first text of each row."""
+        """Ids and mask of the first text of each row."""
         rows = [ids[: np.flatnonzero(np.append(ids, END) < 0)[0]] for ids in packed]
         mask = np.arange(max(map(len, rows))) < np.array([len(row) for row in rows])[:, None]
         ids = np.zeros(mask.shape, np.int64)
@@ -42,11 +44,11 @@ class Text(Entry):
         return {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
 
     def made_up(self, rows: int) -> list[np.ndarray]:
-        """Random ids, rows of 4 to 7."""
+        """Rows of 4 to 7 random token ids."""
         draw = np.random.default_rng(0)
         return [draw.integers(0, len(self.state["frequency"]), 4 + i % 4).astype(np.int32) for i in range(rows)]
 
     def beside(self, folder: Path) -> dict[str, Any]:
-        """tokenizer.json."""
+        """Writes tokenizer.json."""
         (folder / "tokenizer.json").write_text(json.dumps(self.state["tokenizer"], ensure_ascii=False), encoding="utf8")
         return {"tokenizer": "tokenizer.json"}

@@ -1,1 +1,1 @@
-"""Vector indexes: one engine per file."""
+"""Search engines; one engine per file."""

@@ -1,4 +1,4 @@
-"""FAISS: the vectors in one file in memory, the rest of the records in a Parquet file beside it."""
+"""FAISS: in-memory search; vectors in a FAISS file, other columns in a Parquet file."""
 
 import json
 import uuid
@@ -17,10 +17,16 @@ from kontrast.search.where import Term, to_arrow
 
 
 class Faiss(Engine):
-    """Meta's library for search in memory (Johnson et al. 2017, arXiv:1702.08734): the fastest where all vectors fit.
+    """In-memory search by Meta's library, the fastest engine if all vectors fit into memory.
 
-    uri: a folder for the files; None: the index's own. A table is SPACE.parquet, which names the file of vectors that
-    belongs to it: an exact one, or inverted lists when large. Nothing is pickled. Every change writes both anew.
+    A table is SPACE.parquet, which names its file of vectors: exact, or inverted lists if large. Nothing is pickled.
+    Every change rewrites both files.
+
+    Args:
+        folder: Folder of the index.
+        uri: Folder for the files. None: the index's own folder.
+
+    Reference: Johnson et al. 2017, arXiv:1702.08734.
     """
 
     def __init__(self, *, folder: Path, uri: str | None = None) -> None:
@@ -30,7 +36,7 @@ class Faiss(Engine):
         self._opened: dict[Path, tuple[Any, pa.Table]] = {}
 
     def create(self, tables: str, space: str, records: pa.Table, approximate: bool) -> Sequence[int]:
-        """Flat, or lists (IVF) as many as the root of the records."""
+        """Creates an exact table, or inverted lists (IVF) in the number of the root of the records."""
         faiss = needs("faiss", "search")
         z_ND = vectors(records)
         lists, reaches = inverted(len(z_ND)) if approximate else (0, [])
@@ -52,7 +58,7 @@ class Faiss(Engine):
         where: Term | None = None,
         reach: int | None = None,
     ) -> pa.Table:
-        """The filter picks numbers, among which FAISS looks."""
+        """Evaluates the filter first, then searches among the record numbers that pass."""
         index, records = self._read(tables, space)
         if index.d != len(vector):
             raise UserError(f"the file of vectors of {self._path(tables, space)} is of another index; make it again.")
@@ -60,7 +66,7 @@ class Faiss(Engine):
         kept = numbers if where is None else filtered(records, where)["number"].to_numpy()
         k = min(k, len(kept))
         near, found = _look(index, vector, k, kept if where is not None else None, reach)
-        if reach is not None and len(found) < k:  # the lists that were looked into held too few
+        if reach is not None and len(found) < k:  # the searched lists held too few
             near, found = _look(index, vector, k, kept if where is not None else None, None)
         at = np.searchsorted(numbers, found)
         if (at >= len(numbers)).any():
@@ -71,7 +77,7 @@ class Faiss(Engine):
         return rows.append_column("similarity", pa.array(np.clip(near, -1, 1).astype(np.float64)))
 
     def change(self, tables: str, space: str, gone: Term | None, records: pa.Table | None) -> None:
-        """Numbers are never given twice, and those of a table rise."""
+        """Rewrites both files; record numbers are ascending and never reused."""
         faiss = needs("faiss", "search")
         index, old = self._read(tables, space)
         index = faiss.clone_index(index)
@@ -87,20 +93,20 @@ class Faiss(Engine):
         self._write(tables, space, index, old)
 
     def matching(self, tables: str, space: str, where: Term) -> list[str]:
-        """In memory."""
+        """Filters the records in memory."""
         return filtered(self._read(tables, space)[1], where)["id"].to_pylist()
 
     def count(self, tables: str, space: str) -> int:
-        """Of the Parquet file."""
+        """Number of records in the Parquet file."""
         return len(self._read(tables, space)[1])
 
     def holds(self, tables: str, space: str) -> bool:
-        """Both files."""
+        """Whether both files of the table exist."""
         path = self._path(tables, space)
         return path.is_file() and path.with_name(_file_of(path)).is_file()
 
     def forget(self, tables: str) -> None:
-        """The folder of the set."""
+        """Removes the folder of the set."""
         for path in sorted(Path(self.root, tables).glob("*")):
             path.unlink()
             self._opened.pop(path, None)
@@ -126,7 +132,7 @@ class Faiss(Engine):
         return self._opened[path]
 
     def _write(self, tables: str, space: str, index: Any, records: pa.Table) -> None:
-        """The vectors under a new name; then the Parquet file, which says that name, in one step; then the old go."""
+        """Writes vectors under a new name, atomically replaces the Parquet file, removes old vectors."""
         path = self._path(tables, space)
         old = path.with_name(_file_of(path)) if path.is_file() else None
         new = path.with_name(f"{space}-{uuid.uuid4().hex[:8]}.faiss")
@@ -140,17 +146,17 @@ class Faiss(Engine):
 
 
 def _file_of(path: Path) -> str:
-    """The file of vectors that a Parquet file names; a name only, so that it lies beside it."""
+    """Name of the vector file from the Parquet file, without folders so that it stays beside it."""
     try:
         said = json.loads((pq.read_schema(path).metadata or {}).get(b"faiss", b'""'))
-    except (OSError, ValueError, RecursionError) as error:  # Arrow's are ValueErrors and OSErrors
+    except (OSError, ValueError, RecursionError) as error:  # Arrow's errors derive from ValueError and OSError
         words = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
         raise UserError(f"{path} is damaged ({words}); make the index again.") from error
     return Path(said).name if isinstance(said, str) and "\0" not in said else ""
 
 
 def filtered(records: pa.Table, where: Term) -> pa.Table:
-    """The records that a filter describes."""
+    """Records that match a filter."""
     try:
         return records.filter(to_arrow(where))
     except pa.ArrowException as error:
@@ -158,7 +164,7 @@ def filtered(records: pa.Table, where: Term) -> pa.Table:
 
 
 def _left(records: pa.Table, gone: Term) -> pa.Table:
-    """All but those, the ones of which it cannot be said included."""
+    """Records that do not match a filter, including those for which it is undefined."""
     leaving = filtered(records, gone)["number"].to_numpy()
     return records.filter(pa.array(~np.isin(records["number"].to_numpy(), leaving)))
 
@@ -166,7 +172,7 @@ def _left(records: pa.Table, gone: Term) -> pa.Table:
 def _look(
     index: Any, vector: np.ndarray, k: int, kept: np.ndarray | None, reach: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Similarities and numbers of at most k, among `kept` where given, in `reach` lists or all."""
+    """Similarities and numbers of up to k records, optionally among `kept`, in `reach` lists or all."""
     faiss = needs("faiss", "search")
     if k == 0:
         return np.zeros(0), np.zeros(0, np.int64)

@@ -1,4 +1,4 @@
-"""LanceDB: tables in a folder or in an object store (s3://, gs://, az://), with inverted lists when they are large."""
+"""LanceDB: tables in a folder or an object store, with inverted lists if they are large."""
 
 import contextlib
 import datetime
@@ -17,11 +17,17 @@ from kontrast.search.where import Term, to_sql
 
 
 class Lancedb(Engine):
-    """An embedded vector database (lancedb.com): no server, tables as files, all on disk.
+    """Embedded vector database without a server, which keeps its tables as files on disk or in an object store.
 
-    uri: where the tables lie: a folder, or `s3://bucket/folder` (gs://, az:// too), whose keys and region come from the
-        environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL ...); None: the index's own
-        folder. Rows that are added later are searched at once, and exactly.
+    Rows added later are searched at once, and exactly.
+
+    Args:
+        folder: Folder of the index.
+        uri: Place of the tables: a folder, or `s3://bucket/folder` (also gs://, az://), whose keys and region come from
+            the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL ...). None: the
+            index's own folder.
+
+    Reference: https://lancedb.com
     """
 
     def __init__(self, *, folder: Path, uri: str | None = None) -> None:
@@ -29,7 +35,7 @@ class Lancedb(Engine):
         self.remote = "://" in self.root
 
     def create(self, tables: str, space: str, records: pa.Table, approximate: bool) -> Sequence[int]:
-        """Cosine over inverted lists (IVF), as many as the root of the records, if approximate."""
+        """Creates a table; if approximate, with inverted lists (IVF) in the number of the root of the records."""
         with self._said(f"write to {self.root}"):
             table = self._database(tables).create_table(space, data=records)
         if not approximate:
@@ -50,10 +56,10 @@ class Lancedb(Engine):
         where: Term | None = None,
         reach: int | None = None,
     ) -> pa.Table:
-        """Prefiltered: the filter first, then the nearest of what is left."""
+        """Applies the filter first, then searches the remaining records."""
         table = self._table(tables, space)
         query = table.search(vector, vector_column_name="vector").distance_type("cosine").limit(k)
-        # 0: on through all lists while a filter leaves fewer than k
+        # 0: continues through all lists while fewer than k records pass the filter
         query = query.bypass_vector_index() if reach is None else query.minimum_nprobes(reach).maximum_nprobes(0)
         query = query.where(to_sql(where, _literal)) if where else query
         names = [name for name in table.schema.names if name != "vector"]
@@ -63,7 +69,7 @@ class Lancedb(Engine):
         return found.drop_columns(["_distance"]).append_column("similarity", pa.array(near))
 
     def change(self, tables: str, space: str, gone: Term | None, records: pa.Table | None) -> None:
-        """Two versions of the table; back to the one before if the second fails."""
+        """Writes two versions of the table and restores the previous one if the second fails."""
         table = self._table(tables, space)
         before = table.version
         try:
@@ -76,26 +82,26 @@ class Lancedb(Engine):
             raise
 
     def matching(self, tables: str, space: str, where: Term) -> list[str]:
-        """A scan."""
+        """Scans the table."""
         found = self._table(tables, space).search().where(to_sql(where, _literal)).select(["id"])
         with self._said(f"read from {self.root}"):
             return found.limit(self.count(tables, space)).to_arrow()["id"].to_pylist()
 
     def count(self, tables: str, space: str) -> int:
-        """Of the newest version."""
+        """Number of records in the newest version."""
         table = self._table(tables, space)
         with self._said(f"read from {self.root}"):
             return table.count_rows()
 
     def holds(self, tables: str, space: str) -> bool:
-        """Looks into the folder or the store."""
+        """Whether the folder or the store has the table."""
         if not self.remote and not Path(self.root, tables).is_dir():
-            return False  # connecting would make it
+            return False  # connecting would create the folder
         with self._said(f"read from {self.root}"):
             return space in self._database(tables).list_tables().tables
 
     def forget(self, tables: str) -> None:
-        """The tables, and where they lay on a disk."""
+        """Drops the tables, and on a disk removes their folder."""
         if self.remote:
             with self._said(f"remove what lies at {self.root}"):
                 self._database(tables).drop_all_tables()
@@ -112,14 +118,14 @@ class Lancedb(Engine):
 
     @contextlib.contextmanager
     def _said(self, what: str) -> Iterator[None]:
-        """What an object store refuses, in words; errors of a disk go on as they are."""
+        """Turns errors of an object store or damaged tables into UserError; passes disk errors on."""
         try:
             yield
         except (OSError, RuntimeError, ValueError) as error:
-            refused_here = not self.remote and not what.startswith("read")  # a full disk, say
+            refused_here = not self.remote and not what.startswith("read")  # such as a full disk
             if refused_here or isinstance(error, UserError) or getattr(error, "errno", None):
                 raise
-            why = str(error).splitlines()[0].split(", /")[0][:300]  # less the place in its source
+            why = str(error).splitlines()[0].split(", /")[0][:300]  # without the location in its source code
             if not self.remote:
                 raise UserError(
                     f"lancedb: cannot {what}: {why}. Its tables are damaged; make the index again."
@@ -136,4 +142,4 @@ def _literal(value: Any) -> str:
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, datetime.datetime):
         return f"timestamp '{value.isoformat(sep=' ')}'"
-    return str(value)  # True, False and numbers are SQL as they are
+    return str(value)  # Python writes True, False and numbers as SQL does

@@ -1,4 +1,4 @@
-"""pgvector: tables in a PostgreSQL database, with an HNSW graph when they are large."""
+"""pgvector: tables in a PostgreSQL database, with an HNSW graph if they are large."""
 
 import contextlib
 import re
@@ -15,14 +15,20 @@ from kontrast.search.where import Term, to_sql
 
 _WIDEST = 2000  # dimensions that pgvector can index; wider vectors are searched exactly
 _MOST = 1000  # the largest hnsw.ef_search
-_HERE = "\0"  # where a constant goes, until the remainder's sign has been doubled for psycopg
+_HERE = "\0"  # placeholder of a constant until % has been doubled for psycopg
 
 
 class Pgvector(Engine):
-    """Vectors in PostgreSQL with the extension pgvector (github.com/pgvector/pgvector), beside the rest of your data.
+    """Search in PostgreSQL with the extension pgvector, beside the rest of your data.
 
-    uri: `postgresql://user@host:port/database`, without a password: that comes from PGPASSWORD or ~/.pgpass, as for
-        every client of PostgreSQL. table: what the tables' names begin with. The extension is made if the user may.
+    The extension is created if the database user has the permission.
+
+    Args:
+        uri: `postgresql://user@host:port/database` without a password, which comes from PGPASSWORD or ~/.pgpass as for
+            every PostgreSQL client.
+        table: Prefix of the tables' names. Default: "kontrast".
+
+    Reference: https://github.com/pgvector/pgvector
     """
 
     def __init__(self, *, uri: str, table: str = "kontrast") -> None:
@@ -32,7 +38,7 @@ class Pgvector(Engine):
         self.uri, self.table = uri, table
 
     def create(self, tables: str, space: str, records: pa.Table, approximate: bool) -> Sequence[int]:
-        """Cosine over a graph (Malkov, Yashunin 2016) of the usual 16 links a row, if approximate."""
+        """Creates a table; if approximate, with an HNSW graph of 16 links per row (Malkov, Yashunin 2016)."""
         name, width = self._name(tables, space), records.schema.field("vector").type.list_size
         graph = approximate and width <= _WIDEST
         with self._connected() as link:
@@ -55,7 +61,7 @@ class Pgvector(Engine):
         where: Term | None = None,
         reach: int | None = None,
     ) -> pa.Table:
-        """The graph is followed until the filter has let k pass; where it ends before, all is looked at."""
+        """Follows the graph until k records pass the filter; compares all records if it ends earlier."""
         name = self._name(tables, space)
         with self._connected() as link:
             names = [c for c in _columns(link, name) if c != "vector"]
@@ -65,7 +71,7 @@ class Pgvector(Engine):
         return pa.table({c: pa.array([row[i] for row in found]) for i, c in enumerate([*names, "similarity"])})
 
     def change(self, tables: str, space: str, gone: Term | None, records: pa.Table | None) -> None:
-        """One transaction."""
+        """Deletes and inserts in a single transaction."""
         name = self._name(tables, space)
         with self._connected() as link:
             if gone:
@@ -74,22 +80,22 @@ class Pgvector(Engine):
                 _copied(link, name, records)
 
     def matching(self, tables: str, space: str, where: Term) -> list[str]:
-        """A scan."""
+        """Scans the table."""
         with self._connected() as link:
             return [row[0] for row in link.execute(*_worded(f'SELECT id FROM "{self._name(tables, space)}"', where))]
 
     def count(self, tables: str, space: str) -> int:
-        """As of now."""
+        """Current number of records."""
         with self._connected() as link:
             return self._counted(link, self._name(tables, space), None)
 
     def holds(self, tables: str, space: str) -> bool:
-        """In the schema that the connection sees."""
+        """Whether the connection's schema has the table."""
         with self._connected() as link:
             return bool(_columns(link, self._name(tables, space)))
 
     def forget(self, tables: str) -> None:
-        """Every table whose name begins so."""
+        """Drops every table whose name starts with that of the set."""
         begins = self._name(tables, "")
         with self._connected() as link:
             found = link.execute(
@@ -107,7 +113,7 @@ class Pgvector(Engine):
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Any]:
-        """One transaction, in which vectors are numpy arrays."""
+        """Opens a transaction in which vectors are NumPy arrays."""
         psycopg = needs("psycopg", "postgres")
         numbered = needs("pgvector.psycopg", "postgres")
         try:
@@ -147,7 +153,7 @@ def _asked(
 
 
 def _worded(text: str, where: Term | None) -> tuple[str, list[Any]]:
-    """The statement with its filter, and the filter's constants, which never become part of the text."""
+    """Statement with its filter, and the filter's constants, passed as parameters and never as text."""
     if where is None:
         return text, []
     values: list[Any] = []
@@ -160,7 +166,7 @@ def _worded(text: str, where: Term | None) -> tuple[str, list[Any]]:
 
 
 def _copied(link: Any, name: str, records: pa.Table) -> None:
-    """By binary COPY, vectors as they are."""
+    """Inserts records by binary COPY."""
     names = ", ".join(f'"{c}"' for c in records.column_names)
     types = [_type(f.type).split("(")[0] for f in records.schema]
     vectors = records.column_names.index("vector")
