@@ -9,7 +9,7 @@ _SKEW, _FEW = 20.0, 5
 
 
 class Balance(Examination):
-    """Counts rows per class and reports imbalance, classes unseen in training and classes too small to evaluate.
+    """Reports class sizes, imbalance, classes unseen in training and classes too small to evaluate.
 
     Labels serve evaluation and are used for training only on request; scores of small classes mean little.
     """

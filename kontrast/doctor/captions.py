@@ -17,7 +17,7 @@ class Captions(Examination):
     place = 42
 
     def __call__(self, case: Case) -> list[Finding]:
-        """Returns a fact per field with lists of texts, and a finding on all pairs that are not one to one."""
+        """Returns facts on lists of texts, and a finding on pairs not one to one."""
         told, numbers, shown, most = [], [], np.zeros(len(case.data), bool), 0.0
         for one, of_one in case.content.items():
             for other, of_other in case.content.items():
@@ -39,7 +39,7 @@ class Captions(Examination):
 
 
 def _several(of_one: np.ndarray, of_other: np.ndarray) -> tuple[int, int, np.ndarray]:
-    """Number of contents with several partners, the largest number of partners, and their rows as a mask (N,)."""
+    """Number of contents with several partners, the most partners, and a mask of their rows."""
     there = (of_one >= 0) & (of_other >= 0)
     pairs = np.unique(np.stack([of_one[there], of_other[there]], 1), axis=0)
     codes, partners = np.unique(pairs[:, 0], return_counts=True)

@@ -61,7 +61,7 @@ class Case:
 
     @cached_property
     def texts(self) -> dict[str, list[str]]:
-        """Full texts of each usable row by text field, joined by newlines; "" if the row has none."""
+        """Full texts of usable rows by field, joined by newlines; "" if missing."""
         return {
             name: [_joined(cell) for cell in self.frame.cells(name, self.kept)]
             for name, field in self.fields.items()
@@ -70,8 +70,9 @@ class Case:
 
     @cached_property
     def content(self) -> dict[str, np.ndarray]:
-        """Content codes by field, (N,) int64: equal for equal content, negative and unique if the field is missing.
+        """Content codes by field, (N,) int64, equal for equal content.
 
+        A row without the field has a negative code of its own.
         Unlike `Dataset.content`, which compares the tokens that the encoder sees, this compares whole texts.
         """
         found = dict(self.data.content)
@@ -90,7 +91,7 @@ class Case:
 
     @cached_property
     def crossed(self) -> dict[tuple[str, str], Pairs]:
-        """Exact and near duplicates across two fields of the same kind, as pairs (row of first, row of second)."""
+        """Exact and near duplicates between two fields of the same kind, by both names."""
         found = {}
         names = list(self.modalities)
         for place, one in enumerate(names):

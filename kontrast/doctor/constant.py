@@ -9,7 +9,7 @@ _NEARLY = 0.9
 
 
 class Constant(Examination):
-    """Finds fields with the same content in all or nearly all rows, and rows without any variation."""
+    """Finds fields that hold the same in nearly all rows, and rows without variation."""
 
     place = 25
 

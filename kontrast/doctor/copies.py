@@ -1,4 +1,4 @@
-"""Search for near duplicates: rows probably derived from each other (resaved, cropped by a pixel, a typo).
+"""Search for near duplicates, rows that were probably derived from each other.
 
 Axis letters: N rows, D features, K neighbours.
 """
@@ -106,7 +106,7 @@ def across(
 
 
 def _equal(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Each row with the first row of equal content in the other field, preferring itself, (P, 2)."""
+    """Rows with the first equal row of the other field, preferring themselves, (P, 2)."""
     codes, first = np.unique(other, return_index=True)
     place = np.searchsorted(codes, one).clip(max=len(codes) - 1)
     hit = (codes[place] == one) & (one >= 0)
@@ -125,7 +125,7 @@ def _some(rows: np.ndarray) -> np.ndarray:
 
 
 def _features(modality: Modality, store: Store, rows: np.ndarray) -> Tensor:
-    """Features of length one, (N, D): images at 16 x 16 pixels minus their mean, other kinds as raw features."""
+    """Unit-length features, (N, D): images at 16 x 16 pixels minus their mean, else raw."""
     parts = []
     for start in range(0, len(rows), _BLOCK):
         x = modality.collate(store.rows(rows[start : start + _BLOCK]))

@@ -31,9 +31,10 @@ def examine(
     out: str | Path | None = None,
     logger: Logger | None = None,
 ) -> list[Finding]:
-    """Examines data for problems before training; only a few steps on copies of the model are trained.
+    """Examines data for problems before training.
 
-    The parameters are those of `kontrast.train`, so that the examined experiment is the one that would run.
+    Only a few steps on copies of the model are trained. The parameters are those of `kontrast.train`, so that the
+    examined experiment is the one that would run.
 
     Args:
         data: Path, table or arrays. None: the data of the recipe.
@@ -91,7 +92,7 @@ def examinations() -> list[Examination]:
 
 
 def write(findings: Sequence[Finding], folder: Path) -> Path:
-    """Writes doctor.json, which the report of a run in the same folder shows; returns its path."""
+    """Writes doctor.json, shown by the report of a run in that folder; returns its path."""
     path = folder / FILE
     with atomic_write(path) as aside:
         aside.write_text(untrusted_json.written(to_json(findings), 2) + "\n", encoding="utf8")
@@ -104,7 +105,7 @@ def to_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 
 
 def exit_code(findings: Sequence[Finding], *, strict: bool = False) -> int:
-    """Exit code of the command: 1 for any error, or if strict for any warning; otherwise 0."""
+    """Exit code of the command: 1 for an error (strict: or a warning), else 0."""
     bad = {"error", "warning"} if strict else {"error"}
     return int(any(finding.level in bad for finding in findings))
 

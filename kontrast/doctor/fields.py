@@ -11,7 +11,7 @@ _LOOKED_AT = 2_000  # rows sampled for the sizes of a field
 
 
 class Fields(Examination):
-    """Reports the number of rows and the kind of each column, and lists columns that are not learned from."""
+    """Reports the number of rows, the kind of each column, and columns left out."""
 
     place = 10
 

@@ -26,9 +26,9 @@ _SOME, _SLOW = 32, 3.0  # rows of the first timing, and seconds per step beyond 
 
 
 class Forecast(Examination):
-    """Times the experiment's first batch in the number format that training would choose, and measures its memory.
+    """Measures time and memory of the experiment's first batch.
 
-    Compilation is left out, so a long run may be faster than forecast.
+    The number format is the one that training would choose. Compilation is left out, so a long run may be faster.
     """
 
     place = 80

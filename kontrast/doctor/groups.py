@@ -1,4 +1,4 @@
-"""Groups that span the split: rows of the same patient, user, page or folder in train and test."""
+"""Groups, such as a patient, user, page or folder, that span train and test."""
 
 import re
 from collections.abc import Iterator

@@ -64,7 +64,7 @@ def _columns(case: Case, labels: np.ndarray) -> list[Finding]:
 
 
 def _values(cells: list[object], numbers: bool) -> np.ndarray:
-    """Code per row, (N,): equal for equal cells, or for numbers in the same bin if most numbers are unique."""
+    """Code per row, (N,), equal for equal cells; mostly unique numbers are binned first."""
     if numbers:
         x = np.array([np.nan if cell is None else float(str(cell)) for cell in cells])
         if len(np.unique(x)) > len(x) / 2:
@@ -126,7 +126,7 @@ def _texts(case: Case, labels: np.ndarray) -> list[Finding]:
 
 
 def _mentions(texts: list[str], labels: np.ndarray) -> tuple[float, float]:
-    """Shares of texts that contain all words of their own label, and of another row's label as a baseline.
+    """Shares of texts that contain their own label, and another row's label as a baseline.
 
     Labels without a word of at least three letters (numbers, initials) occur by chance and are skipped.
     """

@@ -9,7 +9,7 @@ _MANY = 0.01
 
 
 class Leaks(Examination):
-    """Finds held-out rows with a duplicate among the training rows, where memorising is enough to score."""
+    """Finds held-out rows with a duplicate in training, where memorising is enough to score."""
 
     place = 5
 

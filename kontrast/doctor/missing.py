@@ -10,12 +10,12 @@ _COMBINATIONS = 4
 
 
 class Missing(Examination):
-    """Counts rows that lack a field, combinations of missing fields, and rows that cannot form a pair."""
+    """Counts missing fields, their combinations, and rows that cannot form a pair."""
 
     place = 20
 
     def __call__(self, case: Case) -> list[Finding]:
-        """Returns a fact on missing values, and findings on half-empty fields and rows that cannot form a pair."""
+        """Returns a fact on missing values, and findings on sparse fields and unpaired rows."""
         data = case.data
         has = np.stack([data.stores[name].has for name in case.modalities])
         gaps = {name: int((~of).sum()) for name, of in zip(case.modalities, has, strict=True)}

@@ -1,4 +1,4 @@
-"""Near duplicates: resaved images, texts with a typo, series with noise; in a field or across two."""
+"""Near duplicates within and across fields: resaved images, texts with a typo, noisy series."""
 
 from kontrast.core.number_format import many
 from kontrast.doctor.case import Case
@@ -24,7 +24,7 @@ class Near(Examination):
     place = 31
 
     def __call__(self, case: Case) -> list[Finding]:
-        """Returns findings on fields and on pairs of fields with near duplicates, or a fact if there are none."""
+        """Returns findings on near duplicates within and across fields, or a fact without any."""
         found = [*_within(case), *_across(case)]
         return found or [Finding("near", "fact", f"no near copies; compared: {_compared(case)}", {"rows": 0})]
 

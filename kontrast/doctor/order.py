@@ -13,7 +13,7 @@ _MOMENTS = "dates or times"  # the reason that field detection gives for such co
 
 
 class Order(Examination):
-    """Finds splits that mix past and future, which are easier than encoding future rows in production."""
+    """Finds splits that mix past and future, which are easier than predicting later rows."""
 
     place = 7
 

@@ -21,9 +21,9 @@ _ENOUGH = 0.3  # share of the first loss; three consecutive steps at most this h
 
 
 class Overfit(Examination):
-    """Trains a copy of the model on up to 64 rows with fixed views, for 60 steps or 20 seconds.
+    """Trains a copy of the model on a few rows with fixed views.
 
-    If the loss does not fall there, a long run will not learn either.
+    It takes up to 64 rows, 60 steps and 20 seconds. If the loss does not fall there, a long run will not learn either.
     """
 
     place = 81

@@ -1,4 +1,4 @@
-"""Contact sheet: HTML snippets (an image, a line drawing, text) drawn as a picture without a browser."""
+"""Contact sheet: HTML snippets of images, drawings and texts as a picture, without a browser."""
 
 import base64
 import html

@@ -1,4 +1,4 @@
-"""Search for texts that differ by a few characters, by hashed trigrams and then exact trigram counts.
+"""Search for texts that differ by a few characters, by hashed, then counted trigrams.
 
 Axis letters: N texts, D features.
 """
@@ -99,7 +99,7 @@ def _sketch(grams: list[np.ndarray], weight: np.ndarray) -> Tensor:
 
 
 def _missing(one: np.ndarray, other: np.ndarray) -> float:
-    """Share of the longer text's trigrams that the other lacks; 1 if the lengths differ too much to match."""
+    """Share of the longer text's trigrams missing in the other; 1 if lengths differ much."""
     longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
     if len(shorter) < (1 - _MISSING) * len(longer):
         return 1.0

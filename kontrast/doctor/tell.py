@@ -1,4 +1,4 @@
-"""Output of findings in the terminal: aligned, most severe first, with the next command at the end."""
+"""Output of findings in the terminal, followed by the next command."""
 
 import shlex
 import textwrap

@@ -21,7 +21,7 @@ class Views(Examination):
     place = 90
 
     def __call__(self, case: Case) -> list[Finding]:
-        """Returns a fact with the picture's path, and a warning if all views of a field are equal."""
+        """Returns a fact with the picture's path, and a warning if all views are equal."""
         found, rows = [], []
         for name, modality in case.modalities.items():
             store = case.data.stores[name]

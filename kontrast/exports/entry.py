@@ -1,4 +1,4 @@
-"""The contract of an entry: the raw inputs of an exported graph and their preprocessing, per modality.
+"""The contract of an entry: raw inputs of an exported graph and their preprocessing.
 
 Each modality has its own file in `entries/`.
 """
@@ -39,7 +39,7 @@ class Entry(nn.Module, ABC):
 
     @abstractmethod
     def made_up(self, rows: int) -> list[np.ndarray]:
-        """Random packed rows, used to record the graph and to check it if no real rows are available."""
+        """Random packed rows, to record the graph and to check it without real rows."""
 
     def beside(self, folder: Path) -> dict[str, Any]:
         """Writes further files that users of the graph need; returns entries for metadata.json."""

@@ -1,4 +1,4 @@
-"""The contract of an export, which writes a run as a folder that other libraries read."""
+"""The contract of an export, which writes a run for other libraries to read."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Subject:
         return [named] if named else self.model.fields
 
     def rows(self, field: str, most: int) -> list[np.ndarray]:
-        """Up to `most` real rows of a field, packed by its modality; empty if the run's own data cannot be read."""
+        """Up to `most` packed rows of a field; empty if the run's data cannot be read."""
         data = self.run.experiment.source.data if self.data is None else self.data
         try:
             frame = open_frame(data, cache=None)
@@ -72,5 +72,5 @@ class Export(ABC):
         """Writes all files into an empty folder; returns facts about them to show, by name."""
 
     def sent(self, folder: Path) -> Mapping[str, Any]:
-        """Acts on the finished folder at its final place, such as uploading it; returns further facts."""
+        """Handles the finished folder, such as uploading it; returns further facts."""
         return {}

@@ -1,4 +1,4 @@
-"""Export of a run: builds the target, writes to a temporary folder, renames it when complete."""
+"""Export of a run to a temporary folder, which is renamed when complete."""
 
 import shutil
 from collections.abc import Mapping

@@ -74,7 +74,7 @@ class Hub(Export):
 
 
 def _libraries(subject: Subject, folder: Path) -> dict[str, str]:
-    """Writes encoders of timm and transformers in their own format; returns how to load each, by encoder."""
+    """Writes timm and transformers encoders in their own format; returns how to load each."""
     model, told = subject.model, {}
     towers = {tower_of(model.experiment, field): field for field in model.fields}
     theirs = {

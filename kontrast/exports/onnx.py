@@ -153,7 +153,7 @@ def _cummax(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 def _parity(model: Model, field: str, entry: Entry, packed: list[np.ndarray], target: Path) -> dict[str, Any]:
-    """Compares onnxruntime's embeddings, of one row alone and of the rest as a batch, with the run's own."""
+    """Compares embeddings by onnxruntime with the run's own, for a single row and a batch."""
     runtime = needs("onnxruntime", "export")
     session = runtime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
     modality: Modality = model.modalities[field]

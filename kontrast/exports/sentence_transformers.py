@@ -85,7 +85,7 @@ class _Modules:
     def add(
         self, name: str, config: Mapping[str, Any] | None, tensors: Mapping[str, Tensor], root: bool = False
     ) -> Path:
-        """Adds a module with config.json and weights, in its own folder or in the root; returns the folder."""
+        """Adds a module with config.json and weights; returns its folder, which may be the root."""
         number = len(self.names)
         place = "" if root else f"{number}_{name}"
         here = self.folder / place

@@ -83,7 +83,7 @@ class Engine(ABC):
 
     @abstractmethod
     def change(self, tables: str, space: str, gone: Term | None, records: pa.Table | None) -> None:
-        """Deletes the records that `gone` describes and adds `records`, atomically: a reader sees both or neither."""
+        """Atomically deletes the records that `gone` describes and adds `records`."""
 
     @abstractmethod
     def matching(self, tables: str, space: str, where: Term) -> list[str]:

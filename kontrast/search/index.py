@@ -43,7 +43,7 @@ ASKED, ASKED_EXACT = 100, 20  # stored vectors used as queries to measure it; fe
 
 @dataclass(frozen=True)
 class Hit:
-    """A search result: cosine similarity in [-1, 1], label ("" if unknown), metadata by the user's column names."""
+    """Search result with cosine similarity in [-1, 1]; an unknown label is ""."""
 
     id: str
     field: str
@@ -106,7 +106,7 @@ class Index:
 
     @property
     def recalls(self) -> dict[str, float]:
-        """Recall@10 against the exact search per table, measured when built; keys list the fields of the table."""
+        """Recall@10 against the exact search, measured when built, by the table's fields."""
         return {", ".join(space["fields"]): space["recall"] for space in self.facts["spaces"]}
 
     def search(
@@ -380,7 +380,7 @@ def _records(bank: EmbeddingTable, field: str, metadata: pa.Table) -> pa.Table:
 
 
 def _measured(engine: Engine, tables: str, space: str, records: pa.Table, reaches: Iterable[int]) -> dict[str, Any]:
-    """Facts on the search of a table: exact or not, the cheapest sufficient reach, and its recall@10."""
+    """Cheapest reach that finds enough neighbours in a table, and its recall@10."""
     reaches = list(reaches)
     z_ND = vectors(records)
     rows = np.unique(np.linspace(0, len(z_ND) - 1, ASKED if reaches else ASKED_EXACT).astype(int))

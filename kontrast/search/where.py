@@ -1,4 +1,4 @@
-"""Parser of filters: SQL text becomes a checked tree that engines translate into their own language.
+"""Parser of filters: SQL text becomes a checked tree that engines translate.
 
     condition: [NOT] a AND b, a OR b, (a); value = <> != < <= > >= value; value [NOT] IN (value, ...);
                value [NOT] LIKE 'a%', ILIKE; value [NOT] BETWEEN a AND b; value IS [NOT] NULL; a boolean column
@@ -81,7 +81,7 @@ def _depth(term: Term) -> int:
 
 
 def _size(term: Term) -> int:
-    """Number of nodes an engine evaluates; `to_arrow` writes each side of % twice, as pyarrow has no modulo."""
+    """Number of nodes to evaluate; sides of % count twice, as pyarrow has no modulo."""
     return 1 + sum(map(_size, term.parts)) * (2 if term.op == "%" else 1)
 
 
@@ -105,7 +105,7 @@ def negated(term: Term) -> Term:
 
 
 def empty_is_missing(term: Term, column: str) -> Term:
-    """Rewrites a filter so that `column IS NULL` also matches the empty text, which stands for unknown labels."""
+    """Rewrites `column IS NULL` to match empty text too, which stands for unknown labels."""
     if term.op == "missing" and term.parts[0].op == "column" and term.parts[0].value == column:
         return Term("or", "truth", (term, Term("=", "truth", (term.parts[0], Term("value", "text", value="")))))
     return replace(term, parts=tuple(empty_is_missing(part, column) for part in term.parts))
@@ -127,7 +127,7 @@ def sort_of(type_: pa.DataType) -> Sort:
 
 
 def to_sql(term: Term, place: Callable[[Any], str]) -> str:
-    """Writes a term as fully bracketed SQL; `place` writes a constant as a literal or a parameter's placeholder."""
+    """Writes a term as bracketed SQL; `place` writes constants as literals or placeholders."""
     if term.op == "column":
         return f'"{term.value}"' if '"' not in term.value else term.value
     if term.op == "value":
