@@ -56,7 +56,7 @@ def ask(path, trust=False):
     return {
         "model": lambda: Model.load(Folder(path, trusts=trust)),
         "embed": lambda: run.embed(path.parent / "x.csv"),
-        "bank": run.bank,
+        "bank": run.embeddings,
         "search": lambda: run.search("red"),
         "report": run.report,
         "card": run._repr_html_,
