@@ -25,7 +25,7 @@ class TemporalWindow(Relation):
         ValueError: `window` is below 0.
 
     Equation:
-        P_ij = [|key_i - key_j| <= window] [series_i = series_j], Q_ij = 1
+        P_ij = [|key_i - key_j| <= window and series_i = series_j], Q_ij = 1
 
     Reference:
         TNC arXiv:2106.00750; CPC arXiv:1807.03748.
