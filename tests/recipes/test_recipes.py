@@ -119,7 +119,7 @@ def test_a_run_from_a_file_is_the_run_it_came_from(tmp_path, suffix):
     whole = json.loads((first.path / "experiment.json").read_text())
     file = tmp_path / f"run.{suffix}"
     if suffix == "toml":
-        file.write_text('[method]\nname = "simclr"\nrelation = {name = "same", key = "label"}\ntemperature = 0.1\n'
+        file.write_text('[method]\nname = "simclr"\nrelation = {name = "same_key", key = "label"}\ntemperature = 0.1\n'
                         'width = 16\n[plan]\nbatch = 24\nsteps = 2\n')  # fmt: skip
     elif suffix == "json":
         file.write_text(json.dumps(whole))

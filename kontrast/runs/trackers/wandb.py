@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,6 +64,9 @@ class Wandb(Logger):
         known = mark.read_text(encoding="utf8").strip() if mark.is_file() else secrets.token_hex(4)
         with atomic_write(mark) as aside:
             aside.write_text(known, encoding="utf8")
+        # wandb names a run's folder by the second; in a folder that is there already it writes nothing
+        while any(place.glob(time.strftime("offline-run-%Y%m%d_%H%M%S-*"))):
+            time.sleep(0.05)
         quiet = self.wandb.Settings(
             console="off",
             silent=True,
