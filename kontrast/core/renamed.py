@@ -27,10 +27,10 @@ KINDS = {
         "twins": "exclude_duplicates",
         "weighed": "key_weight",
         "within": "within_group",
-        "counting": "candidates_only",
-        "pulling": "positives_only",
     },
 }
+# parts of the algebra of relations, which are no files of a room
+ALGEBRA = {"counting": "candidates_only", "pulling": "positives_only"}
 
 
 def arguments(given: list[str]) -> list[str]:
@@ -69,9 +69,8 @@ def kind(room: str, name: str) -> str | None:
 
 
 def kinds(name: str) -> list[tuple[str, str]]:
-    """(room, name of today) of all kinds that bore this name, with a notice; without the algebra of relations."""
-    found = [(room, new) for room in KINDS if (new := kind(room, name))]
-    return [(room, new) for room, new in found if new not in ("candidates_only", "positives_only")]
+    """(room, name of today) of all kinds that had this name, with a notice."""
+    return [(room, new) for room in KINDS if (new := kind(room, name))]
 
 
 def notice(old: str, new: str) -> None:

@@ -52,8 +52,9 @@ def relation_from_json(value: Mapping[str, Any] | str) -> Relation:
     if not name_keys:
         raise UserError(f"a relation is written {{'name': name, its fields}}; found {value!r}.")
     name = str(value[name_keys[0]])
-    if name not in ALGEBRA and renamed.KINDS["relations"].get(name) in ALGEBRA:
-        name = str(renamed.kind("relations", name))
+    if name in renamed.ALGEBRA:
+        renamed.notice(f"{name} (relations)", renamed.ALGEBRA[name])
+        name = renamed.ALGEBRA[name]
     settings = {
         key: relation_from_json(part) if isinstance(part, Mapping) else part
         for key, part in value.items()

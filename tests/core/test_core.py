@@ -16,6 +16,7 @@ from kontrast.core import factory, random_streams, registry, renamed
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError, did_you_mean, needs
 from kontrast.core.experiment import Choice, Experiment, Plan, Source
+from kontrast.losses.relation_json import relation_from_json, relation_to_json
 
 
 def test_a_row_draws_the_same_numbers_alone_and_in_any_batch():
@@ -205,9 +206,15 @@ def test_a_kind_belongs_to_the_room_of_the_contract_it_derives_from(tmp_path, mo
 def test_names_of_earlier_versions_find_what_they_meant_with_a_notice(room):
     known = registry.kinds(room)
     for old, new in renamed.KINDS[room].items():
-        if new in known:  # the others are the algebra of relations, which relation_from_json reads
-            with pytest.warns(renamed.OldName, match=f"{old} .* is called {new} now"):
-                assert registry.locate(room, old) == known[new]
+        with pytest.warns(renamed.OldName, match=f"{old} .* is called {new} now"):
+            assert registry.locate(room, old) == known[new]
+
+
+def test_earlier_names_of_the_algebra_of_relations_are_read_with_a_notice():
+    for old, new in renamed.ALGEBRA.items():
+        with pytest.warns(renamed.OldName, match=f"{old} .* is called {new} now"):
+            found = relation_from_json({"relation": old, "one": {"name": "same_key", "key": "id"}})
+        assert relation_to_json(found)["relation"] == new
 
 
 def test_old_names_of_the_package_are_told():

@@ -226,7 +226,7 @@ def _weights(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray) -> np.
         return None
     values = frame.columns[column]
     if isinstance(values, np.ndarray) or not is_number(values.type):
-        raise UserError(f"{frame.name}, column '{column}': expected a number a row, how often it is to be drawn.")
+        raise UserError(f"{frame.name}, column '{column}': expected a number per row, how often it is drawn.")
     weights = values.cast(pa.float32()).fill_null(float("nan")).to_numpy()[kept]
     wrong = np.flatnonzero(~((weights > 0) & (weights < np.inf)))
     if len(wrong):
