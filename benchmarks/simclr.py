@@ -21,12 +21,12 @@ from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.encoders.encoder import Encoder
 from kontrast.layers.towers import Towers
-from kontrast.methods.simclr import SimCLR
 from kontrast.recipes.choosing import choose
 from kontrast.reporting.logger import Logger
 from kontrast.runs.folder import Folder
 from kontrast.runs.model import Model, method_of, modalities_of
 from kontrast.runs.train import train
+from kontrast.tasks.contrastive.simclr import SimCLR
 from kontrast.training.launcher import alone
 
 SIDE = 32

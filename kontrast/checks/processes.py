@@ -27,7 +27,7 @@ from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.within_group import WithinGroup
 from kontrast.losses.tile_weights import TILE
-from kontrast.methods.method import Method
+from kontrast.tasks.task import Task
 from kontrast.training.step import step
 
 # Rows of three steps: uneven on 2 and 3 ranks; a rank with one row; one of 3 ranks without rows.
@@ -51,7 +51,7 @@ class Trace:
     parameters: Mapping[str, Tensor]
 
 
-class Trial(Method):
+class Trial(Task):
     """A small method for any loss: a network without batch norm or dropout.
 
     A learnable temperature and prototypes are always there, used or not, as in a method that does not use all its parts
@@ -129,7 +129,7 @@ def batch_of(n: int, seed: int) -> Batch:
 
 def trace(
     ranks: Ranks,
-    method: Method,
+    method: Task,
     batches: Sequence[Batch],
     *,
     encode: nn.Module | None = None,

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @app.command(name="list")
 def list_(
-    room: Annotated[str | None, typer.Argument(metavar="[ROOM]", help="recipes, methods, losses, encoders ...")] = None,
+    room: Annotated[str | None, typer.Argument(metavar="[ROOM]", help="recipes, tasks, losses, encoders ...")] = None,
 ) -> None:
-    """List what there is: methods, losses, encoders, modalities, evaluators, recipes."""
+    """List what there is: tasks, losses, encoders, modalities, evaluators, recipes."""
     from kontrast.core import registry, renamed
     from kontrast.core.errors import did_you_mean
 

@@ -11,7 +11,7 @@ class OldName(FutureWarning):
 COMMANDS = {"score": "evaluate"}
 OPTIONS = {"--log": "--tracker", "--outside": "--allow-outside"}
 ARGUMENTS = {"listener": "logger"}
-ROOMS = {"listeners": "trackers", "scoring": "evaluators"}
+ROOMS = {"methods": "tasks", "listeners": "trackers", "scoring": "evaluators"}
 # files of a run folder -> their names in folders of earlier versions, which are read and continued as they are
 FILES = {"embeddings": "banks", "metrics.jsonl": "moments.jsonl"}
 # room -> old name -> its name now; both as files are named

@@ -14,8 +14,8 @@ from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 from kontrast.doctor.steps import first_batch, without_compiling
 from kontrast.losses.memory_forecast import forecast as loss_plan
-from kontrast.methods.method import Method
 from kontrast.runs.train import steps_named
+from kontrast.tasks.task import Task
 from kontrast.training import memory, pacing
 from kontrast.training.budget import Budget
 from kontrast.training.precision import PrecisionMode, choose, pinned
@@ -70,7 +70,7 @@ class Forecast(Examination):
         return [Finding("forecast", "warning", words, numbers)]
 
 
-def _small_loss(method: Method, batch: Batch) -> tuple[int, str]:
+def _small_loss(method: Task, batch: Batch) -> tuple[int, str]:
     """Memory in bytes, and its description, of a loss too small for training's own forecast."""
     few = batch[slice(0, 2)]
     with torch.no_grad():
@@ -80,7 +80,7 @@ def _small_loss(method: Method, batch: Batch) -> tuple[int, str]:
     return plan.tiled, f" · {plan.words}"
 
 
-def _timed(method: Method, batch: Batch, plan: Plan) -> tuple[PrecisionMode, float, str]:
+def _timed(method: Task, batch: Batch, plan: Plan) -> tuple[PrecisionMode, float, str]:
     """Number format, seconds per step, and a remark if it was not measured as training does."""
     few = batch[slice(0, _SOME)]
     taken = []

@@ -18,8 +18,8 @@ from kontrast.data.modality import Modality
 from kontrast.encoders.encoder import Encoder
 from kontrast.exports.entry import Entry
 from kontrast.exports.export import Export, Subject
-from kontrast.methods.method import Method
 from kontrast.runs.model import Model, tower_of
+from kontrast.tasks.task import Task
 
 CHECKED = 32  # rows whose embeddings are compared with the run's own
 OUTPUT = "embeddings"  # not "embedding", which torch gives to the lookup operation
@@ -91,7 +91,7 @@ class Onnx(Export):
 class _Whole(nn.Module):
     """The graph from raw inputs to embeddings (B, D) of length one."""
 
-    def __init__(self, entry: Entry, method: Method, field: str) -> None:
+    def __init__(self, entry: Entry, method: Task, field: str) -> None:
         super().__init__()
         self.entry, self.method, self.field = entry, method, field
 

@@ -16,8 +16,8 @@ from kontrast.data.schema.fields import Field, infer
 from kontrast.data.schema.missing_values import emptied
 from kontrast.data.sources.open_source import open_frame
 from kontrast.data.tables.frame import Frame
-from kontrast.methods.method import Method
-from kontrast.methods.parts import relation_of, targets_of, usual_settings
+from kontrast.tasks.parts import relation_of, targets_of, usual_settings
+from kontrast.tasks.task import Task
 
 VALIDATION = 0.1  # default share of validation rows if the kept state is chosen by them
 
@@ -93,9 +93,9 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
         raise UserError(f"the experiment names a view '{unknown[0]}'{did_you_mean(unknown[0], views)}")
     gold = next((name for name, field in fields.items() if field.kind == "score"), None)
     method, why = _method(views, asked, recipe, gold)
-    factory.check("methods", method.name, method.settings)
-    method = factory.whole("methods", method)  # with all defaults named, so that each can be set
-    made: type[Method] = registry.load("methods", method.name)
+    factory.check("tasks", method.name, method.settings)
+    method = factory.whole("tasks", method)  # with all defaults named, so that each can be set
+    made: type[Task] = registry.load("tasks", method.name)
     if not made.fewest <= len(views) <= (made.most or len(views)):
         wanted = f"at least {made.fewest} fields" if len(views) < made.fewest else f"at most {made.most} field"
         raise UserError(
@@ -122,7 +122,7 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
     return dataclasses.replace(asked, source=source, views=filled, encoders=used, method=method), why
 
 
-def _strength(made: type[Method], method: Choice) -> str:
+def _strength(made: type[Task], method: Choice) -> str:
     """Strength of augmentation: light if the data makes the positives, labels included.
 
     CIFAR-10, 2,000 pictures, 160 steps of SupCon: kNN .426 and linear .480 lightly, .412 and .444 strongly.
@@ -169,7 +169,7 @@ def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
             tree["method"][key] = value
     changed = Experiment.from_json(json.dumps(tree), "the experiment")
     for room, chosen in (
-        ("methods", [changed.method]),
+        ("tasks", [changed.method]),
         ("optimisers", [changed.plan.optimiser]),
         ("samplers", [changed.plan.sampler]),
         ("modalities", changed.views.values()),

@@ -14,11 +14,11 @@ from kontrast.core.number_format import many
 from kontrast.core.shards import whole
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.evaluation.linear import Linear
-from kontrast.methods.method import Method
 from kontrast.runs import evaluation_rows
 from kontrast.runs.folder import Folder, load_tensors
 from kontrast.runs.held_pairs import measured
 from kontrast.runs.model import Model
+from kontrast.tasks.task import Task
 from kontrast.training.loop import TrainState
 
 LOOKS = 10  # evaluations at equal distances, besides the start
@@ -95,7 +95,7 @@ class Keeper:
         """The step of the weights that are kept."""
         return max(self.looks, key=lambda look: (look[1], look[0]))[0]
 
-    def restore(self, method: Method) -> None:
+    def restore(self, method: Task) -> None:
         """Loads the weights that are kept into a method."""
         method.load_state_dict(load_tensors(self.folder.path / self._file(self.best)))
 
@@ -117,7 +117,7 @@ class Keeper:
     def _file(self, step: int) -> str:
         return f"checkpoints/kept-{step:09d}.safetensors"
 
-    def _value(self, method: Method) -> tuple[float, ...]:
+    def _value(self, method: Task) -> tuple[float, ...]:
         model, rows = replace(self.model, method=method), self._chosen
         most = self.model.experiment.plan.evaluation_rows or ASKED
         found = measured(model, self.data, rows, most)

@@ -21,9 +21,9 @@ from kontrast.data.modality import Modality
 from kontrast.data.schema import target
 from kontrast.encoders.encoder import Encoder
 from kontrast.layers.towers import Towers
-from kontrast.methods.method import Method
 from kontrast.runs import kept
 from kontrast.runs.folder import TARGETS, Folder, load_tensors, save_tensors
+from kontrast.tasks.task import Task
 from kontrast.training.memory import capacity
 from kontrast.training.parameter_count import refuse_beyond
 
@@ -47,7 +47,7 @@ class Model:
 
     experiment: Experiment
     modalities: Mapping[str, Modality]
-    method: Method
+    method: Task
     bf16: bool = False
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -288,7 +288,7 @@ def facts_of(data: Dataset) -> dict[str, Any]:
 
 def method_of(
     experiment: Experiment, modalities: Mapping[str, Modality], facts: Mapping[str, Any] | None = None
-) -> Method:
+) -> Task:
     """Builds the method with its encoders; weights are drawn from the experiment's seed.
 
     Args:
@@ -306,7 +306,7 @@ def method_of(
     return _built(experiment, modalities, facts)
 
 
-def _built(experiment: Experiment, modalities: Mapping[str, Modality], facts: Mapping[str, Any] | None) -> Method:
+def _built(experiment: Experiment, modalities: Mapping[str, Modality], facts: Mapping[str, Any] | None) -> Task:
     torch.manual_seed(random_streams.folded(experiment.seed))
     towers = {field: tower_of(experiment, field) for field in experiment.views}
     encoders: dict[str, Encoder] = {}
@@ -316,7 +316,7 @@ def _built(experiment: Experiment, modalities: Mapping[str, Modality], facts: Ma
             built_for = dict(modalities[field].facts())
             encoders[tower] = factory.build("encoders", chosen.name, chosen.settings, given=built_for)
     name, known = experiment.method.name, facts or {}
-    made: type[Method] = registry.load("methods", name)
+    made: type[Task] = registry.load("tasks", name)
     _require(name, made.needs, known)
     built = Towers(encoders, towers)
     if experiment.plan.recompute == "on" and not built.recompute():
@@ -326,7 +326,7 @@ def _built(experiment: Experiment, modalities: Mapping[str, Modality], facts: Ma
             "learns and holds no batch norms, such as transformer or tcn. Leave it out; plan.passes saves memory too."
         )
     given = {"towers": built, **_given(known)}
-    method: Method = factory.build("methods", name, experiment.method.settings, given=given)
+    method: Task = factory.build("tasks", name, experiment.method.settings, given=given)
     _require(name, method.needs, known)  # again: the relation chosen for it may need other targets
     return method
 
@@ -351,7 +351,7 @@ def _given(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, "classes": classes[0]} if classes else given
 
 
-def describe(method: Method) -> str:
+def describe(method: Task) -> str:
     """The encoders in a line for the terminal: `image: resnet 2.8 M -> 256`."""
     lines = {}
     for field, tower in method.towers.tower_of.items():

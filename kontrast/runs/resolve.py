@@ -33,7 +33,7 @@ def resolved(experiment: Experiment, modalities: Mapping[str, Modality]) -> Expe
         experiment,
         views=views,
         encoders=encoders,
-        method=factory.whole("methods", experiment.method),
+        method=factory.whole("tasks", experiment.method),
         plan=_plan(experiment.plan),
         scores=tuple(factory.whole("evaluators", score) for score in scores),
     )

@@ -24,13 +24,13 @@ from kontrast.data.dataset.length_buckets import lengths_of
 from kontrast.data.dataset.reader import Batch, Reader, draw
 from kontrast.data.samplers.sampler import Sampled, Sampler
 from kontrast.layers.rank_norm import RankNorm
-from kontrast.methods.method import Method
 from kontrast.reporting.logger import Logger
 from kontrast.runs.best_weights import Keeper
 from kontrast.runs.folder import Checkpoint, Folder
 from kontrast.runs.messages import compared, length
 from kontrast.runs.model import Model
 from kontrast.runs.starvation import watching
+from kontrast.tasks.task import Task
 from kontrast.training import pacing
 from kontrast.training.budget import Budget
 from kontrast.training.determinism import unrepeatable
@@ -249,7 +249,7 @@ def _tell(course: TrainState, order: Sampler, first: Batch, logger: Logger, budg
         )
 
 
-def _unrepeatable(method: Method, first: Batch, fleet: Launcher, plan: Plan) -> str:
+def _unrepeatable(method: Task, first: Batch, fleet: Launcher, plan: Plan) -> str:
     """Operations of a step without a deterministic form on the device; "" if none."""
     if plan.deterministic == "off" or fleet.device.type == "cpu" or fleet.splits:
         return ""
@@ -264,7 +264,7 @@ def optimiser_of(plan: Plan) -> tuple[Optimiser, float, float]:
     return made, rate, made.weight_decay if plan.weight_decay is None else plan.weight_decay
 
 
-def _inexact(method: Method, plan: Plan) -> str:
+def _inexact(method: Task, plan: Plan) -> str:
     """What several encoder passes per step compute differently from a single one; "" for nothing."""
     norms = sum(isinstance(m, _BatchNorm | RankNorm) for m in method.modules())
     if plan.passes is None or plan.batch is None or plan.passes >= plan.batch or not norms:

@@ -21,7 +21,7 @@ from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.ranks import Ranks
 from kontrast.core.shards import sharded
 from kontrast.layers.rank_norm import over_ranks
-from kontrast.methods.method import Method
+from kontrast.tasks.task import Task
 from kontrast.training.memory import capacity
 from kontrast.training.precision import Casting, PrecisionMode
 
@@ -152,7 +152,7 @@ class Launcher:
         return self.fabric.broadcast(words)
 
     def setup(
-        self, method: Method, mode: PrecisionMode
+        self, method: Task, mode: PrecisionMode
     ) -> tuple[nn.Module, Callable[[], AbstractContextManager[object]]]:
         """Wraps the method for its strategy; call before making the optimiser: parameters may be split.
 
@@ -171,7 +171,7 @@ class Launcher:
             return encode, nullcontext
         return encode, partial(self.fabric.no_backward_sync, encode)
 
-    def average(self, method: Method) -> None:
+    def average(self, method: Task) -> None:
         """Averages the gradients of parameters that fsdp keeps whole; call after backward.
 
         The strategy averages all others itself.

@@ -18,7 +18,7 @@ from kontrast.core.experiment import Plan
 from kontrast.core.shards import norm, split_as, whole
 from kontrast.data.dataset.reader import Batch, Reader, ahead, draw
 from kontrast.data.samplers.sampler import Sampler
-from kontrast.methods.method import Method
+from kontrast.tasks.task import Task
 from kontrast.training.clock import watched
 from kontrast.training.health import Health, examine
 from kontrast.training.launcher import Launcher
@@ -105,7 +105,7 @@ class TrainState:
         turned: Number of threads, under "threads", if it is not the usual one.
     """
 
-    method: Method
+    method: Task
     encode: nn.Module
     no_sync: Callable[[], AbstractContextManager[object]]
     optimiser: torch.optim.Optimizer
@@ -115,7 +115,7 @@ class TrainState:
     seed: int
     fleet: Launcher
     allowed: float = 0.0
-    spare: Method | None = None
+    spare: Task | None = None
     step: int = 0
     seconds: float = 0.0
     totals: Mapping[int, int] = field(default_factory=dict)
@@ -139,7 +139,7 @@ class TrainState:
         }
         return tensors, numbers
 
-    def trained(self) -> Method:
+    def trained(self) -> Task:
         """Method with all of its parameters; all ranks must call this."""
         if self.spare is None:
             return self.method

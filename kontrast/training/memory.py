@@ -9,7 +9,7 @@ from torch import Tensor
 from kontrast.data.dataset.reader import Batch
 from kontrast.losses.memory_forecast import forecast as plan_loss
 from kontrast.losses.tile_weights import usual
-from kontrast.methods.method import Method
+from kontrast.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Forecast:
         return f"{words}; {self.tiles}" if self.tiles else words
 
 
-def forecast(method: Method, batch: Batch, passes: int | None, world: int = 1, *, whole: int | None = None) -> Forecast:
+def forecast(method: Task, batch: Batch, passes: int | None, world: int = 1, *, whole: int | None = None) -> Forecast:
     """Measures what autograd saves for a few rows and scales it to a whole step.
 
     The loss counts all of this rank's embeddings as anchors and all ranks' as candidates, the upper limit.

@@ -18,7 +18,7 @@ from kontrast.core.embeddings import Keys
 from kontrast.core.experiment import Plan
 from kontrast.core.ranks import Ranks
 from kontrast.data.dataset.reader import Batch
-from kontrast.methods.method import Method
+from kontrast.tasks.task import Task
 from kontrast.training.memory import forecast
 from kontrast.training.step import step
 
@@ -75,7 +75,7 @@ def forced(plan: Plan, mode: PrecisionMode) -> Plan:
     )
 
 
-def choose(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple[PrecisionMode, float]:
+def choose(method: Task, batch: Batch, plan: Plan, steps: int | None) -> tuple[PrecisionMode, float]:
     """Chooses what the plan leaves open, on copies that leave the method untouched.
 
     A slow step is timed with few of its rows and extrapolated.
@@ -97,7 +97,7 @@ def choose(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple
     return mode, _sized(_Trial(method, batch, mode, plan.passes), batch)
 
 
-def _by_rule(method: Method, batch: Batch, plan: Plan) -> PrecisionMode:
+def _by_rule(method: Task, batch: Batch, plan: Plan) -> PrecisionMode:
     """Mode by properties of machine and method, without timing, so that it is reproducible.
 
     Compiling is never chosen, since only timing tells whether it pays.
@@ -132,7 +132,7 @@ def _sized(trial: "_Trial", whole: Batch) -> float:
         rows = min(4 * rows, len(whole))
 
 
-def _density(method: Method, batch: Batch) -> float:
+def _density(method: Task, batch: Batch) -> float:
     """Operations in matrix products and convolutions per byte kept for backward."""
     few = batch[slice(0, 16)]
     training = method.training
@@ -142,7 +142,7 @@ def _density(method: Method, batch: Batch) -> float:
     return counted.get_total_flops() / max(forecast(method, few, None).activations, 1)
 
 
-def _by_stopwatch(method: Method, batch: Batch, plan: Plan, steps: int | None) -> tuple[PrecisionMode, float]:
+def _by_stopwatch(method: Task, batch: Batch, plan: Plan, steps: int | None) -> tuple[PrecisionMode, float]:
     """Fastest mode by measured time."""
     best, gain = _Trial(method, batch, pinned(plan), plan.passes), 1.0
     seconds = _sized(best, batch)
@@ -196,13 +196,13 @@ class Casting(nn.Module):
         weights: Whether weights take the memory format too. Default True.
     """
 
-    def __init__(self, method: Method, mode: PrecisionMode, *, weights: bool = True) -> None:
+    def __init__(self, method: Task, mode: PrecisionMode, *, weights: bool = True) -> None:
         super().__init__()
         self.method, self.mode = method, mode
         self.called = prepare(method, mode, weights=weights)
 
     def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
-        """Embeddings of the views, as `Method.forward`."""
+        """Embeddings of the views, as `Task.forward`."""
         if self.mode.channels_last:  # converts once: each layer would convert its input, in backward too
             views = {name: _channels_last(x) for name, x in views.items()}
         with torch.autocast(keys["id"].device.type, dtype=torch.bfloat16, enabled=self.mode.bf16):
@@ -216,7 +216,7 @@ class _Trial:
     time.
     """
 
-    def __init__(self, method: Method, batch: Batch, mode: PrecisionMode, passes: int | None) -> None:
+    def __init__(self, method: Task, batch: Batch, mode: PrecisionMode, passes: int | None) -> None:
         self.method, self.batch, self.mode, self.passes = copy.deepcopy(method), batch, mode, passes
         self.encode = Casting(self.method, mode)
 

@@ -14,7 +14,7 @@ from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.core.ranks import Ranks
 from kontrast.core.shards import sharded
 from kontrast.data.dataset.reader import Batch
-from kontrast.methods.method import Method
+from kontrast.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Outcome:
 
 
 def step(
-    method: Method,
+    method: Task,
     encode: nn.Module,
     batch: Batch,
     ranks: Ranks,

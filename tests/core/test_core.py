@@ -68,7 +68,7 @@ def test_every_kind_in_every_room_loads_and_says_what_it_is():
         "losses",
         "kernels",
         "relations",
-        "methods",
+        "tasks",
         "encoders",
         "modalities",
         "sources",
@@ -99,7 +99,7 @@ def test_a_strangers_class_is_named_by_module_and_name(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("room", "name", "settings", "words"),
     [
-        ("methods", "simlcr", {}, "no method 'simlcr'; did you mean 'simclr'?"),
+        ("tasks", "simlcr", {}, "no task 'simlcr'; did you mean 'simclr'?"),
         (
             "kernels",
             "cosine",

@@ -153,8 +153,8 @@ def test_what_a_cell_spells_is_found_again_and_never_leads_elsewhere(tmp_path):
 CODE = """
 from pathlib import Path
 from kontrast.core.experiment import Choice, Experiment
-from kontrast.methods.simclr import SimCLR
-from kontrast.methods.method import Method
+from kontrast.tasks.contrastive.simclr import SimCLR
+from kontrast.tasks.task import Method
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 
 def ran(*_, **__):
@@ -207,7 +207,7 @@ def lab(tmp_path, monkeypatch):
         ("losses", "attack_lab:Loose", "no class that derives from a contract of kontrast"),
         ("losses", "attack_lab:ran", "no class that derives"),
         ("encoders", "attack_lab:Loss", r"no class that derives from a contract of kontrast \(Encoder\)"),
-        ("methods", "attack_lab:Loss", r"contract of kontrast \(Method"),
+        ("tasks", "attack_lab:Loss", r"contract of kontrast \(Task"),
     ],
 )
 def test_what_is_named_meets_the_contract_before_anything_of_it_is_called(lab, room, name, words):
@@ -219,7 +219,7 @@ def test_what_is_named_meets_the_contract_before_anything_of_it_is_called(lab, r
 def test_own_code_that_meets_the_contract_is_used(lab):
     assert registry.load("recipes", "attack_lab:experiment")().method.name == "simclr"
     assert registry.load("losses", "attack_lab:Loss").__name__ == "Loss"
-    assert registry.load("methods", "attack_lab:Mine").__name__ == "Mine"
+    assert registry.load("tasks", "attack_lab:Mine").__name__ == "Mine"
 
 
 def test_code_named_by_a_run_folder_is_run_only_if_trusted(world, lab, capsys):

@@ -124,13 +124,13 @@ def test_views_that_are_drawn_together_are_those_drawn_one_by_one(kind):
         torch.testing.assert_close(found.views[view], alone, equal_nan=True, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ROOMS["methods"])
+@pytest.mark.parametrize("name", ROOMS["tasks"])
 def test_a_method_takes_a_step_and_every_encoder_gets_a_gradient(name):
-    kinds = ["image", "text", "series"][: registry.load("methods", name).most]
+    kinds = ["image", "text", "series"][: registry.load("tasks", name).most]
     made = {kind: fitted(kind) for kind in kinds}
     encoders = {kind: factory.build("encoders", m.encoder, {}, given=m.facts()) for kind, (m, _) in made.items()}
     facts = {"classes": 3, "class_counts": [4, 4, 4], "towers": Towers(encoders, {k: k for k in kinds})}
-    method = factory.build("methods", name, {}, given=facts)
+    method = factory.build("tasks", name, {}, given=facts)
     n = 12
     keys = {"id": torch.arange(n), "label": torch.arange(n) % 3, "score": torch.arange(n).double() % 5}
     for number, kind in enumerate(kinds):
@@ -155,7 +155,7 @@ def test_a_method_takes_a_step_and_every_encoder_gets_a_gradient(name):
 
 
 @pytest.mark.parametrize(
-    "room", ["augmentations", "encoders", "methods", "kernels", "losses", "modalities", "optimisers", "evaluators"]
+    "room", ["augmentations", "encoders", "tasks", "kernels", "losses", "modalities", "optimisers", "evaluators"]
 )
 def test_every_kind_refuses_a_setting_it_does_not_know(room):
     for name in ROOMS[room]:
@@ -168,7 +168,7 @@ def test_a_star_compares_everything_to_its_centre_only():
     made = {kind: fitted(kind) for kind in kinds}
     encoders = {kind: factory.build("encoders", m.encoder, {}, given=m.facts()) for kind, (m, _) in made.items()}
     towers = Towers(encoders, {k: k for k in kinds})
-    star = factory.build("methods", "clip", {"around": "text"}, given={"towers": towers})
+    star = factory.build("tasks", "clip", {"around": "text"}, given={"towers": towers})
     assert star.pairs == [("image", "text"), ("text", "series")]
     with pytest.raises(UserError, match="did you mean 'text'"):
-        factory.build("methods", "clip", {"around": "txet"}, given={"towers": towers})
+        factory.build("tasks", "clip", {"around": "txet"}, given={"towers": towers})

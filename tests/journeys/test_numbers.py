@@ -135,7 +135,7 @@ def settings():
     for kind, encoder in TINY.items():
         yield from ((kind, f"views.{kind}.{name}") for name in numbers("modalities", kind))
         yield from ((kind, f"encoders.{kind}.{name}") for name in numbers("encoders", encoder.split(",")[0]))
-    yield from (("series", f"method.{name}") for name in numbers("methods", "simclr"))
+    yield from (("series", f"method.{name}") for name in numbers("tasks", "simclr"))
 
 
 def numbers(room, name):
@@ -182,7 +182,7 @@ def test_every_numeric_setting(world, asked, begun, capsys, kind, setting):
 
 
 @pytest.mark.parametrize(
-    "room", ["evaluators", "optimisers", "trackers", "exports", "methods", "losses", "kernels", "relations"]
+    "room", ["evaluators", "optimisers", "trackers", "exports", "tasks", "losses", "kernels", "relations"]
 )
 def test_every_setting_of_what_is_chosen_by_name_refuses_what_is_no_number(room):
     for name in registry.kinds(room):

@@ -16,10 +16,10 @@ import torch
 from kontrast import api
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Plan
-from kontrast.methods.simclr import SimCLR
 from kontrast.runs import pipeline
 from kontrast.runs.catalogue import catalogue
 from kontrast.runs.folder import Folder
+from kontrast.tasks.contrastive.simclr import SimCLR
 from kontrast.training.determinism import repeatable, unrepeatable
 from tests.support.command import call
 from tests.support.places import ROOT

@@ -18,9 +18,9 @@ from kontrast.data.dataset.reader import Reader
 from kontrast.data.schema import target
 from kontrast.data.schema.fields import infer
 from kontrast.data.tables.frame import Frame
-from kontrast.methods.parts import relation_of, targets_of
 from kontrast.modalities.text import Text
 from kontrast.runs import messages
+from kontrast.tasks.parts import relation_of, targets_of
 from tests.support.series import waves
 from tests.support.settings import FAST
 

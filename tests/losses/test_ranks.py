@@ -25,8 +25,8 @@ from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.tile_weights import TILE
-from kontrast.methods.clip import CLIP
-from kontrast.methods.simclr import SimCLR
+from kontrast.tasks.contrastive.clip import CLIP
+from kontrast.tasks.contrastive.simclr import SimCLR
 from tests.support.largest import Largest
 
 pytestmark = pytest.mark.dist

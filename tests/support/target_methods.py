@@ -13,10 +13,10 @@ from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.shared_labels import SharedLabels
 from kontrast.losses.relations.target_similarity import TargetSimilarity
-from kontrast.methods.method import Method
+from kontrast.tasks.task import Task
 
 
-class FromTargets(Method):
+class FromTargets(Task):
     """SupCon by label, with class centres; softly by several labels and by a number."""
 
     most = 1

@@ -12,12 +12,12 @@ from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same_key import SameKey
-from kontrast.methods.method import Method
+from kontrast.tasks.task import Task
 
 CLASSES = 3  # of tests.support.series' waves: row n is of kind n % 3
 
 
-class Views(Method):
+class Views(Task):
     """Two views of one field through encoder and head; what they are compared by is left open."""
 
     most = 1

@@ -18,7 +18,7 @@ from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same_key import SameKey
-from kontrast.methods.method import Method
+from kontrast.tasks.task import Task
 from kontrast.training.health import examine, likely_causes, too_short
 from kontrast.training.launcher import alone
 from kontrast.training.loop import _spare_core, schedule, twins_in
@@ -30,7 +30,7 @@ from tests.support.series import waves
 from tests.support.settings import FAST
 
 
-class Small(Method):
+class Small(Task):
     """SimCLR on vectors, with dropout and without batch norm, so that every way to compute a step must agree."""
 
     def __init__(self, dropout=0.3):

@@ -12,13 +12,13 @@ from kontrast.core.ranks import Ranks
 from kontrast.layers.head import Head
 from kontrast.layers.towers import Towers
 from kontrast.losses.pairwise.cosent import CoSENT
-from kontrast.methods.method import Method
-from kontrast.methods.parts import LossChoice, alignment_loss, having_both, known, where_present
+from kontrast.tasks.parts import LossChoice, alignment_loss, having_both, known, where_present
+from kontrast.tasks.task import Task
 
 PROJECTED = 256  # width of the shared space if the two fields have different encoders
 
 
-class Scored(Method):
+class Scored(Task):
     """Learns from two fields of a row and a score of their similarity.
 
     Take it for data such as STS-B: two texts and a score. Without scores, `clip` learns from the pairs alone. The gold

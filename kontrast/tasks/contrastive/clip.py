@@ -18,8 +18,7 @@ from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernel import Kernel
 from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
-from kontrast.methods.method import Method
-from kontrast.methods.parts import (
+from kontrast.tasks.parts import (
     SAMPLE,
     KernelChoice,
     LossChoice,
@@ -32,9 +31,10 @@ from kontrast.methods.parts import (
     targets_of,
     where_present,
 )
+from kontrast.tasks.task import Task
 
 
-class CLIP(Method):
+class CLIP(Task):
     """Symmetric InfoNCE between every two fields of a row; rows may lack fields.
 
     A row takes part in each pair of which it has both fields, and is a candidate wherever it has the field in question.

@@ -21,7 +21,7 @@ from kontrast.losses.relations.different_group import DifferentGroup
 from kontrast.losses.relations.key_weight import KeyWeight
 from kontrast.losses.relations.neighbours import Neighbours
 from kontrast.losses.relations.same_key import SameKey
-from kontrast.methods.one_field import OneField
+from kontrast.tasks.one_field import OneField
 
 
 class KCL(OneField):

@@ -9,8 +9,8 @@ from kontrast.core.ranks import Ranks
 from kontrast.layers.towers import Towers
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
-from kontrast.methods.one_field import OneField
-from kontrast.methods.parts import (
+from kontrast.tasks.one_field import OneField
+from kontrast.tasks.parts import (
     SAMPLE,
     KernelChoice,
     LossChoice,

@@ -16,7 +16,7 @@ from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.relations.key_weight import KeyWeight
 from kontrast.losses.relations.same_key import SameKey
-from kontrast.methods.one_field import OneField
+from kontrast.tasks.one_field import OneField
 
 
 class PaCo(OneField):

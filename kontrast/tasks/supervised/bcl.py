@@ -12,7 +12,7 @@ from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.balanced import Balanced
 from kontrast.losses.relations.same_key import SameKey
-from kontrast.methods.one_field import OneField
+from kontrast.tasks.one_field import OneField
 
 
 class BCL(OneField):

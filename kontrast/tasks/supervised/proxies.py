@@ -8,8 +8,8 @@ from kontrast.core.ranks import Ranks
 from kontrast.layers.towers import Towers
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.relations.same_key import SameKey
-from kontrast.methods.centred import Centred, with_class
-from kontrast.methods.parts import KernelChoice, LossChoice, contrast_loss, kernel_of
+from kontrast.tasks.parts import KernelChoice, LossChoice, contrast_loss, kernel_of
+from kontrast.tasks.supervised.centred import Centred, with_class
 
 
 class Proxies(Centred):

@@ -17,7 +17,7 @@ from kontrast.encoders.encoder import Encoder
 from kontrast.evaluation.spearman import Spearman, correlation
 from kontrast.layers.towers import Towers
 from kontrast.losses.pairwise.cosent import CoSENT
-from kontrast.methods.scored import Scored
+from kontrast.tasks.supervised.scored import Scored
 
 pytestmark = pytest.mark.slow
 

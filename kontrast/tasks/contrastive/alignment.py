@@ -12,11 +12,11 @@ from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.layers.head import Head
 from kontrast.layers.towers import Towers
-from kontrast.methods.method import Method
-from kontrast.methods.parts import LossChoice, alignment_loss, having_both, where_present
+from kontrast.tasks.parts import LossChoice, alignment_loss, having_both, where_present
+from kontrast.tasks.task import Task
 
 
-class Alignment(Method):
+class Alignment(Task):
     """Aligns two views of each sample, or every two fields of a row, without negatives.
 
     With one field, its two views are aligned; with several, every two fields of a row that has both. The expander

@@ -8,7 +8,7 @@ from torch import Tensor
 from kontrast.core.embeddings import Embeddings
 from kontrast.layers.proxies import Proxies
 from kontrast.layers.towers import Towers
-from kontrast.methods.one_field import OneField
+from kontrast.tasks.one_field import OneField
 
 
 class Centred(OneField, ABC):

@@ -9,10 +9,10 @@ from kontrast.core.embeddings import Embeddings, Keys
 from kontrast.core.errors import UserError
 from kontrast.layers.head import Head
 from kontrast.layers.towers import Towers
-from kontrast.methods.method import Method
+from kontrast.tasks.task import Task
 
 
-class OneField(Method, ABC):
+class OneField(Task, ABC):
     """Views of one field through an encoder and a head; subclasses add the loss.
 
     Args:

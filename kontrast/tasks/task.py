@@ -10,7 +10,7 @@ from kontrast.core.ranks import Ranks
 from kontrast.layers.towers import Towers
 
 
-class Method(nn.Module, ABC):
+class Task(nn.Module, ABC):
     """A training step in parts, so that one loop serves all methods.
 
     `forward` is what DDP wraps and may run twice (gradient caching); `targets` runs once, without gradient; neither may
@@ -18,7 +18,7 @@ class Method(nn.Module, ABC):
     others', and returns sums with their counts. State that changes between steps changes in `after_update` only.
     """
 
-    ROOM = "methods"
+    ROOM = "tasks"
 
     towers: Towers
     """The encoders, and which of them reads which field."""

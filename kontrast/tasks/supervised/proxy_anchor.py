@@ -9,7 +9,7 @@ from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.pairwise import proxy_anchor
 from kontrast.losses.relations.same_key import SameKey
-from kontrast.methods.centred import Centred, with_class
+from kontrast.tasks.supervised.centred import Centred, with_class
 
 
 class ProxyAnchor(Centred):

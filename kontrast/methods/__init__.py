@@ -1,1 +1,0 @@
-"""Training steps (methods), one per file."""

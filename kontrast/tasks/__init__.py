@@ -1,0 +1,1 @@
+"""Tasks: training objectives of all kinds, one per file."""

@@ -1,0 +1,1 @@
+"""Tasks that help another one: distillation, reconstruction, captions."""

@@ -1,0 +1,1 @@
+"""Tasks that need no other data: predict what was done to a view."""

@@ -1,0 +1,1 @@
+"""Tasks that learn from labels, numbers or scores of the rows."""
