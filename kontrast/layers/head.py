@@ -19,6 +19,7 @@ class Head(nn.Module):
         hidden: Width of the hidden layers; None: in_width.
         layers: Number of linear layers, 1 or more.
         norm: Normalisation after each hidden linear layer.
+        last_norm: Whether the output is normalised too, without scale and offset, as in SimSiam and MoCo v3.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Head(nn.Module):
         hidden: int | None = None,
         layers: int = 2,
         norm: Literal["batch", "layer", "none"] = "batch",
+        last_norm: bool = False,
     ) -> None:
         super().__init__()
         if layers < 1:
@@ -41,7 +43,8 @@ class Head(nn.Module):
             # A norm has its own offset, so the linear layer before it needs none.
             made += [nn.Linear(in_width, out, bias=norm == "none"), *_norm(norm, out), nn.ReLU(inplace=True)]
             in_width = out
-        self.net = nn.Sequential(*made, nn.Linear(in_width, width))
+        ends = _norm(norm, width, learned=False) if last_norm else []
+        self.net = nn.Sequential(*made, nn.Linear(in_width, width, bias=not ends), *ends)
         self.width = width
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,5 +52,7 @@ class Head(nn.Module):
         return self.net(x)
 
 
-def _norm(norm: str, width: int) -> list[nn.Module]:
-    return {"batch": [nn.BatchNorm1d(width)], "layer": [nn.LayerNorm(width)], "none": []}[norm]
+def _norm(norm: str, width: int, *, learned: bool = True) -> list[nn.Module]:
+    if norm == "batch":
+        return [nn.BatchNorm1d(width, affine=learned)]
+    return [nn.LayerNorm(width, elementwise_affine=learned)] if norm == "layer" else []
