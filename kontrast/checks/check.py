@@ -13,7 +13,7 @@ from torch import nn
 
 from kontrast.checks import contrasting, pairing
 from kontrast.checks.processes import equal_to_one
-from kontrast.checks.results import Broken, Doubt, Finding, Make, Property, judge, near
+from kontrast.checks.results import Broken, Doubt, Finding, Make, Property, near, run_check
 from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
 from kontrast.losses.alignment_loss import AlignmentLoss
@@ -72,7 +72,7 @@ def check_loss(
     findings = []
     with torch.random.fork_rng(devices=[]):
         for title, holds in properties.items():
-            findings.append(judge(title, holds, make))
+            findings.append(run_check(title, holds, make))
             if progress is not None:
                 progress(findings[-1])
     return findings

@@ -38,7 +38,7 @@ class Doubt(AssertionError):
     """Raised for what is mostly a mistake, but may be intended."""
 
 
-def judge(name: str, holds: Property, make: Make) -> Finding:
+def run_check(name: str, holds: Property, make: Make) -> Finding:
     """Finding of one property.
 
     Any other exception of the loss is a failure too, with its message and place.

@@ -31,6 +31,8 @@ KINDS = {
 }
 # parts of the algebra of relations, which are no files of a room
 ALGEBRA = {"counting": "candidates_only", "pulling": "positives_only"}
+# states of verdicts
+STATES = {"not judged": "not evaluated"}
 
 
 def arguments(given: list[str]) -> list[str]:

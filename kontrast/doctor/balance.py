@@ -37,8 +37,8 @@ class Balance(Examination):
             )
             found.append(Finding("imbalance", "warning", told, {"ratio": most / least}))
         if held_out.any() and not held_out.all():
-            trained, judged = (set(np.unique(labels[side]).tolist()) - {""} for side in (case.data.training, held_out))
-            unseen, few = sorted(judged - trained), names[counts < _FEW].tolist()
+            trained, tested = (set(np.unique(labels[side]).tolist()) - {""} for side in (case.data.training, held_out))
+            unseen, few = sorted(tested - trained), names[counts < _FEW].tolist()
             if unseen:
                 listed = ", ".join(f"'{name}'" for name in unseen[:5])
                 told = f"{len(unseen):,} classes are only held out ({listed}): kNN and probe cannot know them."

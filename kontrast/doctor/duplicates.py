@@ -19,14 +19,14 @@ class Duplicates(Examination):
 
     def __call__(self, case: Case) -> list[Finding]:
         """Returns a finding on all fields, and a finding per field whose duplicates have conflicting labels."""
-        told, levels, numbers, pairs, torn = [], [], {}, [], []
+        described, levels, numbers, pairs, conflicts = [], [], {}, [], []
         for name, codes in case.content.items():
             order, starts, counts = _groups(codes)
             extra = int((counts - 1).sum())
             if not extra:
                 continue
             share = extra / int((codes >= 0).sum())
-            told.append(
+            described.append(
                 f"{name} {extra:,} rows ({share:.1%}) in {many(len(counts), 'group')} of up to {counts.max():,}"
             )
             several = len(case.modalities) > 1  # repeats are usual in paired data, such as several captions per image
@@ -34,14 +34,14 @@ class Duplicates(Examination):
             numbers[name] = {"rows": extra, "groups": len(counts), "largest": int(counts.max())}
             largest = [order[s : s + n] for s, n in sorted(zip(starts, counts, strict=True), key=lambda g: -g[1])]
             pairs += [(group[0], group[1]) for group in largest[:2]]
-            torn += _torn(case, name, largest)
-        if not told:
+            conflicts += _conflicting(case, name, largest)
+        if not described:
             return [Finding("copies", "fact", "no row repeats another")]
         words = (
-            f"rows that repeat another exactly: {'; '.join(told)}. Masked as negatives they do no harm but cost time; "
-            "if they came by mistake, drop them."
+            f"rows that repeat another exactly: {'; '.join(described)}. Masked as negatives they do no harm but "
+            "cost time; if they came by mistake, drop them."
         )
-        return [Finding("duplicates", gravest(levels), words, numbers, case.paired(pairs)), *torn]
+        return [Finding("duplicates", gravest(levels), words, numbers, case.paired(pairs)), *conflicts]
 
 
 def _groups(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -51,21 +51,22 @@ def _groups(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return order, starts[counts > 1], counts[counts > 1]
 
 
-def _torn(case: Case, name: str, groups: list[np.ndarray]) -> list[Finding]:
+def _conflicting(case: Case, name: str, groups: list[np.ndarray]) -> list[Finding]:
     """Finding on equal contents with conflicting labels."""
     if case.data.labels is None or len(case.modalities) > 1:
         return []
-    torn = []
+    pairs = []
     for group in groups:
         labels = case.data.labels[group]
         other = np.flatnonzero((labels != labels[0]) & (labels != "")) if labels[0] else []
         if len(other):
-            torn.append((group[0], group[other[0]]))
-    if not torn:
+            pairs.append((group[0], group[other[0]]))
+    if not pairs:
         return []
-    i, j = torn[0]
+    i, j = pairs[0]
     words = (
-        f"{name}: {len(torn):,} contents bear more than one label ('{case.data.labels[i]}' and "
-        f"'{case.data.labels[j]}', for one), so no encoder can tell these rows apart. Correct them or drop the rows."
+        f"{name}: {len(pairs):,} contents have more than one label ('{case.data.labels[i]}' and "
+        f"'{case.data.labels[j]}', for example), so no encoder can tell these rows apart. Correct the labels or "
+        "drop the rows."
     )
-    return [Finding("torn labels", "warning", words, {"field": name, "groups": len(torn)}, case.paired(torn))]
+    return [Finding("conflicting labels", "warning", words, {"field": name, "groups": len(pairs)}, case.paired(pairs))]

@@ -31,8 +31,8 @@ class Fields(Examination):
         repeated = len(case.kept) - len(set(map(str, case.frame.cells(ids, case.kept)))) if ids else 0
         if repeated:
             words = (
-                f"{repeated:,} rows repeat an id of column '{ids}' and are told apart as NAME#2, NAME#3. If an id is "
-                "one thing in several rows, hold it on one side with a split column."
+                f"{repeated:,} rows repeat an id of column '{ids}'; their ids become NAME#2, NAME#3. If an id is "
+                "one thing in several rows, keep these rows on one side with a split column."
             )
             found.append(Finding("ids", "note", words, {"column": ids, "rows": repeated}))
         left = {name: f.why for name, f in case.fields.items() if f.kind == "ignore"}

@@ -49,7 +49,7 @@ def _columns(case: Case, labels: np.ndarray) -> list[Finding]:
             what = f"column '{name}' gives the label away: its value alone goes {strength:.0%} of the way to it"
             do = (
                 "The encoder sees it, so a score by label measures whether it reads that: leave it out with --field "
-                f"{name}=ignore, or judge by another label."
+                f"{name}=ignore, or evaluate by another label."
                 if seen
                 else "The encoder does not see it; keep it out of whatever is trained on top."
             )
@@ -116,7 +116,7 @@ def _texts(case: Case, labels: np.ndarray) -> list[Finding]:
         if said < _HINTED / 6 or said < _LIFT * other:
             continue
         words = f"{name}: {said:.0%} of the texts contain their own label's name ({other:.0%} a stranger's). " + (
-            "Scores by label then measure reading, not understanding; judge by another label or take the words out."
+            "Scores by label then measure reading, not understanding; evaluate by another label or take the words out."
             if said >= _SAYS
             else "Scores by label are a little easier for it."
         )

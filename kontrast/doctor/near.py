@@ -30,32 +30,32 @@ class Near(Examination):
 
 
 def _within(case: Case) -> list[Finding]:
-    told, levels, numbers, shown, torn = [], [], {}, [], []
+    described, levels, numbers, shown, conflicts = [], [], {}, [], []
     for name, pairs in case.near.items():
         if not len(pairs.rows):
             continue
         groups = pairs.groups
         rows = sum(map(len, groups))
         share = rows / pairs.compared
-        told.append(f"{name} {rows:,} of {pairs.compared:,} ({share:.1%}) in {many(len(groups), 'group')}")
+        described.append(f"{name} {rows:,} of {pairs.compared:,} ({share:.1%}) in {many(len(groups), 'group')}")
         levels.append("warning" if share > _MANY else "note")
         labels = case.data.labels
         if labels is not None:
             one, other = labels[pairs.rows[:, 0]], labels[pairs.rows[:, 1]]
-            torn += pairs.rows[(one != other) & (one != "") & (other != "")].tolist()
+            conflicts += pairs.rows[(one != other) & (one != "") & (other != "")].tolist()
         numbers[name] = {"rows": rows, "groups": len(groups), "largest": len(groups[0]), "pairs": len(pairs.rows)}
         numbers[name] |= {"compared": pairs.compared}
         shown += pairs.rows[:2].tolist()
-    if not told:
+    if not described:
         return []
     words = (
-        f"rows that hardly differ from another: {'; '.join(told)}. As negatives they push apart what is alike: keep "
-        "one of each group where they are copies."
+        f"rows that hardly differ from another: {'; '.join(described)}. As negatives they push apart what is alike. "
+        "Keep one of each group where they are copies."
     )
     found = [Finding("near copies", gravest(levels), words, numbers, case.paired(shown))]
-    if torn:
-        words = f"{len(torn):,} pairs of near copies bear different labels: a wrong label, or too small a difference."
-        found.append(Finding("torn labels", "note", words, {"pairs": len(torn)}, case.paired(torn)))
+    if conflicts:
+        words = f"{len(conflicts):,} pairs of near copies have different labels: one is wrong, or they only look alike."
+        found.append(Finding("conflicting labels", "note", words, {"pairs": len(conflicts)}, case.paired(conflicts)))
     return found
 
 
@@ -68,15 +68,16 @@ def _across(case: Case) -> list[Finding]:
         share = len(same) / max(len(case.data), 1)
         if share > _ANY:
             words = (
-                f"{one} and {other} hold the same, or nearly, in {len(same):,} rows ({share:.1%}): such a pair is "
-                "known without learning anything. If one was copied from the other, leave it out: --field NAME=ignore."
+                f"{one} and {other} are equal or nearly equal in {len(same):,} rows ({share:.1%}): such a pair is "
+                "matched without learning anything. If one was copied from the other, leave it out: "
+                "--field NAME=ignore."
             )
             level = "warning" if share > _MANY else "note"
-            found.append(Finding("twin fields", level, words, numbers, case.named(same[:, 0])))
+            found.append(Finding("near-duplicate columns", level, words, numbers, case.named(same[:, 0])))
         if len(apart):
             words = (
-                f"{one} of one row is {other} of another row, or nearly, {len(apart):,} times: both are taken for "
-                "strangers in training though they are not. Check how the rows were joined."
+                f"{one} of one row is equal or nearly equal to {other} of another row {len(apart):,} times: training "
+                "takes them for negatives, though they match. Check how the rows were joined."
             )
             level = "warning" if len(apart) > _MANY * len(case.data) else "note"
             found.append(Finding("crossed", level, words, numbers, case.paired(apart)))

@@ -63,14 +63,12 @@ def _told(losses: list[float], rows: int, rate: float) -> Finding:
         )
         return Finding("overfit", "warning", words, numbers)
     if last <= _FALLEN * first:
-        return Finding(
-            "overfit", "fact", f"{done}; it can learn these by heart, so data and method fit together", numbers
-        )
+        return Finding("overfit", "fact", f"{done}; it can memorise these, so data and method fit together", numbers)
     if len(losses) < _STEPS:
         words = f"{done}, not yet down to {_FALLEN:.0%}: {_SECONDS:.0f} s were too short on this machine to tell."
         return Finding("overfit", "note", words, numbers)
     words = (
-        f"{done}: it cannot even learn these by heart. Usual causes: rows that are all alike, copies among them, "
+        f"{done}: it cannot even memorise these. Usual causes: rows that are all alike, copies among them, "
         f"augmentations that erase everything (look at the views), or a learning rate far off ({rate:g})."
     )
     return Finding("overfit", "warning", words, numbers)

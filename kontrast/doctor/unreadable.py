@@ -23,9 +23,9 @@ class Unreadable(Examination):
         share, accepted = len(aside) / len(case.frame), case.experiment.source.quarantine
         refused = share > accepted
         do = (
-            f"Training accepts {accepted:.0%}: mend them, or set them aside with --quarantine {share + 0.01:.2f}."
+            f"Training accepts {accepted:.0%}. Correct them, or leave them out with --quarantine {share + 0.01:.2f}."
             if refused
-            else "Training sets them aside and goes on."
+            else "Training leaves them out."
         )
         words = f"{len(aside):,} of {len(case.frame):,} rows ({share:.1%}) cannot be read: {told}{more}. {do}"
         numbers = {"rows": len(aside), "reasons": {reason: len(ids) for reason, ids in ordered}}

@@ -43,12 +43,15 @@ def evaluate(
         UserError: "trained" is missing, or train and test differ in fields.
     """
     if "trained" not in banks:
-        raise UserError(f"judge got banks of {', '.join(banks) or 'nothing'}; expected 'trained' among them.")
+        raise UserError(
+            f"evaluate got embeddings of {', '.join(banks) or 'nothing'}; expected 'trained' among them. Add "
+            "those of the trained encoder."
+        )
     for name, (train, test) in banks.items():
         if list(train.z) != list(test.z):
             raise UserError(
-                f"the {name} banks differ in fields: train has {', '.join(train.z)}, test has {', '.join(test.z)}; "
-                "embed both with one run."
+                f"the {name} embeddings differ in fields: train has {', '.join(train.z)}, "
+                f"test has {', '.join(test.z)}; embed both with one run."
             )
     from threadpoolctl import threadpool_limits
 

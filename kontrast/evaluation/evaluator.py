@@ -36,7 +36,7 @@ class Evaluator(ABC):
     def why_not(self, train: EmbeddingTable, test: EmbeddingTable) -> str | None:
         """Reason why these tables cannot be evaluated, or None; cheap to call.
 
-        The reason is a short phrase that follows "not judged: ".
+        The reason is a short phrase that follows "not evaluated: ".
         """
 
     def for_parts(self) -> "Evaluator":

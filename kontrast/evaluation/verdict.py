@@ -9,7 +9,7 @@ from kontrast.evaluation.intervals import FEWEST, Found, apart
 from kontrast.evaluation.metric_result import MetricResult
 from kontrast.evaluation.standing import standing
 
-State = Literal["learning", "nothing added", "harm", "collapsed", "too short", "not judged"]
+State = Literal["learning", "nothing added", "harm", "collapsed", "too short", "not evaluated"]
 Standing = Literal["better", "worse", "even"]
 PROBES = "linear", "knn", "spearman"
 ALIKE = 0.002  # AUC: smaller differences are negligible, even if many rows make them certain
@@ -23,9 +23,9 @@ _CLAIMS: dict[str, str] = {
     "harm": "Training did harm",
     "collapsed": "It collapsed",
     "too short": "Too short a run",
-    "not judged": "Not judged",
+    "not evaluated": "Not evaluated",
 }
-_TONES: dict[str, str] = {"learning": "good", "not judged": "unknown"}
+_TONES: dict[str, str] = {"learning": "good", "not evaluated": "unknown"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Verdict:
     """Outcome of a run.
 
     Attributes:
-        state: learning, nothing added, harm, collapsed, too short or not judged.
+        state: learning, nothing added, harm, collapsed, too short or not evaluated.
         words: Sentence for terminal, notebook, report, comparison and model card: a claim, a colon, and the numbers
             behind it.
         causes: Usual causes of a state other than learning, the likeliest first.
@@ -128,14 +128,14 @@ def verdict(
     if collapsed:
         state = "collapsed"
     elif leading is None:
-        state = "not judged"
+        state = "not evaluated"
     elif leading == "better":
         state = "learning"
     elif leading == "worse":
         state = "harm"
     else:
         state = "too short" if short else "nothing added"
-    wrong = state not in ("learning", "not judged")
+    wrong = state not in ("learning", "not evaluated")
     offer = OFFER if wrong and not kept else ""
     return Verdict(
         state, _sentence(state, scores, measures, short, kept), tuple(causes) if wrong else (), offer, tuple(measures)
@@ -159,7 +159,7 @@ def of_older(found: Mapping[str, Any], scores: Sequence[Mapping[str, Any]]) -> d
     made = verdict(scores, pairs=pairs, collapsed=state == "collapsed", causes=found.get("causes") or ())
     if made.measures or state == "collapsed":
         return made.to_json()
-    return Verdict("not judged", f"Not judged: {words}." if words else made.words, made.causes).to_json()
+    return Verdict("not evaluated", f"Not evaluated: {words}." if words else made.words, made.causes).to_json()
 
 
 def tone(state: str) -> str:

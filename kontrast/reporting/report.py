@@ -41,7 +41,7 @@ class Story:
             "untrained": the same or None, "rows": n, "chance": number or None, "higher_is_better": bool, "paired":
             absent
             or {"raw" | "untrained": {"value", "low", "high"} of trained minus baseline over the same rows}}.
-        not_judged: (score, reason) pairs.
+        not_evaluated: (score, reason) pairs.
         bank: Embeddings of the test rows.
         thumbnails: Field -> one HTML snippet, or None, per row of `bank`.
         views: {"id", "original": html, "views": [html]} and, if there are several fields, "field".
@@ -56,7 +56,7 @@ class Story:
     moments: Sequence[Mapping[str, Any]] = ()
     verdict: Mapping[str, Any] = field(default_factory=dict)
     scores: Sequence[Mapping[str, Any]] = ()
-    not_judged: Sequence[tuple[str, str]] = ()
+    not_evaluated: Sequence[tuple[str, str]] = ()
     bank: EmbeddingTable | None = None
     thumbnails: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     views: Sequence[Mapping[str, Any]] = ()
@@ -90,7 +90,7 @@ def page(story: Story) -> str:
         ("verdict", "Verdict", _verdict(story)),
         ("space", "Map", "" if map_data is None else map_section(map_data, shelf.left_out)),
         ("nearest", "Neighbours", near),
-        ("scores", "Scores", scores(story.scores, story.not_judged, [] if bank is None else list(bank.z))),
+        ("scores", "Scores", scores(story.scores, story.not_evaluated, [] if bank is None else list(bank.z))),
         ("curves", "Training", curves(story.moments, width)),
         (
             "views",
@@ -105,8 +105,8 @@ def page(story: Story) -> str:
 
 
 def _verdict(story: Story) -> str:
-    state = str(story.verdict.get("state") or "not judged")
-    head, rest = claim(str(story.verdict.get("words") or "Not judged: no score was measured."))
+    state = str(story.verdict.get("state") or "not evaluated")
+    head, rest = claim(str(story.verdict.get("words") or "Not evaluated: no score was measured."))
     offer = story.verdict.get("offer") or ""
     causes = "".join(f"<li>{esc(cause)}</li>" for cause in story.verdict.get("causes") or ())
     facts_line = "".join(f"<div><dt>{esc(k)}</dt><dd>{esc(v)}</dd></div>" for k, v in _facts(story).items())
@@ -127,12 +127,12 @@ def _facts(story: Story) -> dict[str, str]:
         "recipe": str(recipe.get("name", "")) if isinstance(recipe, Mapping) else str(recipe),
         "steps": number(last["step"]) if last.get("step") is not None else "",
         "time": clock(last["seconds"]) if last.get("seconds") is not None else "",
-        "judged on": _judged(len(story.bank), story.data.get("held_out")) if story.bank is not None else "",
+        "evaluated on": _evaluated(len(story.bank), story.data.get("held_out")) if story.bank is not None else "",
     }
     return {k: v for k, v in shown.items() if v}
 
 
-def _judged(rows: int, of: int | None) -> str:
+def _evaluated(rows: int, of: int | None) -> str:
     """Number of test rows evaluated, and of how many they are a sample."""
     return many(rows, "test row") if of is None or of <= rows else f"{number(rows)} of {many(of, 'test row')}"
 

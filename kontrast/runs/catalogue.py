@@ -106,9 +106,9 @@ def entry(path: Path) -> Entry:
         data, recipe = known.get("name", data), known.get("recipe", {}).get("name", recipe)
         rows = " ".join(str(known.get("fingerprint", {}).get(part)) for part in ("ids", "labels"))
         if (path / "scores.json").is_file():
-            judged = kept.scores(folder)
-            verdict, steps, minutes = judged["verdict"]["state"], judged["steps"], judged["seconds"] / 60
-            score = leading(judged["scores"])
+            scores = kept.scores(folder)
+            verdict, steps, minutes = scores["verdict"]["state"], scores["steps"], scores["seconds"] / 60
+            score = leading(scores["scores"])
             score_name = score["name"] if score else ""
         elif moment := _last(folder.metrics):
             steps, minutes = moment["step"], moment["seconds"] / 60

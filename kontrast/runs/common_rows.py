@@ -85,7 +85,7 @@ def _same(one: Run, first: EmbeddingTable, two: Run, second: EmbeddingTable, ids
     found = [met for name in there if (met := _met(raw[0], raw[1], name)) is not None]
     if found and max(found) < 0.5:
         raise UserError(
-            f"{names} are of different data: their rows bear the same ids but not the same values ({max(found):.0%} "
+            f"{names} are of different data: their rows have the same ids but not the same values ({max(found):.0%} "
             "find themselves in the other run by raw features). Compare runs on the same rows."
         )
     if not found:

@@ -178,8 +178,8 @@ def compare(
     if not 0.5 <= level < 1:
         raise UserError(f"compare: level={level:g}; expected 0.5 or more and less than 1, such as 0.95.")
     same = shared(runs)
-    judging = _judges(runs[0], scores)
-    found = [_found(judging, train, test, seed) for train, test in same.banks]
+    chosen = _evaluators(runs[0], scores)
+    found = [_found(chosen, train, test, seed) for train, test in same.banks]
     places = itertools.combinations(range(len(runs)), 2) if every_pair else ((0, two) for two in range(1, len(runs)))
     pairs = tuple(
         Pair(
@@ -190,8 +190,8 @@ def compare(
         )
         for a, b in places
     )
-    told = tuple(run.verdict["words"] if (run.path / "scores.json").is_file() else "" for run in runs)
-    return Comparison(_names(runs), tuple(str(run.path) for run in runs), level, pairs, same, told)
+    verdicts = tuple(run.verdict["words"] if (run.path / "scores.json").is_file() else "" for run in runs)
+    return Comparison(_names(runs), tuple(str(run.path) for run in runs), level, pairs, same, verdicts)
 
 
 def line(name: str, one: Found, two: Found, *, level: float = 0.95) -> Line:
@@ -214,12 +214,12 @@ def line(name: str, one: Found, two: Found, *, level: float = 0.95) -> Line:
     return Line(name, second.field, first.value, second.value, difference, low, high, verdict, second.rows, merit, up)
 
 
-def _judges(first: Run, names: Sequence[str]) -> list[Evaluator]:
+def _evaluators(first: Run, names: Sequence[str]) -> list[Evaluator]:
     """The evaluators of a run, or the named ones of them."""
     named = {type(score).__name__.lower(): score for score in evaluators(first.experiment)}
     unknown = [name for name in names if name not in named]
     if unknown:
-        raise UserError(f"{first.path} is not judged by '{unknown[0]}'; there is: {', '.join(named)}.")
+        raise UserError(f"{first.path} is not evaluated by '{unknown[0]}'; expected one of {', '.join(named)}.")
     return [score for name, score in named.items() if not names or name in names]
 
 

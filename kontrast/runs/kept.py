@@ -5,6 +5,7 @@ from html import escape
 from html.parser import HTMLParser
 from typing import Any
 
+from kontrast.core import renamed
 from kontrast.core.untrusted_json import shaped
 from kontrast.evaluation.verdict import of_older
 from kontrast.runs.folder import TARGETS, Folder
@@ -58,8 +59,9 @@ def scores(folder: Folder) -> dict[str, Any]:
     found = shaped(folder.read_json("scores.json"), _SCORES, str(folder.path / "scores.json"))
     empty = {"field": None, "trained": None, "raw": None, "untrained": None, "chance": None, "higher_is_better": True}
     table = [{**empty, **row} for row in found["scores"]]
-    told = found["verdict"] if "measures" in found["verdict"] else of_older(found["verdict"], table)
-    return {**found, "verdict": {"offer": "", **told}, "scores": table}
+    verdict = found["verdict"] if "measures" in found["verdict"] else of_older(found["verdict"], table)
+    state = renamed.STATES.get(verdict["state"], verdict["state"])
+    return {**found, "verdict": {"offer": "", **verdict, "state": state}, "scores": table}
 
 
 def data(folder: Folder) -> dict[str, Any]:

@@ -28,8 +28,8 @@ def data(data: Dataset, kinds: Mapping[str, Mapping[str, str]], folder: Path) ->
         parts.append(", ".join(missing))
     if data.duplicates:
         parts.append(f"{data.duplicates:,} duplicates")
-    aside = len(data.quarantined)
-    parts.append(f"{aside:,} unreadable set aside: {folder / 'quarantine.csv'}" if aside else "all readable")
+    unreadable = len(data.quarantined)
+    parts.append(f"{unreadable:,} unreadable, left out: {folder / 'quarantine.csv'}" if unreadable else "all readable")
     lines = [" · ".join(parts)]
     if data.labels is not None:
         counts = np.unique(data.labels[data.labels != ""], return_counts=True)[1]
@@ -64,11 +64,11 @@ def _clipped(reason: str, most: int = 110) -> str:
 
 def views(modalities: Mapping[str, Modality]) -> str:
     """Augmentation settings that modalities chose from the rows, a line per choice."""
-    told: dict[str, list[str]] = {}
+    notes: dict[str, list[str]] = {}
     for name, modality in modalities.items():
         if note := modality.note():
-            told.setdefault(note, []).append(name)
-    return "\n".join(f"{', '.join(names)} {note}" for note, names in told.items())
+            notes.setdefault(note, []).append(name)
+    return "\n".join(f"{', '.join(names)} {note}" for note, names in notes.items())
 
 
 def split(data: Dataset) -> str:
@@ -77,7 +77,7 @@ def split(data: Dataset) -> str:
     share = f" ({held_out / max(len(data.ids), 1):.0%})" if data.divided else ""
     how = f": {data.divided}" if data.divided else ""
     validation = f" · {data.validation.sum():,} for validation" if data.validation.any() else ""
-    return f"{data.training.sum():,} train{validation} · {held_out:,} held out for judging{share}{how}"
+    return f"{data.training.sum():,} train{validation} · {held_out:,} held out for evaluation{share}{how}"
 
 
 def targets(data: Dataset, needs: Collection[str]) -> str:
@@ -95,8 +95,8 @@ def targets(data: Dataset, needs: Collection[str]) -> str:
             many = f", {classes:,} classes" if classes else ""
             lines.append(f"training learns from '{target.column}' ({kind}{many})")
         elif target.recipe and classes != 1:
-            judges = "judges only" if kind == "label" else "is not learnt from"
-            lines.append(f"'{target.column}' ({kind}) {judges}; to learn from it: --recipe {target.recipe}")
+            use = "is used for evaluation only" if kind == "label" else "is not learned from"
+            lines.append(f"'{target.column}' ({kind}) {use}; to learn from it: --recipe {target.recipe}")
     return "\n".join(lines)
 
 
@@ -108,7 +108,7 @@ def trained_on(again: int, rows: int) -> str:
         rows: Number of evaluated rows.
     """
     which = "ALL of these rows WERE" if again == rows else f"{again:,} of these {rows:,} rows WERE"
-    return f"{which} TRAINED ON: scores on them say what was learnt by heart, not what is new. Score other rows."
+    return f"{which} TRAINED ON: scores on them show what was memorised, not how new rows fare. Evaluate other rows."
 
 
 HANDFUL = 0.01  # share of rows trained on up to which no score changes by more than a point

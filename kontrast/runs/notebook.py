@@ -40,9 +40,9 @@ def card(folder: Folder) -> str:
     if not (folder.path / "scores.json").is_file():
         step = f"at step {moments[-1]['step']:,} of {moments[-1]['total']:,}" if moments else "before its first step"
         return _framed(f"<h4>{name}: not finished</h4><p>{step}; {esc(folder.go_on)}</p>{curve}")
-    judged = kept.scores(folder)
-    scores = [row for row in judged["scores"] if row["trained"]]
-    head, rest = claim(judged["verdict"]["words"])
+    found = kept.scores(folder)
+    scores = [row for row in found["scores"] if row["trained"]]
+    head, rest = claim(found["verdict"]["words"])
     bank = EmbeddingTable.load(folder.embeddings / "trained-test.parquet")
     shown = kept.samples(folder)["thumbnails"]
     return _framed(

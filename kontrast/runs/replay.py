@@ -86,7 +86,9 @@ def begin(old: Run, out: Path | None) -> Folder:
     if experiment.plan.minutes is not None:
         planned = [(moment["step"], moment["total"]) for moment in folder.moments()]
         if not planned:
-            raise UserError(f"{old.folder.metrics} is gone or damaged; without it nobody knows the run's steps.")
+            raise UserError(
+                f"{old.folder.metrics} is gone or damaged; without it the run's number of steps is unknown."
+            )
         changes = zip([(0, None), *planned], planned, strict=False)
         totals = dict(now for before, now in changes if before[1] != now[1])
         experiment = replace(experiment, plan=replace(experiment.plan, minutes=None, steps=planned[-1][1]))

@@ -15,7 +15,7 @@ def gather(folder: Folder) -> Story:
     Raises:
         UserError: A file of the run is missing or damaged.
     """
-    judged = kept.scores(folder)
+    scores = kept.scores(folder)
     samples = kept.samples(folder)
     environment = kept.environment(folder)
     return Story(
@@ -25,9 +25,9 @@ def gather(folder: Folder) -> Story:
         environment=environment,
         data=kept.data(folder),
         moments=folder.moments(),
-        verdict=judged["verdict"],
-        scores=[row for row in judged["scores"] if row["trained"]],
-        not_judged=[(row["name"], row.get("reason") or "") for row in judged["scores"] if not row["trained"]],
+        verdict=scores["verdict"],
+        scores=[row for row in scores["scores"] if row["trained"]],
+        not_evaluated=[(row["name"], row.get("reason") or "") for row in scores["scores"] if not row["trained"]],
         bank=EmbeddingTable.load(folder.embeddings / "trained-test.parquet"),
         thumbnails=samples["thumbnails"],
         views=samples["views"],

@@ -38,7 +38,7 @@ def watching(
         yield None
         return
     before = torch.get_num_threads()
-    threads = Threads(folder.threads(), told=lambda words: _tell(words, logger))
+    threads = Threads(folder.threads(), notify=lambda words: _tell(words, logger))
     if saved:
         threads.set(saved[1].get("threads", before))
     try:

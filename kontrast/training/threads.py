@@ -27,8 +27,8 @@ def waiting() -> tuple[float, float] | None:
     computed = waited = 0
     try:
         for task in Path("/proc/self/task").iterdir():
-            told = (task / "schedstat").read_text().split()
-            computed, waited = computed + int(told[0]), waited + int(told[1])
+            times = (task / "schedstat").read_text().split()
+            computed, waited = computed + int(times[0]), waited + int(times[1])
     except (OSError, ValueError, IndexError):  # a thread that just ended, or a system without this file
         return None
     return computed / 1e9, waited / 1e9
@@ -41,7 +41,7 @@ class Threads:
         chosen: Step -> number, to repeat another run's choices; None to choose.
         look: Returns seconds computed and waited until now. Default from the Linux kernel.
         now: Clock in seconds. Default `time.perf_counter`.
-        told: Receives a message on every change. Default ignores it.
+        notify: Receives a message on every change. Default ignores it.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class Threads:
         *,
         look: Callable[[], tuple[float, float] | None] = waiting,
         now: Callable[[], float] = time.perf_counter,
-        told: Callable[[str], None] = lambda words: None,
+        notify: Callable[[str], None] = lambda words: None,
     ) -> None:
         self.most = self.number = torch.get_num_threads()
-        self._chosen, self._look, self._now, self._told = chosen, look, now, told
+        self._chosen, self._look, self._now, self._notify = chosen, look, now, notify
         self._began, self._seen, self._steps = now(), look(), 0
         self._before: tuple[int, float] | None = None  # (threads, steps per second) that a trial is compared with
         self._signs, self._rest = 0, 0
@@ -89,7 +89,7 @@ class Threads:
                 self._rest = REST
             else:
                 threads = f"{self.number} thread{'s' * (self.number > 1)} instead of {number}"
-                self._told(f"{threads}: {rate / then:.1f} times as many steps a second")
+                self._notify(f"{threads}: {rate / then:.1f} times as many steps a second")
             return
         if self._rest:
             self._rest -= 1
@@ -99,5 +99,5 @@ class Threads:
         if self._signs >= TWICE:
             self._before, self._signs = (self.number, rate), 0
             if fewer:
-                self._told(f"other programs take the processors: {share:.0%} of the time is spent waiting for one")
+                self._notify(f"other programs take the processors: {share:.0%} of the time is spent waiting for one")
             self.set(self.most if more else max(1, min(self.number - 1, round(self.number * (1 - share)))))

@@ -32,5 +32,5 @@ class Template(Evaluator):
         return {"template": MetricResult.mean(z @ z.mean(0), bounds=(-1, 1), higher_is_better=False)}
 
     def why_not(self, train: EmbeddingTable, test: EmbeddingTable) -> str | None:
-        """The reason why these rows cannot be evaluated, as words that follow "not judged: "; else None."""
+        """The reason why these rows cannot be evaluated, as words that follow "not evaluated: "; else None."""
         return None if len(test) > 1 else "fewer than two test rows"

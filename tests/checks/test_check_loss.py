@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from kontrast.checks.check import check_loss
-from kontrast.checks.results import Finding, judge
+from kontrast.checks.results import Finding, run_check
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import RankFailed
 from tests.support.command import call
@@ -261,7 +261,7 @@ def test_a_stranger_s_error_is_a_verdict_with_its_place():
     def raises(make):
         raise RankFailed("rank 1 of 2 failed")
 
-    found = judge("anything", raises, lambda: None)
+    found = run_check("anything", raises, lambda: None)
     assert found == Finding("anything", "failed", found.detail)
     assert "raised RankFailed: rank 1 of 2 failed" in found.detail
     assert __file__ in found.detail

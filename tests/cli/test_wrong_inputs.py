@@ -303,7 +303,7 @@ def test_rows_that_are_all_alike_are_named_as_the_cause(world, capsys):
     words = [word for word in SHORT if word != "--quiet"]
     assert call("train", world / "alike.npz", *words, "--out", world / "alike") == 0
     said = capsys.readouterr().out
-    assert "It collapsed: " in said or "Too short a run: " in said or "Not judged: " in said
+    assert "It collapsed: " in said or "Too short a run: " in said or "Not evaluated: " in said
     assert "100% of the candidates are duplicates" in said
 
 

@@ -224,7 +224,7 @@ def test_the_same_picture_in_two_fields_and_in_another_row_is_told(untrained):
     right[:10] = left[:10]
     right[20] = left[30]
     findings = examine({"left": left, "right": right}, settings=QUICK)
-    assert one(findings, "twin fields").numbers["same row"] == 10
+    assert one(findings, "near-duplicate columns").numbers["same row"] == 10
     crossed = one(findings, "crossed")
     assert crossed.numbers["other rows"] == 1
     assert crossed.rows == ["30 ~ 20"]

@@ -128,7 +128,7 @@ def test_groups_times_and_sensitive_attributes(tmp_path):
     assert len(found.unique()) == data.training.sum() // 2 + data.held_out.sum()
 
 
-def test_several_columns_of_a_kind_bear_their_names_and_the_first_the_bare_one_too(tmp_path):
+def test_several_columns_of_a_kind_keep_their_names_and_the_first_the_bare_one_too(tmp_path):
     data, _ = rows(tmp_path, {"a": "label", "b": "label"}, label="b", a=list("xxyyxy"), b=list("pqpqpq"))
     assert list(data.targets) == ["label b", "label", "label a"]
     assert data.targets["label"] is data.targets["label b"]
@@ -147,9 +147,9 @@ def test_a_reader_gives_the_keys_asked_for_and_says_which_column_is_missing(tmp_
 
 def test_the_first_screen_says_what_training_learns_from_and_how_it_could(tmp_path):
     data, _ = rows(tmp_path, {"age": "number"}, label="y", y=list("ababab"), age=[1.0] * 6)
-    judging = "'y' (label) judges only; to learn from it: --recipe supcon"
-    number = "'age' (number) is not learnt from; to learn from it: --recipe rnc"
-    assert messages.targets(data, ()).splitlines() == [judging, number]
+    evaluated = "'y' (label) is used for evaluation only; to learn from it: --recipe supcon"
+    number = "'age' (number) is not learned from; to learn from it: --recipe rnc"
+    assert messages.targets(data, ()).splitlines() == [evaluated, number]
     assert messages.targets(data, {"label"}).splitlines() == ["training learns from 'y' (label, 2 classes)", number]
     alone, _ = rows(tmp_path / "b", {})
     assert messages.targets(alone, ()) == ""

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kontrast.checks.check import CONTRACTS, contract_of
-from kontrast.checks.results import judge, near
+from kontrast.checks.results import near, run_check
 from kontrast.core import factory, registry
 from kontrast.core.embeddings import Embeddings
 from kontrast.losses.contrastive_loss import ContrastiveLoss
@@ -26,7 +26,7 @@ def test_there_are_losses_of_every_contract():
 
 @pytest.mark.parametrize(("name", "title"), PROPERTIES)
 def test_a_loss_has_the_properties_of_its_contract(name, title):
-    found = judge(title, CONTRACTS[contract_of(name)][title], lambda: factory.build("losses", name, {}))
+    found = run_check(title, CONTRACTS[contract_of(name)][title], lambda: factory.build("losses", name, {}))
     assert found.verdict == ("warning" if (name, title) == STOPS_A_GRADIENT else "ok"), found.detail
 
 

@@ -43,7 +43,7 @@ def test_no_word_of_the_user_becomes_markup():
             environment={EVIL: EVIL},
             verdict={"state": EVIL, "words": EVIL, "causes": [EVIL]},
             scores=[score(0.7, 0.4, 0.5, name=EVIL) | {"field": EVIL + "x"}],
-            not_judged=[(EVIL, EVIL)],
+            not_evaluated=[(EVIL, EVIL)],
             thumbnails={},
             views=[{"id": EVIL, "field": EVIL, "original": "a", "views": ["b"]}],
             data={
@@ -229,7 +229,7 @@ def test_losses_that_are_not_finite_are_counted():
 def test_a_bare_story_is_still_a_page(tmp_path):
     path = write_report(Story("nothing yet", "kontrast train x"), tmp_path / "deep" / "report.html")
     text = path.read_text(encoding="utf8")
-    assert "Not judged:" in text
+    assert "Not evaluated:" in text
     assert "id='space'" not in text
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
 

@@ -90,7 +90,7 @@ def judged(scores=(), pairs=None, collapsed=False, **more):
         ([], pairs(0.80, 0.8), "nothing added"),
         ([], pairs(0.70, 0.8), "harm"),
         ([], pairs(0.9999, 0.9990, reach=0.0001), "nothing added"),  # certain, and next to nothing
-        ([], None, "not judged"),
+        ([], None, "not evaluated"),
         ([probe(0.90, 0.8)], pairs(0.8, 0.8), "learning"),
         ([probe(0.80, 0.8)], pairs(0.95, 0.8), "learning"),
         ([probe(0.70, 0.8)], pairs(0.95, 0.8), "harm"),
@@ -149,7 +149,7 @@ def test_a_state_kept_from_the_way_is_said_and_not_offered_again():
     assert found.offer == ""
 
 
-def test_runs_of_before_are_judged_by_their_scores():
+def test_runs_of_earlier_versions_are_evaluated_by_their_scores():
     old = {"state": "not learning", "words": "rank 3: the loss 5.5 is no better than at the start", "causes": ["x"]}
     lone = [score(0.7, untrained=0.5, name="image>text R@1", field="image>text")]
     assert of_older(old, lone)["state"] == "nothing added"  # no interval of the difference, so nothing is claimed
@@ -157,7 +157,7 @@ def test_runs_of_before_are_judged_by_their_scores():
     rows = [score(0.7, untrained=0.5, name="image>text R@1", field="image>text", paired=paired)]
     assert of_older(old, rows)["words"].startswith("It learned: on 307 held-out rows, image>text R@1 .700 against .500")
     assert of_older({"state": "collapsed", "words": "w"}, [])["state"] == "collapsed"
-    assert of_older(old, [])["words"] == f"Not judged: {old['words']}."
+    assert of_older(old, [])["words"] == f"Not evaluated: {old['words']}."
 
 
 def test_a_number_that_only_describes_is_not_called_better():

@@ -198,7 +198,7 @@ def test_what_cannot_be_compared_is_said(runs, tmp_path):
         compare(runs[:1])
     with pytest.raises(UserError, match="level=1"):
         compare(runs, level=1.0)
-    with pytest.raises(UserError, match="not judged by 'knm'"):
+    with pytest.raises(UserError, match="not evaluated by 'knm'"):
         compare(runs, scores=["knm"])
     begun = copied(runs[0], tmp_path, "begun")
     shutil.rmtree(begun.path / "embeddings")

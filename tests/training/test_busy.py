@@ -26,7 +26,9 @@ class Machine:
         monkeypatch.setattr(torch, "get_num_threads", lambda: self.number)
         monkeypatch.setattr(torch, "set_num_threads", lambda n: setattr(self, "number", n))
         self.said, self.step = [], 0
-        self.threads = Threads(look=lambda: (self.computed, self.waited), now=lambda: self.time, told=self.said.append)
+        self.threads = Threads(
+            look=lambda: (self.computed, self.waited), now=lambda: self.time, notify=self.said.append
+        )
 
     def windows(self, count, share, rate):
         """So many windows in which this share of the time is waited; rate: threads -> steps a second."""

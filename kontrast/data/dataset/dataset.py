@@ -27,7 +27,7 @@ from kontrast.data.tables.column_reader import coded, is_list, is_number, withou
 from kontrast.data.tables.frame import ANYWHERE, Frame, chunks
 
 # kinds of column that are stored with the embeddings
-_TOLD = ("meta", "text", "group", "time", "number", "score", "sensitive")
+_STORED = ("meta", "text", "group", "time", "number", "score", "sensitive")
 
 Quarantined = tuple[int, str, str, str]
 
@@ -140,9 +140,9 @@ def prepare(
 
     def packed_rows() -> tuple[Packing, list[Quarantined]]:
         packed = packing(frame, modalities, cache, limit=limit, progress=progress)
-        aside = [(row, str(found.ids[row]), field, reason) for row, field, reason in packed.aside]
-        _accept(frame, aside, source.quarantine)
-        return packed, aside
+        unreadable = [(row, str(found.ids[row]), field, reason) for row, field, reason in packed.unreadable]
+        _accept(frame, unreadable, source.quarantine)
+        return packed, unreadable
 
     found = sides(frame, fields, source, seed, notes)
     fresh = {id(m): copy.deepcopy(m) for m in modalities.values()}
@@ -248,7 +248,7 @@ def _accept(frame: Frame, quarantined: Sequence[Quarantined], share: float) -> N
     raise TooManyUnreadable(
         f"{frame.name}: {len(quarantined)} of {len(frame)} rows cannot be used, more than the accepted share of "
         f"{share:.3g} ({int(share * len(frame))} rows). The first: {first}. "
-        f"Correct them, or set them aside with --quarantine {enough:g}.",
+        f"Correct them, or leave them out with --quarantine {enough:g}.",
         quarantined,
     )
 
@@ -297,7 +297,7 @@ def _metadata(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray, cache
     label = of_kind(fields, "label")  # the first of several is used for evaluation; the others are metadata
     for name, field in fields.items():
         column = frame.columns[name]
-        if (field.kind in _TOLD or (field.kind == "label" and name != label)) and not isinstance(column, np.ndarray):
+        if (field.kind in _STORED or (field.kind == "label" and name != label)) and not isinstance(column, np.ndarray):
             columns[name] = without_nan(column)
     table = pa.table(columns)
     if len(kept) == len(frame) and not any(is_list(column.type) for column in columns.values()):

@@ -1,6 +1,6 @@
 """Reads, packs and caches every row once.
 
-Threads decode rows; the cache has a store per field; unreadable rows are set aside.
+Threads decode rows; the cache has a store per field; unreadable rows are listed with a reason.
 """
 
 import inspect
@@ -27,7 +27,7 @@ from kontrast.data.schema.missing_values import missing
 from kontrast.data.schema.path_guard import gate
 from kontrast.data.tables.frame import Frame
 
-_LAYOUT = "1"  # part of every cache key; changes if packing the same rows writes other files
+_LAYOUT = "2"  # part of every cache key; changes if packing the same rows writes other files
 _PIECE = 32  # rows that a thread reads at a time
 _LEAST, _MOST = 512, 20_000  # rows of a sample: few suffice for image sizes, vocabularies need many
 _SMALL, _LARGE = 4_000_000, 512_000_000  # bytes: a sample of _LEAST rows or more ends at the first, any at the second
@@ -43,14 +43,14 @@ class Packing:
         kept: (N,) int64, indices of the readable rows in the frame.
         stores: Field -> its packed rows.
         content: Field -> (N,) int64, a hash of the packed value, or a negative number that no other row has.
-        aside: Unreadable rows as (row, field, reason).
+        unreadable: Unreadable rows as (row, field, reason).
         flat: Fields whose values never change along the first axis, in any row.
     """
 
     kept: np.ndarray
     stores: Mapping[str, Store]
     content: Mapping[str, np.ndarray]
-    aside: list[tuple[int, str, str]]
+    unreadable: list[tuple[int, str, str]]
     flat: frozenset[str]
 
 
@@ -237,7 +237,7 @@ def _write(frame: Frame, modalities: Mapping[str, Modality], part: Path, keep: b
     kept = array("q")  # eight bytes per row; a list takes forty
     content = {name: array("q") for name in modalities}
     varied: set[str] = set()
-    aside: list[tuple[int, str, str]] = []
+    unreadable: list[tuple[int, str, str]] = []
     with ExitStack() as stack:
         writers = {n: stack.enter_context(Writer(part / str(i))) for i, n in enumerate(modalities)} if keep else {}
         ranges = (range(start, min(start + _PIECE, len(frame))) for start in range(0, len(frame), _PIECE))
@@ -247,7 +247,7 @@ def _write(frame: Frame, modalities: Mapping[str, Modality], part: Path, keep: b
                 cells = {name: of[place] for name, of in piece.values.items()}
                 failed = [(row, name, str(v)) for name, v in cells.items() if isinstance(v, Unreadable)]
                 if failed or all(v is None for v in cells.values()):
-                    aside.append(failed[0] if failed else (row, "", "no view: every field of it is empty"))
+                    unreadable.append(failed[0] if failed else (row, "", "no view: every field of it is empty"))
                     continue
                 kept.append(row)
                 for name, value in cells.items():
@@ -260,7 +260,7 @@ def _write(frame: Frame, modalities: Mapping[str, Modality], part: Path, keep: b
     np.save(part / "kept.npy", np.array(kept, dtype=np.int64))
     hashes = [np.array(content[name], dtype=np.int64) for name in modalities]
     np.save(part / "content.npy", np.stack(hashes))
-    facts = {"packed": keep, "aside": aside, "flat": sorted(set(modalities) - varied)}
+    facts = {"packed": keep, "unreadable": unreadable, "flat": sorted(set(modalities) - varied)}
     (part / "facts.json").write_text(json.dumps(facts), encoding="utf8")
 
 
@@ -275,8 +275,8 @@ def _opened(frame: Frame, modalities: Mapping[str, Modality], folder: Path) -> P
             stores[name] = Packed(folder / str(place))
         else:
             stores[name] = OnDemand(content[name] >= 0, _decoder(frame, name, modality, kept))
-    aside = [(int(row), str(field), str(reason)) for row, field, reason in facts["aside"]]
-    return Packing(kept, stores, content, aside, frozenset(facts["flat"]))
+    unreadable = [(int(row), str(field), str(reason)) for row, field, reason in facts["unreadable"]]
+    return Packing(kept, stores, content, unreadable, frozenset(facts["flat"]))
 
 
 def _decoder(frame: Frame, field: str, modality: Modality, kept: np.ndarray) -> Callable[[int], np.ndarray]:

@@ -103,9 +103,9 @@ def sides(frame: Frame, fields: Mapping[str, Field], source: Source, seed: int, 
 
 
 def _drawn(units: np.ndarray, held_out: float, validation: float, seed: int) -> np.ndarray:
-    judging = split.drawn(units, held_out, seed)
+    held = split.drawn(units, held_out, seed)
     watching = split.drawn(units, validation, seed, split.VALIDATION_STREAM)
-    return np.where(judging, split.HELD_OUT, np.where(watching, split.VALIDATION, split.TRAIN)).astype(np.int8)
+    return np.where(held, split.HELD_OUT, np.where(watching, split.VALIDATION, split.TRAIN)).astype(np.int8)
 
 
 def settled(sides: Sides, packed: Packing, asked: float | None, notes: list[str]) -> Sides:
@@ -189,15 +189,15 @@ def _ids(frame: Frame, fields: Mapping[str, Field], notes: list[str]) -> np.ndar
     repeated[np.unique(codes, return_index=True)[1]] = False
     if not repeated.any():
         return ids
-    taken, told = set(codes.tolist()), ids.tolist()
+    taken, distinct = set(codes.tolist()), ids.tolist()
     for row in np.flatnonzero(repeated):
-        name, turn = told[row], 2
+        name, turn = distinct[row], 2
         while fingerprint.number(f"{name}#{turn}".encode("utf8", "surrogatepass")) in taken:
             turn += 1
-        told[row] = f"{name}#{turn}"
-        taken.add(fingerprint.number(told[row].encode("utf8", "surrogatepass")))
-    notes.append(f"{repeated.sum()} rows repeat an id of column '{column}'; they are told apart as NAME#2, NAME#3.")
-    return np.array(told, dtype=str)
+        distinct[row] = f"{name}#{turn}"
+        taken.add(fingerprint.number(distinct[row].encode("utf8", "surrogatepass")))
+    notes.append(f"{repeated.sum()} rows repeat an id of column '{column}'; their ids become NAME#2, NAME#3.")
+    return np.array(distinct, dtype=str)
 
 
 def _strings(frame: Frame, column: str) -> np.ndarray:

@@ -47,7 +47,7 @@ def _read(path: Path) -> Frame:
         if labelled:
             labels.append(channels.pop().strip())
         try:
-            with np.errstate(over="ignore"):  # infinite then, which a row of it is set aside for
+            with np.errstate(over="ignore"):  # becomes infinite, and its row unreadable
                 values = [np.array(c.replace("?", "nan").split(","), dtype=np.float32) for c in channels]
         except ValueError as error:
             raise UserError(f"{path}, line {number}: {error}; expected numbers or ? parted by commas.") from error

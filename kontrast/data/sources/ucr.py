@@ -67,6 +67,6 @@ def _read(path: Path) -> Frame:
             raise UserError(f"{path}, line {number}: {error}; expected a label and a series, all numbers.") from error
         known = np.flatnonzero(~np.isnan(values[1:]))
         labels.append(f"{values[0]:g}")
-        with np.errstate(over="ignore"):  # infinite then, which a row of it is set aside for
+        with np.errstate(over="ignore"):  # becomes infinite, and its row unreadable
             rows.append(values[1 : known[-1] + 2 if len(known) else 1].astype(np.float32))
     return frame_of({"series": rows, "label": labels}, path.name, path.parent)

@@ -14,12 +14,14 @@ BASELINES: tuple[tuple[Literal["untrained", "raw"], str], ...] = (("untrained", 
 HEADLINES = 5
 
 
-def scores(rows: Sequence[Mapping[str, Any]], not_judged: Sequence[tuple[str, str]], fields: Sequence[str] = ()) -> str:
+def scores(
+    rows: Sequence[Mapping[str, Any]], not_evaluated: Sequence[tuple[str, str]], fields: Sequence[str] = ()
+) -> str:
     """Cross-field retrieval as a matrix, headline scores, the rest folded, and scores not evaluated.
 
     Args:
         rows: Table of scores; may be empty.
-        not_judged: Names of scores that were not measured, and why.
+        not_evaluated: Names of scores that were not measured, and why.
         fields: Fields of the run, in their order.
 
     Returns:
@@ -39,13 +41,13 @@ def scores(rows: Sequence[Mapping[str, Any]], not_judged: Sequence[tuple[str, st
     if rows:
         parts.append(
             "<p class='note'>Brackets hold the number on other test rows like these in 95 of 100 cases; the encoder "
-            "and its seed stay. There are none where the rows are too few to tell. “Better” and “worse” are said only "
-            "where the interval of the difference over the same rows leaves out 0. How rows lie (alignment, "
-            "uniformity, rank, spread) only describes: no value of it is good or bad by itself.</p>"
+            "and its seed stay. Scores of too few rows have none. “Better” and “worse” appear only where the interval "
+            "of the difference over the same rows excludes 0. Alignment, uniformity, rank and spread only describe the "
+            "embeddings: none of their values is good or bad by itself.</p>"
         )
-    if not_judged:
-        items = "".join(f"<li><b>{esc(name)}</b> {esc(reason)}</li>" for name, reason in not_judged)
-        parts.append(f"<details class='rest'><summary>Not judged</summary><ul class='plain'>{items}</ul></details>")
+    if not_evaluated:
+        items = "".join(f"<li><b>{esc(name)}</b> {esc(reason)}</li>" for name, reason in not_evaluated)
+        parts.append(f"<details class='rest'><summary>Not evaluated</summary><ul class='plain'>{items}</ul></details>")
     return "".join(parts)
 
 

@@ -70,7 +70,9 @@ def test_few_groups_approach_the_share_and_the_first_screen_says_so(tmp_path):
         )
         assert data.held_out.sum() == 28
         assert data.divided == "2 of 10 groups of 'who', each whole"
-        assert messages.split(data) == "112 train · 28 held out for judging (20%): 2 of 10 groups of 'who', each whole"
+        assert (
+            messages.split(data) == "112 train · 28 held out for evaluation (20%): 2 of 10 groups of 'who', each whole"
+        )
 
 
 @settings(max_examples=50, deadline=None)
@@ -132,7 +134,7 @@ def test_strings_of_time_are_read_with_and_without_zone():
         split.times(pa.chunked_array([[True]]), "t")
 
 
-def test_a_later_copy_of_an_earlier_row_is_trained_on_not_judged(tmp_path):
+def test_a_later_copy_of_an_earlier_row_is_trained_on_not_evaluated(tmp_path):
     both = texts(100)
     both[95] = both[10]
     data = dataset(tmp_path, {"text": both, "when": list(range(100))}, {"when": "time"}, held_out=0.2)
@@ -145,7 +147,7 @@ def test_the_users_group_or_time_wins_over_a_split_column_and_two_are_refused(tm
     assert given_.held_out.tolist() == [False] * 50 + [True] * 50
     by_time = dataset(tmp_path / "b", columns, {"when": "time"}, held_out=0.1)
     assert np.flatnonzero(by_time.held_out).tolist() == list(range(10))
-    with pytest.raises(UserError, match="several columns are to be the split or time: split, when; choose one"):
+    with pytest.raises(UserError, match="2 columns are named as the split or time: split, when; expected one"):
         dataset(tmp_path / "c", columns, {"split": "split", "when": "time"})
 
 

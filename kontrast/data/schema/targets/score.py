@@ -4,7 +4,7 @@ from kontrast.data.schema.target import Numbers
 
 
 class Score(Numbers):
-    """Similarity of the fields of a row, as people judged it; larger is more similar.
+    """Similarity of the fields of a row, as people rated it; larger is more similar.
 
     The key is float64, in the unit of the column; NaN in rows without a score and in rows that do not train.
     """
