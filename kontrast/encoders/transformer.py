@@ -1,18 +1,15 @@
 """Text models of the transformers library: frozen, with LoRA adapters, or trained as a whole."""
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from kontrast.core import untrusted_json
-from kontrast.core.errors import UserError, needs
+from kontrast.core.errors import UserError
+from kontrast.encoders import hub_model
 from kontrast.encoders.adapters.lora import Adapted
 from kontrast.encoders.encoder import Encoder
 from kontrast.modalities.pretrained import folder_of
@@ -21,8 +18,6 @@ MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 # Tokens computed at once on a CPU: what lies between two layers then stays in its cache. At 1,024 a batch of 32 short
 # texts is nearly one piece, padded to its longest; below 512 the gradients of the weights are added up too often.
 PIECE = 512
-# Exceptions that the libraries raise for damaged or foreign model files.
-_REFUSED = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, SafetensorError)
 
 
 class Transformer(Encoder):
@@ -61,7 +56,7 @@ class Transformer(Encoder):
         super().__init__()
         self.frozen = train == "frozen"
         folder = folder_of(model, weights=weights)
-        loaded = _load(folder) if weights else _shaped(folder)
+        loaded = hub_model.load(folder, weights=weights)
         self.shape = loaded.config.to_json_string()
         self.pooling = pooling or _pooling(folder)
         self.width: int = loaded.config.hidden_size
@@ -112,7 +107,7 @@ class Transformer(Encoder):
         net: Any = self.model.net if isinstance(self.model, Adapted) else self.model
         self.recomputes = not self.frozen and net.supports_gradient_checkpointing
         if self.recomputes:
-            with _quiet():  # versions from 5.24 on also call it activation_checkpointing_enable, and say so
+            with hub_model.quiet():  # versions from 5.24 on also call it activation_checkpointing_enable, and say so
                 net.gradient_checkpointing_enable({"use_reentrant": False})
         return self.recomputes
 
@@ -125,13 +120,13 @@ class Transformer(Encoder):
     @classmethod
     def kept(cls, folder: Path) -> dict[str, Any]:
         """This folder as the model, without weights."""
-        return {"model": str(folder), "weights": False, **_json(folder / "kept.json")}
+        return {"model": str(folder), "weights": False, **hub_model.read(folder / "kept.json")}
 
     @classmethod
     def wants(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The model's tokenizer and length; deletion for a frozen one, without dropout."""
         model = settings.get("model", MODEL)
-        length = _json(folder_of(model, weights=False) / "sentence_bert_config.json").get("max_seq_length")
+        length = hub_model.read(folder_of(model, weights=False) / "sentence_bert_config.json").get("max_seq_length")
         asked: dict[str, Any] = {"tokenizer": model}
         if length:
             asked["length"] = min(length, 256)
@@ -150,42 +145,9 @@ def _pieces(x: Tensor, lengths: list[int]) -> Iterator[Tensor]:
     yield x[start:, : max(1, lengths[start])]
 
 
-def _load(folder: Path) -> Any:
-    transformers = needs("transformers", "text")
-    try:
-        with _quiet():
-            loaded = transformers.AutoModel.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
-            )
-    except _REFUSED as error:
-        raise UserError(
-            f"transformer: {folder} holds no model that can be read; expected config.json and model.safetensors "
-            f"of a model that the transformers library knows. Found: {(str(error).splitlines() or ['nothing'])[0]}"
-        ) from error
-    # Of an encoder with a decoder (T5, BART) the first embeds; alone it shares no weights, which safetensors refuses.
-    return loaded.get_encoder() if loaded.config.is_encoder_decoder else loaded
-
-
-def _shaped(folder: Path) -> Any:
-    """Builds the model of a config.json without drawing weights, which takes longer than reading them."""
-    transformers = needs("transformers", "text")
-    from transformers.initialization import no_init_weights
-
-    try:
-        with _quiet(), no_init_weights():
-            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            loaded = transformers.AutoModel.from_config(config, dtype=torch.float32)
-    except _REFUSED as error:
-        raise UserError(
-            f"transformer: {folder / 'config.json'} describes no model that the transformers library knows without "
-            f"running code that comes with it. Found: {(str(error).splitlines() or [type(error).__name__])[0]}"
-        ) from error
-    return loaded.get_encoder() if loaded.config.is_encoder_decoder else loaded
-
-
 def _pooling(folder: Path) -> Literal["mean", "cls"]:
     """Pooling that sentence-transformers wrote; it has two spellings."""
-    said = _json(folder / "1_Pooling" / "config.json")
+    said = hub_model.read(folder / "1_Pooling" / "config.json")
     modes = [name.removeprefix("pooling_mode_") for name, on in said.items() if name.startswith("pooling_mode_") and on]
     modes = modes or [said.get("pooling_mode", "mean")]
     known: dict[str, Literal["mean", "cls"]] = {"mean_tokens": "mean", "mean": "mean", "cls_token": "cls", "cls": "cls"}
@@ -194,28 +156,3 @@ def _pooling(folder: Path) -> Literal["mean", "cls"]:
             f"transformer: {folder} pools by {modes}; expected mean or cls. Choose with pooling='mean' or 'cls'."
         )
     return known[modes[0]]
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return (
-        untrusted_json.shaped(untrusted_json.tree(untrusted_json.text(path), str(path)), {}, str(path))
-        if path.exists()
-        else {}
-    )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences progress bars, advice and warnings of the library; puts its settings back."""
-    log = needs("transformers", "text").utils.logging
-    before, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.set_verbosity(before)
-        if bars:
-            log.enable_progress_bar()

@@ -1,7 +1,7 @@
 """Texts as token ids, of a learned vocabulary or of a pretrained tokenizer.
 
 Axis letters: B rows, L tokens, R hashed features, U different tokens in a batch.
-In a batch -1 is after the end, -2 between two texts of one row.
+In a batch -1 is after the end, -2 between two texts of one row, and between a prompt and its answer.
 """
 
 import html
@@ -43,6 +43,10 @@ class Text(Modality):
         length: Tokens kept of a text. None: 64, or what a pretrained model takes, at most 256.
         deletion: Share of tokens left out in training (Wei, Zou 2019). None: 0.15, or 0 with a pretrained tokenizer,
             where the dropout of the model makes the views (SimCSE, Gao et al. 2021).
+        turn: What ends a prompt, such as "Assistant:". A text is then a prompt up to the last of these and an
+            answer after it, encoded apart, so that no token spans both; without one it is all answer. Strings of a list
+            are joined by it. A long text loses the beginning of its prompt, then the end of its answer. None: a text is
+            a text.
 
     Raises:
         UserError: a setting out of its range, or no readable tokenizer.
@@ -65,6 +69,7 @@ class Text(Modality):
         vocabulary: Annotated[int, Range(300, 4_000_000)] = 8192,
         length: Annotated[int, Range(4, 1_000_000)] | None = None,
         deletion: float | None = None,
+        turn: str | None = None,
     ) -> None:
         if vocabulary < 300:
             raise UserError(
@@ -74,7 +79,9 @@ class Text(Modality):
             raise UserError(f"text: length={length}; expected at least 4 tokens.")
         if deletion is not None and not 0 <= deletion < 1:
             raise UserError(f"text: deletion={deletion}; expected a share of tokens, 0 <= deletion < 1.")
-        self.tokenizer, self.vocabulary, self.length = tokenizer, vocabulary, length
+        if turn == "":
+            raise UserError("text: turn is empty; expected what ends a prompt, such as 'Assistant:', or None.")
+        self.tokenizer, self.vocabulary, self.length, self.turn = tokenizer, vocabulary, length, turn
         self.deletion = deletion if deletion is not None else (0.0 if tokenizer else 0.15)
         self._coder: Tokenizer | None = None
         self._limit = length or 64
@@ -118,8 +125,13 @@ class Text(Modality):
         self._documents, self._frequency = len(items), torch.from_numpy(frequency)
 
     def pack(self, item: np.ndarray) -> np.ndarray:
-        """Token ids of each text, -2 between two texts: (L,) int32."""
+        """Token ids of each text, -2 between two texts, or between prompt and answer: (L,) int32."""
         coder = self._fitted()
+        if self.turn is not None:
+            prompt, answer = (coder.encode(part, add_special_tokens=False).ids for part in self._turned(item))
+            answer = answer[: self._limit]
+            prompt = prompt[max(0, len(prompt) + len(answer) - self._limit) :]
+            return np.array([*prompt, BETWEEN, *answer], dtype=np.int32)
         ids: list[int] = []
         for text in item:
             ids += ([BETWEEN] if ids else []) + (coder.encode(text).ids or [0])
@@ -133,18 +145,17 @@ class Text(Modality):
         return torch.from_numpy(batch)
 
     def preprocess(self, batch: Tensor) -> Tensor:
-        """First text of each row: (B, L) int64."""
-        return _compact(batch, (batch >= 0) & (_text_number(batch) == 0))
+        """First text of each row, or prompt and answer: (B, L) int64."""
+        return _compact(batch, self._of_text(batch, torch.zeros_like(batch[:, 0])))
 
     def augment(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
         """One random text per row without a random share of its tokens: (B, L) int64.
 
         Special tokens and one other always stay.
         """
-        number = _text_number(batch)
-        texts_B = number.max(1).values + 1
+        texts_B = _text_number(batch).max(1).values + 1
         drawn_B = (random_streams.uniform(random_streams.fork(key_B, 0), 1)[:, 0] * texts_B).long()
-        kept = (batch >= 0) & (number == drawn_B[:, None])
+        kept = self._of_text(batch, drawn_B)
         if self.deletion:
             u = random_streams.uniform(random_streams.fork(key_B, 1), batch.shape[1])
             first = torch.zeros_like(kept).scatter_(1, u.masked_fill(~kept, -1).argmax(1, keepdim=True), True)
@@ -216,8 +227,25 @@ class Text(Modality):
     def _limited(self) -> None:
         coder = self._fitted()
         coder.no_padding()
-        coder.enable_truncation(self._limit)
-        self._special = [i for i, token in coder.get_added_tokens_decoder().items() if token.special]
+        if self.turn is None:
+            coder.enable_truncation(self._limit)
+        else:  # a prompt loses its beginning, which only `pack` can cut
+            coder.no_truncation()
+        self._special = [BETWEEN, *(i for i, token in coder.get_added_tokens_decoder().items() if token.special)]
+
+    def _turned(self, item: np.ndarray) -> tuple[str, str]:
+        """Prompt and answer of a row."""
+        assert self.turn is not None
+        text = self.turn.join(item)
+        at = text.rfind(self.turn)
+        at = 0 if at < 0 else at + len(self.turn)
+        return text[:at], text[at:]
+
+    def _of_text(self, batch: Tensor, number_B: Tensor) -> Tensor:
+        """(B, L) bool: the tokens of one text of each row; of a dialogue all of them, and the mark between."""
+        if self.turn is not None:
+            return batch != END
+        return (batch >= 0) & (_text_number(batch) == number_B[:, None])
 
     def _hashed(self, tokens: list[int]) -> Tensor:
         """(U, R): hashed features of each token and of the trigrams within it."""

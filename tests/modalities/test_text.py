@@ -149,7 +149,9 @@ def test_the_state_survives_json_and_needs_nothing_else():
     assert other.facts() == text.facts()
 
 
-@pytest.mark.parametrize("settings", [{"vocabulary": 10}, {"length": 1}, {"deletion": 1.0}, {"deletion": -0.1}])
+@pytest.mark.parametrize(
+    "settings", [{"vocabulary": 10}, {"length": 1}, {"deletion": 1.0}, {"deletion": -0.1}, {"turn": ""}]
+)
 def test_settings_that_make_no_sense_are_refused(settings):
     with pytest.raises(UserError, match=next(iter(settings))):
         Text(**settings)
@@ -185,3 +187,44 @@ def test_a_tokenizer_that_is_not_there_is_named(tmp_path):
         fitted(tokenizer="/nowhere/model")
     with pytest.raises(UserError, match=r"holds no tokenizer .* tokenizer.json"):
         fitted(tokenizer=str(tmp_path))
+
+
+TALK = "Human: hi\n\nAssistant: hello there\n\nHuman: tell me of the fox\n\nAssistant:"
+
+
+def dialogue(**settings) -> Text:
+    return fitted([TALK + " the red fox", TALK + " the lazy dog", *CORPUS], turn="\n\nAssistant:", **settings)
+
+
+def test_a_dialogue_is_split_before_its_last_answer_and_no_token_spans_both():
+    text = dialogue()
+    both, prompt = (text.pack(text.read(said, HERE)) for said in (TALK + " the red fox", TALK))
+    (gap,) = np.flatnonzero(both == -2)
+    assert both[:gap].tolist() == prompt[prompt >= 0].tolist()
+    assert prompt[-1] == -2
+    alone = text.pack(text.read(" the red fox", HERE))
+    assert alone.tolist() == [-2, *both[gap + 1 :].tolist()]  # without a turn all is answer
+    as_list = text.pack(text.read([TALK.removesuffix("\n\nAssistant:"), " the red fox"], HERE))
+    assert as_list.tolist() == both.tolist()
+    assert text.show(both).split("<br>")[1] == "the red fox"
+
+
+def test_a_long_dialogue_loses_the_beginning_of_its_prompt_then_the_end_of_its_answer():
+    whole, short, tiny = (dialogue(length=length) for length in (200, 12, 4))
+    rows = [t.pack(t.read(TALK + " the red fox jumps over the dog", HERE)).tolist() for t in (whole, short, tiny)]
+    assert [len(row) - 1 for row in rows][1:] == [12, 4]
+    gap = rows[0].index(-2)
+    assert rows[1] == [*rows[0][gap - (12 - len(rows[0][gap + 1 :])) : gap], *rows[0][gap:]]
+    assert rows[2] == rows[0][gap : gap + 5]
+
+
+def test_views_of_a_dialogue_keep_prompt_answer_and_the_mark_between():
+    text = dialogue(deletion=0.5)
+    batch = batch_of(text, [TALK + " the red fox", TALK + " the lazy dog runs"] * 50)
+    assert torch.equal(text.preprocess(batch), batch)
+    views = text.augment(batch, keys(100))
+    assert ((views == -2).sum(1) == 1).all()
+    assert (views >= 0).sum() < (batch >= 0).sum()
+    twin = Text(turn="\n\nAssistant:")
+    twin.restore(json.loads(json.dumps(text.state())))
+    assert twin.pack(twin.read(TALK, HERE)).tolist() == text.pack(text.read(TALK, HERE)).tolist()
