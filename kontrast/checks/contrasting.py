@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kontrast.checks.fixtures import FORMS, RELATIONS, rows_of, similarity, weights_of
 from kontrast.checks.results import Broken, Doubt, Make, Property, finite, near
-from kontrast.core.embeddings import Embeddings, LossTerm
+from kontrast.core.embeddings import Embeddings, LossTerm, Stack
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.kernels.cosine import Cosine
@@ -25,7 +25,11 @@ def _kernel(temperature: float = 0.5) -> Cosine:
 
 
 def _mean(
-    loss: ContrastiveLoss, anchors: Embeddings, candidates: Embeddings, relation: Relation, tile: int = TILE
+    loss: ContrastiveLoss,
+    anchors: Embeddings | Stack,
+    candidates: Embeddings | Stack,
+    relation: Relation,
+    tile: int = TILE,
 ) -> LossTerm:
     return contrast(anchors, candidates, relation, loss=loss, kernel=_kernel(), tile=tile)
 
@@ -165,7 +169,7 @@ def stacks(make: Make) -> str:
     rows, loss, relation = rows_of(n=6), _built(make), RELATIONS["listed"]
     g = torch.Generator().manual_seed(3)
     z = torch.randn(3, *rows.z.shape, generator=g, dtype=torch.float64, requires_grad=True)
-    stack = Embeddings(z, {name: key[None] for name, key in rows.keys.items()})
+    stack = Stack(z, {name: key[None] for name, key in rows.keys.items()})
     parts = [Embeddings(one, rows.keys) for one in z]
     each = [per_row(part, part, relation, loss=loss, kernel=_kernel()) for part in (stack, *parts)]
     near("of 3 problems at once, the loss of a row", [each[0].nan_to_num(0)], [torch.stack(each[1:]).nan_to_num(0)])

@@ -6,6 +6,7 @@ Only this file, shards.py and training/launcher.py use torch.distributed. With a
 import datetime
 import faulthandler
 import itertools
+import math
 import multiprocessing
 import os
 import pickle
@@ -13,7 +14,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from multiprocessing.connection import Connection, wait
@@ -23,6 +24,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn import functional as F
 
 from kontrast.core.embeddings import Embeddings, LossTerm, exact
 
@@ -74,16 +76,33 @@ class Ranks:
         on, would support running sums only. M = 32,768 rows of width 512 take 64 MB, a tile 8 MB, all logits would take
         4 GB.
 
+        Embeddings (B, P, D) may have another number of positions on each rank, as series of other lengths do. They and
+        their keys (B, P) are padded with zeros to the most positions; the key `mask`, added if there was none, says
+        which positions exist.
+
         Args:
-            rows: Name -> this rank's embeddings.
+            rows: Name -> this rank's embeddings; names and keys are the same on all ranks.
 
         Returns:
             Name -> the embeddings of all ranks, in rank order.
+
+        Raises:
+            ValueError: Ranks have another width of embeddings or of a key.
         """
         if self.world == 1:
             return dict(rows)
-        whole = iter(_Everyone.apply(*(t for r in rows.values() for t in (r.z, *r.keys.values()))))
-        return {name: Embeddings(next(whole), {key: next(whole) for key in r.keys}) for name, r in rows.items()}
+        tensors = [t for r in rows.values() for t in (r.z, *r.keys.values())]
+        sizes = _sizes(tensors)
+        whole, at = iter(_Everyone.apply(sizes, *tensors)), 0
+        found = {}
+        for name, r in rows.items():
+            ragged = _ragged(name, r, [of_rank[at : at + 1 + len(r.keys)] for of_rank in sizes])
+            z, keys = next(whole), {key: next(whole) for key in r.keys}
+            if ragged and "mask" not in keys:
+                n, p = (torch.tensor(list(sides), device=z.device) for sides in zip(*ragged, strict=True))
+                keys["mask"] = torch.arange(z.shape[1], device=z.device) < p.repeat_interleave(n)[:, None]
+            found[name], at = Embeddings(z, keys), at + 1 + len(r.keys)
+        return found
 
     def sum(self, x: Tensor) -> Tensor:
         """Sum over ranks, without gradient."""
@@ -123,51 +142,76 @@ class Ranks:
         return loss, {name: total / n for name, _, total, n in here}
 
 
+Sizes = list[list[tuple[int, int]]]
+"""Rank -> tensor -> its lengths on axes 0 and 1; 1 if there is no axis 1."""
+
+
+def _sizes(tensors: Sequence[Tensor]) -> Sizes:
+    """Lengths of the tensors on all ranks."""
+    sides = [[len(t), t.shape[1] if t.ndim > 1 else 1] for t in tensors]
+    ours = torch.tensor(sides, device=tensors[0].device)
+    theirs = [torch.empty_like(ours) for _ in range(dist.get_world_size())]
+    dist.all_gather(theirs, ours)
+    return [[(n, p) for n, p in of_rank.tolist()] for of_rank in theirs]
+
+
+def _ragged(name: str, rows: Embeddings, sizes: Sizes) -> list[tuple[int, int]] | None:
+    """Rows and positions per rank if ranks have other numbers of positions, else None.
+
+    Raises:
+        ValueError: z has no positions, or a key differs that has not as many as z.
+    """
+    positions, *of_keys = [[p for _, p in of_tensor] for of_tensor in zip(*sizes, strict=True)]
+    for key, found in zip(("z", *rows.keys), (positions, *of_keys), strict=True):
+        if len(set(found)) > 1 and (rows.z.ndim != 3 or found != positions):
+            raise ValueError(
+                f"'{name}': {key} has {found} columns on ranks 0 to {len(found) - 1}; expected one number."
+            )
+    return [of_rank[0] for of_rank in sizes] if len(set(positions)) > 1 else None
+
+
 class _Everyone(torch.autograd.Function):
     """Gathers all tensors of all ranks in a single collective, in rank order.
 
-    Ranks may have different numbers of rows. Backward adds the gradients of all ranks in a second collective.
+    Ranks may have different numbers of rows, and on axis 1 different lengths, which are padded with zeros to the
+    longest. Backward adds the gradients of all ranks in a second collective.
     """
 
     @staticmethod
-    def forward(ctx: Any, *tensors: Tensor) -> tuple[Tensor, ...]:
-        widths = [t.new_empty((1, *t.shape[1:])).numel() * t.element_size() for t in tensors]
-        device = tensors[0].device
-        ours = torch.tensor([len(t) for t in tensors], device=device)
-        sizes = [torch.empty_like(ours) for _ in range(dist.get_world_size())]
-        dist.all_gather(sizes, ours)
+    def forward(ctx: Any, sizes: Sizes, *tensors: Tensor) -> tuple[Tensor, ...]:
+        widths = [math.prod(t.shape[2:]) * t.element_size() for t in tensors]
         padded = [
-            [-(-int(n) * w // 8) * 8 for n, w in zip(of_rank, widths, strict=True)] for of_rank in sizes
+            [-(-n * p * w // 8) * 8 for (n, p), w in zip(of_rank, widths, strict=True)] for of_rank in sizes
         ]  # whole words, so that views align
-        mine = torch.zeros(max(map(sum, padded)), dtype=torch.uint8, device=device)
-        for t, start in zip(tensors, itertools.accumulate(padded[dist.get_rank()], initial=0), strict=False):
+        rank = dist.get_rank()
+        mine = torch.zeros(max(map(sum, padded)), dtype=torch.uint8, device=tensors[0].device)
+        for t, start in zip(tensors, itertools.accumulate(padded[rank], initial=0), strict=False):
             mine[start : start + t.numel() * t.element_size()] = t.contiguous().view(-1).view(torch.uint8)
         theirs = [torch.empty_like(mine) for _ in sizes]
         dist.all_gather(theirs, mine)
+        longest = [max(p for _, p in of_tensor) for of_tensor in zip(*sizes, strict=True)]
         out: list[list[Tensor]] = [[] for _ in tensors]
         for of_rank, pads, buffer in zip(sizes, padded, theirs, strict=True):
             for k, start in enumerate(itertools.accumulate(pads[:-1], initial=0)):
-                n = int(of_rank[k])
-                out[k].append(
-                    buffer[start : start + n * widths[k]].view(tensors[k].dtype).view(n, *tensors[k].shape[1:])
-                )
-        rank = dist.get_rank()
-        ctx.mine = [
-            slice(sum(int(s[k]) for s in sizes[:rank]), sum(int(s[k]) for s in sizes[: rank + 1]))
-            for k in range(len(tensors))
-        ]
+                (n, p), t = of_rank[k], tensors[k]
+                part = buffer[start : start + n * p * widths[k]].view(t.dtype).view(n, *[p, *t.shape[2:]][: t.ndim - 1])
+                if p < longest[k]:
+                    part = F.pad(part, (0,) * (2 * t.ndim - 4) + (0, longest[k] - p))
+                out[k].append(part)
+        before = [sum(of_rank[k][0] for of_rank in sizes[:rank]) for k in range(len(tensors))]
+        ctx.mine = [(slice(n, n + len(t)), *map(slice, t.shape[1:])) for n, t in zip(before, tensors, strict=True)]
         whole = [torch.cat(parts) for parts in out]
         ctx.mark_non_differentiable(*(w for w, t in zip(whole, tensors, strict=True) if not t.requires_grad))
         return tuple(whole)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        wanted = [k for k, needed in enumerate(ctx.needs_input_grad) if needed]
+        wanted = [k for k, needed in enumerate(ctx.needs_input_grad[1:]) if needed]
         flat = torch.cat([grads[k].flatten() for k in wanted])
         dist.all_reduce(flat)
         parts = flat.split([grads[k].numel() for k in wanted])
         found = {k: part.view_as(grads[k])[ctx.mine[k]] for k, part in zip(wanted, parts, strict=True)}
-        return tuple(found.get(k) for k in range(len(grads)))
+        return None, *(found.get(k) for k in range(len(grads)))
 
 
 class RankFailed(RuntimeError):

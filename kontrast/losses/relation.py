@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core import random_streams
-from kontrast.core.embeddings import Embeddings, Keys
+from kontrast.core.embeddings import Embeddings, Keys, Stack
 
 Pairs = tuple[Tensor, Tensor]
 
@@ -237,7 +237,7 @@ class Distinct(Relation):
         return None, equal(a["row"], c["row"])
 
 
-def named(rows: Embeddings) -> dict[str, Tensor]:
+def named(rows: Embeddings | Stack) -> dict[str, Tensor]:
     """Keys of rows, with `row`: a number that identifies id and view together.
 
     Views are spaced far apart: consecutive ids never collide, hashed ids as rarely as two hashes do.

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kontrast.core.embeddings import Embeddings, LossTerm, exact
+from kontrast.core.embeddings import Embeddings, LossTerm, Stack, exact
+from kontrast.core.errors import UserError
 from kontrast.core.normalize import longest, wide
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.oom_retry import Once, fitting
@@ -25,8 +26,8 @@ Walk = Callable[[int], Iterator[Tile]]
 
 
 def contrast(
-    anchors: Embeddings,
-    candidates: Embeddings,
+    anchors: Embeddings | Stack,
+    candidates: Embeddings | Stack,
     relation: Relation,
     *,
     loss: ContrastiveLoss,
@@ -42,7 +43,7 @@ def contrast(
     computes half of the symmetric matrix (`symmetric.py`). Under torch.compile the call is a graph break.
 
     Args:
-        anchors: N rows, or a stack (L, N, D) of L separate problems.
+        anchors: N rows, (N, D), or a stack of L separate problems, (L, N, D).
         candidates: M rows, or a stack (L, M, D); rows of a stack meet only the candidates of their own problem.
         relation: Positives and candidates of each anchor.
         loss: Loss of one anchor, given its similarities.
@@ -58,8 +59,8 @@ def contrast(
         The total, its count, the number of negative pairs and the loss at equal similarities.
 
     Raises:
-        UserError: single rows do not fit into memory, or a second derivative is asked for, which the engine does not
-            have.
+        UserError: single rows do not fit into memory, embeddings have 3 axes, or a second derivative is asked for,
+            which the engine does not have.
     """
     run = torch.compiler.disable(_contrast) if torch.compiler.is_compiling() else _contrast
     rest = (loss, kernel, weight, tile, half)
@@ -67,8 +68,8 @@ def contrast(
 
 
 def _contrast(
-    anchors: Embeddings,
-    candidates: Embeddings,
+    anchors: Embeddings | Stack,
+    candidates: Embeddings | Stack,
     relation: Relation,
     loss: ContrastiveLoss,
     kernel: Kernel,
@@ -77,7 +78,8 @@ def _contrast(
     half: bool,
 ) -> LossTerm:
     with torch.autocast(anchors.z.device.type, enabled=False), _halved(half):
-        if anchors is candidates and loss.softmax and not half and not apart():
+        plain = loss.softmax and not half and not apart()
+        if anchors is candidates and isinstance(anchors, Embeddings) and plain:
             found = swept(anchors, None, relation, kernel, weight, tile)
             if found is not None:
                 return found[0]
@@ -97,8 +99,8 @@ def _contrast(
 
 
 def per_row(
-    anchors: Embeddings,
-    candidates: Embeddings,
+    anchors: Embeddings | Stack,
+    candidates: Embeddings | Stack,
     relation: Relation,
     *,
     loss: ContrastiveLoss,
@@ -126,13 +128,20 @@ def per_row(
             return found
 
         found = fitting(each, walk, a, c, usual(len(candidates)) if tile is None else tile)
-    return found if anchors.z.ndim == 3 else found[0]
+    return found if isinstance(anchors, Stack) else found[0]
 
 
 def _problem(
-    anchors: Embeddings, candidates: Embeddings, relation: Relation, kernel: Kernel, precise: bool
+    anchors: Embeddings | Stack, candidates: Embeddings | Stack, relation: Relation, kernel: Kernel, precise: bool
 ) -> tuple[Tensor, Tensor, Walk]:
     """Both sides in the kernel's form (L, N or M, E), with a walk over tiles."""
+    for side in (anchors, candidates):
+        if isinstance(side, Embeddings) and side.z.ndim != 2:
+            raise UserError(
+                f"the loss compares embeddings of shape {tuple(side.z.shape)}; expected (rows, width): take .flat() "
+                "for positions that are rows of their own, .stacked(0) for a problem per sample, .stacked(1) for one "
+                "per position."
+            )
     form = exact if precise else wide
     a, c = kernel(form(anchors.z), form(candidates.z))
     left, right = named(anchors), named(candidates)

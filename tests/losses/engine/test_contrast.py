@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Embeddings
+from kontrast.core.embeddings import Embeddings, Stack
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive.siglip import SigLIP
 from kontrast.losses.contrastive.supcon_inside import SupConInside
@@ -118,7 +118,7 @@ def test_gradients_are_those_of_finite_differences():
 def test_a_stack_of_problems_equals_each_problem_alone():
     z = torch.randn(5, 8, 6, dtype=torch.float64)
     keys = {"id": torch.arange(4).repeat(2), "view": torch.arange(2).repeat_interleave(4)}
-    stacked = Embeddings(z, {k: v[None] for k, v in keys.items()})
+    stacked = Stack(z, {k: v[None] for k, v in keys.items()})
     whole = contrast(stacked, stacked, SameKey("id"), loss=InfoNCE(), kernel=Dot(), tile=100)
     parts = [
         contrast(Embeddings(one, keys), Embeddings(one, keys), SameKey("id"), loss=InfoNCE(), kernel=Dot()) for one in z

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from kontrast.core import factory, registry
-from kontrast.core.embeddings import Embeddings
+from kontrast.core.embeddings import Embeddings, Stack
 from kontrast.core.errors import UserError
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive.siglip import SigLIP
@@ -69,7 +69,7 @@ def rows_of(n=20, width=6, stack=None, seed=0, dtype=torch.float64):
     keys["soft"] = torch.rand(2 * n, 4, generator=g, dtype=torch.float64)
     shape = (2 * n, width) if stack is None else (stack, 2 * n, width)
     z = torch.randn(shape, generator=g, dtype=dtype, requires_grad=True)
-    return Embeddings(z, keys if stack is None else {name: key[None] for name, key in keys.items()})
+    return Embeddings(z, keys) if stack is None else Stack(z, {name: key[None] for name, key in keys.items()})
 
 
 def whole(anchors, candidates, relation, loss, kernel):

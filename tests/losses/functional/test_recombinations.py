@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from kontrast.core.embeddings import Embeddings
+from kontrast.core.embeddings import Embeddings, Stack
 from kontrast.losses import functional as L
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive.siglip import SigLIP
@@ -104,7 +104,7 @@ def test_ts2vec_is_a_stack_of_small_problems():
         return mean(lse(g[i, k] for k in range(2 * B) if k != i) - g[i, (i + B) % (2 * B)] for i in range(2 * B))
 
     ids = torch.arange(B).repeat(2)[None]
-    rows = Embeddings(torch.cat([u, w]).transpose(0, 1), {"id": ids, "view": torch.arange(2 * B)[None] // B})
+    rows = Stack(torch.cat([u, w]).transpose(0, 1), {"id": ids, "view": torch.arange(2 * B)[None] // B})
     close(contrast(rows, rows, SameKey("id"), loss=InfoNCE(), kernel=Dot()).value(), mean(map(instance, range(time))))
 
 

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 
 import kontrast as kt
-from kontrast.core.embeddings import Embeddings
+from kontrast.core.embeddings import Embeddings, Stack
 from kontrast.core.errors import UserError
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast, per_row
@@ -68,9 +68,7 @@ def test_other_losses_miners_stacks_and_reductions_go_with_it():
     mined = contrast(rows(q, 0), rows(d, 1), FalseNegatives(SameKey("id"), margin=0.0), loss=InfoNCE(), kernel=kernel)
     kept = s.masked_fill(s > s.diagonal()[:, None], -torch.inf)
     torch.testing.assert_close(mined.total, cross_entropy(kept, torch.arange(N), reduction="sum"))
-    stack = [
-        Embeddings(r.z.expand(2, -1, -1), {k: v[None] for k, v in r.keys.items()}) for r in (rows(q, 0), rows(d, 1))
-    ]
+    stack = [Stack(r.z.expand(2, -1, -1), {k: v[None] for k, v in r.keys.items()}) for r in (rows(q, 0), rows(d, 1))]
     both = contrast(*stack, SameKey("id"), loss=InfoNCE(), kernel=kernel)
     twice = 2 * cross_entropy(s, torch.arange(N), reduction="sum")
     torch.testing.assert_close(both.total, twice)
