@@ -1,0 +1,1 @@
+"""Aggregators: how several tasks become one gradient."""
