@@ -155,7 +155,18 @@ def test_a_method_takes_a_step_and_every_encoder_gets_a_gradient(name):
 
 
 @pytest.mark.parametrize(
-    "room", ["augmentations", "encoders", "tasks", "kernels", "losses", "modalities", "optimisers", "evaluators"]
+    "room",
+    [
+        "aggregators",
+        "augmentations",
+        "encoders",
+        "tasks",
+        "kernels",
+        "losses",
+        "modalities",
+        "optimisers",
+        "evaluators",
+    ],
 )
 def test_every_kind_refuses_a_setting_it_does_not_know(room):
     for name in ROOMS[room]:
