@@ -24,7 +24,7 @@ ways = torch.optim.AdamW(net.parameters(), 1e-3)
 x = torch.randn(2 * int(sys.argv[2]), 3, 32, 32)
 def step():
     ways.zero_grad()
-    z = net(x)
+    z = net[1](net[0](x).pooled)
     ntxent(*z.chunk(2)).backward()
     ways.step()
 step()

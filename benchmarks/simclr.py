@@ -20,6 +20,7 @@ from kontrast.data.modality import Modality
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.encoders.encoder import Encoder
+from kontrast.encoders.features import Features
 from kontrast.layers.towers import Towers
 from kontrast.recipes.choosing import choose
 from kontrast.reporting.logger import Logger
@@ -43,9 +44,21 @@ class Backbone(Encoder):
         self.net = nn.Sequential(*list(torchvision.models.resnet18().children())[:-1])
         self.width = 512
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Features:
         """Pooled features."""
-        return self.net(x).flatten(1)
+        return Features(self.net(x).flatten(1))
+
+
+class Pooled(nn.Module):
+    """An encoder's pooled features, for loops that expect a plain network."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder, self.width = encoder, encoder.width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, ...) -> (B, width)."""
+        return self.encoder(x).pooled
 
 
 class Pictures(torch.utils.data.Dataset[tuple[list[Tensor], int]]):

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from benchmarks.contestants import plain_ntxent
-from benchmarks.simclr import Backbone, generated, kontrast_run, lightly_loader, load
+from benchmarks.simclr import Backbone, Pooled, generated, kontrast_run, lightly_loader, load
 from kontrast.data.dataset.reader import Batch, draw
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.resnet import ResNet
@@ -110,7 +110,7 @@ def bare(
 ) -> Callable[[], float]:
     """A step over ready views, which tells its seconds."""
     torch.manual_seed(0)
-    encoder = NETWORKS[network][0]()
+    encoder = Pooled(NETWORKS[network][0]())
     model = nn.Sequential(encoder, Head(in_width=encoder.width, hidden=512, width=128))
     optimiser = made(model)
     called = prepare(model, mode)
@@ -183,7 +183,7 @@ def theirs(images: np.ndarray, batch: int, steps: int, network: str, workers: in
     from lightly.loss import NTXentLoss
     from lightly.models.modules import SimCLRProjectionHead
 
-    encoder = NETWORKS[network][0]()
+    encoder = Pooled(NETWORKS[network][0]())
     model, criterion = nn.Sequential(encoder, SimCLRProjectionHead(encoder.width, 512, 128)), NTXentLoss()
     optimiser = torch.optim.SGD(model.parameters(), lr=0.06, momentum=0.9, weight_decay=5e-4)
     loader = lightly_loader(images, np.zeros(len(images), np.int64), batch, workers)

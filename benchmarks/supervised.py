@@ -26,7 +26,7 @@ from benchmarks.league.contestant import Budget
 from benchmarks.league.ours import processor_time
 from benchmarks.league.plain import batches, in_parts
 from benchmarks.league.probe import labelled
-from benchmarks.simclr import MEAN, STD, Backbone, load
+from benchmarks.simclr import MEAN, STD, Backbone, Pooled, load
 from kontrast.encoders.resnet import ResNet
 from kontrast.layers.head import Head
 
@@ -63,7 +63,7 @@ def lightly_supcon(images: np.ndarray, labels: np.ndarray, budget: Budget, seed:
         drawn = [transform(pictures[i]) for i in index]
         return torch.stack([d[0] for d in drawn]), torch.stack([d[1] for d in drawn])
 
-    backbone = Backbone()
+    backbone = Pooled(Backbone())
     head = SimCLRProjectionHead(512, 512, 128)
     loop = _Loop(backbone, head, _sgd(backbone, head), 0.06)
     loss = SupConLoss(temperature=0.1)
@@ -76,7 +76,7 @@ def pml_supcon(images: np.ndarray, labels: np.ndarray, budget: Budget, seed: int
     from pytorch_metric_learning.losses import SupConLoss
 
     budget.begin()
-    backbone = ResNet(channels=3, size=32)
+    backbone = Pooled(ResNet(channels=3, size=32))
     head = Head(in_width=backbone.width, hidden=512, width=128)
     loop = _Loop(backbone, head, _adamw(backbone, head), 2e-3)
     loss, crops = SupConLoss(temperature=0.1), _Crops(images)
@@ -87,7 +87,7 @@ def pml_supcon(images: np.ndarray, labels: np.ndarray, budget: Budget, seed: int
 def cross_entropy(images: np.ndarray, labels: np.ndarray, budget: Budget, seed: int, folder: Path) -> Embed:
     """The same ResNet, crops and optimiser under a linear classifier."""
     budget.begin()
-    backbone = ResNet(channels=3, size=32)
+    backbone = Pooled(ResNet(channels=3, size=32))
     head = nn.Linear(backbone.width, int(labels.max()) + 1)
     loop, crops = _Loop(backbone, head, _adamw(backbone, head), 2e-3), _Crops(images)
     loop.run(lambda index: (crops(index),), labels, F.cross_entropy, budget, seed, len(images))

@@ -33,7 +33,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.simclr import MEAN, STD, Backbone, kontrast_run, lightly_loader, load
+from benchmarks.simclr import MEAN, STD, Backbone, Pooled, kontrast_run, lightly_loader, load
 from kontrast.reporting.logger import Logger
 from kontrast.runs.model import Model
 from kontrast.training.loop import StepRecord
@@ -86,7 +86,7 @@ def lightly_arm(task: Task, seed: int) -> Arm:
     torch.manual_seed(seed)
     begun = time.perf_counter()
     loader = lightly_loader(task.train, task.train_labels, task.batch, task.workers)
-    backbone, criterion = Backbone(), NTXentLoss()
+    backbone, criterion = Pooled(Backbone()), NTXentLoss()
     model = nn.Sequential(backbone, SimCLRProjectionHead(512, 512, 128))
     optimiser = torch.optim.SGD(model.parameters(), lr=0.06, momentum=0.9, weight_decay=5e-4)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, task.epochs)

@@ -1,4 +1,4 @@
-"""Contract of an encoder: a batch of views becomes one feature vector per row."""
+"""Contract of an encoder: a batch of views becomes features, one vector per row and one per position."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
+
+from kontrast.encoders.features import Features
 
 
 class Encoder(nn.Module, ABC):
@@ -18,7 +20,13 @@ class Encoder(nn.Module, ABC):
     ROOM = "encoders"
 
     width: int
-    """Number of features."""
+    """Number of pooled features."""
+
+    dense_width: int | None = None
+    """Number of features per position; None if it has no dense features."""
+
+    gives_dense: bool = True
+    """Whether `forward` gives dense features; off if nothing takes them, since some encoders pay for them."""
 
     pace: ClassVar[float] = 1.0
     """Share of the plan's learning rate that suits it; small for pretrained weights."""
@@ -27,14 +35,14 @@ class Encoder(nn.Module, ABC):
     """Whether activations inside its blocks are recomputed for the gradient (`recompute`)."""
 
     @abstractmethod
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Features:
         """Computes features.
 
         Args:
             x: (B, ...), what `Modality.preprocess` or `augment` returned.
 
         Returns:
-            (B, width).
+            Pooled (B, width); dense (B, P, dense_width) with its mask, if `dense_width` is set and `gives_dense` is on.
         """
 
     def recompute(self) -> bool:
@@ -49,8 +57,8 @@ class Encoder(nn.Module, ABC):
         return False
 
     def traced(self, x: Tensor) -> Tensor:
-        """Computes what `forward` does, with shapes that follow from that of x (for ONNX)."""
-        return self.forward(x)
+        """Computes the pooled features, with shapes that follow from that of x (for ONNX)."""
+        return self.forward(x).pooled
 
     @classmethod
     def wants(cls, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from kontrast.core.errors import UserError
 from kontrast.encoders.encoder import Encoder
+from kontrast.encoders.features import Features
 
 _PLACES = 4  # per side of the last map
 
@@ -36,7 +37,7 @@ class ResNet(Encoder):
 
     Example:
         >>> import torch
-        >>> ResNet(channels=3, size=32)(torch.zeros(2, 3, 32, 32)).shape
+        >>> ResNet(channels=3, size=32)(torch.zeros(2, 3, 32, 32)).pooled.shape
         torch.Size([2, 512])
     """
 
@@ -56,14 +57,21 @@ class ResNet(Encoder):
                 width = out
         self.stages = nn.Sequential(*stages)
         self.thin = nn.Sequential(nn.Conv2d(width, thin, 1, bias=False), nn.BatchNorm2d(thin))
-        self.width = _PLACES**2 * thin
+        self.width, self.dense_width = _PLACES**2 * thin, thin
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Features of images: (B, C, S, S) -> (B, width)."""
+    def forward(self, x: Tensor) -> Features:
+        """Features of images, dense ones at the places of the last map.
+
+        Args:
+            x: (B, C, S, S).
+
+        Returns:
+            Pooled (B, width); dense (B, 16, dense_width), places row by row from the top left.
+        """
         map_BCHW = self.thin(self.stages(self.stem(x)))
         if map_BCHW.shape[-2:] != (_PLACES, _PLACES):  # it is that at 16, 32, 48, 64 px; no GPU pools deterministically
             map_BCHW = F.adaptive_avg_pool2d(map_BCHW, _PLACES)
-        return map_BCHW.flatten(1)
+        return Features(map_BCHW.flatten(1), map_BCHW.flatten(2).mT)
 
 
 class _Block(nn.Module):

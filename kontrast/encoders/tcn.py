@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from kontrast.core.errors import UserError
 from kontrast.encoders.encoder import Encoder
+from kontrast.encoders.features import Features
 
 
 class TCN(Encoder):
@@ -39,7 +40,7 @@ class TCN(Encoder):
         TS2Vec, arXiv:2106.10466.
 
     Example:
-        >>> TCN(channels=2, length=50)(torch.zeros(3, 2, 50)).shape
+        >>> TCN(channels=2, length=50)(torch.zeros(3, 2, 50)).pooled.shape
         torch.Size([3, 256])
     """
 
@@ -71,16 +72,17 @@ class TCN(Encoder):
         self.blocks = nn.ModuleList(
             _Block(hidden, out if i == depth - 1 else hidden, 2**i, dropout) for i in range(depth)
         )
-        self.width = 2 * out
+        self.width, self.dense_width = 2 * out, out
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Features of series.
+    def forward(self, x: Tensor) -> Features:
+        """Features of series, dense ones at the instants after the stem.
 
         Args:
             x: (B, C, T), NaN for gaps and after the end of a row.
 
         Returns:
-            (B, width); zeros for a row that holds only NaN.
+            Pooled (B, width), zeros for a row that holds only NaN; dense (B, S, dense_width) in the order of time, of
+            which those up to the last value of the row exist, gaps between values included.
         """
         known = x.isfinite()
         live = known.any(1, keepdim=True).to(x.dtype)  # (B, 1, T): 1 where there is a value
@@ -94,7 +96,8 @@ class TCN(Encoder):
             h = checkpoint(block, h, inside, use_reentrant=False) if again else block(h, inside)
         highest = h.masked_fill(live == 0, -math.inf).amax(-1)
         mean = (h * live).sum(-1) / live.sum(-1).clamp_min(1)
-        return torch.cat((highest.masked_fill(live.amax(-1) == 0, 0.0), mean), 1)
+        pooled = torch.cat((highest.masked_fill(live.amax(-1) == 0, 0.0), mean), 1)
+        return Features(pooled, h.mT, inside[:, 0] > 0)
 
     def recompute(self) -> bool:
         """Keeps only what lies between residual blocks; always possible."""

@@ -1,6 +1,7 @@
 """Image models of the timm library, with public weights, local weights or none."""
 
 import difflib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from kontrast.core.errors import UserError
 from kontrast.encoders.encoder import Encoder
+from kontrast.encoders.features import Features
 
 _SEED = 6_027_551  # of the weights that a file must replace; unlikely to be chosen by anyone else
 
@@ -37,7 +39,7 @@ class Timm(Encoder):
         Wightman, "PyTorch Image Models", 2019.
 
     Example:
-        >>> Timm(model="resnet10t")(torch.zeros(2, 3, 32, 32)).shape
+        >>> Timm(model="resnet10t")(torch.zeros(2, 3, 32, 32)).pooled.shape
         torch.Size([2, 512])
     """
 
@@ -58,8 +60,8 @@ class Timm(Encoder):
             options["img_size"] = size
         file = _local(weights) if weights else _downloaded(model, config) if pretrained else None
         try:
-            self.net = _loaded(model, options, file) if file else _built(model, options)
-            self.width = _width(self.net, channels, size or config.input_size[-1])
+            self.net: Any = _loaded(model, options, file) if file else _built(model, options)
+            self.width, self.dense_width = _widths(self.net, channels, size or config.input_size[-1])
         except (RuntimeError, AssertionError, KeyError, ValueError, SafetensorError) as error:
             raise UserError(
                 f"timm: '{model}' cannot be built for {channels} channels and {size or 'its own number of'} pixels"
@@ -71,9 +73,20 @@ class Timm(Encoder):
             self.requires_grad_(False)
         self.train()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Features of images: (B, C, S, S) -> (B, width)."""
-        return self.net(x)
+    def forward(self, x: Tensor) -> Features:
+        """Features of images, dense ones at the places of the last map or the patches.
+
+        Args:
+            x: (B, C, S, S).
+
+        Returns:
+            Pooled (B, width); dense (B, P, dense_width), row by row from the top left, without class tokens. None for
+            the few models whose features before pooling are no square map.
+        """
+        if self.dense_width is None:
+            return Features(self.net(x))
+        found = self.net.forward_features(x)
+        return Features(self.net.forward_head(found), _dense(self.net, found))
 
     def recompute(self) -> bool:
         """Uses timm's own checkpoints; False if the model has none or holds batch norms."""
@@ -178,8 +191,29 @@ def _loaded(model: str, options: dict[str, Any], file: Path) -> nn.Module:
     return net
 
 
-def _width(net: nn.Module, channels: int, size: int) -> int:
-    """Width from one dry pass, since `num_features` is wrong for models such as MobileNetV4 or EfficientViT."""
+def _widths(net: Any, channels: int, size: int) -> tuple[int, int | None]:
+    """Widths from dry passes: `num_features` is wrong for models such as MobileNetV4 or EfficientViT.
+
+    Dense features are left out if pooling them is not all that the model does.
+    """
     net.eval()
+    x = torch.linspace(-1, 1, channels * size * size).view(1, channels, size, size)
     with torch.no_grad():
-        return net(torch.zeros(1, channels, size, size)).shape[-1]
+        pooled = net(x)
+        found = net.forward_features(x)
+        dense = _dense(net, found) if isinstance(found, Tensor) else None
+        if dense is None or not torch.equal(net.forward_head(found), pooled):
+            return pooled.shape[-1], None
+    return pooled.shape[-1], dense.shape[-1]
+
+
+def _dense(net: Any, found: Tensor) -> Tensor | None:
+    """Features before pooling as (B, P, E); None if they are no square map."""
+    if found.ndim == 4:
+        # A model that says nothing has its channels first.
+        map_BPE = found.flatten(1, 2) if getattr(net, "output_fmt", "NCHW") == "NHWC" else found.flatten(2).mT
+    elif found.ndim == 3:
+        map_BPE = found[:, getattr(net, "num_prefix_tokens", 0) :]
+    else:
+        return None
+    return map_BPE if math.isqrt(map_BPE.shape[1]) ** 2 == map_BPE.shape[1] else None

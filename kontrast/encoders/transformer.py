@@ -7,11 +7,13 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from kontrast.core.errors import UserError
 from kontrast.encoders import hub_model
 from kontrast.encoders.adapters.lora import Adapted
 from kontrast.encoders.encoder import Encoder
+from kontrast.encoders.features import Features
 from kontrast.modalities.pretrained import folder_of
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -59,7 +61,7 @@ class Transformer(Encoder):
         loaded = hub_model.load(folder, weights=weights)
         self.shape = loaded.config.to_json_string()
         self.pooling = pooling or _pooling(folder)
-        self.width: int = loaded.config.hidden_size
+        self.width = self.dense_width = int(loaded.config.hidden_size)
         self.pad: int = loaded.config.pad_token_id or 0
         # The pooler of BERT and its kin is not on the way to our features.
         self.model: nn.Module = Adapted(loaded, rank, without="pooler") if train == "lora" else loaded
@@ -68,8 +70,8 @@ class Transformer(Encoder):
                 part.requires_grad_(False)
         self.train()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Last hidden layer, pooled over the tokens that are there.
+    def forward(self, x: Tensor) -> Features:
+        """Last hidden layer, as it is and pooled over the tokens that exist.
 
         On a CPU, rows of similar length are computed together, a few at a time: nothing is computed for the padding,
         which is half of a batch of short texts, and what lies between two layers stays in the cache.
@@ -78,25 +80,30 @@ class Transformer(Encoder):
             x: (B, L) int64 ids of the model's own tokenizer, -1 after the end.
 
         Returns:
-            (B, width).
+            Pooled (B, width); dense (B, L, width) in the order of the tokens, special ones included.
         """
         if x.device.type != "cpu":
-            return self._pooled(x)
+            return Features(*self._encoded(x), x >= 0)
         lengths, order = (x >= 0).sum(1).sort(descending=True, stable=True)
-        pieces = [self._pooled(piece) for piece in _pieces(x[order], lengths.tolist())]
-        return torch.cat(pieces)[order.argsort()]
+        pieces = [self._encoded(piece) for piece in _pieces(x[order], lengths.tolist())]
+        back = order.argsort()
+        if not self.gives_dense:
+            return Features(torch.cat([pooled for pooled, _ in pieces])[back])
+        h_BLD = torch.cat([F.pad(h, (0, 0, 0, x.shape[1] - h.shape[1])) for _, h in pieces])
+        return Features(torch.cat([pooled for pooled, _ in pieces])[back], h_BLD[back], x >= 0)
 
     def traced(self, x: Tensor) -> Tensor:
-        """Computes what `forward` does, all rows in one piece."""
-        return self._pooled(x)
+        """Computes the pooled features, all rows in one piece."""
+        return self._encoded(x)[0]
 
-    def _pooled(self, x: Tensor) -> Tensor:
+    def _encoded(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Pooled features, and the last hidden layer."""
         there = x >= 0
         h_BLD = self.model(input_ids=x.masked_fill(~there, self.pad), attention_mask=there.long()).last_hidden_state
         if self.pooling == "cls":
-            return h_BLD[:, 0]
+            return h_BLD[:, 0], h_BLD
         there_BL1 = there[:, :, None].to(h_BLD.dtype)
-        return (h_BLD * there_BL1).sum(1) / there_BL1.sum(1).clamp_min(1)
+        return (h_BLD * there_BL1).sum(1) / there_BL1.sum(1).clamp_min(1), h_BLD
 
     def train(self, mode: bool = True) -> "Transformer":
         """Sets training mode; a frozen model stays in eval mode."""

@@ -16,6 +16,7 @@ from kontrast.core import factory
 from kontrast.core.errors import UserError, needs
 from kontrast.data.modality import Modality
 from kontrast.encoders.encoder import Encoder
+from kontrast.encoders.features import Features
 from kontrast.exports.entry import Entry
 from kontrast.exports.export import Export, Subject
 from kontrast.runs.model import Model, tower_of
@@ -100,14 +101,14 @@ class _Whole(nn.Module):
 
 
 class _Traced(nn.Module):
-    """Replaces an encoder's `forward` by its `traced`, which can be recorded as a graph."""
+    """Puts an encoder's `traced`, which can be recorded as a graph, in the place of its `forward`."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.encoder.traced(x)
+    def forward(self, x: Tensor) -> Features:
+        return Features(self.encoder.traced(x))
 
 
 def _recorded(model: Model, field: str, entry: Entry, opset: int | None, target: Path) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from kontrast.core.errors import UserError
 from kontrast.encoders.encoder import Encoder
+from kontrast.encoders.features import Features
 from kontrast.encoders.tokens import Tokens
 from kontrast.encoders.transformer import Transformer
 from kontrast.exports.card import card
@@ -130,6 +131,13 @@ def _features(encoder: Encoder, model: Model, field: str, modules: _Modules) -> 
     )
 
 
+class _Given(nn.Module):
+    """Stands for an encoder whose features are given."""
+
+    def forward(self, x: Tensor) -> Features:
+        return Features(x)
+
+
 _MODES = {"cls_token": "cls", "mean_tokens": "mean"}
 
 
@@ -142,7 +150,7 @@ def _projection(model: Model, field: str, width: int) -> nn.Linear | None:
         UserError: The projection is not linear.
     """
     method = copy.deepcopy(model.method).eval()
-    method.towers.encoders[tower_of(model.experiment, field)] = nn.Identity()
+    method.towers.encoders[tower_of(model.experiment, field)] = _Given()
     with torch.no_grad():
         start = method.embed(field, torch.zeros(1, width))
         weight = method.embed(field, torch.eye(width)) - start

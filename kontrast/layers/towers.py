@@ -20,6 +20,8 @@ class Towers(nn.Module):
         super().__init__()
         self.encoders = nn.ModuleDict(encoders)
         self.tower_of = dict(tower_of)
+        for encoder in encoders.values():
+            encoder.gives_dense = False
 
     def encoder(self, field: str) -> Encoder:
         """The encoder that reads a field."""
@@ -39,5 +41,5 @@ class Towers(nn.Module):
         return self.encoder(field).width
 
     def forward(self, field: str, x: Tensor) -> Tensor:
-        """Features (B, width) of a batch of one field's views."""
-        return self.encoder(field)(x)
+        """Pooled features (B, width) of a batch of one field's views."""
+        return self.encoder(field)(x).pooled

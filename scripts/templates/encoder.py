@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from kontrast.core.factory import Range
 from kontrast.encoders.encoder import Encoder
+from kontrast.encoders.features import Features
 
 
 class Template(Encoder):
@@ -25,7 +26,7 @@ class Template(Encoder):
 
     Example:
         >>> import torch
-        >>> Template(channels=1, width=32)(torch.zeros(2, 1, 28, 28)).shape
+        >>> Template(channels=1, width=32)(torch.zeros(2, 1, 28, 28)).pooled.shape
         torch.Size([2, 32])
     """
 
@@ -41,6 +42,6 @@ class Template(Encoder):
             nn.Flatten(),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (B, channels, H, W) -> features (B, width)."""
-        return self.net(x)
+    def forward(self, x: Tensor) -> Features:
+        """Images (B, channels, H, W) -> pooled features (B, width)."""
+        return Features(self.net(x))

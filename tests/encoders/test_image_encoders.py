@@ -22,14 +22,14 @@ def _same_weights_every_time():
 @pytest.mark.parametrize("size", [16, 32, 64])
 def test_resnet_gives_its_width_for_every_small_size(channels, size):
     net = ResNet(channels=channels, size=size)
-    z = net(torch.randn(2, channels, size, size))
+    z = net(torch.randn(2, channels, size, size)).pooled
     assert z.shape == (2, net.width)
     z.square().mean().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
 
 
 def test_resnet_takes_sizes_that_are_no_power_of_two():
-    assert ResNet(channels=3, size=40)(torch.randn(2, 3, 40, 40)).shape[0] == 2
+    assert ResNet(channels=3, size=40)(torch.randn(2, 3, 40, 40)).pooled.shape[0] == 2
 
 
 @pytest.mark.parametrize("make", [lambda: ResNet(channels=3), lambda: Timm(model=SMALL, size=32)])
@@ -37,12 +37,12 @@ def test_in_eval_mode_a_row_does_not_depend_on_its_batch(make):
     net = make().eval()
     x = torch.randn(5, 3, 32, 32)
     with torch.no_grad():
-        torch.testing.assert_close(net(x)[1:2], net(x[1:2]), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(net(x).pooled[1:2], net(x[1:2]).pooled, atol=1e-5, rtol=1e-5)
 
 
 def test_resnet_is_built_by_name_from_the_facts_of_the_images():
     net = factory.build("encoders", "resnet", {"base": 8}, given={"channels": 1, "size": 32})
-    assert net(torch.zeros(2, 1, 32, 32)).shape == (2, net.width)
+    assert net(torch.zeros(2, 1, 32, 32)).pooled.shape == (2, net.width)
 
 
 def test_resnet_learns_to_tell_two_textures():
@@ -53,7 +53,7 @@ def test_resnet_learns_to_tell_two_textures():
     out = torch.nn.Linear(net.width, 2)
     adam = torch.optim.AdamW([*net.parameters(), *out.parameters()], 1e-2)
     for _ in range(15):
-        loss = torch.nn.functional.cross_entropy(out(net(x)), y)
+        loss = torch.nn.functional.cross_entropy(out(net(x).pooled), y)
         adam.zero_grad()
         loss.backward()
         adam.step()
@@ -84,7 +84,7 @@ def test_head_refuses_no_layers():
 def test_timm_width_is_what_comes_out(model, size):
     net = Timm(model=model, channels=1, size=size)
     assert net.training
-    assert net(torch.zeros(2, 1, size, size)).shape == (2, net.width)
+    assert net(torch.zeros(2, 1, size, size)).pooled.shape == (2, net.width)
 
 
 def test_timm_wants_the_size_of_the_model_and_its_colours_only_with_weights():
@@ -123,7 +123,7 @@ def test_timm_loads_local_weights_and_freezes_them(tmp_path):
     assert not any(p.requires_grad for p in second.parameters())
     assert not second.train().training
     x = torch.randn(2, 3, 32, 32)
-    torch.testing.assert_close(second(x), first.eval()(x))
+    torch.testing.assert_close(second(x).pooled, first.eval()(x).pooled)
 
 
 def test_timm_says_when_the_file_holds_another_model(tmp_path):
@@ -149,7 +149,7 @@ def test_resnet_knows_where_things_are():
     x[..., 4:12, 4:12] = torch.randn(8, 8)
     net = ResNet(channels=1).eval()
     with torch.no_grad():
-        here, there = net(x) - net(x * 0), net(x.roll((16, 16), (2, 3))) - net(x * 0)
+        here, there = net(x).pooled - net(x * 0).pooled, net(x.roll((16, 16), (2, 3))).pooled - net(x * 0).pooled
     assert torch.nn.functional.cosine_similarity(here, there) < 0.5
     mean_here, mean_there = (z.view(1, -1, 16).mean(2) for z in (here, there))
     assert torch.nn.functional.cosine_similarity(mean_here, mean_there) > 0.9

@@ -22,49 +22,49 @@ def padded(x, more):
 
 def test_features_have_the_promised_width(network):
     encoder, x = network
-    assert encoder(x).shape == (3, encoder.width) == (3, 48)
+    assert encoder(x).pooled.shape == (3, encoder.width) == (3, 48)
 
 
 @pytest.mark.parametrize("more", [1, 2, 5, 64])
 def test_padding_changes_nothing(network, more):
     encoder, x = network
-    torch.testing.assert_close(encoder(padded(x, more)), encoder(x), atol=1e-5, rtol=0)
+    torch.testing.assert_close(encoder(padded(x, more)).pooled, encoder(x).pooled, atol=1e-5, rtol=0)
 
 
 def test_a_row_does_not_depend_on_the_rows_beside_it(network):
     encoder, x = network
     shorter = x[:1, :, :17]
     beside = torch.cat((padded(shorter, x.shape[-1] - 17), x))
-    torch.testing.assert_close(encoder(beside)[:1], encoder(shorter), atol=1e-5, rtol=0)
+    torch.testing.assert_close(encoder(beside).pooled[:1], encoder(shorter).pooled, atol=1e-5, rtol=0)
 
 
 def test_a_gap_is_not_a_zero(network):
     encoder, x = network
     gap, zero = x.clone(), x.clone()
     gap[:, :, 5:12], zero[:, :, 5:12] = math.nan, 0.0
-    assert (encoder(gap) - encoder(zero)).abs().max() > 1e-3
+    assert (encoder(gap).pooled - encoder(zero).pooled).abs().max() > 1e-3
 
 
 def test_one_channel_may_be_missing_alone(network):
     encoder, x = network
     x[:, 1] = math.nan
-    assert encoder(x).isfinite().all()
+    assert encoder(x).pooled.isfinite().all()
 
 
 def test_a_row_of_nothing_gives_zeros(network):
     encoder, x = network
-    assert not encoder(torch.full_like(x, math.nan)).any()
+    assert not encoder(torch.full_like(x, math.nan)).pooled.any()
 
 
 def test_every_length_passes(network):
     encoder, _ = network
     for steps in (1, 2, 3, 1000):
-        assert encoder(torch.randn(2, 2, steps)).isfinite().all()
+        assert encoder(torch.randn(2, 2, steps)).pooled.isfinite().all()
 
 
 def test_the_order_of_time_matters(network):
     encoder, x = network
-    assert (encoder(x) - encoder(x.flip(-1))).abs().max() > 1e-3
+    assert (encoder(x).pooled - encoder(x.flip(-1)).pooled).abs().max() > 1e-3
 
 
 def test_gradients_are_finite_and_reach_every_weight(network):
@@ -72,7 +72,7 @@ def test_gradients_are_finite_and_reach_every_weight(network):
     x[0, :, 4:9] = math.nan
     x[1, :, 20:] = math.nan
     x[2] = math.nan
-    encoder(x).square().sum().backward()
+    encoder(x).pooled.square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in encoder.parameters())
 
 

@@ -35,25 +35,25 @@ X = torch.tensor([[3, 4, 5, -1], [7, -1, -1, -1], [1, 2, 3, 4]])
 
 def test_tokens_is_found_by_name_and_gives_its_width():
     encoder = factory.build("encoders", "tokens", {"width": 32}, {"vocabulary": 50, "spellings": ("a",) * 50})
-    assert encoder.eval()(X).shape == (3, encoder.width) == (3, 32)
+    assert encoder.eval()(X).pooled.shape == (3, encoder.width) == (3, 32)
 
 
 def test_a_text_is_embedded_alike_alone_and_with_any_padding():
     encoder = tokens()
-    z = encoder(X)
-    assert torch.allclose(encoder(padded(X, 9)), z, atol=1e-6)
-    assert torch.allclose(encoder(X[1:2, :1]), z[1:2], atol=1e-6)
+    z = encoder(X).pooled
+    assert torch.allclose(encoder(padded(X, 9)).pooled, z, atol=1e-6)
+    assert torch.allclose(encoder(X[1:2, :1]).pooled, z[1:2], atol=1e-6)
 
 
 def test_an_empty_batch_and_an_empty_row_give_finite_features():
-    assert tokens()(torch.full((2, 3), -1)).isfinite().all()
-    assert tokens()(torch.zeros(0, 3, dtype=torch.int64)).shape == (0, 16)
+    assert tokens()(torch.full((2, 3), -1)).pooled.isfinite().all()
+    assert tokens()(torch.zeros(0, 3, dtype=torch.int64)).pooled.shape == (0, 16)
 
 
 def test_tokens_equals_the_slow_loop():
     encoder = tokens()
     with torch.no_grad():
-        for row, z in zip(X, encoder(X), strict=True):
+        for row, z in zip(X, encoder(X).pooled, strict=True):
             total, count = torch.zeros(16), 0
             for token in row[row >= 0]:
                 grams = [g for g in encoder.grams_of_VG[token].tolist() if g != 64]
@@ -65,13 +65,13 @@ def test_tokens_equals_the_slow_loop():
 def test_words_written_alike_begin_nearer_than_others():
     torch.manual_seed(0)
     encoder = Tokens(vocabulary=3, spellings=("Ġmountain", "Ġmountains", "Ġvegetable")).eval()
-    z = torch.nn.functional.normalize(encoder(torch.tensor([[0], [1], [2]])), dim=1)
+    z = torch.nn.functional.normalize(encoder(torch.tensor([[0], [1], [2]])).pooled, dim=1)
     assert z[0] @ z[1] > 0.5 > z[0] @ z[2] + 0.2
 
 
 def test_training_has_dropout_and_every_part_learns():
     encoder = tokens().train()
-    one, two = encoder(X), encoder(X)
+    one, two = encoder(X).pooled, encoder(X).pooled
     assert not torch.equal(one, two)
     (one * torch.randn_like(one)).sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in encoder.parameters())
@@ -103,7 +103,7 @@ def test_a_frozen_transformer_is_automodel_with_masked_mean_and_ranks_a_paraphra
     encoder = transformer(folder, train="frozen").train()
     assert not any(part.training for part in encoder.modules())
     assert not any(p.requires_grad for p in encoder.parameters())
-    z = torch.nn.functional.normalize(encoder(x), dim=1)
+    z = torch.nn.functional.normalize(encoder(x).pooled, dim=1)
     model = transformers.AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
     coder = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     with torch.no_grad():
@@ -113,27 +113,27 @@ def test_a_frozen_transformer_is_automodel_with_masked_mean_and_ranks_a_paraphra
     assert (z - torch.nn.functional.normalize(mean, dim=1)).abs().max() < 1e-6
     assert z[0] @ z[1] > z[0] @ z[2] + 0.2
     for i in range(3):
-        alone = encoder(padded(x[i : i + 1][:, : int((x[i] >= 0).sum())], 5))
+        alone = encoder(padded(x[i : i + 1][:, : int((x[i] >= 0).sum())], 5)).pooled
         assert torch.allclose(torch.nn.functional.normalize(alone, dim=1)[0], z[i], atol=1e-5)
 
 
 def test_lora_begins_as_the_model_and_learns_few_weights(folder, x, tmp_path):
     frozen, encoder = transformer(folder, train="frozen", pooling="cls"), transformer(folder, pooling="cls").eval()
-    assert torch.allclose(encoder(x), frozen(x), atol=1e-5)
+    assert torch.allclose(encoder(x).pooled, frozen(x).pooled, atol=1e-5)
     learned = {name: p for name, p in encoder.named_parameters() if p.requires_grad}
     assert learned
     assert all("lora_" in name and "pooler" not in name for name in learned)
     assert sum(p.numel() for p in learned.values()) < 0.02 * sum(p.numel() for p in encoder.parameters())
     encoder.train()
-    encoder(x).square().mean().backward()
+    encoder(x).pooled.square().mean().backward()
     assert all(p.grad is not None for p in learned.values())
     torch.optim.SGD(learned.values(), lr=1.0).step()
-    z = encoder.eval()(x)
+    z = encoder.eval()(x).pooled
     save_file(encoder.state_dict(), tmp_path / "encoder.safetensors")
     again = transformer(folder, pooling="cls").eval()
     again.load_state_dict(load_file(tmp_path / "encoder.safetensors"))
-    assert not torch.allclose(z, frozen(x), atol=1e-3)
-    assert torch.allclose(again(x), z, atol=1e-6)
+    assert not torch.allclose(z, frozen(x).pooled, atol=1e-3)
+    assert torch.allclose(again(x).pooled, z, atol=1e-6)
 
 
 def test_texts_of_any_lengths_in_one_batch_are_embedded_and_learn_as_each_would_alone(folder, x, monkeypatch):
@@ -144,7 +144,7 @@ def test_texts_of_any_lengths_in_one_batch_are_embedded_and_learn_as_each_would_
     def learned(piece):
         monkeypatch.setattr(module, "PIECE", piece)
         encoder.zero_grad()
-        z = encoder(mixed)
+        z = encoder(mixed).pooled
         z.square().mean().backward()
         return z.detach(), [p.grad.clone() for p in encoder.parameters() if p.grad is not None]
 
@@ -155,8 +155,8 @@ def test_texts_of_any_lengths_in_one_batch_are_embedded_and_learn_as_each_would_
 
 def test_full_training_reaches_every_weight_that_asks_for_it_and_drops_out(folder, x):
     encoder = transformer(folder, train="full")
-    one = encoder(x)
-    assert not torch.equal(one, encoder(x))
+    one = encoder(x).pooled
+    assert not torch.equal(one, encoder(x).pooled)
     one.square().mean().backward()
     assert all(p.grad is not None for p in encoder.parameters() if p.requires_grad)
 
@@ -192,5 +192,5 @@ def test_an_encoder_of_a_pair_with_a_decoder_is_taken_alone_and_can_be_saved(tmp
     config = transformers.T5Config(vocab_size=40, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
     transformers.T5Model(config).save_pretrained(tmp_path / "t5")
     encoder = transformer(str(tmp_path / "t5"), train="full").eval()
-    assert encoder(X).shape == (3, 16)
+    assert encoder(X).pooled.shape == (3, 16)
     save_file(encoder.state_dict(), tmp_path / "encoder.safetensors")

@@ -18,6 +18,7 @@ from kontrast.core.embeddings import Embeddings
 from kontrast.core.ranks import RankFailed, Ranks, on_ranks
 from kontrast.data.dataset.reader import Batch
 from kontrast.encoders.encoder import Encoder
+from kontrast.encoders.features import Features
 from kontrast.layers.rank_norm import RankNorm
 from kontrast.layers.towers import Towers
 from kontrast.losses.contrastive.infonce import InfoNCE
@@ -44,7 +45,7 @@ class Net(Encoder):
         self.net = nn.Sequential(nn.Linear(8, 12), nn.Tanh(), nn.Linear(12, 6))
 
     def forward(self, x):
-        return self.net(x)
+        return Features(self.net(x))
 
 
 class Half(nn.Module):

@@ -108,12 +108,12 @@ def test_a_transformer_in_pieces_is_the_transformer_in_one(bert, monkeypatch):
     encoder.model.register_forward_pre_hook(
         lambda _, __, views: shapes.append(tuple(views["input_ids"].shape)), with_kwargs=True
     )
-    pieces = encoder(x)
+    pieces = encoder(x).pooled
     assert shapes == [(1, 12), (1, 12), (2, 5), (4, 3), (1, 1)]  # long rows first
     torch.testing.assert_close(pieces, whole, atol=1e-5, rtol=0)
     torch.testing.assert_close(torch.autograd.grad(pieces.square().sum(), weight), wanted, atol=1e-4, rtol=1e-4)
     with torch.no_grad():
-        torch.testing.assert_close(encoder(x), whole, atol=1e-5, rtol=0)
+        torch.testing.assert_close(encoder(x).pooled, whole, atol=1e-5, rtol=0)
 
 
 def pictures(n=24):

@@ -52,7 +52,7 @@ def learned(encoder: Encoder, x: torch.Tensor, bf16: bool) -> tuple[float, dict[
     encoder.zero_grad()
     torch.manual_seed(3)  # of dropout, which must fall in the same places in both computations
     with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t), torch.autocast("cpu", torch.bfloat16, bf16):
-        loss = encoder(x).float().square().mean()
+        loss = encoder(x).pooled.float().square().mean()
     held = sum(t.numel() * t.element_size() for at, t in kept.items() if at not in own)
     loss.backward()
     return loss.item(), {n: p.grad for n, p in encoder.named_parameters() if p.grad is not None}, held

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from benchmarks.league.contestant import Budget, Contestant, Embed
 from benchmarks.league.plain import batches, in_parts
 from benchmarks.league.task import Cells, Task
-from benchmarks.simclr import MEAN, STD, Backbone
+from benchmarks.simclr import MEAN, STD, Backbone, Pooled
 
 BATCH, RATE, TEMPERATURE = 256, 0.06, 0.5
 
@@ -34,7 +34,7 @@ class LightlySimclr(Contestant):
         (field,) = task.kinds
         side = min(64, task.train[field][0].shape[0])
         transform, criterion = SimCLRTransform(input_size=side, gaussian_blur=0.0), NTXentLoss(TEMPERATURE)
-        backbone = Backbone()
+        backbone = Pooled(Backbone())
         model = nn.Sequential(backbone, SimCLRProjectionHead(512, 512, 128)).train()
         optimiser = torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9, weight_decay=5e-4)
         pictures, steps = [Image.fromarray(cell) for cell in task.train[field]], 0

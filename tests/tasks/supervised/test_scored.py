@@ -14,6 +14,7 @@ from kontrast.core.ranks import Ranks
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.python_values import frame_of
 from kontrast.encoders.encoder import Encoder
+from kontrast.encoders.features import Features
 from kontrast.evaluation.spearman import Spearman, correlation
 from kontrast.layers.towers import Towers
 from kontrast.losses.pairwise.cosent import CoSENT
@@ -92,7 +93,7 @@ class Plain(Encoder):
     width = 4
 
     def forward(self, x):
-        return x
+        return Features(x)
 
 
 def test_the_loss_is_that_of_the_scored_rows_and_the_pairs_are_those_alike():
