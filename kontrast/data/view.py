@@ -1,6 +1,7 @@
 """Views: what a task asks for, and what it gets: data with the keys that hold for it alone."""
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
@@ -29,7 +30,7 @@ class View:
 
     field: str
     data: Tensor
-    keys: Keys = field(default_factory=dict)
+    keys: Keys = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
