@@ -25,6 +25,8 @@ class EmbeddingTable:
         metadata: N rows of plain columns, for filters and hover texts.
         shared: Whether the fields lie in one space (CLIP), so that rows of different fields may be compared.
         golds: (N,) float64, gold similarity of the two fields of a row, NaN if unknown; None if the data has none.
+        margins: (N,) float64, by how much the chosen field of a row scores above its rejected one, NaN if unknown; None
+            if nothing was preferred.
     """
 
     z: Mapping[str, np.ndarray]
@@ -33,6 +35,7 @@ class EmbeddingTable:
     metadata: pa.Table = field(default_factory=lambda: pa.table({}))
     shared: bool = False
     golds: np.ndarray | None = None
+    margins: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -47,8 +50,9 @@ class EmbeddingTable:
         labels = None if self.labels is None else self.labels[index]
         metadata = self.metadata.take(pa.array(index)) if self.metadata.num_columns else self.metadata
         golds = None if self.golds is None else self.golds[index]
+        margins = None if self.margins is None else self.margins[index]
         return EmbeddingTable(
-            {n: z[index] for n, z in self.z.items()}, self.ids[index], labels, metadata, self.shared, golds
+            {n: z[index] for n, z in self.z.items()}, self.ids[index], labels, metadata, self.shared, golds, margins
         )
 
     def whole(self) -> np.ndarray:
@@ -67,6 +71,8 @@ class EmbeddingTable:
             table["label"] = pa.array(self.labels.astype(str))
         if self.golds is not None:
             table["gold"] = pa.array(self.golds)
+        if self.margins is not None:
+            table["margin"] = pa.array(self.margins)
         for name, z in self.z.items():
             flat = pa.array(np.ascontiguousarray(z, np.float32).ravel())
             table[f"embedding {name}"] = pa.FixedSizeListArray.from_arrays(flat, z.shape[1])
@@ -108,8 +114,11 @@ class EmbeddingTable:
             named = {n.removeprefix("meta "): table[n] for n in table.column_names if n.startswith("meta ")}
             labels = np.array(table["label"].to_pylist(), dtype=str) if "label" in table.column_names else None
             ids = np.array(table["id"].to_pylist(), dtype=str)
-            golds = table["gold"].to_numpy().astype(np.float64) if "gold" in table.column_names else None
-            return EmbeddingTable(z, ids, labels, pa.table(named), marks.get(b"shared") == b"True", golds)
+            golds, margins = (
+                table[name].to_numpy().astype(np.float64) if name in table.column_names else None
+                for name in ("gold", "margin")
+            )
+            return EmbeddingTable(z, ids, labels, pa.table(named), marks.get(b"shared") == b"True", golds, margins)
 
 
 def _block(column: pa.ChunkedArray, who: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.evaluation.evaluator import Evaluator
 from kontrast.evaluation.intervals import Found, apart, find_all, interval
+from kontrast.evaluation.metric_result import RAW
 
 BASELINES = "untrained", "raw"
 
@@ -34,6 +35,7 @@ def evaluate(
         trained, untrained, raw: {"value", "low", "high"}, or None if it is not available; low and high are None if
         there are too few rows for an interval.
         paired: {baseline: {"value", "low", "high"}}, trained minus baseline over the same test rows.
+        raw_name: what the baseline "raw" is, in words.
         rows: test rows evaluated.
         chance: None if unknown.
         higher_is_better: bool.
@@ -87,6 +89,7 @@ def _row(score: str, name: str, found: Mapping[str, Found], alike: Sequence[str]
         "field": led.field if led else None,
         **{which: _number(found.get(which)) for which in ("trained", *BASELINES)},
         "paired": {which: _bounded(*apart(found[which], found["trained"])) for which in alike if which in found},
+        "raw_name": led.raw if led else RAW,
         "rows": led.rows if led else 0,
         "chance": _plain(led.chance) if led else None,
         "higher_is_better": led.higher_is_better if led else True,

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+RAW = "raw features"
+
 
 @dataclass(frozen=True, eq=False)
 class MetricResult:
@@ -20,6 +22,7 @@ class MetricResult:
         bounds: Smallest and largest possible value. Default unbounded.
         field: Field evaluated, or "one>other" for a pair; None for whole rows.
         across: Whether it compares rows of two fields, which is only meaningful if the fields share one space.
+        raw: What the baseline without learning is, in words. Default: raw features.
     """
 
     value: float
@@ -31,6 +34,7 @@ class MetricResult:
     bounds: tuple[float, float] = (-np.inf, np.inf)
     field: str | None = None
     across: bool = False
+    raw: str = RAW
 
     @classmethod
     def mean(

@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from kontrast.core.number_format import interval, many, number
 from kontrast.evaluation.intervals import FEWEST, Found, apart
-from kontrast.evaluation.metric_result import MetricResult
+from kontrast.evaluation.metric_result import RAW, MetricResult
 from kontrast.evaluation.standing import standing
 
 State = Literal["learning", "nothing added", "harm", "collapsed", "too short", "not evaluated"]
 Standing = Literal["better", "worse", "even"]
-PROBES = "linear", "knn", "spearman"
+PROBES = "preference", "linear", "knn", "spearman"
 ALIKE = 0.002  # AUC: smaller differences are negligible, even if many rows make them certain
 OFFER = (
     "The last weights are kept. With --keep best-by-validation the best of eleven states is, the untrained start among "
@@ -109,8 +109,8 @@ def verdict(
     difference if they contradict each other), else the AUC of positive against random pairs.
 
     Args:
-        scores: Table of scores; used are linear and kNN accuracy of whole rows and the Spearman correlation with gold
-            scores, if present.
+        scores: Table of scores; used are the share of chosen answers that win, linear and kNN accuracy of whole rows
+            and the Spearman correlation with gold scores, if present.
         pairs: AUC of positive against random pairs; None if too few rows are held out.
         collapsed: Whether all rows embed alike.
         short: Why the run was too short, in words that follow a colon; "" if it was long enough.
@@ -217,5 +217,7 @@ def _beside(scores: Sequence[Mapping[str, Any]], measures: Sequence[Measure]) ->
         return ""
     if lead.standing == "even":
         return " to tell positive pairs from others, but labels are no easier to read"
-    raw = {"worse": "raw features do better", "even": "no better than raw features"}.get(standing(row, "raw") or "")
+    name = row.get("raw_name") or RAW
+    better = f"{name} {'do' if name == RAW else 'does'} better"
+    raw = {"worse": better, "even": f"no better than {name}"}.get(standing(row, "raw") or "")
     return f", but {raw}" if raw else ""

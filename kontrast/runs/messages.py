@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from kontrast.core.number_format import UNTOLD, number
+from kontrast.core.number_format import UNTOLD, interval, number
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.modality import Modality
 from kontrast.data.samplers.sampler import Sampler
+from kontrast.evaluation.metric_result import RAW
 from kontrast.evaluation.verdict import Verdict
 from kontrast.runs.model import Model
 from kontrast.training.loop import StepRecord
@@ -176,12 +177,22 @@ def scores(table: Sequence[Mapping[str, Any]], most: int = 14) -> str:
     lines = []
     for row in rows:
         trained = row["trained"]
-        beside = [f"raw features {number(row['raw']['value'])}"] if row["raw"] else []
+        beside = [_raw(row)] if row["raw"] else []
         beside += [f"untrained {number(row['untrained']['value'])}"] if row["untrained"] else []
         beside += [f"chance {number(row['chance'])}"] if row["chance"] is not None else []
-        interval = UNTOLD if trained["low"] is None else f"[{number(trained['low'])}, {number(trained['high'])}]"
-        lines.append(f"{row['name']:<{width}}  {number(trained['value'])} {interval:<14} {' · '.join(beside)}")
+        ends = UNTOLD if trained["low"] is None else f"[{number(trained['low'])}, {number(trained['high'])}]"
+        lines.append(f"{row['name']:<{width}}  {number(trained['value'])} {ends:<14} {' · '.join(beside)}")
     return "\n".join([*lines, f"and {more} more in the report"] if more > 0 else lines)
+
+
+def _raw(row: Mapping[str, Any]) -> str:
+    """The baseline without learning; with the paired difference if it is a rule, which may be hard to beat."""
+    name, paired = row.get("raw_name") or RAW, (row.get("paired") or {}).get("raw")
+    words = f"{name} {number(row['raw']['value'])}"
+    if name == RAW or not paired or paired["low"] is None:
+        return words
+    ends = interval(paired["low"], paired["high"])
+    return f"{words}, {'+' * (paired['value'] > 0)}{number(paired['value'])} {ends} against it"
 
 
 def indexed(rows: Mapping[str, Mapping[str, int]] | None) -> str:

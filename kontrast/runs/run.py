@@ -379,4 +379,5 @@ def joined(one: EmbeddingTable, two: EmbeddingTable) -> EmbeddingTable:
     z = {name: np.concatenate([one.z[name], two.z[name]]) for name in one.z}
     metadata = pa.concat_tables([one.metadata, two.metadata], promote_options="permissive")
     golds = None if one.golds is None or two.golds is None else np.concatenate([one.golds, two.golds])
-    return EmbeddingTable(z, np.concatenate([one.ids, two.ids]), labels, metadata, one.shared, golds)
+    margins = None if one.margins is None or two.margins is None else np.concatenate([one.margins, two.margins])
+    return EmbeddingTable(z, np.concatenate([one.ids, two.ids]), labels, metadata, one.shared, golds, margins)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from kontrast.core.number_format import UNTOLD, interval, number, round_number
+from kontrast.evaluation.metric_result import RAW
 from kontrast.evaluation.standing import label, standing
 from kontrast.reporting.page.safe import esc
 
@@ -106,7 +107,7 @@ def _row(score: Mapping[str, Any]) -> str:
         f"<th scope='row'>{name}<small>{' · '.join(small)}</small></th>",
         f"<td data-head='Trained'><b>{_value(score.get('trained'))}</b></td>",
         *(
-            f"<td data-head='{words.capitalize()}'>{_value(score.get(key))}{_stand(score, key)}</td>"
+            f"<td data-head='{words.capitalize()}'>{_value(score.get(key))}{_rule(score, key)}{_stand(score, key)}</td>"
             for key, words in BASELINES
         ),
         f"<td data-head='Chance'>{number(score.get('chance'))}</td>",
@@ -120,6 +121,12 @@ def _value(value: Mapping[str, Any] | None) -> str:
         return "–"
     bounds = interval(value.get("low"), value.get("high")) or (UNTOLD if _known(value.get("value")) else "")
     return number(value.get("value")) + (f" <small>{bounds}</small>" if bounds else "")
+
+
+def _rule(score: Mapping[str, Any], key: str) -> str:
+    """Names a baseline that is no raw features, in its cell."""
+    name = score.get("raw_name") or RAW
+    return f"<small class='stand'>{esc(name)}</small>" if key == "raw" and name != RAW else ""
 
 
 def _stand(score: Mapping[str, Any], key: Literal["untrained", "raw"]) -> str:
