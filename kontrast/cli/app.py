@@ -74,3 +74,12 @@ def value(words: str) -> Any:
         return json.loads(words)
     except (ValueError, RecursionError):  # the former also of a number of more digits than Python converts
         return words
+
+
+def encoders(given: list[str] | None) -> dict[str, dict[str, Any]]:
+    """`image=timm,model=resnet10t` -> {"image": {"name": "timm", "model": "resnet10t"}}."""
+    found = {}
+    for tower, words in pairs(given, "--encoder").items():
+        name, *settings = words.split(",")
+        found[tower] = {"name": name, **pairs(settings, f"--encoder {tower}=", value)}
+    return found

@@ -1,11 +1,11 @@
 """Commands that train: train, demo."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from kontrast.cli.app import AsJson, Outside, Quiet, Trust, app, command, logger, pairs, say, value
+from kontrast.cli.app import AsJson, Outside, Quiet, Trust, app, command, encoders, logger, pairs, say, value
 from kontrast.core.errors import UserError
 
 
@@ -132,7 +132,7 @@ def train(
         trust_code=trust,
         label=label,
         fields=pairs(field, "--field"),
-        encoders=_encoders(encoder),
+        encoders=encoders(encoder),
         steps=steps,
         epochs=epochs,
         minutes=minutes,
@@ -163,12 +163,3 @@ def demo(
     run = api.train(recipe="emoji", steps=steps, minutes=minutes, out=out, command=command(), logger=heard)
     for line in show_off(run):
         say(line)
-
-
-def _encoders(given: list[str] | None) -> dict[str, dict[str, Any]]:
-    """`image=timm,model=resnet10t` -> {"image": {"name": "timm", "model": "resnet10t"}}."""
-    found = {}
-    for tower, words in pairs(given, "--encoder").items():
-        name, *settings = words.split(",")
-        found[tower] = {"name": name, **pairs(settings, f"--encoder {tower}=", value)}
-    return found

@@ -46,6 +46,8 @@ class Source:
         validation: Share (0 to 1) of the remaining rows kept apart to monitor training and choose by, drawn in the same
             way if the data names no validation rows beside a test. None draws none and keeps those that are named;
             0 trains on these too. Default: None.
+        split_seed: Seed of the draw of held-out and validation rows, so that runs with other seeds share them. None
+            takes the seed of the run. Default: None.
         outside: Whether cells may name files outside the data's folder: by absolute paths, by `..` or through links. If
             False, such rows are quarantined. Default: False.
         missing: Strings that mean a missing value. "None" is not among the defaults, since as a class it has a meaning
@@ -57,6 +59,7 @@ class Source:
     quarantine: float = 0.01
     held_out: float = 0.2
     validation: float | None = None
+    split_seed: int | None = None
     outside: bool = False
     missing: tuple[str, ...] = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null")
 
@@ -162,6 +165,11 @@ class Experiment:
     plan: Plan = Plan()
     scores: tuple[Choice, ...] = ()
     seed: int = 0
+
+    @property
+    def split_seed(self) -> int:
+        """Seed of the draw of held-out, validation and evaluated rows."""
+        return self.seed if self.source.split_seed is None else self.source.split_seed
 
     def to_json(self) -> str:
         """Indented JSON; keys in the order of the attributes."""

@@ -66,6 +66,8 @@ def _split(asked: Experiment, settings: Mapping[str, Any]) -> tuple[Source, int]
     if keep == "best-by-validation" and shares["validation"] is None:
         shares["validation"] = VALIDATION
     sound = {name: value for name, value in shares.items() if factory.fits(value, float) and 0 <= value <= 1}
+    own = settings.get("source.split_seed", asked.source.split_seed)
+    sound["split_seed"] = own if factory.fits(own, int) else None
     seed = settings.get("seed", asked.seed)
     return dataclasses.replace(asked.source, **sound), seed if factory.fits(seed, int) else asked.seed
 

@@ -48,15 +48,15 @@ class Screen(Logger):
         if done >= total:
             self._rest()
 
-    def moment(self, moment: StepRecord) -> None:
-        """Shows a bar of the training, with loss, rate, data wait and time left."""
+    def moment(self, moment: StepRecord, name: str = "") -> None:
+        """Shows a bar of the training, with loss, rate, data wait and time left; a name stands in front."""
         m = moment
         left = (m.total - m.step) * m.seconds / max(m.step, 1)
         share = m.step / max(m.total, 1)
         if m.health:
             self.rank = f" · rank {m.health.effective_rank:.0f}" if not m.health.collapsed else " · COLLAPSED"
         self._show(
-            f"{share:4.0%} {_bar(share, 36)}  step {m.step:,} of {m.total:,} · loss {m.loss:.2f}{self.rank} · "
+            f"{name}{share:4.0%} {_bar(share, 36)}  step {m.step:,} of {m.total:,} · loss {m.loss:.2f}{self.rank} · "
             f"{m.rate:,.0f} rows/s · data wait {m.wait:.0%} · {int(left) // 60}:{int(left) % 60:02d} left"
         )
         if m.step >= m.total:
@@ -80,6 +80,26 @@ class Screen(Logger):
         if self.live is not None:
             self.live.stop()
             self.live = None
+
+
+class Bar(Logger):
+    """Shows the progress of one of several runs, without its facts.
+
+    Args:
+        name: Name of the run, shown in front.
+        out: Terminal or file. Default standard output.
+    """
+
+    def __init__(self, name: str, out: TextIO | None = None) -> None:
+        self.screen, self.name = Screen(out), name
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Shows a bar that disappears when it is full."""
+        self.screen.progress(f"{self.name} · {what}", done, total)
+
+    def moment(self, moment: StepRecord) -> None:
+        """Shows a bar of the training."""
+        self.screen.moment(moment, f"{self.name} · ")
 
 
 class Json(Logger):

@@ -179,7 +179,7 @@ def compare(
         raise UserError(f"compare: level={level:g}; expected 0.5 or more and less than 1, such as 0.95.")
     same = shared(runs)
     chosen = _evaluators(runs[0], scores)
-    found = [_found(chosen, train, test, seed) for train, test in same.banks]
+    found = [numbers_of(chosen, train, test, seed) for train, test in same.banks]
     places = itertools.combinations(range(len(runs)), 2) if every_pair else ((0, two) for two in range(1, len(runs)))
     pairs = tuple(
         Pair(
@@ -223,7 +223,7 @@ def _evaluators(first: Run, names: Sequence[str]) -> list[Evaluator]:
     return [score for name, score in named.items() if not names or name in names]
 
 
-def _found(scores: Sequence[Evaluator], train: EmbeddingTable, test: EmbeddingTable, seed: int) -> dict[str, Found]:
+def numbers_of(scores: Sequence[Evaluator], train: EmbeddingTable, test: EmbeddingTable, seed: int) -> dict[str, Found]:
     """All scores of a run on the shared rows, retrieval between fields first."""
     from threadpoolctl import threadpool_limits
 

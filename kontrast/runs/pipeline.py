@@ -234,7 +234,7 @@ def _rows(
         The model with the number in its plan; sorted training and held-out rows; a function that measures positive
         pairs of a model on held-out rows; and per part the rows evaluated and the rows there are.
     """
-    taught, looked = _shuffled(data, model.experiment.seed)
+    taught, looked = _shuffled(data, model.experiment.split_seed)
     most = model.experiment.plan.evaluation_rows
     if most is None:
         most = evaluation_rows.EARLIER if done else evaluation_rows.chosen(model, data, taught, budget)

@@ -62,9 +62,10 @@ def sides(frame: Frame, fields: Mapping[str, Field], source: Source, seed: int, 
         frame: All N rows of the source.
         fields: Column -> field.
         source: Shares of held-out and validation rows.
-        seed: Seed of the draw.
+        seed: Seed of the draw, unless the source names one of its own.
         notes: Receives what the user should know.
     """
+    seed = seed if source.split_seed is None else source.split_seed
     ids = _ids(frame, fields, notes)
     keys = fingerprint.numbers(ids)
     asked = source.validation or 0.0
