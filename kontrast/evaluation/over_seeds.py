@@ -66,16 +66,17 @@ def averaged(found: Sequence[Found]) -> Found:
     if len(rows) != 1:
         raise UserError(f"a mean over seeds needs the same test rows in all; found numbers of rows {sorted(rows)}.")
     first = found[0].evidence
-    entries = [one.evidence.entries for one in found]
-    swings = [one.swings for one in found]
-    chances = [one.evidence.chance for one in found]
+    entries = [one.evidence.entries for one in found if one.evidence.entries is not None]
+    swings = [one.swings for one in found if one.swings is not None]
+    chances = [one.evidence.chance for one in found if one.evidence.chance is not None]
+    every = len(found)
     evidence = replace(
         first,
         value=float(np.mean([one.evidence.value for one in found])),
-        entries=None if any(each is None for each in entries) else np.mean(entries, axis=0),
-        chance=None if any(each is None for each in chances) else float(np.mean(chances)),
+        entries=np.mean(entries, axis=0) if len(entries) == every else None,
+        chance=float(np.mean(chances)) if len(chances) == every else None,
     )
-    return Found(evidence, None if any(each is None for each in swings) else np.mean(swings, axis=0))
+    return Found(evidence, np.mean(swings, axis=0) if len(swings) == every else None)
 
 
 def _widened(value: float, low: float, high: float, each: Sequence[float], level: float) -> tuple[float, float]:

@@ -63,7 +63,7 @@ def in_use(path: Path) -> str:
     try:
         locked = lock.taken()
     except Timeout:
-        return "" if _told(path).get("process") == os.getpid() else _holder(path)
+        return "" if holder(path).get("process") == os.getpid() else _holder(path)
     except OSError:  # without the right to write here, other processes cannot be seen
         return ""
     if locked:
@@ -92,13 +92,13 @@ class _Lock:
 
 
 def _holder(path: Path) -> str:
-    told = _told(path)
+    told = holder(path)
     if not told:  # it has just begun, or is just ending
         return "another process writes to it"
     return f"process {told['process']} on {told['host']} writes to it since {told['since']} ({told['doing']})"
 
 
-def _told(path: Path) -> dict[str, Any]:
+def holder(path: Path) -> dict[str, Any]:
     """Content of HOLDER; empty if the file is missing or not whole."""
     try:
         told = json.loads((path / HOLDER).read_text(encoding="utf8"))
