@@ -18,7 +18,7 @@ _SHAPE = {"begun": dict, "arms": {"*": {"recipe": str, "settings": dict}}, "fail
 
 Verdict = Literal["BETTER", "WORSE", "SAME", "HIGHER", "LOWER"]
 Train = Callable[[Arm, int, Path], None]
-Told = Callable[[Arm, int, str], None]
+Heard = Callable[[Arm, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class Ablation:
     seeds: Sequence[int]
     begun: Mapping[str, Any]
 
-    def run(self, train: Train, told: Told) -> None:
+    def run(self, train: Train, heard: Heard) -> None:
         """Trains what is not trained yet: all arms with the first seed, then with the second ...
 
         An arm that cannot be trained to its end (a loss that is not finite) is recorded as failed.
 
         Args:
             train: Trains an arm with a seed into a folder, or resumes the run in it.
-            told: Hears of each run: how it ended, in words.
+            heard: Called after each run with how it ended, in words.
 
         Raises:
             UserError: The folder holds another ablation, or a run could not begin.
@@ -62,7 +62,7 @@ class Ablation:
                             raise UserError(f"{arm.name}, seed {seed}: {error}") from error
                         failed[key] = str(error)
                         self._record(failed)
-                told(arm, seed, failed.get(key) or Run(path).verdict["words"])
+                heard(arm, seed, failed.get(key) or Run(path).verdict["words"])
 
     def folder(self, arm: Arm, seed: int) -> Path:
         """Run folder of an arm with a seed."""

@@ -14,7 +14,7 @@ from kontrast.reporting.watch_frame import Snapshot, State
 from kontrast.runs import kept
 from kontrast.runs.folder import MOMENT, Folder
 from kontrast.runs.lock import holder
-from kontrast.runs.message_log import messages
+from kontrast.runs.message_file import messages
 from kontrast.runs.monitor_file import read_looks
 
 POINTS = 512  # of the loss curve: more than a terminal is wide

@@ -6,15 +6,15 @@ import subprocess
 import sys
 
 import pytest
-from tests.support.command import call
 
 from kontrast.core.errors import UserError
 from kontrast.evaluation.look import Look
 from kontrast.reporting.watch_frame import BLOCKS, Snapshot, frame, spark
 from kontrast.runs.follow import POINTS, Curve, Follower
 from kontrast.runs.lock import HOLDER, held
-from kontrast.runs.message_log import MessageLog
+from kontrast.runs.message_file import MessageLog
 from kontrast.runs.monitor_file import append_look, keep_looks, read_looks
+from tests.support.command import call
 
 
 def record(step, loss=1.0, health=None, total=100):
