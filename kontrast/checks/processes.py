@@ -13,9 +13,11 @@ from torch.optim import SGD, Optimizer
 
 from kontrast.checks.results import Broken, near
 from kontrast.core import factory
-from kontrast.core.embeddings import Embeddings, Keys, LossTerm
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.ranks import RankFailed, Ranks, on_ranks
-from kontrast.data.dataset.reader import Batch
+from kontrast.data.view import Batch, View, ViewSpec
+from kontrast.encoders.encoder_info import EncoderInfo
+from kontrast.encoders.encoders import EncodedViews, Encoders
 from kontrast.layers.prototypes import Prototypes
 from kontrast.losses.alignment_loss import AlignmentLoss
 from kontrast.losses.clustering_loss import ClusteringLoss
@@ -27,12 +29,13 @@ from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.within_group import WithinGroup
 from kontrast.losses.tile_weights import TILE
-from kontrast.tasks.task import Task
+from kontrast.tasks.task import Output, Task
+from kontrast.training.learner import Learner
 from kontrast.training.step import step
 
 # Rows of three steps: uneven on 2 and 3 ranks; a rank with one row; one of 3 ranks without rows.
 BATCHES = (11, 3, 2)
-IN, WIDTH = 8, 6
+IN, WIDTH, MAIN = 8, 6, "contrast"
 DESCENT = partial(SGD, lr=0.01, momentum=0.9)
 
 
@@ -52,9 +55,9 @@ class Trace:
 
 
 class Trial(Task):
-    """A small method for any loss: a network without batch norm or dropout.
+    """A small task for any loss: a network of its own without batch norm or dropout.
 
-    A learnable temperature and prototypes are always there, used or not, as in a method that does not use all its parts
+    A learnable temperature and prototypes are always there, used or not, as in a task that does not use all its parts
     in each step.
 
     Args:
@@ -68,20 +71,20 @@ class Trial(Task):
         self.kernel, self.prototypes = Cosine(temperature=1.0, learnable=True), Prototypes(width=WIDTH, prototypes=5)
         self.loss, self.tile = loss, tile
 
-    def draws(self) -> dict[str, str]:
+    def views(self) -> dict[str, ViewSpec]:
         """One field, drawn twice."""
-        return {"1": "x", "2": "x"}
+        return {"1": ViewSpec("x"), "2": ViewSpec("x")}
 
-    def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
+    def forward(self, encoders: EncodedViews, batch: Batch) -> dict[str, Output]:
         """The network's output for both views."""
-        return {name: self.net(x) for name, x in views.items()}
+        return {name: Output(self.net(view.data), name) for name, view in batch.views.items()}
 
-    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
+    def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """Terms of the loss, called as its contract demands."""
-        one, two = rows.values()
+        one, two = out.values()
         loss = self.loss
         if isinstance(loss, ContrastiveLoss):
-            ours, everyone = Embeddings.stack(one, two), Embeddings.stack(*ranks.gather(rows).values())
+            ours, everyone = Embeddings.stack(one, two), Embeddings.stack(*ranks.gather(out).values())
             relations = {
                 "sample": SameKey("id") & ExcludeDuplicates("content x"),
                 "label": SameKey("label") & WithinGroup("group"),
@@ -91,7 +94,7 @@ class Trial(Task):
                 for name, relation in relations.items()
             }
         if isinstance(loss, AlignmentLoss):
-            return {"pairs": loss(*(ranks.gather(rows).values() if loss.whole else (one, two)))}
+            return {"pairs": loss(*(ranks.gather(out).values() if loss.whole else (one, two)))}
         if isinstance(loss, ClusteringLoss):
             s, t = self.prototypes(one.z), self.prototypes(two.z)
             targets = loss.targets(s.detach(), ranks), loss.targets(t.detach(), ranks)
@@ -100,13 +103,9 @@ class Trial(Task):
         sides = (Answers(r.z.sum(1), reference[:, k], length + 2 * k) for k, r in enumerate((one, two)))
         return {"preference": loss(*sides)}
 
-    def embed(self, field: str, x: Tensor) -> Tensor:
-        """The network's output."""
-        return self.net(x)
-
-    def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
+    def positive_pairs(self, out: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
         """The two views."""
-        one, two = rows.values()
+        one, two = out.values()
         return [(one, two)]
 
 
@@ -114,7 +113,9 @@ def batch_of(n: int, seed: int) -> Batch:
     """A batch of n samples in two float64 views, with all keys."""
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, IN, generator=g, dtype=torch.float64)
-    views = {k: x + 0.5 * torch.randn(n, IN, generator=g, dtype=torch.float64) for k in ("1", "2")}
+    views = {
+        f"{MAIN}/{k}": View("x", x + 0.5 * torch.randn(n, IN, generator=g, dtype=torch.float64)) for k in ("1", "2")
+    }
     ids = torch.arange(n)
     keys = {"id": ids, "label": ids % 4, "group": ids % 2, "score": ids * 7 % 5, "has x": ids >= 0}
     return Batch(
@@ -127,9 +128,14 @@ def batch_of(n: int, seed: int) -> Batch:
     )
 
 
+def alone(task: Task, encoders: Encoders | None = None) -> Learner:
+    """A learner of one task; without encoders if the task has a network of its own."""
+    return Learner(encoders or Encoders({}, {}, EncoderInfo({})), {MAIN: task}, MAIN)
+
+
 def trace(
     ranks: Ranks,
-    method: Task,
+    learner: Learner,
     batches: Sequence[Batch],
     *,
     encode: nn.Module | None = None,
@@ -140,25 +146,25 @@ def trace(
 
     Args:
         ranks: This rank and the others.
-        method: The method to train.
+        learner: Encoders and tasks to train.
         batches: The batches of all ranks together.
-        encode: The method as wrapped for several ranks; None: DDP.
+        encode: The learner as wrapped for several ranks; None: DDP.
         optimiser: Builds the optimiser from the parameters.
         passes: Passes of gradient caching; None: chosen by the step.
     """
-    encode = encode or (DistributedDataParallel(method) if ranks.world > 1 else method)
+    encode = encode or (DistributedDataParallel(learner) if ranks.world > 1 else learner)
     no_sync = encode.no_sync if isinstance(encode, DistributedDataParallel) else nullcontext
-    learned = {name: p for name, p in method.named_parameters() if p.requires_grad}
+    learned = {name: p for name, p in learner.named_parameters() if p.requires_grad}
     moving = optimiser(learned.values())
     values, gradients = [], []
     for n, batch in enumerate(batches):
         part = batch[slice(*(len(batch) * (ranks.rank + k) // ranks.world for k in (0, 1)))]
         moving.zero_grad()
-        outcome = step(method, encode, part, ranks, seed=n, passes=passes, no_sync=no_sync)
+        outcome = step(learner, encode, {"": part}, ranks, seed=n, passes=passes, no_sync=no_sync)
         values.append(outcome.loss)
         gradients.append({name: p.grad.clone() for name, p in learned.items() if p.grad is not None})
         moving.step()
-        method.after_update(outcome.rows, ranks)
+        learner.after_update(outcome.rows, ranks)
     found = {name: p.detach().clone() for name, p in learned.items()}
     return Trace(torch.tensor(values, dtype=torch.float64), gradients, found)
 
@@ -168,7 +174,7 @@ def trace_losses(ranks: Ranks, losses: Mapping[str, Mapping[str, Any]]) -> dict[
     found = {}
     for name, settings in losses.items():
         with doubles():
-            trial = Trial(factory.build("losses", name, settings).double())
+            trial = alone(Trial(factory.build("losses", name, settings))).double()
             found[name] = trace(ranks, trial, [batch_of(n, seed) for seed, n in enumerate(BATCHES)])
     return found
 

@@ -2,6 +2,9 @@
 
 import warnings
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class OldName(FutureWarning):
@@ -78,3 +81,28 @@ def kinds(name: str) -> list[tuple[str, str]]:
 def notice(old: str, new: str) -> None:
     """Warns that a name is an old one."""
     warnings.warn(f"{old} is called {new} now; the old name works for one release.", OldName, stacklevel=3)
+
+
+def tensors(found: dict[str, T], prefix: str = "") -> dict[str, T]:
+    """Tensors of weights and checkpoints by the names of today; earlier versions had one task and called it method.
+
+    Args:
+        found: Name -> tensor.
+        prefix: Stood before the names of weights: "method." in checkpoints, nothing in saved encoders.
+    """
+    if not any(name.startswith((f"{prefix}towers.", "method.")) for name in found):
+        return found
+
+    def now(name: str) -> str:
+        old = "towers.encoders."
+        return f"encoders.networks.{name[len(old) :]}" if name.startswith(old) else f"tasks.contrast.{name}"
+
+    named = {}
+    for name, value in found.items():
+        if name.startswith("optimiser."):
+            named[f"optimiser.{now(name.removeprefix('optimiser.'))}"] = value
+        elif prefix and name.startswith(prefix):
+            named[f"learner.{now(name.removeprefix(prefix))}"] = value
+        else:
+            named[name if prefix else now(name)] = value
+    return named

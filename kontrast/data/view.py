@@ -1,11 +1,17 @@
 """Views: what a task asks for, and what it gets: data with the keys that hold for it alone."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
+from kontrast.core import containers
+from kontrast.core.choice import Choice
+from kontrast.core.containers import Data
 from kontrast.core.embeddings import Keys
 
 Role = Literal["global", "local", "weak", "strong", "context", "original"]
@@ -23,14 +29,17 @@ class View:
 
     Attributes:
         field: Field that it shows.
-        data: (B, ...) encoder input.
+        data: (B, ...) encoder input: a tensor or a container.
         keys: Keys that hold for this view alone, name -> (B, ...): the soft labels of mixed rows, the turn of a
             rotated image.
     """
 
     field: str
-    data: Tensor
+    data: Data
     keys: Keys = dataclasses.field(default_factory=dict)
+
+    def __getitem__(self, rows: Any) -> "View":
+        return View(self.field, containers.take(self.data, rows), {name: key[rows] for name, key in self.keys.items()})
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,45 @@ class ViewSpec:
     Attributes:
         field: Field to show.
         role: How the view differs from its sample.
+        augmentation: Augmentation in place of the modality's own for this role; None for the modality's own.
     """
 
     field: str
     role: Role = "global"
+    augmentation: Choice | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Views and keys of B samples.
+
+    Attributes:
+        views: Name -> view.
+        keys: Key -> (B,) or (B, C), of the samples.
+    """
+
+    views: Mapping[str, View]
+    keys: Keys
+
+    def __len__(self) -> int:
+        return len(self.keys["id"])
+
+    def __getitem__(self, rows: slice) -> "Batch":
+        return Batch({n: v[rows] for n, v in self.views.items()}, {n: k[rows] for n, k in self.keys.items()})
+
+    def to(self, device: torch.device) -> "Batch":
+        """Copies the batch to a device; float64 keys become float32 on MPS."""
+
+        def key(k: Tensor) -> Tensor:
+            k = k.float() if device.type == "mps" and k.dtype == torch.float64 else k  # MPS has no float64
+            return k.to(device, non_blocking=True)
+
+        def view(v: View) -> View:
+            data = containers.apply(lambda t: t.to(device, non_blocking=True), v.data)
+            return View(v.field, data, {n: key(k) for n, k in v.keys.items()})
+
+        return Batch({n: view(v) for n, v in self.views.items()}, {n: key(k) for n, k in self.keys.items()})
+
+
+pytree.register_pytree_node(View, lambda v: ([v.data, dict(v.keys)], v.field), lambda parts, name: View(name, *parts))
+pytree.register_pytree_node(Batch, lambda b: ([dict(b.views), dict(b.keys)], None), lambda parts, _: Batch(*parts))

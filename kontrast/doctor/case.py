@@ -15,7 +15,7 @@ from kontrast.data.schema import fingerprint
 from kontrast.data.schema.fields import Field
 from kontrast.data.tables.frame import Frame
 from kontrast.doctor.copies import Pairs, across, within
-from kontrast.runs.model import Model, facts_of, method_of
+from kontrast.runs.model import Model, facts_of, learner_of
 
 SHOWN = 5  # rows named as evidence
 
@@ -52,7 +52,7 @@ class Case:
     def model(self) -> Model:
         """The untrained model that the experiment would start from."""
         facts = facts_of(self.data)
-        return Model(self.experiment, self.modalities, method_of(self.experiment, self.modalities, facts), facts=facts)
+        return Model(self.experiment, self.modalities, learner_of(self.experiment, self.modalities, facts), facts=facts)
 
     @property
     def own_split(self) -> bool:

@@ -6,11 +6,13 @@ import time
 
 import torch
 
+from kontrast.core.clock import Clock
 from kontrast.core.ranks import Ranks
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 from kontrast.doctor.steps import first_batch
 from kontrast.runs.train import optimiser_of
+from kontrast.training.launcher import usual_device
 from kontrast.training.optimiser import groups_of
 from kontrast.training.step import step
 
@@ -30,23 +32,25 @@ class Overfit(Examination):
 
     def __call__(self, case: Case) -> list[Finding]:
         """Returns a fact if the loss falls, otherwise a finding with the usual causes."""
-        batch, _ = first_batch(case, _ROWS)
+        batches, _ = first_batch(case, _ROWS)
+        rows = max(map(len, batches.values()))
         plan = case.experiment.plan
-        method = copy.deepcopy(case.model.method).to(batch.keys["id"].device).train()
+        learner = copy.deepcopy(case.model.learner).to(usual_device()).train()
         made, rate, _ = optimiser_of(plan)
-        optimiser = made.build(groups_of(method, rate, 0.0), rate)
+        optimiser = made.build(groups_of(learner, rate, 0.0), rate)
         losses, began = [], time.perf_counter()
         while len(losses) < _STEPS and time.perf_counter() - began < _SECONDS:
             optimiser.zero_grad(set_to_none=True)
-            outcome = step(method, method, batch, Ranks(alone=True), seed=case.experiment.seed)
+            learner.begin(Clock(len(losses), len(losses) / _STEPS))
+            outcome = step(learner, learner, batches, Ranks(alone=True), seed=case.experiment.seed)
             losses.append(outcome.loss)
             learned = max(losses[-3:]) <= _ENOUGH * losses[0]
             if not math.isfinite(outcome.loss) or (learned and len(losses) >= 3):
                 break
-            torch.nn.utils.clip_grad_norm_(method.parameters(), plan.clip or math.inf)
+            torch.nn.utils.clip_grad_norm_(learner.parameters(), plan.clip or math.inf)
             optimiser.step()
-            method.after_update(outcome.rows, Ranks(alone=True))
-        return [_told(losses, len(batch), rate)]
+            learner.after_update(outcome.rows, Ranks(alone=True))
+        return [_told(losses, rows, rate)]
 
 
 def _told(losses: list[float], rows: int, rate: float) -> Finding:

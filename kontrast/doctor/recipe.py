@@ -12,6 +12,6 @@ class Recipe(Examination):
 
     def __call__(self, case: Case) -> list[Finding]:
         """Returns a fact on the recipe."""
-        words = f"{case.recipe['name']} · {case.recipe['why']} · {describe(case.model.method)}"
+        words = f"{case.recipe['name']} · {case.recipe['why']} · {describe(case.model.learner)}"
         numbers = {**case.recipe, "views": {n: c.name for n, c in case.experiment.views.items()}}
         return [Finding("recipe", "fact", words, numbers)]

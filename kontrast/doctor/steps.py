@@ -3,28 +3,29 @@
 from dataclasses import replace
 
 from kontrast.core.experiment import Experiment
-from kontrast.data.dataset.reader import Batch, Reader
+from kontrast.core.ranks import Ranks
+from kontrast.data.dataset.reader import Reader
 from kontrast.data.samplers.sampler import Sampler
 from kontrast.doctor.case import Case
-from kontrast.runs.train import first_views, order_of
+from kontrast.runs.train import first_views, orders_of
 from kontrast.training.launcher import usual_device
+from kontrast.training.learner import Batches
 
 
-def first_batch(case: Case, most: int | None = None) -> tuple[Batch, Sampler]:
-    """Builds the first batch of the run.
+def first_batch(case: Case, most: int | None = None) -> tuple[Batches, Sampler]:
+    """Builds the first batches of the run.
 
     Args:
         case: The data and the experiment.
         most: Largest number of rows; None: the whole batch.
 
     Returns:
-        Views of the batch, and the sampler with the run's order of rows.
+        Views of the batches by group, and the sampler with the run's order of rows.
     """
-    order = order_of(case.model, case.data)
-    index = order.at(0)[:most]
-    return first_views(
-        case.model, Reader(case.data, case.model.modalities, case.model.method.needs), index, usual_device()
-    ), order
+    orders = orders_of(case.model, case.data)
+    reader = Reader(case.data, case.model.modalities, case.model.learner.needs)
+    found = first_views(case.model, reader, orders, usual_device(), Ranks(alone=True), most)
+    return found, next(iter(orders.values()))
 
 
 def without_compiling(experiment: Experiment) -> Experiment:

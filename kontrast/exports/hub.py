@@ -80,12 +80,12 @@ def _libraries(subject: Subject, folder: Path) -> dict[str, str]:
     theirs = {
         tower: field
         for tower, field in towers.items()
-        if isinstance(model.method.towers.encoder(field), Timm | Transformer)
+        if isinstance(model.learner.encoders.encoder(field), Timm | Transformer)
     }
     for tower, field in theirs.items():
         here = folder if len(theirs) == 1 else folder / tower
         here.mkdir(exist_ok=True)
-        encoder, modality = model.method.towers.encoder(field), model.modalities[field]
+        encoder, modality = model.learner.encoders.encoder(field), model.modalities[field]
         if isinstance(encoder, Timm):
             write_timm(encoder, modality, here)
             call = 'timm.create_model("local-dir:{}", pretrained=True)'

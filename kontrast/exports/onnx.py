@@ -20,7 +20,7 @@ from kontrast.encoders.features import Features
 from kontrast.exports.entry import Entry
 from kontrast.exports.export import Export, Subject
 from kontrast.runs.model import Model, tower_of
-from kontrast.tasks.task import Task
+from kontrast.training.learner import Learner
 
 CHECKED = 32  # rows whose embeddings are compared with the run's own
 OUTPUT = "embeddings"  # not "embedding", which torch gives to the lookup operation
@@ -92,12 +92,12 @@ class Onnx(Export):
 class _Whole(nn.Module):
     """The graph from raw inputs to embeddings (B, D) of length one."""
 
-    def __init__(self, entry: Entry, method: Task, field: str) -> None:
+    def __init__(self, entry: Entry, learner: Learner, field: str) -> None:
         super().__init__()
-        self.entry, self.method, self.field = entry, method, field
+        self.entry, self.learner, self.field = entry, learner, field
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        return F.normalize(self.method.embed(self.field, self.entry(*inputs)).float(), dim=1)
+        return F.normalize(self.learner.embed(self.field, self.entry(*inputs)).float(), dim=1)
 
 
 class _Traced(nn.Module):
@@ -113,9 +113,10 @@ class _Traced(nn.Module):
 
 def _recorded(model: Model, field: str, entry: Entry, opset: int | None, target: Path) -> int:
     """Records the graph to `target`; returns its opset."""
-    method = copy.deepcopy(model.method).eval().requires_grad_(False)
+    learner = copy.deepcopy(model.learner).eval().requires_grad_(False)
     tower = tower_of(model.experiment, field)
-    method.towers.encoders[tower] = _Traced(cast(Encoder, method.towers.encoders[tower]))
+    networks = learner.encoders.networks
+    networks[tower] = _Traced(cast(Encoder, networks[tower]))
     named = {axis for axes in entry.axes.values() for axis in axes if isinstance(axis, str)}
     free = {axis: torch.export.Dim(axis, min=1, max=entry.most.get(axis)) for axis in named}
     shapes = tuple({i: free[a] for i, a in enumerate(axes) if isinstance(a, str)} for axes in entry.axes.values())
@@ -124,7 +125,7 @@ def _recorded(model: Model, field: str, entry: Entry, opset: int | None, target:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             graph = torch.export.export(
-                _Whole(entry, method, field).eval(), inputs, dynamic_shapes={"inputs": shapes}, strict=False
+                _Whole(entry, learner, field).eval(), inputs, dynamic_shapes={"inputs": shapes}, strict=False
             ).run_decompositions({**torch.export.default_decompositions(), torch.ops.aten.cummax.default: _cummax})
             program = torch.onnx.export(
                 graph,

@@ -47,7 +47,7 @@ class SentenceTransformers(Export):
             found = f"{', '.join(texts)}: choose with field=NAME" if texts else f"only {', '.join(model.fields)}"
             raise UserError(f"sentence-transformers: expected one field of text, found {found}.")
         (field,) = texts
-        encoder = model.method.towers.encoder(field)
+        encoder = model.learner.encoders.encoder(field)
         modules = _Modules(folder)
         _features(encoder, model, field, modules)
         if (linear := _projection(model, field, encoder.width)) is not None:
@@ -142,24 +142,24 @@ _MODES = {"cls_token": "cls", "mean_tokens": "mean"}
 
 
 def _projection(model: Model, field: str, width: int) -> nn.Linear | None:
-    """The method's projection of features as a linear layer; None if it is the identity.
+    """The served task's projection of features as a linear layer; None if it is the identity.
 
     The layer is read off the images of zero and of the unit vectors, then checked on random features.
 
     Raises:
         UserError: The projection is not linear.
     """
-    method = copy.deepcopy(model.method).eval()
-    method.towers.encoders[tower_of(model.experiment, field)] = _Given()
+    learner = copy.deepcopy(model.learner).eval()
+    learner.encoders.networks[tower_of(model.experiment, field)] = _Given()
     with torch.no_grad():
-        start = method.embed(field, torch.zeros(1, width))
-        weight = method.embed(field, torch.eye(width)) - start
+        start = learner.embed(field, torch.zeros(1, width))
+        weight = learner.embed(field, torch.eye(width)) - start
         some = torch.randn(16, width, generator=torch.Generator().manual_seed(0))
-        found, want = some @ weight + start, method.embed(field, some)
+        found, want = some @ weight + start, learner.embed(field, some)
         if not torch.allclose(found, want, rtol=1e-4, atol=1e-4 * float(want.abs().max())):
             raise UserError(
                 "sentence-transformers: this run's projection has a hidden layer, which that library's modules cannot "
-                "hold. Train with --set method.hidden=0, or take --to onnx."
+                "hold. Train with --set tasks.contrast.hidden=0, or take --to onnx."
             )
         if weight.shape[0] == weight.shape[1] and torch.allclose(weight, torch.eye(width)) and not start.any():
             return None

@@ -15,7 +15,7 @@ class StateDict(Export):
     The files hold the encoders' `state_dict()` and need only torch and safetensors: no code, no pickle, no TorchScript.
 
     Args:
-        heads: Whether to write method.safetensors with projection heads and other learned state. Default: False.
+        heads: Whether to write tasks.safetensors with projection heads and other learned state. Default: False.
     """
 
     def __init__(self, *, heads: bool = False) -> None:
@@ -25,10 +25,9 @@ class StateDict(Export):
         """Writes a file per encoder, and README.md."""
         model, told, lines = subject.model, {}, []
         towers = {tower_of(model.experiment, field): field for field in model.fields}
-        parts = {tower: model.method.towers.encoder(field).state_dict() for tower, field in towers.items()}
+        parts = {tower: model.learner.encoders.encoder(field).state_dict() for tower, field in towers.items()}
         if self.heads:
-            own = model.method.state_dict()
-            parts["method"] = {name: value for name, value in own.items() if not name.startswith("towers.")}
+            parts["tasks"] = dict(model.learner.tasks.state_dict())
         for number, (name, tensors) in enumerate(parts.items()):
             file = f"{name}.safetensors" if name.isidentifier() else f"tower-{number}.safetensors"
             save_tensors(tensors, folder / file, {"format": "pt"})

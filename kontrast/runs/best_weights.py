@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kontrast.core import random_streams
+from kontrast.core import random_streams, renamed
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.core.number_format import many
@@ -18,7 +18,7 @@ from kontrast.runs import evaluation_rows
 from kontrast.runs.folder import Folder, load_tensors
 from kontrast.runs.held_pairs import measured
 from kontrast.runs.model import Model
-from kontrast.tasks.task import Task
+from kontrast.training.learner import Learner
 from kontrast.training.loop import TrainState
 
 LOOKS = 10  # evaluations at equal distances, besides the start
@@ -74,13 +74,13 @@ class Keeper:
         Returns:
             Whether they are the best so far.
         """
-        method, training = course.trained(), course.method.training
-        value = self._value(method) if course.fleet.first else ()
-        course.method.train(training)
+        learner, training = course.trained(), course.learner.training
+        value = self._value(learner) if course.fleet.first else ()
+        course.learner.train(training)
         best = course.fleet.any(course.fleet.first and value >= max((v for _, v in self.looks), default=value))[0]
         self.looks.append((course.step, value))
         if best:
-            self.folder.save_tensors(self._file(course.step), {k: whole(v) for k, v in method.state_dict().items()})
+            self.folder.save_tensors(self._file(course.step), {k: whole(v) for k, v in learner.state_dict().items()})
         self.folder.write(RECORD, json.dumps(self.looks) + "\n")
         return best
 
@@ -95,9 +95,9 @@ class Keeper:
         """The step of the weights that are kept."""
         return max(self.looks, key=lambda look: (look[1], look[0]))[0]
 
-    def restore(self, method: Task) -> None:
-        """Loads the weights that are kept into a method."""
-        method.load_state_dict(load_tensors(self.folder.path / self._file(self.best)))
+    def restore(self, learner: Learner) -> None:
+        """Loads the weights that are kept into a learner."""
+        learner.load_state_dict(renamed.tensors(load_tensors(self.folder.path / self._file(self.best))))
 
     def words(self, steps: int) -> str:
         """Which weights were kept, as a clause.
@@ -117,8 +117,8 @@ class Keeper:
     def _file(self, step: int) -> str:
         return f"checkpoints/kept-{step:09d}.safetensors"
 
-    def _value(self, method: Task) -> tuple[float, ...]:
-        model, rows = replace(self.model, method=method), self._chosen
+    def _value(self, learner: Learner) -> tuple[float, ...]:
+        model, rows = replace(self.model, learner=learner), self._chosen
         most = self.model.experiment.plan.evaluation_rows or ASKED
         found = measured(model, self.data, rows, most)
         auc = 0.5 if found is None else found.value

@@ -15,9 +15,9 @@ class Embedder(nn.Module):
     """Encoder of one field of a run as a torch module with gradients.
 
     Its output equals that of `Run.embed` before normalisation. In a LightningModule, `self.encoder =
-    run.module("image")` suffices. Parts of the method used in training only (a projection head, temperatures) stay
+    run.module("image")` suffices. Parts of the tasks used in training only (a projection head, temperatures) stay
     among the parameters and get no gradient: under DDP set find_unused_parameters=True, or freeze those of
-    `encoder.method`.
+    `encoder.learner`.
 
         encoder = run.module("image")                             # in eval mode, on the CPU
         x = encoder.prepare(["a.png", "b.png"])                   # (B, ...), for example in a DataLoader's collate_fn
@@ -28,7 +28,7 @@ class Embedder(nn.Module):
         field: Name of the field.
         width: Number of features per row; 0 if the run was evaluated without this field.
         modality: The field's fitted modality.
-        method: The method, with the encoder of this field alone.
+        learner: The tasks, with the encoder of this field alone.
     """
 
     def __init__(self, model: Model, field: str, width: int) -> None:
@@ -36,10 +36,11 @@ class Embedder(nn.Module):
         if field not in model.modalities:
             raise UserError(f"this run has no field '{field}'{did_you_mean(field, model.modalities)}")
         self.field, self.width, self.modality = field, width, model.modalities[field]
-        self.method = model.method
-        towers = self.method.towers
-        for tower in set(towers.encoders) - {towers.tower_of[field]}:  # other fields' encoders are not needed
-            del towers.encoders[tower]
+        self.learner = model.learner
+        encoders = self.learner.encoders
+        for network in set(encoders.networks) - {encoders.network_of[field]}:  # other fields' encoders are not needed
+            del encoders.networks[network]
+        encoders.momentum, encoders.reference = nn.ModuleDict(), nn.ModuleDict()
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,7 +52,7 @@ class Embedder(nn.Module):
         Returns:
             (B, width), not normalised.
         """
-        return self.method.embed(self.field, x)
+        return self.learner.embed(self.field, x)
 
     def prepare(self, cells: Sequence[Any], folder: str | Path = ".") -> Tensor:
         """Reads cells into a batch without augmentation.

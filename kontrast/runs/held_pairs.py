@@ -1,15 +1,19 @@
 """AUC of positive against random pairs on held-out rows, before and after training."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from kontrast.core.embeddings import Embeddings
 from kontrast.data.dataset.dataset import Dataset
-from kontrast.data.dataset.reader import Reader, draw
+from kontrast.data.dataset.drawing import Drawing
+from kontrast.data.dataset.reader import Reader
 from kontrast.evaluation.metric_result import MetricResult
 from kontrast.evaluation.pair_auc import Pairs, pair_auc
 from kontrast.runs.folder import Folder, load_tensors
 from kontrast.runs.model import CHUNK, Model
+from kontrast.training.step import rows_of
 
 MOST = 1000  # rows: an interval of .01, and a matrix of a million cosines
 BEFORE = "untrained-pairs.safetensors"
@@ -17,12 +21,12 @@ _SEED = 0x5EE4  # keeps the views drawn here apart from those of training
 
 
 def measured(model: Model, data: Dataset, rows: np.ndarray, most: int = MOST) -> MetricResult | None:
-    """AUC of the method's positive pairs against random pairs on given rows.
+    """AUC of the served task's positive pairs against random pairs on given rows.
 
     Views depend on the seed and the rows' ids alone, so that all weights are compared on the same views.
 
     Args:
-        model: The model; its method defines the views and the positive pairs.
+        model: The model; its tasks define the views and the positive pairs.
         data: The dataset that holds the rows.
         rows: Indices of the rows in the dataset.
         most: Largest number of rows used, the first ones with enough fields; at most `MOST`.
@@ -58,15 +62,15 @@ def before(folder: Folder) -> MetricResult | None:
 
 @torch.no_grad()
 def _pairs(model: Model, data: Dataset, rows: np.ndarray) -> list[Pairs]:
-    method, reader = model.method.eval(), Reader(data, model.modalities, model.method.needs)
-    device = next(method.parameters()).device
-    sides: list[list[tuple[Embeddings, Embeddings]]] = []
+    learner, reader = model.learner.eval(), Reader(data, model.modalities, model.learner.needs)
+    device = next(learner.parameters()).device
+    seed = model.experiment.seed + _SEED
+    drawings = {group: Drawing(specs, model.modalities, seed=seed) for group, specs in learner.drawn.items()}
+    sides: list[Sequence[tuple[Embeddings, Embeddings]]] = []
     for start in range(0, len(rows), CHUNK):
         batch = reader.read(rows[start : start + CHUNK]).to(device)
-        batch = draw(batch, method.draws(), model.modalities, seed=model.experiment.seed + _SEED, epoch=0)
-        views = {**method(batch.views, batch.keys), **method.targets(batch.views, batch.keys)}
-        keys = {**batch.keys, "view": torch.zeros_like(batch.keys["id"])}
-        sides.append(method.outline({name: Embeddings(z, keys) for name, z in views.items()}))
+        batches = {group: drawing(batch, 0) for group, drawing in drawings.items()}
+        sides.append(learner.positive_pairs(rows_of(learner, batches)))
     joined = [[chunk[k] for chunk in sides] for k in range(len(sides[0]))]
     classes = _classes(model, data, rows)
     found = [_joined(parts, classes) for parts in joined if sum(len(one) for one, _ in parts) > 1]
@@ -74,11 +78,11 @@ def _pairs(model: Model, data: Dataset, rows: np.ndarray) -> list[Pairs]:
 
 
 def _classes(model: Model, data: Dataset, rows: np.ndarray) -> dict[int, int] | None:
-    """Class per row key if the method makes rows of one class positives, else None.
+    """Class per row key if a task makes rows of one class positives, else None.
 
     A row of unknown class is a class of its own.
     """
-    if data.labels is None or not any(name.split()[0] == "label" for name in model.method.needs):
+    if data.labels is None or not any(name.split()[0] == "label" for name in model.learner.needs):
         return None
     labels = data.labels[rows]
     code = np.where(labels == "", -1 - np.arange(len(rows)), np.unique(labels, return_inverse=True)[1])

@@ -1,4 +1,4 @@
-"""The model of a run: builds, saves and loads modalities and method, and embeds rows."""
+"""The model of a run: builds, saves and loads modalities and learner, and embeds rows."""
 
 import copy
 import dataclasses
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kontrast.core import factory, random_streams, registry
+from kontrast.core import containers, factory, random_streams, registry, renamed
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Choice, Experiment, plain
@@ -20,13 +20,17 @@ from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.modality import Modality
 from kontrast.data.schema import target
 from kontrast.encoders.encoder import Encoder
-from kontrast.layers.towers import Towers
+from kontrast.encoders.encoder_info import EncoderInfo
+from kontrast.encoders.encoders import Encoders
 from kontrast.runs import kept
 from kontrast.runs.folder import TARGETS, Folder, load_tensors, save_tensors
 from kontrast.tasks.task import Task
+from kontrast.training.learner import Learner
 from kontrast.training.memory import capacity
 from kontrast.training.parameter_count import refuse_beyond
 
+MAIN = "contrast"  # name of the task if there is one
+WEIGHTS, HEADS = "model.safetensors", "tasks.safetensors"
 CHUNK = 256  # rows embedded at once, unless asked otherwise
 
 Progress = Callable[[str, int, int], None]
@@ -35,19 +39,19 @@ Precision = Literal["32", "bf16"]
 
 @dataclass(frozen=True)
 class Model:
-    """Fitted modalities and the method with its encoders: all that embedding takes.
+    """Fitted modalities and the learner, that is encoders and tasks: all that embedding takes.
 
     Attributes:
         experiment: The experiment that the model was built from.
         modalities: Field -> modality, fitted.
-        method: The method with its encoders.
+        learner: The encoders and the tasks.
         bf16: Whether it computes in bf16 (see `halved`).
         facts: Number of training rows and their targets, as from `facts_of`.
     """
 
     experiment: Experiment
     modalities: Mapping[str, Modality]
-    method: Task
+    learner: Learner
     bf16: bool = False
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -59,14 +63,20 @@ class Model:
     def save(self, folder: Folder) -> None:
         """Writes model.safetensors, modalities.json and targets.json into encoder/ of the run folder.
 
-        With experiment.json they are all that embedding takes.
+        With experiment.json they are all that embedding takes. What else the tasks learned (heads, prototypes) goes to
+        tasks.safetensors; momentum copies and queues stay in the checkpoints.
         """
         states = {name: modality.state() for name, modality in self.modalities.items()}
         folder.write_json("encoder/modalities.json", states)
         folder.write_json(TARGETS, self.facts)
-        for field, tower in self.method.towers.tower_of.items():
-            self.method.towers.encoder(field).keep(folder.path / "encoder" / tower)
-        save_tensors(self.method.state_dict(), folder.path / "encoder" / "model.safetensors")
+        encoders = self.learner.encoders
+        for field, network in encoders.network_of.items():
+            encoders.encoder(field).keep(folder.path / "encoder" / network)
+        state, serving = self.learner.state_dict(), self.learner.serving_names()
+        parts = {WEIGHTS: serving, HEADS: [n for n in state if n.startswith("tasks.") and n not in serving]}
+        for file, names in parts.items():
+            if names:
+                save_tensors({name: state[name] for name in names}, folder.path / "encoder" / file)
 
     @staticmethod
     def load(folder: Folder) -> "Model":
@@ -80,8 +90,10 @@ class Model:
         modalities = modalities_of(own)
         states = folder.read_json("encoder/modalities.json")
         facts = kept.targets(folder)
-        file = folder.path / "encoder" / "model.safetensors"
-        weights = load_tensors(file)
+        file = folder.path / "encoder" / WEIGHTS
+        weights = renamed.tensors(load_tensors(file))
+        if (folder.path / "encoder" / HEADS).is_file():
+            weights |= load_tensors(folder.path / "encoder" / HEADS)
         wrong = [name for name, t in weights.items() if t.is_floating_point() and not torch.isfinite(t).all()]
         if wrong:
             raise UserError(
@@ -91,8 +103,10 @@ class Model:
         try:
             for name, modality in modalities.items():
                 modality.restore(states[name])
-            method = method_of(own, modalities, facts)
-            method.load_state_dict(weights)
+            learner = learner_of(own, modalities, facts)
+            lacking = learner.load_state_dict(weights, strict=False)
+            if lost := [*lacking.unexpected_keys, *sorted({*lacking.missing_keys} & {*learner.serving_names()})]:
+                raise ValueError(f"{lost[0]}: no such weights, or none for it")
         except UserError:
             raise
         except (LookupError, RuntimeError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -100,7 +114,7 @@ class Model:
                 f"the encoder in {folder.path} does not fit its experiment.json ({_word(error)}); "
                 "one of the two has been changed. Bring it back, or train anew."
             ) from error
-        return Model(experiment, modalities, method.eval(), facts=facts)
+        return Model(experiment, modalities, learner.eval(), facts=facts)
 
     def halved(self) -> "Model":
         """A copy that embeds in bf16.
@@ -110,11 +124,11 @@ class Model:
         Weights of matrix products are cast once here, as autocast would cast them at every block; embedding layers too,
         as their float32 output would keep sums in float32. The rest (norms, statistics, means) is left to autocast.
         """
-        twin = copy.deepcopy(self.method)
+        twin = copy.deepcopy(self.learner)
         for part in twin.modules():
             if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Embedding):
                 part.to(torch.bfloat16)
-        return replace(self, method=twin, bf16=True)
+        return replace(self, learner=twin, bf16=True)
 
     @torch.no_grad()
     def embed_views(self, field: str, x: Tensor) -> Tensor:
@@ -127,9 +141,9 @@ class Model:
         Returns:
             (B, D) float32 of length 1, on the CPU; a row's embedding does not depend on the others.
         """
-        device = next(self.method.parameters()).device
+        device = next(self.learner.parameters()).device
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            z = self.method.embed(field, x.to(device))
+            z = self.learner.embed(field, containers.apply(lambda t: t.to(device), x))
         return F.normalize(z.float(), dim=1).cpu()
 
     def embed_cells(self, field: str, cells: list[Any], folder: Path = Path()) -> np.ndarray:
@@ -151,7 +165,7 @@ class Model:
             raise UserError(f"this run has no field '{field}'{did_you_mean(field, self.modalities)}")
         modality = self.modalities[field]
         packed = [modality.pack(modality.read(cell, folder)) for cell in cells]
-        self.method.eval()
+        self.learner.eval()
         return self.embed_views(field, modality.preprocess(modality.collate(packed))).numpy()
 
     def embed(
@@ -169,13 +183,13 @@ class Model:
             One embedding per row and field; NaN for a field that the row lacks.
         """
         rows = np.arange(len(data.ids)) if rows is None else rows
-        self.method.eval()
+        self.learner.eval()
 
         def features(name: str, packed: Tensor) -> Tensor:
             return self.embed_views(name, self.modalities[name].preprocess(packed))
 
         z = _blocks(self.modalities, data, rows, features, batch, progress)
-        return bank_of(z, data, rows, self.method.shared)
+        return bank_of(z, data, rows, self.learner.shared)
 
 
 def _kept(folder: Folder, experiment: Experiment) -> dict[str, Choice]:
@@ -286,19 +300,19 @@ def facts_of(data: Dataset) -> dict[str, Any]:
     return {"samples": int(data.training.sum()), "targets": target.facts(data.targets)}
 
 
-def method_of(
+def learner_of(
     experiment: Experiment, modalities: Mapping[str, Modality], facts: Mapping[str, Any] | None = None
-) -> Task:
-    """Builds the method with its encoders; weights are drawn from the experiment's seed.
+) -> Learner:
+    """Builds encoders and tasks; weights are drawn from the experiment's seed.
 
     Args:
-        experiment: Names the method, its settings and the encoders.
+        experiment: Names the tasks, their settings and the encoders.
         modalities: Field -> modality, fitted.
-        facts: As from `facts_of`. A method that takes `classes` or `samples` gets the number of classes (of the label,
+        facts: As from `facts_of`. A task that takes `classes` or `samples` gets the number of classes (of the label,
             else of several labels or soft ones) and of training rows; `class_counts` are the rows per class.
 
     Raises:
-        UserError: No column gives a target that the method learns from, or training it exceeds the memory.
+        UserError: No column gives a target that a task learns from, or training it exceeds the memory.
     """
     parts = {"method": experiment.method, "encoders": experiment.encoders, "views": experiment.views}
     settings = {name: plain(part) for name, part in parts.items()}
@@ -306,7 +320,7 @@ def method_of(
     return _built(experiment, modalities, facts)
 
 
-def _built(experiment: Experiment, modalities: Mapping[str, Modality], facts: Mapping[str, Any] | None) -> Task:
+def _built(experiment: Experiment, modalities: Mapping[str, Modality], facts: Mapping[str, Any] | None) -> Learner:
     torch.manual_seed(random_streams.folded(experiment.seed))
     towers = {field: tower_of(experiment, field) for field in experiment.views}
     encoders: dict[str, Encoder] = {}
@@ -315,34 +329,57 @@ def _built(experiment: Experiment, modalities: Mapping[str, Modality], facts: Ma
             chosen: Choice = experiment.encoders[tower]
             built_for = dict(modalities[field].facts())
             encoders[tower] = factory.build("encoders", chosen.name, chosen.settings, given=built_for)
-    name, known = experiment.method.name, facts or {}
-    made: type[Task] = registry.load("tasks", name)
-    _require(name, made.needs, known)
-    built = Towers(encoders, towers)
+    built = Encoders(encoders, towers, _info(experiment, modalities, encoders, towers))
     if experiment.plan.recompute == "on" and not built.recompute():
         used = ", ".join(sorted({experiment.encoders[tower].name for tower in encoders}))
         raise UserError(
             f"plan.recompute=on: no encoder of this run ({used}) can compute its blocks again; expected one that "
             "learns and holds no batch norms, such as transformer or tcn. Leave it out; plan.passes saves memory too."
         )
-    given = {"towers": built, **_given(known)}
-    method: Task = factory.build("tasks", name, experiment.method.settings, given=given)
-    _require(name, method.needs, known)  # again: the relation chosen for it may need other targets
-    return method
+    return Learner(built, {MAIN: _task(experiment.method, built.info, facts or {})}, MAIN)
+
+
+def _info(
+    experiment: Experiment,
+    modalities: Mapping[str, Modality],
+    encoders: Mapping[str, Encoder],
+    network_of: Mapping[str, str],
+) -> EncoderInfo:
+    """What tasks may know of the encoders."""
+    return EncoderInfo(
+        {field: encoders[key].width for field, key in network_of.items()},
+        {field: encoders[key].dense_width for field, key in network_of.items()},
+        network_of,
+        {field: view.name for field, view in experiment.views.items()},
+        {field: modality.facts() for field, modality in modalities.items()},
+    )
+
+
+def _task(chosen: Choice, info: EncoderInfo, facts: Mapping[str, Any]) -> Task:
+    """Builds a task.
+
+    Raises:
+        UserError: The data lacks a target that it learns from.
+    """
+    made: type[Task] = registry.load("tasks", chosen.name)
+    _require(chosen.name, made.needs, facts)
+    task: Task = factory.build("tasks", chosen.name, chosen.settings, given={"encoders": info, **_given(facts)})
+    _require(chosen.name, task.needs, facts)  # again: the relation chosen for it may need other targets
+    return task
 
 
 def _require(name: str, needs: frozenset[str], facts: Mapping[str, Any]) -> None:
-    """Raises UserError if no column gives a target that the method learns from."""
+    """Raises UserError if no column gives a target that a task learns from."""
     lacking = sorted(needs - set(facts.get("targets", {})))
     if lacking:
         raise UserError(
-            f"method '{name}' learns from a {lacking[0].partition(' ')[0]} of each row as it was asked for, and no "
+            f"task '{name}' learns from a {lacking[0].partition(' ')[0]} of each row as it was asked for, and no "
             f"column gives one. Say which does: {target.asked_for(lacking[0])}."
         )
 
 
 def _given(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments from the data that a method's constructor may take."""
+    """Arguments from the data that a task's constructor may take."""
     known = facts.get("targets", {})
     classes = [known[kind]["classes"] for kind in ("label", "labels", "soft") if kind in known]
     given: dict[str, Any] = {"samples": facts["samples"]} if "samples" in facts else {}
@@ -351,11 +388,11 @@ def _given(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, "classes": classes[0]} if classes else given
 
 
-def describe(method: Task) -> str:
+def describe(learner: Learner) -> str:
     """The encoders in a line for the terminal: `image: resnet 2.8 M -> 256`."""
     lines = {}
-    for field, tower in method.towers.tower_of.items():
-        encoder = method.towers.encoder(field)
+    for field, tower in learner.encoders.network_of.items():
+        encoder = learner.encoders.encoder(field)
         count = sum(p.numel() for p in encoder.parameters())
         lines[tower] = f"{tower}: {type(encoder).__name__.lower()} {count / 1e6:.1f} M -> {encoder.width}"
     return " · ".join(lines.values())

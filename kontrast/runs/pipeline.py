@@ -26,7 +26,7 @@ from kontrast.reporting.logger import Logger
 from kontrast.runs import evaluation_rows, messages
 from kontrast.runs.folder import QUARANTINE, TRAINED_ON, Folder
 from kontrast.runs.held_pairs import before, keep_before, measured
-from kontrast.runs.model import Model, describe, facts_of, method_of, modalities_of, raw_bank
+from kontrast.runs.model import Model, describe, facts_of, learner_of, modalities_of, raw_bank
 from kontrast.runs.resolve import resolved
 from kontrast.runs.run import BANKS, Run, evaluators
 from kontrast.runs.train import train
@@ -76,11 +76,11 @@ def travel(
         data = _read(frame, fields, experiment, modalities, folder, recipe, logger)
         known = facts_of(data)
         experiment = resolved(experiment, modalities)
-        model = Model(experiment, modalities, method_of(experiment, modalities, known).to(fleet.device), facts=known)
+        model = Model(experiment, modalities, learner_of(experiment, modalities, known).to(fleet.device), facts=known)
     logger.fact("recipe", f"{recipe['name']} · {recipe['why']}")
-    if learnt := messages.targets(data, model.method.needs):
+    if learnt := messages.targets(data, model.learner.needs):
         logger.fact("targets", learnt)
-    logger.fact("encoder", describe(model.method))
+    logger.fact("encoder", describe(model.learner))
     if seen := messages.views(modalities):
         logger.fact("views", seen)
     try_out(model, data, fleet)

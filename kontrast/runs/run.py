@@ -31,7 +31,7 @@ from kontrast.runs import kept, messages
 from kontrast.runs.embedder import Embedder
 from kontrast.runs.folder import TRAINED_ON, Folder, load_tensors
 from kontrast.runs.lock import held
-from kontrast.runs.model import Model, Precision, method_of, raw_bank
+from kontrast.runs.model import Model, Precision, learner_of, raw_bank
 from kontrast.runs.notebook import card
 from kontrast.runs.report_data import gather
 from kontrast.runs.search_query import ask
@@ -152,7 +152,7 @@ class Run:
         warn = partial(logger.fact, "WARNING") if logger else partial(warnings.warn, stacklevel=3)
         heard, logger = logger is not None, logger or NullLogger()
         model = Model.load(self.folder)
-        untrained = replace(model, method=method_of(model.experiment, model.modalities, model.facts))
+        untrained = replace(model, learner=learner_of(model.experiment, model.modalities, model.facts))
         with self._opened(model, data, outside, logger) as dataset:
             rows = np.arange(len(dataset.ids))
             facts = {"data": fingerprint.of_rows(dataset.ids, dataset.content), "trained_on": self._trained_on(dataset)}
@@ -288,10 +288,10 @@ class Run:
         model = Model.load(self.folder)
         cell = like if query is None else query
         name, cell = ask(model, cell, field, text=query is not None)
-        if among is not None and not model.method.shared and among != name:
+        if among is not None and not model.learner.shared and among != name:
             raise UserError(f"the fields of this run do not share a space: '{name}' finds '{name}' only.")
         vector = model.embed_cells(name, [cell])[0]
-        target = among or (None if model.method.shared else name)
+        target = among or (None if model.learner.shared else name)
         return Index.open(self.path / "index", trust_code=self.trust_code).search(vector, k, field=target, where=where)
 
     def report(self) -> Path:

@@ -5,7 +5,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from types import FrameType
@@ -15,14 +15,16 @@ import numpy as np
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from kontrast.core import factory
+from kontrast.core import containers, factory
 from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.experiment import Plan
 from kontrast.core.ranks import Ranks
 from kontrast.data.dataset.dataset import Dataset
+from kontrast.data.dataset.drawing import Drawing
 from kontrast.data.dataset.length_buckets import lengths_of
-from kontrast.data.dataset.reader import Batch, Reader, draw
+from kontrast.data.dataset.reader import Reader
 from kontrast.data.samplers.sampler import Sampled, Sampler
+from kontrast.encoders.precision_mode import PrecisionMode
 from kontrast.layers.rank_norm import RankNorm
 from kontrast.reporting.logger import Logger
 from kontrast.runs.best_weights import Keeper
@@ -30,17 +32,17 @@ from kontrast.runs.folder import Checkpoint, Folder
 from kontrast.runs.messages import compared, length
 from kontrast.runs.model import Model
 from kontrast.runs.starvation import watching
-from kontrast.tasks.task import Task
 from kontrast.training import pacing
 from kontrast.training.budget import Budget
 from kontrast.training.determinism import unrepeatable
 from kontrast.training.health import Health, likely_causes, too_short
 from kontrast.training.launcher import Launcher
+from kontrast.training.learner import Batches, Learner
 from kontrast.training.loop import NotFinite, StepRecord, TrainState, pretrain
 from kontrast.training.memory import forecast
 from kontrast.training.memory_pages import kept_pages
 from kontrast.training.optimiser import Optimiser, groups_of
-from kontrast.training.precision import PrecisionMode, choose, forced, pinned
+from kontrast.training.precision import choose, forced, pinned
 from kontrast.training.step import step
 
 # Default length: minutes for small encoders on two cores, at most LOOKS epochs: a thousand on fifty series harmed.
@@ -95,20 +97,20 @@ def train(
         Interrupted: Ctrl-C or SIGTERM, after a checkpoint.
         UserError: Too few rows, or a loss or gradient that is not finite.
     """
-    reader = Reader(data, model.modalities, model.method.needs)
+    reader = Reader(data, model.modalities, model.learner.needs)
     saved = folder.newest_checkpoint() if resume else None
     budget = budget or Budget(model.experiment.plan.minutes)
-    model, course, order, first = _begun(model, data, reader, folder, fleet, budget, saved)
-    _tell(course, order, first, logger, budget, resumed=saved is not None)
+    model, course, orders, first = _begun(model, data, reader, folder, fleet, budget, saved)
+    _tell(course, next(iter(orders.values())), first, logger, budget, resumed=saved is not None)
     plan = course.plan
     log = _Log(folder, course, logger)
     keeper = Keeper.begun(folder, model, data, course.step) if plan.keep == "best-by-validation" else None
     if keeper and not keeper.looks:
         keeper.look(course)
-    needed = forecast(model.method, first, plan.passes, fleet.ranks.world).words
+    needed = forecast(model.learner, first, plan.passes, fleet.ranks.world).words
     with kept_pages(), _signals() as stop, watching(folder, plan, fleet, logger, saved) as threads:
         try:
-            for moment in pretrain(course, reader, order, threads=threads):
+            for moment in pretrain(course, reader, orders, threads=threads):
                 if needed:
                     logger.fact("contrast", f"{compared(moment)} · {needed}")
                     needed = ""
@@ -128,10 +130,11 @@ def train(
         except NotFinite as broken:
             raise _saved(broken, folder, course) from broken
     log.checkpoint()
-    model = replace(model, method=course.trained().eval())
+    model = replace(model, learner=course.trained().eval())
+    model.learner.encoders.mode = PrecisionMode()  # embeds in float32, as a loaded model does
     fleet.part()
     if keeper:
-        keeper.restore(model.method)
+        keeper.restore(model.learner)
     assert log.last is not None
     assert log.last.health is not None
     logger.fact("health", log.last.health.words)
@@ -150,20 +153,22 @@ def _begun(
     fleet: Launcher,
     budget: Budget,
     saved: Checkpoint | None,
-) -> tuple[Model, TrainState, Sampler, Batch]:
-    """Completes the plan in experiment.json; gives model, training state, sampler and first views."""
+) -> tuple[Model, TrainState, dict[str, Sampler], Batches]:
+    """Completes the plan in experiment.json; gives model, training state, samplers and first views."""
     mode, seconds = pinned(model.experiment.plan), 0.0
     if saved is None:  # a resumed run keeps its number format, even if another is faster now
         model, mode, seconds = settled(model, data, reader, fleet, budget)
         folder.write("experiment.json", model.experiment.to_json())
-    order = order_of(model, data)
-    first = first_views(model, reader, order.at(0, fleet.ranks.rank, fleet.ranks.world), fleet.device)
+    orders = orders_of(model, data)
+    first = first_views(model, reader, orders, fleet.device, fleet.ranks)
     course = _course(model, fleet, mode, budget, saved)
     if saved is None:
-        total = steps_named(course.plan, order) or max(1, int(course.allowed / max(seconds, 1e-6)))
+        total = steps_named(course.plan, next(iter(orders.values()))) or max(
+            1, int(course.allowed / max(seconds, 1e-6))
+        )
         course.total = int(fleet.told(str(total)))
     course.totals = folder.totals()
-    return model, course, order, first
+    return model, course, orders, first
 
 
 def training_rows(model: Model, data: Dataset) -> np.ndarray:
@@ -192,10 +197,25 @@ def order_of(model: Model, data: Dataset) -> Sampler:
     return factory.build("samplers", name, plan.sampler.settings, given={"sampled": sampled})
 
 
-def first_views(model: Model, reader: Reader, index: np.ndarray, device: torch.device) -> Batch:
-    """Views of the rows at `index`, drawn as in the first step."""
-    batch = reader.read(index).to(device)
-    return draw(batch, model.method.draws(), model.modalities, seed=model.experiment.seed, epoch=0)
+def orders_of(model: Model, data: Dataset) -> dict[str, Sampler]:
+    """The sampler of each group of rows."""
+    return {group: order_of(model, data) for group in model.learner.drawn}
+
+
+def first_views(
+    model: Model,
+    reader: Reader,
+    orders: Mapping[str, Sampler],
+    device: torch.device,
+    ranks: Ranks,
+    most: int | None = None,
+) -> Batches:
+    """Views of this rank's rows of the first step, or of some of them."""
+    found = {}
+    for group, specs in model.learner.drawn.items():
+        batch = reader.read(orders[group].at(0, ranks.rank, ranks.world)[:most]).to(device)
+        found[group] = Drawing(specs, model.modalities, seed=model.experiment.seed)(batch, 0)
+    return found
 
 
 def settled(
@@ -207,9 +227,10 @@ def settled(
         The model with the whole plan, its number format, and the seconds of a step if minutes end the run.
     """
     plan, ranks = model.experiment.plan, fleet.ranks
-    order = order_of(model, data)
-    first = first_views(model, reader, order.at(0, ranks.rank, ranks.world), fleet.device)
-    mode, seconds = choose(model.method.to(fleet.device), first, plan, steps_named(plan, order))
+    orders = orders_of(model, data)
+    order = next(iter(orders.values()))
+    first = first_views(model, reader, orders, fleet.device, ranks)
+    mode, seconds = choose(model.learner.to(fleet.device), first, plan, steps_named(plan, order))
     rows, batch = len(order.sampled.rows), order.sampled.batch
     batch, seconds = pacing.paced(plan, batch, rows, seconds, budget.training())
     # Each process has measured for itself; the first one decides.
@@ -220,40 +241,40 @@ def settled(
 
 def _course(model: Model, fleet: Launcher, mode: PrecisionMode, budget: Budget, saved: Checkpoint | None) -> TrainState:
     """The training state: new, or from a checkpoint."""
-    experiment, method = model.experiment, model.method.to(fleet.device)
+    experiment, learner = model.experiment, model.learner.to(fleet.device)
     plan = experiment.plan
-    spare = copy.deepcopy(method).cpu() if fleet.splits else None
-    encode, no_sync = fleet.setup(method, mode)
+    spare = copy.deepcopy(learner).cpu() if fleet.splits else None
+    encode, no_sync = fleet.setup(learner, mode)
     optimiser, rate, decay = optimiser_of(plan)
-    made = optimiser.build(groups_of(method, rate, decay), rate)
-    course = TrainState(method, encode, no_sync, made, plan, mode, 0, experiment.seed, fleet, budget.training(), spare)
+    made = optimiser.build(groups_of(learner, rate, decay), rate)
+    course = TrainState(learner, encode, no_sync, made, plan, mode, 0, experiment.seed, fleet, budget.training(), spare)
     if saved:
         course.restore(*saved)
     return course
 
 
-def _tell(course: TrainState, order: Sampler, first: Batch, logger: Logger, budget: Budget, *, resumed: bool) -> None:
+def _tell(course: TrainState, order: Sampler, first: Batches, logger: Logger, budget: Budget, *, resumed: bool) -> None:
     """Logs how the run computes, and for how long."""
-    fleet, plan, method = course.fleet, course.plan, course.method
+    fleet, plan, learner = course.fleet, course.plan, course.learner
     if resumed:
         logger.fact("resume", f"at step {course.step:,} of {course.total:,}")
     else:
         logger.fact("length", length(course.total, order, budget.words()))
     logger.fact("computing", " · ".join(w for w in (course.mode.words, str(fleet.device), fleet.words) if w))
-    if inexact := _inexact(method, plan):
+    if inexact := _inexact(learner, plan):
         logger.fact("note", inexact)
-    if lacking := _unrepeatable(method, first, fleet, plan):
+    if lacking := _unrepeatable(learner, first, fleet, plan):
         logger.fact(
             "note",
             f"{lacking} has no deterministic form on {fleet.device.type}: a second run may differ in last digits",
         )
 
 
-def _unrepeatable(method: Task, first: Batch, fleet: Launcher, plan: Plan) -> str:
+def _unrepeatable(learner: Learner, first: Batches, fleet: Launcher, plan: Plan) -> str:
     """Operations of a step without a deterministic form on the device; "" if none."""
     if plan.deterministic == "off" or fleet.device.type == "cpu" or fleet.splits:
         return ""
-    twin = copy.deepcopy(method)
+    twin = copy.deepcopy(learner)
     return unrepeatable(lambda: step(twin, twin, first, Ranks(alone=True), seed=0, passes=plan.passes))
 
 
@@ -264,9 +285,9 @@ def optimiser_of(plan: Plan) -> tuple[Optimiser, float, float]:
     return made, rate, made.weight_decay if plan.weight_decay is None else plan.weight_decay
 
 
-def _inexact(method: Task, plan: Plan) -> str:
+def _inexact(learner: Learner, plan: Plan) -> str:
     """What several encoder passes per step compute differently from a single one; "" for nothing."""
-    norms = sum(isinstance(m, _BatchNorm | RankNorm) for m in method.modules())
+    norms = sum(isinstance(m, _BatchNorm | RankNorm) for m in learner.modules())
     if plan.passes is None or plan.batch is None or plan.passes >= plan.batch or not norms:
         return ""
     return (
@@ -323,17 +344,19 @@ class _Log:
         self.saved, self.step = time.monotonic(), self.course.step
 
 
-def _causes(model: Model, moment: StepRecord, first: Batch) -> list[str]:
+def _causes(model: Model, moment: StepRecord, first: Batches) -> list[str]:
     optimiser, rate, decay = optimiser_of(model.experiment.plan)
-    pairs = len(model.fields) * len(first) * (len(first) - 1) / 2  # of rows, in every field
+    rows = max(map(len, first.values()))
+    pairs = len(model.fields) * rows * (rows - 1) / 2  # of rows, in every field
+    views = [view.data for batch in first.values() for view in batch.views.values()]
     return likely_causes(
         learning_rate=rate,
         usual_rate=optimiser.learning_rate,
         weight_decay=decay,
         temperature=float(model.experiment.method.settings.get("temperature", 0.1)),
-        batch=len(first),
+        batch=rows,
         twins=moment.twins / pairs,
-        varied=min(_varied(x) for x in first.views.values()),
+        varied=min(_varied(x) for data in views for x in containers.tensors(data)),
         gradient=moment.gradient,
         short=too_short(moment.step),
     )
@@ -346,9 +369,12 @@ def _varied(x: torch.Tensor) -> float:
 def _saved(broken: NotFinite, folder: Folder, course: TrainState) -> UserError:
     """Saves the batch that is not finite; gives the error that names its file."""
     name = f"not-finite-step-{broken.step}.safetensors"
-    tensors = {f"view {k}": v for k, v in broken.batch.views.items()} | {
-        f"key {k}": v for k, v in broken.batch.keys.items()
-    }
+    tensors: dict[str, torch.Tensor] = {}
+    for batch in broken.batches.values():
+        for name, view in batch.views.items():
+            parts = containers.tensors(view.data)
+            tensors |= {f"view {name}{f' {k}' if k else ''}": x for k, x in enumerate(parts)}
+        tensors |= {f"key {name}": key for name, key in batch.keys.items()}
     folder.save_tensors(name, tensors)
     return UserError(
         f"{broken}; training stopped. The batch is in {folder.path / name}. Most often the learning rate is too high "

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import torch
 
+from kontrast.core import containers
 from kontrast.core.byte_size import size
 from kontrast.core.errors import UserError
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.reader import Reader
 from kontrast.runs.model import Model
-from kontrast.runs.train import first_views, order_of
+from kontrast.runs.train import first_views, orders_of
 from kontrast.training.launcher import Launcher
 from kontrast.training.memory import forecast
 
@@ -29,13 +30,13 @@ def try_out(model: Model, data: Dataset, fleet: Launcher) -> None:
         UserError: The encoders fail on the first rows, or a step needs more memory than there is.
     """
     plan, ranks = model.experiment.plan, fleet.ranks
-    order, reader = order_of(model, data), Reader(data, model.modalities, model.method.needs)
-    index = order.at(0, ranks.rank, ranks.world)
+    orders, reader = orders_of(model, data), Reader(data, model.modalities, model.learner.needs)
+    rows = max(len(order.at(0, ranks.rank, ranks.world)) for order in orders.values())
     settings = {**{f"encoders.{k}": v for k, v in model.experiment.encoders.items()}, "method": model.experiment.method}
     try:
-        few = first_views(model, reader, index[:_FEW], fleet.device)
+        few = first_views(model, reader, orders, fleet.device, ranks, _FEW)
         with torch.random.fork_rng(devices=[]):
-            needed = forecast(model.method, few, plan.passes, ranks.world, whole=len(index))
+            needed = forecast(model.learner, few, plan.passes, ranks.world, whole=rows)
     except UserError:
         raise
     except (RuntimeError, ValueError, TypeError, IndexError, ArithmeticError, MemoryError) as error:
@@ -46,11 +47,16 @@ def try_out(model: Model, data: Dataset, fleet: Launcher) -> None:
         raise UserError(
             f"the encoders cannot take these rows ({words}); leave out or change what you set: {given}."
         ) from error
-    views = sum(x.numel() * x.element_size() for x in few.views.values()) * len(index) // max(1, len(few))
+    views = sum(
+        x.numel() * x.element_size() * rows // max(1, len(batch))
+        for batch in few.values()
+        for view in batch.views.values()
+        for x in containers.tensors(view.data)
+    )
     here = ranks.world if fleet.device.type == "cpu" else 1  # number of processes that share this memory
     needed = replace(needed, activations=needed.activations + _AHEAD * views)
     if needed.needed * here > needed.device:
         raise UserError(
-            f"a step of {plan.batch:,} rows needs about {size(needed.needed * here)} of memory, and the device has "
+            f"a step of {plan.batch:,} rows needs about {size(needed.needed * here)} of memory, and there are "
             f"{size(needed.device)}; lower --batch, or set plan.passes to fewer rows at a time."
         )

@@ -1,83 +1,110 @@
-"""Contract of a method: one training step in parts, and the embedding served afterwards."""
+"""Contract of a task: an objective in parts, of any kind, and the embedding served afterwards."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from kontrast.core.clock import Clock
 from kontrast.core.embeddings import Embeddings, Keys, LossTerm
 from kontrast.core.ranks import Ranks
-from kontrast.layers.towers import Towers
+from kontrast.data.view import Batch, ViewSpec
+from kontrast.encoders.encoders import EncodedViews
+from kontrast.encoders.features import Features
+
+
+class Output(NamedTuple):
+    """Rows that a task compares.
+
+    Attributes:
+        z: (B, D), or (B, P, D): axis 0 is the sample.
+        view: Name of the view whose keys the rows carry; a momentum output names its view too.
+        keys: Keys that the task itself adds.
+    """
+
+    z: Tensor
+    view: str
+    keys: Keys = {}
 
 
 class Task(nn.Module, ABC):
-    """A training step in parts, so that one loop serves all methods.
+    """A self-supervised, supervised, preference or auxiliary objective. Several may share encoders in one run.
 
-    `forward` is what DDP wraps and may run twice (gradient caching); `targets` runs once, without gradient; neither may
-    mix rows. Axis 0 of everything they return is the sample. `compare` gets all rows of this rank, asks `ranks` for the
-    others', and returns sums with their counts. State that changes between steps changes in `after_update` only.
+    The constructor takes `encoders: EncoderInfo` first, then settings by name; of the facts `classes`, `class_counts`
+    and `samples` it gets those that it names. The names `fields`, `rows`, `sampler`, `rows_per_step`, `weight` and
+    `augmentations` are not free for settings: a run has these for every task.
+
+    `forward` and `targets` may run on a part of the rows (gradient caching), so they must not mix rows. `compute_loss`
+    gets all rows of this rank, asks `ranks` for the others', and returns sums with their counts. State that changes
+    between steps changes in `after_update` only. docs/concepts/extending.md builds a task.
+
+    Attributes:
+        shared: Whether all fields share one space, so that one can be searched by another.
+        fewest: Fewest fields it takes.
+        most: Most fields it takes; None: any number.
+        needs: Targets (label, number, group ...) that columns of the data must provide.
+        uses: Of "momentum" (momentum copies of the encoders), "reference" (frozen copies of the start), "dense" (dense
+            features).
+        strength: Default strength of augmentation: "strong" if augmentation makes the pairs, "light" if the data does.
+        momentum: Momentum of the momentum encoders in the coming update; `begin` sets it.
     """
 
     ROOM = "tasks"
 
-    towers: Towers
-    """The encoders, and which of them reads which field."""
-
     shared: bool = False
-    """Whether all fields share one space, so that one can be searched by another."""
-
     fewest: int = 1
-    """Fewest fields it takes."""
-
     most: int | None = None
-    """Most fields it takes; None: any number."""
-
     needs: frozenset[str] = frozenset()
-    """Targets (label, number, group ...) that columns of the data must provide."""
-
+    uses: frozenset[str] = frozenset()
     strength: str = "strong"
-    """Default strength of augmentation: "strong" if augmentation makes the pairs, "light" if the data does."""
-
-    together: bool = False
-    """Whether other ranks call the same encoders in step, so that no call may be skipped."""
+    momentum: float = 0.0
 
     @abstractmethod
-    def draws(self) -> dict[str, str]:
-        """Views of a step: view name -> field; a field may occur more than once."""
+    def views(self) -> Mapping[str, ViewSpec]:
+        """Views of a step by a name of the task's own; a field may occur more than once."""
 
     @abstractmethod
-    def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
-        """Embeddings of each view with gradient, (B, D) each.
+    def forward(self, encoders: EncodedViews, batch: Batch) -> Mapping[str, Output]:
+        """Outputs with gradient.
 
         Args:
-            views: Prepared inputs of each view.
-            keys: Keys of the rows, such as `label` and `has FIELD`.
+            encoders: `encoders(batch, names)` gives the features of views.
+            batch: The views, by the names of `views()`, and the keys of the rows, such as `label` and `has FIELD`.
         """
 
-    def targets(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
-        """Embeddings without gradient, (B, D) each, from momentum copies or teachers."""
+    def targets(self, encoders: EncodedViews, batch: Batch) -> Mapping[str, Output]:
+        """Outputs without gradient, from momentum or reference encoders; arguments as `forward`."""
         return {}
 
     @abstractmethod
-    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
-        """Terms of the objective, from all that `forward` and `targets` returned.
+    def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> Mapping[str, LossTerm]:
+        """Terms of the objective.
 
         Args:
-            rows: Embeddings of this rank, by the names that `forward` and `targets` gave them.
+            out: Embeddings of this rank, by the names that `forward` and `targets` gave them.
             ranks: Access to the other ranks' rows.
 
         Returns:
             A weighted sum with its count per term.
         """
 
-    def after_update(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> None:
-        """Changes state after the optimiser's step: momentum copies, queues, centres."""
+    def begin(self, clock: Clock) -> None:
+        """Sets what follows a schedule, before each step."""
         return
 
-    @abstractmethod
-    def embed(self, field: str, x: Tensor) -> Tensor:
-        """The served embedding of unaugmented rows of one field, (B, D), not normalised."""
+    def after_update(self, out: Mapping[str, Embeddings], ranks: Ranks) -> None:
+        """Changes state after the optimiser's step: queues, centres, momentum copies of the task's own heads."""
+        return
 
-    @abstractmethod
-    def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
-        """Aligned rows that should be similar, for the health checks of a run only."""
+    def embed(self, field: str, features: Features) -> Tensor:
+        """The served embedding of unaugmented rows of one field, (B, D), not normalised; the features by default."""
+        return features.pooled
+
+    def positive_pairs(self, out: Mapping[str, Embeddings]) -> Sequence[tuple[Embeddings, Embeddings]]:
+        """Aligned rows that should be similar, for health and verdict only; empty where there are none."""
+        return ()
+
+    def collapse_causes(self) -> list[str]:
+        """Settings of its own by which embeddings collapse, as clauses; named first if they do."""
+        return []

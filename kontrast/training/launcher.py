@@ -20,10 +20,11 @@ from kontrast.core.byte_size import size
 from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.ranks import Ranks
 from kontrast.core.shards import sharded
+from kontrast.encoders.precision_mode import PrecisionMode
 from kontrast.layers.rank_norm import over_ranks
-from kontrast.tasks.task import Task
+from kontrast.training.learner import Learner
 from kontrast.training.memory import capacity
-from kontrast.training.precision import Casting, PrecisionMode
+from kontrast.training.precision import prepare
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -152,33 +153,34 @@ class Launcher:
         return self.fabric.broadcast(words)
 
     def setup(
-        self, method: Task, mode: PrecisionMode
+        self, learner: Learner, mode: PrecisionMode
     ) -> tuple[nn.Module, Callable[[], AbstractContextManager[object]]]:
-        """Wraps the method for its strategy; call before making the optimiser: parameters may be split.
+        """Wraps the learner for its strategy; call before making the optimiser: parameters may be split.
 
         Args:
-            method: Method to train.
+            learner: Encoders and tasks.
             mode: Precision of the encoders.
 
         Returns:
             Module to call, and a context factory in which gradients stay on their rank.
         """
         if self.ranks.world > 1:
-            over_ranks(method, self.device)
-            method.together = True
-        encode = self.fabric.setup_module(Casting(method, mode, weights=not self.splits), move_to_device=False)
+            over_ranks(learner, self.device)
+            learner.encoders.together = True
+        prepare(learner, mode, weights=not self.splits)
+        encode = self.fabric.setup_module(learner, move_to_device=False)
         if self.ranks.world == 1:
             return encode, nullcontext
         return encode, partial(self.fabric.no_backward_sync, encode)
 
-    def average(self, method: Task) -> None:
+    def average(self, learner: Learner) -> None:
         """Averages the gradients of parameters that fsdp keeps whole; call after backward.
 
         The strategy averages all others itself.
         """
         if not self.splits:
             return
-        own = [p.grad for p in method.parameters() if p.grad is not None and not sharded(p)]
+        own = [p.grad for p in learner.parameters() if p.grad is not None and not sharded(p)]
         flat = self.ranks.sum(torch.cat([g.flatten() for g in own])) / self.ranks.world
         for g, mean in zip(own, flat.split([g.numel() for g in own]), strict=True):
             g.copy_(mean.view_as(g))
@@ -275,12 +277,14 @@ def _fsdp(world: int) -> "Plan":
     from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
     from torch.distributed.fsdp import fully_shard
 
-    def shard(casting: nn.Module, mesh: "DeviceMesh") -> nn.Module:
-        """Splits encoders only: heads, kernels and prototypes are small, and the loss needs them whole."""
-        assert isinstance(casting, Casting)
-        for encoder in casting.method.towers.encoders.values():
-            fully_shard(encoder, mesh=mesh["data_parallel"])
-        return casting
+    def shard(learner: nn.Module, mesh: "DeviceMesh") -> nn.Module:
+        """Splits encoders and their copies only: heads, kernels and prototypes are small, the loss needs them whole."""
+        assert isinstance(learner, Learner)
+        encoders = learner.encoders
+        for networks in (encoders.networks, encoders.momentum, encoders.reference):
+            for network in networks.values():
+                fully_shard(network, mesh=mesh["data_parallel"])
+        return learner
 
     return ModelParallelStrategy(shard, data_parallel_size=world, tensor_parallel_size=1, timeout=PATIENCE)
 

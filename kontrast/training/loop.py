@@ -14,15 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kontrast.core import renamed
+from kontrast.core.clock import Clock
 from kontrast.core.experiment import Plan
 from kontrast.core.shards import norm, split_as, whole
-from kontrast.data.dataset.reader import Batch, Reader, ahead, draw
+from kontrast.data.dataset.drawing import Drawing
+from kontrast.data.dataset.reader import Reader, ahead
 from kontrast.data.samplers.sampler import Sampler
-from kontrast.tasks.task import Task
+from kontrast.data.view import Batch
+from kontrast.encoders.precision_mode import PrecisionMode
 from kontrast.training.clock import watched
 from kontrast.training.health import Health, examine
 from kontrast.training.launcher import Launcher
-from kontrast.training.precision import PrecisionMode
+from kontrast.training.learner import Batches, Learner
 from kontrast.training.step import Outcome, step
 from kontrast.training.threads import Threads
 
@@ -48,6 +52,7 @@ class StepRecord:
         health: Statistics of the embeddings; None if not due at this step.
         threads: Threads that computed the step; 0 in runs recorded before this was noted.
         chance: Loss of uninformative embeddings; None if the loss has no such value.
+        skipped: Tasks without an anchor in this step.
     """
 
     step: int
@@ -66,6 +71,7 @@ class StepRecord:
     health: Health | None = None
     threads: int = 0
     chance: float | None = None
+    skipped: tuple[str, ...] = ()
 
 
 class NotFinite(ArithmeticError):
@@ -75,12 +81,12 @@ class NotFinite(ArithmeticError):
         step: Steps done before it.
         loss: Its value.
         gradient: Norm of the gradient.
-        batch: Batch that it was computed from.
+        batches: Batches that it was computed from, by group.
     """
 
-    def __init__(self, step: int, loss: float, gradient: float, batch: Batch) -> None:
+    def __init__(self, step: int, loss: float, gradient: float, batches: Batches) -> None:
         super().__init__(f"step {step}: loss {loss}, gradient norm {gradient}")
-        self.step, self.loss, self.gradient, self.batch = step, loss, gradient, batch
+        self.step, self.loss, self.gradient, self.batches = step, loss, gradient, batches
 
 
 @dataclass
@@ -88,24 +94,25 @@ class TrainState:
     """All mutable state of training, so that a checkpoint of it resumes bit for bit.
 
     Attributes:
-        method: Method that is trained.
-        encode: The method as the launcher wrapped it.
+        learner: Encoders and tasks that are trained.
+        encode: The learner as the launcher wrapped it.
         no_sync: Context factory in which gradients stay on their rank.
-        optimiser: Optimiser of the method's parameters.
+        optimiser: Optimiser of the learner's parameters.
         plan: Training settings.
         mode: Precision of the encoders.
         total: Steps of the whole run, as planned now.
         seed: Seed of the run.
         fleet: Processes of the run.
         allowed: Seconds of training, if minutes end the run.
-        spare: Copy of the method that can hold all parameters, if they are split over ranks; else None.
+        spare: Copy of the learner that can hold all parameters, if they are split over ranks; else None.
         step: Steps done.
         seconds: Seconds of training until now.
+        progress: Share of the run that is done; it never falls.
         totals: Step -> total planned then, to repeat a run whose total followed the clock.
         turned: Number of threads, under "threads", if it is not the usual one.
     """
 
-    method: Task
+    learner: Learner
     encode: nn.Module
     no_sync: Callable[[], AbstractContextManager[object]]
     optimiser: torch.optim.Optimizer
@@ -115,9 +122,10 @@ class TrainState:
     seed: int
     fleet: Launcher
     allowed: float = 0.0
-    spare: Task | None = None
+    spare: Learner | None = None
     step: int = 0
     seconds: float = 0.0
+    progress: float = 0.0
     totals: Mapping[int, int] = field(default_factory=dict)
     turned: dict[str, int] = field(default_factory=dict)
 
@@ -126,8 +134,8 @@ class TrainState:
 
         All ranks must call this, since split parameters are gathered.
         """
-        tensors = {f"method.{k}": whole(v) for k, v in self.method.state_dict().items()}
-        for name, p in self.method.named_parameters():
+        tensors = {f"learner.{k}": whole(v) for k, v in self.learner.state_dict().items()}
+        for name, p in self.learner.named_parameters():
             slots = self.optimiser.state.get(p, {})
             tensors |= {f"optimiser.{name}.{k}": whole(torch.as_tensor(v)) for k, v in slots.items()}
         numbers = {
@@ -135,23 +143,25 @@ class TrainState:
             "total": self.total,
             "seconds": self.seconds,
             "allowed": self.allowed,
+            "progress": self.progress,
             **self.turned,
         }
         return tensors, numbers
 
-    def trained(self) -> Task:
-        """Method with all of its parameters; all ranks must call this."""
+    def trained(self) -> Learner:
+        """Learner with all of its parameters; all ranks must call this."""
         if self.spare is None:
-            return self.method
-        self.spare.load_state_dict({k: whole(v) for k, v in self.method.state_dict().items()})
+            return self.learner
+        self.spare.load_state_dict({k: whole(v) for k, v in self.learner.state_dict().items()})
         return self.spare.to(self.fleet.device)
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """Restores what `state` returned."""
-        own = {k.removeprefix("method."): v for k, v in tensors.items() if k.startswith("method.")}
-        now = self.method.state_dict()
-        self.method.load_state_dict({k: split_as(v, now[k]) if k in now else v for k, v in own.items()})
-        learned = dict(self.method.named_parameters())
+        tensors = renamed.tensors(tensors, "method.")
+        own = {k.removeprefix("learner."): v for k, v in tensors.items() if k.startswith("learner.")}
+        now = self.learner.state_dict()
+        self.learner.load_state_dict({k: split_as(v, now[k]) if k in now else v for k, v in own.items()})
+        learned = dict(self.learner.named_parameters())
         order = [id(p) for group in self.optimiser.param_groups for p in group["params"]]
         slots: dict[int, dict[str, Tensor]] = {}
         for path, value in tensors.items():
@@ -165,12 +175,18 @@ class TrainState:
                 slots.setdefault(order.index(id(p)), {})[slot] = part
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
         self.step, self.total, self.seconds = numbers["step"], numbers["total"], numbers["seconds"]
+        self.progress = numbers.get("progress", self.step / max(self.total, 1))
         # Older checkpoints lack `allowed`: their runs trained for all of the minutes.
         self.allowed = numbers.get("allowed", 60 * (self.plan.minutes or 0.0))
 
 
 def pretrain(
-    course: TrainState, reader: Reader, order: Sampler, *, every: int = 20, threads: Threads | None = None
+    course: TrainState,
+    reader: Reader,
+    orders: Mapping[str, Sampler],
+    *,
+    every: int = 20,
+    threads: Threads | None = None,
 ) -> Iterator[StepRecord]:
     """Trains until `course.total` steps are done, and yields a record after each step.
 
@@ -180,45 +196,47 @@ def pretrain(
     Args:
         course: State to start from; it is updated in place.
         reader: Reads batches of the training rows.
-        order: Rows of each step.
+        orders: Group -> sampler, which chooses the rows of each step. The first one counts the epochs.
         every: Steps between two examinations of health, also done at the first and last step. Default 20.
         threads: Controls the number of threads; None leaves it.
 
     Raises:
         NotFinite: Loss or gradient of a step is not finite.
     """
-    method, plan, fleet, ranks = course.method, course.plan, course.fleet, course.fleet.ranks
+    learner, plan, fleet, ranks = course.learner, course.plan, course.fleet, course.fleet.ranks
     usual = [group["lr"] for group in course.optimiser.param_groups]
-    batches = _drawn(course, reader, order)
+    drawn, order = _drawn(course, reader, orders), next(iter(orders.values()))
     ends = contextlib.ExitStack()
     time_ = ends.enter_context(watched())
     clock, started, earlier = _Clock(time_.now), time_.now(), course.seconds
-    method.train()
+    learner.train()
     try:
         while course.step < course.total:
-            batch, waited = next(batches)
+            batches, waited = next(drawn)
+            course.progress = max(course.progress, course.step / course.total)
+            learner.begin(Clock(course.step, course.progress))
             factor = schedule(course.step / course.total, plan.warmup)
             for group, rate in zip(course.optimiser.param_groups, usual, strict=True):
                 group["lr"] = rate * factor
             course.optimiser.zero_grad(set_to_none=True)
             outcome = step(
-                method,
+                learner,
                 course.encode,
-                batch,
+                batches,
                 ranks,
                 seed=course.seed + 1_000_003 * course.step + 7919 * ranks.rank,
                 passes=plan.passes,
                 no_sync=course.no_sync,
             )
-            fleet.average(method)
+            fleet.average(learner)
             gradient = _clip(course.optimiser, plan.clip)
             if not (math.isfinite(outcome.loss) and math.isfinite(gradient)):
-                raise NotFinite(course.step, outcome.loss, gradient, batch)
+                raise NotFinite(course.step, outcome.loss, gradient, batches)
             course.optimiser.step()
-            method.after_update(outcome.rows, ranks)
+            learner.after_update(outcome.rows, ranks)
             course.step += 1
             course.seconds = earlier + time_.now() - started
-            clock.tick(len(batch) * ranks.world, waited)
+            clock.tick(sum(map(len, batches.values())) * ranks.world, waited)
             course.total = course.totals.get(course.step, course.total)
             if plan.minutes and _replanned(course.step, course.total):
                 left = max(0.0, course.allowed - course.seconds)
@@ -227,7 +245,7 @@ def pretrain(
                 )
             due = course.step % every == 0 or course.step >= course.total or course.step <= 1
             epoch = order.epoch(course.step - 1)
-            moment = _moment(course, outcome, batch, clock, epoch, gradient, usual[0] * factor, due)
+            moment = _moment(course, outcome, batches, clock, epoch, gradient, usual[0] * factor, due)
             if threads:
                 threads.after(course.step)
                 course.turned = {} if threads.number == threads.most else {"threads": threads.number}
@@ -235,7 +253,7 @@ def pretrain(
     finally:
         for group, rate in zip(course.optimiser.param_groups, usual, strict=True):
             group["lr"] = rate
-        batches.close()
+        drawn.close()
         ends.close()
 
 
@@ -244,25 +262,28 @@ def _replanned(step: int, total: int) -> bool:
     return (step > 1 and step & (step - 1) == 0) or step % max(1, total // 20) == 0
 
 
-def _drawn(course: TrainState, reader: Reader, order: Sampler) -> Generator[tuple[Batch, float]]:
+def _drawn(course: TrainState, reader: Reader, orders: Mapping[str, Sampler]) -> Generator[tuple[Batches, float]]:
     """Batches from the current step on, with augmented views and the seconds waited for each."""
     fleet, early = course.fleet, _spare_core(course.fleet)
-    draws = course.method.draws()
+    drawings = {
+        group: Drawing(specs, reader.modalities, seed=course.seed) for group, specs in course.learner.drawn.items()
+    }
 
-    def viewed(batch: Batch, step: int) -> Batch:
-        return draw(batch, draws, reader.modalities, seed=course.seed, epoch=order.epoch(step))
+    def viewed(batches: Batches, step: int) -> Batches:
+        return {group: drawings[group](batch, orders[group].epoch(step)) for group, batch in batches.items()}
 
-    def read(step: int) -> Batch:
-        batch = reader.read(order.at(step, fleet.ranks.rank, fleet.ranks.world))
-        return viewed(batch, step) if early else batch
+    def read(step: int) -> Batches:
+        ranks = fleet.ranks
+        batches = {group: reader.read(order.at(step, ranks.rank, ranks.world)) for group, order in orders.items()}
+        return viewed(batches, step) if early else batches
 
     ready = ahead(read, course.step, depth=1 if early else 3)  # views are large, cached rows are small
     with contextlib.closing(ready):
         for step in itertools.count(course.step):
             began = time.perf_counter()
-            batch = next(ready).to(fleet.device)
+            batches = {group: batch.to(fleet.device) for group, batch in next(ready).items()}
             waited = time.perf_counter() - began
-            yield batch if early else viewed(batch, step), waited
+            yield batches if early else viewed(batches, step), waited
 
 
 def _spare_core(fleet: Launcher) -> bool:
@@ -342,7 +363,7 @@ def _clip(optimiser: torch.optim.Optimizer, largest: float) -> float:
 def _moment(
     course: TrainState,
     outcome: Outcome,
-    batch: Batch,
+    batches: Batches,
     clock: _Clock,
     epoch: int,
     gradient: float,
@@ -364,7 +385,8 @@ def _moment(
         gradient=gradient,
         anchors=outcome.anchors,
         negatives=outcome.negatives / anchors,
-        twins=twins_in(batch),
-        health=examine(course.method.outline(outcome.rows)) if due else None,
+        twins=sum(map(twins_in, batches.values())),
+        health=examine(course.learner.positive_pairs(outcome.rows)) if due else None,
         chance=outcome.chance,
+        skipped=outcome.skipped,
     )

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kontrast.data.dataset.reader import Batch
+from kontrast.core import containers
 from kontrast.losses.memory_forecast import forecast as plan_loss
 from kontrast.losses.tile_weights import usual
-from kontrast.tasks.task import Task
+from kontrast.training.learner import Batches, Learner
 
 
 @dataclass(frozen=True)
@@ -42,38 +42,46 @@ class Forecast:
         return f"{words}; {self.tiles}" if self.tiles else words
 
 
-def forecast(method: Task, batch: Batch, passes: int | None, world: int = 1, *, whole: int | None = None) -> Forecast:
+def forecast(
+    learner: Learner, batches: Batches, passes: int | None, world: int = 1, *, whole: int | None = None
+) -> Forecast:
     """Measures what autograd saves for a few rows and scales it to a whole step.
 
     The loss counts all of this rank's embeddings as anchors and all ranks' as candidates, the upper limit.
 
     Args:
-        method: Method to train; its mode and running statistics stay.
-        batch: Rows to measure with, of which at most 16 are used.
+        learner: Encoders and tasks; mode and running statistics stay.
+        batches: Rows to measure with, of which at most 16 of a group are used.
         passes: Rows per pass of gradient caching; None for all at once.
         world: Number of processes. Default 1.
-        whole: Rows of the real batch, if `batch` is a part of it; None if it is the real one.
+        whole: Rows of the real batches, if these are a part of them; None if they are the real ones.
     """
-    rows, whole = min(len(batch), 16), whole or len(batch)
+    most = max(map(len, batches.values()))
+    rows, whole = min(most, 16), whole or most
+    few = {group: batch[slice(0, rows)] for group, batch in batches.items()}
     kept: dict[int, int] = {}
 
     def note(t: Tensor) -> Tensor:
         kept[t.data_ptr()] = t.numel() * t.element_size()
         return t
 
-    own = {p.data_ptr() for p in method.parameters()}
-    training = method.training
+    own = {p.data_ptr() for p in learner.parameters()}
+    training = learner.training
     with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t), torch.random.fork_rng(devices=[]):
-        method.eval().towers.training_where_recomputed()  # eval keeps the running statistics
-        held = method(batch[slice(0, rows)].views, batch[slice(0, rows)].keys)
-    method.train(training)
+        learner.eval().encoders.training_where_recomputed()  # eval keeps the running statistics
+        found = learner(*containers.flattened(few))
+        held = [out.z for outs in found.values() for out in outs.values()]
+        del found
+    learner.train(training)
     anchors = whole * len(held)
-    loss, tiles = _loss(anchors, anchors * world, max(z.shape[1] for z in held.values()))
+    loss, tiles = _loss(anchors, anchors * world, max(z.shape[-1] for z in held))
     del held
     activations = sum(n for at, n in kept.items() if at not in own) * min(whole, passes or whole) // max(rows, 1)
-    learned = sum(p.numel() * p.element_size() for p in method.parameters() if p.requires_grad)
-    fixed = sum(p.numel() * p.element_size() for p in method.parameters() if not p.requires_grad)
-    return Forecast(4 * learned + fixed, activations, loss, capacity(batch.keys["id"].device), tiles)
+    learned = sum(p.numel() * p.element_size() for p in learner.parameters() if p.requires_grad)
+    fixed = sum(p.numel() * p.element_size() for p in learner.parameters() if not p.requires_grad)
+    return Forecast(
+        4 * learned + fixed, activations, loss, capacity(next(iter(batches.values())).keys["id"].device), tiles
+    )
 
 
 def _loss(anchors: int, candidates: int, width: int) -> tuple[int, str]:

@@ -2,19 +2,22 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from kontrast.core import random_streams
+from kontrast.core import containers, random_streams
 from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.core.ranks import Ranks
 from kontrast.core.shards import sharded
-from kontrast.data.dataset.reader import Batch
-from kontrast.tasks.task import Task
+from kontrast.tasks.task import Output
+from kontrast.training.learner import Batches, Learner, Rows
+
+Outputs = Mapping[tuple[str, str], Output]
+"""(Task, name) -> what it gave in a pass."""
 
 
 @dataclass(frozen=True)
@@ -26,22 +29,24 @@ class Outcome:
         terms: Value of each term of the loss.
         anchors: Anchors compared, over all ranks.
         negatives: Negative pairs, over all ranks; divide by `anchors` for the mean per anchor.
-        rows: Embeddings of this rank by name, detached.
+        rows: Task -> name -> embeddings of this rank, detached.
         chance: Loss of uninformative embeddings; None if a term has no such value.
+        skipped: Tasks without an anchor on any rank.
     """
 
     loss: float
     terms: Mapping[str, float]
     anchors: float
     negatives: float
-    rows: Mapping[str, Embeddings]
+    rows: Rows
     chance: float | None = None
+    skipped: tuple[str, ...] = ()
 
 
 def step(
-    method: Task,
+    learner: Learner,
     encode: nn.Module,
-    batch: Batch,
+    batches: Batches,
     ranks: Ranks,
     *,
     seed: int,
@@ -54,9 +59,9 @@ def step(
     pass) or is run again (gradient caching, `passes` rows at a time).
 
     Args:
-        method: Method to train.
-        encode: The method as the launcher wrapped it.
-        batch: Views and keys of this rank's rows.
+        learner: Encoders and tasks.
+        encode: The learner as the launcher wrapped it.
+        batches: Views and keys of this rank's rows, by group.
         ranks: Rank and number of processes.
         seed: Seed of dropout.
         passes: Rows per pass; None for all at once.
@@ -65,43 +70,96 @@ def step(
     Reference:
         Gao et al. 2021, arXiv:2101.06983 (gradient caching).
     """
-    cuts = _cuts(batch, passes, ranks)
+    cuts = _cuts(batches, passes, ranks)
+    device = next(iter(batches.values())).keys["id"].device
 
-    def run(k: int) -> dict[str, Tensor]:
-        random_streams.sow(seed + k, batch.keys["id"].device)  # equal dropout in both runs, and after a resume
-        return encode(batch[cuts[k]].views, batch[cuts[k]].keys)
+    def run(k: int) -> Outputs:
+        random_streams.sow(seed + k, device)  # equal dropout in both runs, and after a resume
+        return _flat(encode(*containers.flattened(_cut(batches, cuts[k]))))
 
     with torch.set_grad_enabled(len(cuts) == 1):
         kept = [run(k) for k in range(len(cuts))]
-    leaves = {name: torch.cat([out[name] for out in kept]).detach().requires_grad_() for name in kept[0]}
-    with torch.no_grad():
-        fixed = method.targets(batch.views, batch.keys)
-    view = torch.zeros_like(batch.keys["id"])
-    rows = {
-        name: Embeddings(z, {**batch.keys, "view": view + 64 * k})
-        for k, (name, z) in enumerate({**leaves, **fixed}.items())
-    }
-    loss, terms = ranks.divide(means := method.compare(rows, ranks))
-    own = [p for p in method.parameters() if p.requires_grad and not sharded(p)]
+    leaves = {name: torch.cat([out[name].z for out in kept]).detach().requires_grad_() for name in kept[0]}
+    fixed = [_flat(learner.targets(_cut(batches, cut))) for cut in cuts] if learner.has_targets else [{}]
+    rows = _rows(learner, batches, kept, leaves) | _rows(
+        learner, batches, fixed, {name: torch.cat([out[name].z for out in fixed]) for name in fixed[0]}
+    )
+    terms = learner.compute_loss(_by_task(learner, rows), ranks)
+    loss, values = ranks.divide(means := _named(terms))
+    own = [p for p in learner.parameters() if p.requires_grad and not sharded(p)]
     slopes = torch.autograd.grad(loss, [*leaves.values(), *own], allow_unused=True, materialize_grads=ranks.world > 1)
     back = {n: torch.zeros_like(z) if d is None else d for (n, z), d in zip(leaves.items(), slopes, strict=False)}
     learned = [(p, d) for p, d in zip(own, slopes[len(leaves) :], strict=True) if d is not None]
-    for k, cut in enumerate(cuts):
+    starts = dict.fromkeys(leaves, 0)
+    for k in range(len(cuts)):
         last = k == len(cuts) - 1
         with contextlib.nullcontext() if last else no_sync():
-            out = kept[k] if len(cuts) == 1 else run(k)
-            sent = [(z, back[name][cut]) for name, z in out.items() if z.requires_grad]
+            out, sent = kept[k] if len(cuts) == 1 else run(k), []
+            for name, (z, *_) in out.items():
+                part = back[name][starts[name] : starts[name] + len(z)]
+                starts[name] += len(z)
+                sent += [(z, part)] if z.requires_grad else []
             # On several ranks every parameter takes part once, so that none waits for a modality it did not see.
             sent += learned if last else []
             torch.autograd.backward([z for z, _ in sent], [d for _, d in sent])
     for p in own:  # unused parameters still decay and keep their momentum, as on several ranks
         p.grad = torch.zeros_like(p) if p.grad is None else p.grad
-    total = sum(means[name].weight * value for name, value in terms.items())
+    kept_rows = _by_task(learner, {name: r.detach() for name, r in rows.items()})
+    return _outcome(learner, means, values, kept_rows, ranks)
+
+
+@torch.no_grad()
+def rows_of(learner: Learner, batches: Batches) -> dict[str, dict[str, Embeddings]]:
+    """Embeddings of all tasks in float32, without a step: task -> name -> rows with their keys."""
+    with learner.encoders.plain():
+        found = [_flat(learner(*containers.flattened(batches))), _flat(learner.targets(batches))]
+    parts = [_rows(learner, batches, [out], {name: z for name, (z, *_) in out.items()}) for out in found]
+    return _by_task(learner, parts[0] | parts[1])
+
+
+def _outcome(
+    learner: Learner, means: Mapping[str, LossTerm], values: Mapping[str, float], rows: Rows, ranks: Ranks
+) -> Outcome:
+    """Values and counts of a step over all ranks."""
+    total = sum(means[name].weight * value for name, value in values.items())
     sums = ranks.sum(torch.stack([_counted(mean) for mean in means.values()])).tolist()
     anchors, negatives = (sum(part) for part in zip(*(counted[:2] for counted in sums), strict=True))
     level = sum(m.weight * c / n for m, (n, _, c) in zip(means.values(), sums, strict=True) if n)
-    kept = {name: r.detach() for name, r in rows.items()}
-    return Outcome(total, terms, anchors, negatives, kept, level if math.isfinite(level) else None)
+    seen = {name.partition(".")[0] for name in values} if len(learner.tasks) > 1 else set(learner.tasks)
+    skipped = tuple(name for name in learner.tasks if name not in seen)
+    return Outcome(total, values, anchors, negatives, rows, level if math.isfinite(level) else None, skipped)
+
+
+def _flat(found: Mapping[str, Mapping[str, Output]]) -> Outputs:
+    return {(task, name): out for task, outs in found.items() for name, out in outs.items()}
+
+
+def _rows(
+    learner: Learner, batches: Batches, passes: Sequence[Outputs], z: Mapping[tuple[str, str], Tensor]
+) -> dict[tuple[str, str], Embeddings]:
+    """Embeddings with the keys of their rows, of their view, and those that the task added in its passes."""
+    rows = {}
+    for task, name in z:
+        parts = [out[task, name] for out in passes]
+        own = {key: torch.cat([part.keys[key] for part in parts]) for key in parts[0].keys}
+        rows[task, name] = Embeddings(z[task, name], {**learner.keys(task, parts[0].view, batches), **own})
+    return rows
+
+
+def _by_task(learner: Learner, rows: Mapping[tuple[str, str], Embeddings]) -> dict[str, dict[str, Embeddings]]:
+    """The rows of each task; `view` numbers its outputs, so that id and view name a row everywhere."""
+    found: dict[str, dict[str, Embeddings]] = {task: {} for task in learner.tasks}
+    for (task, name), r in rows.items():
+        view = torch.full_like(r.keys["id"], 64 * len(found[task]))
+        found[task][name] = Embeddings(r.z, {**r.keys, "view": view})
+    return found
+
+
+def _named(terms: Mapping[str, Mapping[str, LossTerm]]) -> dict[str, LossTerm]:
+    """All terms by one name; the task's name stands before it if there are several."""
+    if len(terms) == 1:
+        return dict(*terms.values())
+    return {f"{task}.{name}": mean for task, means in terms.items() for name, mean in means.items()}
 
 
 def _counted(mean: LossTerm) -> Tensor:
@@ -111,16 +169,26 @@ def _counted(mean: LossTerm) -> Tensor:
     return torch.stack([part.to(parts[0].dtype) for part in parts])
 
 
-def _cuts(batch: Batch, passes: int | None, ranks: Ranks) -> list[slice]:
-    """Rows of each pass.
+def _cut(batches: Batches, cut: Mapping[str, slice]) -> Batches:
+    return {group: batch[cut[group]] for group, batch in batches.items()}
 
-    Every rank makes as many passes as the largest one needs, since encoders may wait for one another.
+
+def _cuts(batches: Batches, passes: int | None, ranks: Ranks) -> list[dict[str, slice]]:
+    """Rows of each pass, by group.
+
+    Every rank makes as many passes as the largest one needs, since encoders may wait for one another. `passes` bounds
+    the largest group; the rows of the others spread over as many passes.
     """
-    rows = len(batch)
     if passes is None:
-        return [slice(0, rows)]
-    most = int(ranks.max(batch.keys["id"].new_full((1,), rows)))
-    return [slice(min(k, rows), min(k + passes, rows)) for k in range(0, max(most, 1), passes)]
+        return [{group: slice(0, len(batch)) for group, batch in batches.items()}]
+    most = {g: int(ranks.max(b.keys["id"].new_full((1,), len(b)))) for g, b in batches.items()}
+    number = max(1, math.ceil(max(most.values()) / passes))
+    largest = max(most.values())
+    each = {g: passes if n == largest else math.ceil(n / number) for g, n in most.items()}
+    return [
+        {g: slice(min(k * each[g], len(b)), min((k + 1) * each[g], len(b))) for g, b in batches.items()}
+        for k in range(number)
+    ]
 
 
 def _number(n: Tensor | float, like: Tensor) -> Tensor:

@@ -1,53 +1,21 @@
-"""Batches: the rows of a step, read ahead by a thread, and their views.
-
-Views are drawn for all rows at once.
-"""
+"""Batches: the rows of a step, read ahead by a thread."""
 
 import contextlib
 import queue
 import threading
 from collections.abc import Callable, Collection, Generator, Mapping
-from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from kontrast.core import random_streams
-from kontrast.core.embeddings import Keys
 from kontrast.core.errors import UserError
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.modality import Modality
 from kontrast.data.schema.target import Target, asked_for
+from kontrast.data.view import Batch, View
 
 SAMPLE = "sample"  # key of a row's index among all rows that train
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Views and keys of B samples.
-
-    Attributes:
-        views: View -> (B, ...).
-        keys: Key -> (B,) or (B, C), of the samples.
-    """
-
-    views: Mapping[str, Tensor]
-    keys: Keys
-
-    def __len__(self) -> int:
-        return len(self.keys["id"])
-
-    def __getitem__(self, rows: slice) -> "Batch":
-        return Batch({n: v[rows] for n, v in self.views.items()}, {n: k[rows] for n, k in self.keys.items()})
-
-    def to(self, device: torch.device) -> "Batch":
-        """Copies the batch to a device; float64 keys become float32 on MPS."""
-        views = {n: v.to(device, non_blocking=True) for n, v in self.views.items()}
-        keys = self.keys
-        if device.type == "mps":  # MPS has no float64
-            keys = {n: k.float() if k.dtype == torch.float64 else k for n, k in keys.items()}
-        return Batch(views, {n: k.to(device, non_blocking=True) for n, k in keys.items()})
 
 
 class Reader:
@@ -91,7 +59,7 @@ class Reader:
         for name, modality in self.modalities.items():
             has = data.stores[name].has[index]
             there = np.where(has, index, self.stand_in[name])
-            views[name] = modality.collate(data.stores[name].rows(there))
+            views[name] = View(name, modality.collate(data.stores[name].rows(there)))
             keys[f"has {name}"] = torch.from_numpy(has)
             keys[f"content {name}"] = torch.from_numpy(data.content[name][index])
         if self.samples is not None:
@@ -108,15 +76,18 @@ def _target(dataset: Dataset, name: str) -> Target:
     )
 
 
-def ahead(read: Callable[[int], Batch], start: int, depth: int) -> Generator[Batch]:
+T = TypeVar("T")
+
+
+def ahead(read: Callable[[int], T], start: int, depth: int) -> Generator[T]:
     """Yields the batches of step `start`, `start + 1`, ... without end.
 
     A thread reads up to `depth` batches ahead while the last one is trained on.
     """
-    slots: queue.Queue[Batch | BaseException] = queue.Queue(depth)
+    slots: queue.Queue[T | BaseException] = queue.Queue(depth)
     stop = threading.Event()
 
-    def put(item: Batch | BaseException) -> None:
+    def put(item: T | BaseException) -> None:
         while not stop.is_set():
             with contextlib.suppress(queue.Full):
                 slots.put(item, timeout=0.1)
@@ -142,30 +113,3 @@ def ahead(read: Callable[[int], Batch], start: int, depth: int) -> Generator[Bat
     finally:
         stop.set()
         thread.join()
-
-
-def draw(batch: Batch, draws: Mapping[str, str], modalities: Mapping[str, Modality], *, seed: int, epoch: int) -> Batch:
-    """Draws the augmented views of a batch.
-
-    Random numbers depend only on seed, epoch, sample id and view. All views of a field are drawn in one call, since the
-    draws of a batch are a hundred small tensors, regardless of the number of rows.
-
-    Args:
-        batch: Unaugmented fields.
-        draws: View -> field, as the method asks for.
-        modalities: Field -> modality, which augments.
-        seed: Seed of the run.
-        epoch: Epoch, from 0.
-
-    Returns:
-        The batch of the views, with the same keys.
-    """
-    row, *streams = random_streams.keys(seed, epoch, batch.keys["id"], range(-1, len(draws)))
-    drawn: dict[str, Tensor] = {}
-    for field in dict.fromkeys(draws.values()):
-        mine = {view: stream for (view, of), stream in zip(draws.items(), streams, strict=True) if of == field}
-        x = batch.views[field]
-        several = x.expand(len(mine), *x.shape).flatten(0, 1)  # no copy for a single view
-        views = modalities[field].augment(several, torch.cat([*mine.values()]), row.repeat(len(mine)))
-        drawn |= dict(zip(mine, views.split(len(batch)), strict=True))
-    return Batch({view: drawn[view] for view in draws}, batch.keys)

@@ -1,4 +1,4 @@
-"""JSON tables: one object per line, or one list of objects."""
+"""JSON tables: one object a line, or one list of objects."""
 
 import gzip
 import json
@@ -47,7 +47,7 @@ class Jsonl(SourceReader):
                 except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError) as error:
                     raise UserError(_mixture(data) or f"{data} cannot be read as a table: {error}.") from error
             if not schema.names:
-                raise UserError(f"{data} has no rows; expected one JSON object per line.")
+                raise UserError(f"{data} has no rows; expected one JSON object a line.")
             return schema, _converted(data, schema)
 
         return frame_of_table(spilled([data], cache, read), data.name, data.parent)
@@ -79,7 +79,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             for number, line in enumerate(iter(partial(file.readline, _LINE), ""), 1):
                 if len(line) == _LINE:
                     raise UserError(
-                        f"{path}, line {number} is longer than {_LINE:,} characters; expected one object per line."
+                        f"{path}, line {number} is longer than {_LINE:,} characters; expected one object a line."
                     )
                 if line.strip():
                     yield number, _object(path, number, line)
@@ -99,7 +99,7 @@ def _all(file: TextIO, path: Path) -> str:
         if length > _LIST:
             raise UserError(
                 f"{path} is longer than {_LIST:,} characters, which would take some ten times as much memory; expected "
-                "a .jsonl file with one object per line, which is read line by line."
+                "a .jsonl file with one object a line, which is read line by line."
             )
     return "".join(parts)
 
@@ -133,9 +133,7 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
 
 def _list(path: Path, tree: Any) -> Iterator[tuple[int, dict[str, Any]]]:
     if not isinstance(tree, list) or not all(isinstance(row, dict) for row in tree):
-        raise UserError(
-            f"{path} is {word(tree)}; expected a list of objects, or a .jsonl file with one object per line."
-        )
+        raise UserError(f"{path} is {word(tree)}; expected a list of objects, or a .jsonl file with one object a line.")
     yield from enumerate(tree, 1)
 
 

@@ -2,18 +2,19 @@
 
 import itertools
 from collections.abc import Mapping
-from functools import partial
 
-from torch import Tensor, nn
+from torch import nn
 
 from kontrast.core.choice import Choice
-from kontrast.core.embeddings import Embeddings, Keys, LossTerm
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
+from kontrast.data.view import Batch, ViewSpec
+from kontrast.encoders.encoder_info import EncoderInfo
+from kontrast.encoders.encoders import EncodedViews
 from kontrast.layers.head import Head
-from kontrast.layers.towers import Towers
 from kontrast.tasks.parts import LossChoice, alignment_loss, having_both, where_present
-from kontrast.tasks.task import Task
+from kontrast.tasks.task import Output, Task
 
 
 class Alignment(Task):
@@ -23,7 +24,7 @@ class Alignment(Task):
     (head) is used in training only; the encoder's output is served.
 
     Args:
-        towers: The encoders.
+        encoders: Facts of the encoders.
         loss: A loss over aligned pairs: `vicreg` (default), `barlow_twins`, `wmse` ...
         hidden: Width of the expander's hidden layers.
         width: Width of the compared embeddings; W-MSE needs more rows per batch than that.
@@ -32,7 +33,7 @@ class Alignment(Task):
 
     def __init__(
         self,
-        towers: Towers,
+        encoders: EncoderInfo,
         *,
         loss: LossChoice = Choice("vicreg"),
         hidden: int = 1024,
@@ -40,34 +41,37 @@ class Alignment(Task):
         layers: int = 3,
     ) -> None:
         super().__init__()
-        self.towers, self.width, self.loss = towers, width, alignment_loss(loss)
-        fields = list(towers.tower_of)
+        self.width, self.loss = width, alignment_loss(loss)
+        self.networks = {field: encoders.network(field) for field in encoders.fields}
         self.heads = nn.ModuleDict(
             {
-                tower: Head(in_width=encoder.width, hidden=hidden, width=width, layers=layers)
-                for tower, encoder in ((towers.tower_of[f], towers.encoder(f)) for f in fields)
+                network: Head(in_width=encoders.widths[field], hidden=hidden, width=width, layers=layers)
+                for field, network in self.networks.items()
             }
         )
-        self.pairs = list(itertools.combinations(self.draws(), 2))
+        self.pairs = list(itertools.combinations(self.views(), 2))
 
-    def draws(self) -> dict[str, str]:
+    def views(self) -> dict[str, ViewSpec]:
         """Two views of the one field, or each field once."""
-        fields = list(self.towers.tower_of)
-        return {f: f for f in fields} if len(fields) > 1 else {f"{fields[0]}.{n}": fields[0] for n in (1, 2)}
+        fields = list(self.networks)
+        if len(fields) > 1:
+            return {field: ViewSpec(field) for field in fields}
+        return {f"{fields[0]}.{n}": ViewSpec(fields[0]) for n in (1, 2)}
 
-    def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
+    def forward(self, encoders: EncodedViews, batch: Batch) -> dict[str, Output]:
         """Expanded embeddings of each view, zeros for rows that lack the field."""
-        fields, out = self.draws(), {}
-        for name, x in views.items():
-            project, here = partial(self._project, fields[name]), keys[f"has {fields[name]}"]
-            out[name] = where_present(project, x, here, self.width, together=self.together)
-        return out
+        found, fields = {}, {name: spec.field for name, spec in self.views().items()}
+        for name, features in encoders(batch, fields).items():
+            head, here = self.heads[self.networks[fields[name]]], batch.keys[f"has {fields[name]}"]
+            z = where_present(head, features.pooled, here, self.width, together=encoders.together)
+            found[name] = Output(z, name)
+        return found
 
-    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
+    def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """The loss of each pair of views, over the rows that have both."""
         terms = {}
         for a, b in self.pairs:
-            one, two = self._both(rows, a, b)
+            one, two = self._both(out, a, b)
             if self.loss.whole:
                 everyone = ranks.gather({"one": one, "two": two})
                 one, two = everyone["one"], everyone["two"]
@@ -77,17 +81,10 @@ class Alignment(Task):
             raise UserError("no two rows of this batch have both fields of a pair; take larger batches.")
         return terms
 
-    def embed(self, field: str, x: Tensor) -> Tensor:
-        """The encoder's output."""
-        return self.towers(field, x)
-
-    def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
+    def positive_pairs(self, out: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
         """Both views of each pair."""
-        return [self._both(rows, a, b) for a, b in self.pairs]
+        return [self._both(out, a, b) for a, b in self.pairs]
 
-    def _both(self, rows: Mapping[str, Embeddings], a: str, b: str) -> tuple[Embeddings, Embeddings]:
-        fields = self.draws()
-        return having_both(rows[a], rows[b], (fields[a], fields[b]))
-
-    def _project(self, field: str, x: Tensor) -> Tensor:
-        return self.heads[self.towers.tower_of[field]](self.towers(field, x))
+    def _both(self, out: Mapping[str, Embeddings], a: str, b: str) -> tuple[Embeddings, Embeddings]:
+        views = self.views()
+        return having_both(out[a], out[b], (views[a].field, views[b].field))

@@ -2,17 +2,19 @@
 
 import itertools
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import cast
 
 from torch import Tensor, nn
 
 from kontrast.core.choice import Choice
-from kontrast.core.embeddings import Embeddings, Keys, LossTerm
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.ranks import Ranks
+from kontrast.data.view import Batch, ViewSpec
+from kontrast.encoders.encoder_info import EncoderInfo
+from kontrast.encoders.encoders import EncodedViews
+from kontrast.encoders.features import Features
 from kontrast.layers.head import Head
-from kontrast.layers.towers import Towers
 from kontrast.losses.bidirectional import mutual
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine.contrast import contrast
@@ -31,7 +33,7 @@ from kontrast.tasks.parts import (
     targets_of,
     where_present,
 )
-from kontrast.tasks.task import Task
+from kontrast.tasks.task import Output, Task
 
 
 class CLIP(Task):
@@ -42,7 +44,7 @@ class CLIP(Task):
     either field are no negatives of each other.
 
     Args:
-        towers: The encoders.
+        encoders: Facts of the encoders.
         temperature: Initial temperature of each pair; 0.07 as in the paper.
         around: Field that all others are compared with (a star, as in ImageBind, arXiv:2305.05665); None: every pair.
         own: Whether other rows of the anchor's own field are negatives too, as in NT-Xent.
@@ -66,7 +68,7 @@ class CLIP(Task):
 
     def __init__(
         self,
-        towers: Towers,
+        encoders: EncoderInfo,
         *,
         temperature: float = 0.07,
         around: str | None = None,
@@ -78,17 +80,17 @@ class CLIP(Task):
         relation: RelationChoice = SAMPLE,
     ) -> None:
         super().__init__()
-        fields = list(towers.tower_of)
+        fields = encoders.fields
         if len(fields) < 2:
-            raise UserError(f"method 'clip' compares two or more fields of a row; found only {', '.join(fields)}.")
+            raise UserError(f"task 'clip' compares two or more fields of a row; found only {', '.join(fields)}.")
         if around is not None and around not in fields:
-            raise UserError(f"method 'clip': around='{around}' is no field{did_you_mean(around, fields)}")
-        self.towers = towers
-        tower_widths = {towers.tower_of[field]: towers.width(field) for field in fields}
+            raise UserError(f"task 'clip': around='{around}' is no field{did_you_mean(around, fields)}")
+        self.networks = {field: encoders.network(field) for field in fields}
+        widths = {self.networks[field]: encoders.widths[field] for field in fields}
         self.heads = nn.ModuleDict(
             {
-                tower: Head(in_width=n, hidden=hidden or None, width=width, layers=2 if hidden else 1)
-                for tower, n in tower_widths.items()
+                network: Head(in_width=n, hidden=hidden or None, width=width, layers=2 if hidden else 1)
+                for network, n in widths.items()
             }
         )
         self.pairs = [p for p in itertools.combinations(fields, 2) if around is None or around in p]
@@ -98,21 +100,22 @@ class CLIP(Task):
         self.needs = targets_of(self.relation)
         self.width, self.own = width, own
 
-    def draws(self) -> dict[str, str]:
+    def views(self) -> dict[str, ViewSpec]:
         """Each field once."""
-        return {field: field for field in self.towers.tower_of}
+        return {field: ViewSpec(field) for field in self.networks}
 
-    def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
+    def forward(self, encoders: EncodedViews, batch: Batch) -> dict[str, Output]:
         """Embeddings of each field, zeros for rows that lack it."""
-        out = {}
-        for field, x in views.items():
-            embed, here = partial(self.embed, field), keys[f"has {field}"]
-            out[field] = where_present(embed, x, here, self.width, together=self.together)
-        return out
+        found = {}
+        for field, features in encoders(batch, self.networks).items():
+            head, here = self.heads[self.networks[field]], batch.keys[f"has {field}"]
+            z = where_present(head, features.pooled, here, self.width, together=encoders.together)
+            found[field] = Output(z, field)
+        return found
 
-    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
+    def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """The loss of both directions of each pair, over the rows that have the fields."""
-        here = {name: known(_present(r, name), self.needs) for name, r in rows.items()}
+        here = {name: known(_present(r, name), self.needs) for name, r in out.items()}
         everyone = ranks.gather(here)
         terms = {}
         losses = cast(Iterable[ContrastiveLoss], self.losses)
@@ -128,13 +131,13 @@ class CLIP(Task):
                 terms[name] = (0.5 / len(self.pairs)) * mean
         return terms
 
-    def embed(self, field: str, x: Tensor) -> Tensor:
+    def embed(self, field: str, features: Features) -> Tensor:
         """The point in the shared space."""
-        return self.heads[self.towers.tower_of[field]](self.towers(field, x))
+        return self.heads[self.networks[field]](features.pooled)
 
-    def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
+    def positive_pairs(self, out: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
         """Both fields of each pair, for the rows that have both."""
-        return [having_both(rows[a], rows[b], (a, b)) for a, b in self.pairs]
+        return [having_both(out[a], out[b], (a, b)) for a, b in self.pairs]
 
 
 def _present(rows: Embeddings, field: str) -> Embeddings:

@@ -6,7 +6,7 @@ from kontrast.core.choice import Choice
 from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
-from kontrast.layers.towers import Towers
+from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.tasks.one_field import OneField
@@ -31,7 +31,7 @@ class SimCLR(OneField):
     training only; the encoder's output is evaluated and served. Duplicates of a sample are no negatives.
 
     Args:
-        towers: The encoders.
+        encoders: Facts of the encoders.
         temperature: Temperature of the kernel, and of a loss that asks for it.
         hidden: Width of the head's hidden layer.
         width: Width of the compared embeddings.
@@ -48,7 +48,7 @@ class SimCLR(OneField):
 
     def __init__(
         self,
-        towers: Towers,
+        encoders: EncoderInfo,
         *,
         temperature: float = 0.2,
         hidden: int = 512,
@@ -59,9 +59,9 @@ class SimCLR(OneField):
         views: int = 2,
         norm: float = 0.0,
     ) -> None:
-        super().__init__(towers, views=views, hidden=hidden, width=width)
+        super().__init__(encoders, views=views, hidden=hidden, width=width)
         if norm < 0:
-            raise UserError(f"method 'simclr': norm={norm}; expected 0 or more.")
+            raise UserError(f"task 'simclr': norm={norm}; expected 0 or more.")
         self.norm = norm
         self.kernel = kernel_of(kernel, temperature=temperature, width=width)
         self.loss = contrast_loss(loss, temperature=temperature)
@@ -69,9 +69,9 @@ class SimCLR(OneField):
         self.needs = targets_of(chosen)
         self.relation = chosen & ExcludeDuplicates(f"content {self.field}")
 
-    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
+    def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """All views of this rank against all views of all ranks."""
-        ours = known(Embeddings.stack(*rows.values()), self.needs)
+        ours = known(self.stacked(out), self.needs)
         everyone = ranks.gather({"": ours})[""]
         terms = {"contrast": contrast(ours, everyone, self.relation, loss=self.loss, kernel=self.kernel)}
         if self.norm:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.ranks import Ranks
+from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.layers.proxies import Proxies
-from kontrast.layers.towers import Towers
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.class_counts import counts
 from kontrast.losses.engine.contrast import contrast
@@ -23,7 +23,7 @@ class BCL(OneField):
     classifier, whose weights serve as the centres; here the centres are separate parameters.
 
     Args:
-        towers: The encoders.
+        encoders: Facts of the encoders.
         classes: Number of classes, from the data.
         temperature: Temperature of the cosine.
         hidden: Width of the head's hidden layer.
@@ -36,16 +36,16 @@ class BCL(OneField):
     needs = frozenset({"label"})
 
     def __init__(
-        self, towers: Towers, *, classes: int, temperature: float = 0.1, hidden: int = 512, width: int = 128
+        self, encoders: EncoderInfo, *, classes: int, temperature: float = 0.1, hidden: int = 512, width: int = 128
     ) -> None:
-        super().__init__(towers, views=2, hidden=hidden, width=width)
+        super().__init__(encoders, views=2, hidden=hidden, width=width)
         self.centres = Proxies(classes=classes, width=width)
         self.kernel, self.loss = Cosine(temperature=temperature), InfoNCE()
         self.relation = SameKey("label") & Balanced("label", "count")
 
-    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
+    def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """All views against all views and all centres."""
-        stacked = Embeddings.stack(*rows.values())
+        stacked = self.stacked(out)
         ours = Embeddings(stacked.z, {name: stacked.keys[name] for name in ("id", "view", "label")})
         everyone = ranks.gather({"": ours})[""]
         candidates = Embeddings.stack(everyone, self.centres())

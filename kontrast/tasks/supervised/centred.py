@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from kontrast.core.embeddings import Embeddings
+from kontrast.encoders.encoder_info import EncoderInfo
+from kontrast.encoders.features import Features
 from kontrast.layers.proxies import Proxies
-from kontrast.layers.towers import Towers
 from kontrast.tasks.one_field import OneField
 
 
@@ -17,7 +18,7 @@ class Centred(OneField, ABC):
     Needs labels. The compared embedding itself is served, since training shapes exactly this one.
 
     Args:
-        towers: The encoder of the one field.
+        encoders: Facts of the encoder of the one field.
         classes: Number of classes.
         views: Views of each sample.
         hidden: Width of the head's hidden layer; 0 for a linear head.
@@ -26,17 +27,17 @@ class Centred(OneField, ABC):
 
     needs = frozenset({"label"})
 
-    def __init__(self, towers: Towers, *, classes: int, views: int, hidden: int, width: int) -> None:
-        super().__init__(towers, views=views, hidden=hidden, width=width)
+    def __init__(self, encoders: EncoderInfo, *, classes: int, views: int, hidden: int, width: int) -> None:
+        super().__init__(encoders, views=views, hidden=hidden, width=width)
         self.centres = Proxies(classes=classes, width=width)
 
-    def embed(self, field: str, x: Tensor) -> Tensor:
+    def embed(self, field: str, features: Features) -> Tensor:
         """The embedding that is compared with the centres."""
-        return self.head(self.towers(field, x))
+        return self.head(features.pooled)
 
-    def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
+    def positive_pairs(self, out: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
         """Each sample with a known class, and its centre."""
-        ours = with_class(next(iter(rows.values())))
+        ours = with_class(self.having(next(iter(out.values()))))
         return [(ours, self.centres().detach()[ours.keys["label"]])]
 
 

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
+from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.layers.targets import assign, uniform_points
-from kontrast.layers.towers import Towers
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.adapters import fixed
 from kontrast.losses.engine.contrast import contrast
@@ -32,7 +32,7 @@ class KCL(OneField):
     to classes is renewed every `every` steps from running means of the embeddings.
 
     Args:
-        towers: The encoders.
+        encoders: Facts of the encoders.
         classes: Number of classes, from the data.
         k: Positives from the class per anchor; 6 as in the paper.
         temperature: Temperature of the cosine.
@@ -54,7 +54,7 @@ class KCL(OneField):
 
     def __init__(
         self,
-        towers: Towers,
+        encoders: EncoderInfo,
         *,
         classes: int,
         k: int = 6,
@@ -64,10 +64,10 @@ class KCL(OneField):
         hidden: int = 512,
         width: int = 128,
     ) -> None:
-        super().__init__(towers, views=2, hidden=hidden, width=width)
+        super().__init__(encoders, views=2, hidden=hidden, width=width)
         if k < 1 or strength < 0 or every < 1:
             raise UserError(
-                f"method 'kcl': k={k}, strength={strength}, every={every}; expected k and every of at least 1, "
+                f"task 'kcl': k={k}, strength={strength}, every={every}; expected k and every of at least 1, "
                 "strength of at least 0."
             )
         self.k, self.target_pull, self.every = k, strength, every
@@ -78,9 +78,9 @@ class KCL(OneField):
         self.register_buffer("means", torch.zeros(number, width))
         self.register_buffer("of_class", torch.arange(number))
 
-    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
+    def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """All views against all views, and for TSC against the points of all classes."""
-        ours = Embeddings.stack(*rows.values())
+        ours = self.stacked(out)
         everyone = ranks.gather({"": ours})[""]
         kept = chosen(ours, everyone, SameKey("label") & DifferentGroup("id"), k=self.k, seed=int(self.steps))
         ours = Embeddings(ours.z, {**ours.keys, "kept": kept})
@@ -91,12 +91,12 @@ class KCL(OneField):
         mean = contrast(ours, candidates, relation, loss=self.loss, kernel=self.kernel)
         return {"contrast": (1 + self.target_pull) * mean}
 
-    def after_update(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> None:
+    def after_update(self, out: Mapping[str, Embeddings], ranks: Ranks) -> None:
         """Counts the step, updates the class means, and every `every` steps reassigns the points."""
         self.steps += 1
         if not self.target_pull:
             return
-        seen = Embeddings.stack(*rows.values())
+        seen = self.stacked(out)
         known = seen.keys["label"] >= 0
         z, label = F.normalize(seen.z[known].float(), dim=1), seen.keys["label"][known]
         sums = torch.zeros_like(self.means).index_add_(0, label, z)

@@ -9,8 +9,8 @@ from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
 from kontrast.core.normalize import unit
 from kontrast.core.ranks import Ranks
+from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.layers.proxies import Proxies
-from kontrast.layers.towers import Towers
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.dot import Dot
@@ -27,7 +27,7 @@ class PaCo(OneField):
     outweighed. The paper compares with a momentum queue, this method with the batch of all ranks.
 
     Args:
-        towers: The encoders.
+        encoders: Facts of the encoders.
         classes: Number of classes, from the data.
         class_counts: Training rows of each class, from the data.
         alpha: Weight of a sample as a positive (a centre weighs 1); 0.05 as in the paper.
@@ -45,7 +45,7 @@ class PaCo(OneField):
 
     def __init__(
         self,
-        towers: Towers,
+        encoders: EncoderInfo,
         *,
         classes: int,
         class_counts: Sequence[int],
@@ -55,10 +55,10 @@ class PaCo(OneField):
         hidden: int = 512,
         width: int = 128,
     ) -> None:
-        super().__init__(towers, views=2, hidden=hidden, width=width)
+        super().__init__(encoders, views=2, hidden=hidden, width=width)
         if alpha <= 0 or temperature <= 0 or centre_temperature <= 0:
             raise UserError(
-                f"method 'paco': alpha={alpha}, temperature={temperature}, centre_temperature={centre_temperature}; "
+                f"task 'paco': alpha={alpha}, temperature={temperature}, centre_temperature={centre_temperature}; "
                 "expected numbers above 0."
             )
         self.alpha, self.temperature, self.centre_temperature = alpha, temperature, centre_temperature
@@ -68,9 +68,9 @@ class PaCo(OneField):
         self.loss, self.kernel = InfoNCE(), Dot()
         self.relation = SameKey("label") & KeyWeight("pull") & KeyWeight("count", what="among")
 
-    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
+    def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """All views against all views and all centres."""
-        stacked = Embeddings.stack(*rows.values())
+        stacked = self.stacked(out)
         ours = Embeddings(unit(stacked.z), {name: stacked.keys[name] for name in ("id", "view", "label")})
         everyone = ranks.gather({"": ours})[""]
         one = torch.ones_like(everyone.z[:, 0])

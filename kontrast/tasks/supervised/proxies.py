@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from kontrast.core.choice import Choice
 from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.ranks import Ranks
-from kontrast.layers.towers import Towers
+from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.tasks.parts import KernelChoice, LossChoice, contrast_loss, kernel_of
@@ -19,7 +19,7 @@ class Proxies(Centred):
     compared with the centres is the one that is served.
 
     Args:
-        towers: The encoders.
+        encoders: Facts of the encoders.
         classes: Number of classes, from the data.
         loss: A loss that compares anchors with candidates: `arcface` (default), `cosface`, or `infonce`, which is a
             cosine classifier (NormFace, arXiv:1704.06369; Proxy-NCA++, arXiv:2004.01113).
@@ -32,7 +32,7 @@ class Proxies(Centred):
 
     def __init__(
         self,
-        towers: Towers,
+        encoders: EncoderInfo,
         *,
         classes: int,
         loss: LossChoice = Choice("arcface"),
@@ -42,12 +42,12 @@ class Proxies(Centred):
         hidden: int = 0,
         views: int = 1,
     ) -> None:
-        super().__init__(towers, classes=classes, views=views, hidden=hidden, width=width)
+        super().__init__(encoders, classes=classes, views=views, hidden=hidden, width=width)
         self.kernel = kernel_of(kernel, temperature=temperature, width=width)
         self.loss = contrast_loss(loss, temperature=temperature)
         self.relation = SameKey("label")
 
-    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
+    def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """Samples with a label against all centres."""
-        ours = with_class(Embeddings.stack(*rows.values()))
+        ours = with_class(self.stacked(out))
         return {"centres": contrast(ours, self.centres(), self.relation, loss=self.loss, kernel=self.kernel)}

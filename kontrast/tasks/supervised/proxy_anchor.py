@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.ranks import Ranks
-from kontrast.layers.towers import Towers
+from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.pairwise import proxy_anchor
@@ -19,7 +19,7 @@ class ProxyAnchor(Centred):
     one that is served.
 
     Args:
-        towers: The encoders.
+        encoders: Facts of the encoders.
         classes: Number of classes, from the data.
         margin: Margin in cosine: samples of the class should be above it, others below minus it; 0.1 as in the paper.
         scale: Sharpness of the softmaxes over the batch; 32 as in the paper.
@@ -32,7 +32,7 @@ class ProxyAnchor(Centred):
 
     def __init__(
         self,
-        towers: Towers,
+        encoders: EncoderInfo,
         *,
         classes: int,
         margin: float = 0.1,
@@ -40,14 +40,14 @@ class ProxyAnchor(Centred):
         width: int = 128,
         views: int = 1,
     ) -> None:
-        super().__init__(towers, classes=classes, views=views, hidden=0, width=width)
+        super().__init__(encoders, classes=classes, views=views, hidden=0, width=width)
         self.kernel, self.relation = Cosine(temperature=1.0), SameKey("label")
         self.pull = proxy_anchor.ProxyAnchor(side="pull", margin=margin, scale=scale)
         self.push = proxy_anchor.ProxyAnchor(side="push", margin=margin, scale=scale)
 
-    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
+    def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """Attraction averaged over centres with a sample, and repulsion averaged over all centres."""
-        everyone = ranks.gather({"": with_class(Embeddings.stack(*rows.values()))})[""]
+        everyone = ranks.gather({"": with_class(self.stacked(out))})[""]
         # Every rank holds all centres: each takes its share of them as anchors.
         mine = self.centres()[slice(ranks.rank, None, ranks.world)]
         return {

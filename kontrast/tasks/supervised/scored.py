@@ -1,19 +1,21 @@
 """CoSENT and AnglE: similarities of two fields follow the order of gold scores."""
 
 from collections.abc import Mapping
-from functools import partial
 
 from torch import Tensor, nn
 
 from kontrast.core.choice import Choice
-from kontrast.core.embeddings import Embeddings, Keys, LossTerm
+from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
+from kontrast.data.view import Batch, ViewSpec
+from kontrast.encoders.encoder_info import EncoderInfo
+from kontrast.encoders.encoders import EncodedViews
+from kontrast.encoders.features import Features
 from kontrast.layers.head import Head
-from kontrast.layers.towers import Towers
 from kontrast.losses.pairwise.cosent import CoSENT
 from kontrast.tasks.parts import LossChoice, alignment_loss, having_both, known, where_present
-from kontrast.tasks.task import Task
+from kontrast.tasks.task import Output, Task
 
 PROJECTED = 256  # width of the shared space if the two fields have different encoders
 
@@ -25,7 +27,7 @@ class Scored(Task):
     scores of held-out and validation rows are not used in training, but for evaluation (Spearman's correlation).
 
     Args:
-        towers: The encoders of the two fields.
+        encoders: Facts of the encoders of the two fields.
         loss: A loss over aligned pairs that reads the key "score": `cosent` (default) or `angle`.
         cosine: Weight of an additional CoSENT term, as AnglE's authors add one; the served embeddings are compared by
             cosine.
@@ -47,65 +49,69 @@ class Scored(Task):
 
     def __init__(
         self,
-        towers: Towers,
+        encoders: EncoderInfo,
         *,
         loss: LossChoice = Choice("cosent"),
         cosine: float = 0.0,
         width: int | None = None,
     ) -> None:
         super().__init__()
-        fields = list(towers.tower_of)
+        fields = encoders.fields
         if len(fields) != 2:
-            raise UserError(f"method 'scored' compares two fields of a row; found {', '.join(fields)}.")
+            raise UserError(f"task 'scored' compares two fields of a row; found {', '.join(fields)}.")
         if cosine < 0:
-            raise UserError(f"method 'scored': cosine={cosine:g}; expected a weight of 0 or more.")
-        self.towers, self.loss, self.cosine = towers, alignment_loss(loss), cosine
+            raise UserError(f"task 'scored': cosine={cosine:g}; expected a weight of 0 or more.")
+        self.loss, self.cosine = alignment_loss(loss), cosine
+        self.networks = {field: encoders.network(field) for field in fields}
         self.beside = CoSENT()
-        used = set(towers.tower_of.values())
+        used = set(self.networks.values())
         width = width or (PROJECTED if len(used) > 1 else None)
         self.heads = nn.ModuleDict(
             {
-                towers.tower_of[field]: Head(in_width=towers.width(field), hidden=None, width=width, layers=1)
-                for field in fields
+                network: Head(in_width=encoders.widths[field], hidden=None, width=width, layers=1)
+                for field, network in self.networks.items()
                 if width
             }
         )
-        self.width = width or towers.width(fields[0])
+        self.width = width or encoders.widths[fields[0]]
 
-    def draws(self) -> dict[str, str]:
+    def views(self) -> dict[str, ViewSpec]:
         """Both fields, each once."""
-        return {field: field for field in self.towers.tower_of}
+        return {field: ViewSpec(field) for field in self.networks}
 
-    def forward(self, views: Mapping[str, Tensor], keys: Keys) -> dict[str, Tensor]:
+    def forward(self, encoders: EncodedViews, batch: Batch) -> dict[str, Output]:
         """Embeddings of each field, zeros for rows that lack it."""
-        out = {}
-        for field, x in views.items():
-            embed, here = partial(self.embed, field), keys[f"has {field}"]
-            out[field] = where_present(embed, x, here, self.width, together=self.together)
-        return out
+        found = {}
+        for field, features in encoders(batch, self.networks).items():
+            here, head = batch.keys[f"has {field}"], self._head(field)
+            z = where_present(head, features.pooled, here, self.width, together=encoders.together)
+            found[field] = Output(z, field)
+        return found
 
-    def compare(self, rows: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
+    def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """The loss over the rows of all ranks that have both fields and a score."""
-        one, two = (known(side, self.needs) for side in self._both(rows))
+        one, two = (known(side, self.needs) for side in self._both(out))
         everyone = ranks.gather({"one": one, "two": two}) if self.loss.whole else {"one": one, "two": two}
         terms = {"scored": self.loss(everyone["one"], everyone["two"])}
         if self.cosine:
             terms["cosine"] = self.cosine * self.beside(everyone["one"], everyone["two"])
         return terms
 
-    def embed(self, field: str, x: Tensor) -> Tensor:
+    def embed(self, field: str, features: Features) -> Tensor:
         """The point in the shared space."""
-        z = self.towers(field, x)
-        return self.heads[self.towers.tower_of[field]](z) if self.heads else z
+        return self._head(field)(features.pooled)
 
-    def outline(self, rows: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
+    def positive_pairs(self, out: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
         """Pairs with a score in the upper half of the batch; none without scores."""
-        one, two = (known(side, self.needs) for side in self._both(rows))
+        one, two = (known(side, self.needs) for side in self._both(out))
         if not len(one):
             return []
         alike = one.keys["score"] >= one.keys["score"].median()
         return [(one[alike], two[alike])]
 
-    def _both(self, rows: Mapping[str, Embeddings]) -> tuple[Embeddings, Embeddings]:
-        one, two = (rows[field] for field in self.towers.tower_of)
-        return having_both(one, two, self.towers.tower_of)
+    def _head(self, field: str) -> nn.Module:
+        return self.heads[self.networks[field]] if self.heads else nn.Identity()
+
+    def _both(self, out: Mapping[str, Embeddings]) -> tuple[Embeddings, Embeddings]:
+        one, two = (out[field] for field in self.networks)
+        return having_both(one, two, self.networks)
