@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from kontrast.layers.towers import Towers
 from PIL import Image as Pil
 from torch import Tensor, nn
 
@@ -21,7 +22,6 @@ from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.features import Features
-from kontrast.layers.towers import Towers
 from kontrast.recipes.choosing import choose
 from kontrast.reporting.logger import Logger
 from kontrast.runs.folder import Folder

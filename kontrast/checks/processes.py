@@ -128,7 +128,7 @@ def batch_of(n: int, seed: int) -> Batch:
     )
 
 
-def alone(task: Task, encoders: Encoders | None = None) -> Learner:
+def single_task(task: Task, encoders: Encoders | None = None) -> Learner:
     """A learner of one task; without encoders if the task has a network of its own."""
     return Learner(encoders or Encoders({}, {}, EncoderInfo({})), {MAIN: task}, MAIN)
 
@@ -174,7 +174,7 @@ def trace_losses(ranks: Ranks, losses: Mapping[str, Mapping[str, Any]]) -> dict[
     found = {}
     for name, settings in losses.items():
         with doubles():
-            trial = alone(Trial(factory.build("losses", name, settings))).double()
+            trial = single_task(Trial(factory.build("losses", name, settings))).double()
             found[name] = trace(ranks, trial, [batch_of(n, seed) for seed, n in enumerate(BATCHES)])
     return found
 

@@ -154,7 +154,7 @@ CODE = """
 from pathlib import Path
 from kontrast.core.experiment import Choice, Experiment
 from kontrast.tasks.contrastive.simclr import SimCLR
-from kontrast.tasks.task import Method
+from kontrast.tasks.task import Task
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 
 def ran(*_, **__):
@@ -174,17 +174,15 @@ class Loose:
     def __init__(self, **_):
         ran()
 
-class Mine(Method):
+class Mine(Task):
     most = 1
-    def __init__(self, towers, *, temperature: float = 0.2):
+    def __init__(self, encoders, *, temperature: float = 0.2):
         super().__init__()
-        self.own = SimCLR(towers)
-        self.towers = towers
-    def draws(self): return self.own.draws()
-    def forward(self, views, keys): return self.own(views, keys)
-    def compare(self, rows, ranks): return self.own.compare(rows, ranks)
-    def embed(self, field, x): return self.own.embed(field, x)
-    def outline(self, rows): return self.own.outline(rows)
+        self.own = SimCLR(encoders)
+    def views(self): return self.own.views()
+    def forward(self, encoders, batch): return self.own(encoders, batch)
+    def compute_loss(self, out, ranks): return self.own.compute_loss(out, ranks)
+    def positive_pairs(self, out): return self.own.positive_pairs(out)
 """
 
 

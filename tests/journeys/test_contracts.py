@@ -5,13 +5,16 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
+from kontrast.checks.processes import single_task
 from kontrast.core import factory, random_streams, registry
+from kontrast.core.clock import Clock
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.ranks import Ranks
-from kontrast.data.dataset.reader import Batch, draw
+from kontrast.data.dataset.drawing import Drawing
+from kontrast.data.view import Batch, View, ViewSpec
 from kontrast.encoders.encoder import Encoder
-from kontrast.layers.towers import Towers
 from kontrast.training.step import step
+from tests.support.learners import batches_of, encoders_of
 
 ROOMS = registry.rooms()
 
@@ -114,23 +117,24 @@ def test_an_encoder_keeps_its_contract(name):
 @pytest.mark.parametrize("kind", ROOMS["modalities"])
 def test_views_that_are_drawn_together_are_those_drawn_one_by_one(kind):
     modality, packed = fitted(kind)
-    batch = Batch({"x": modality.collate(packed)}, {"id": torch.arange(len(packed)) + 7})
-    draws = {"first": "x", "second": "x", "third": "x"}
-    found = draw(batch, draws, {"x": modality}, seed=3, epoch=2)
+    batch = Batch({"x": View("x", modality.collate(packed))}, {"id": torch.arange(len(packed)) + 7})
+    draws = {name: ViewSpec("x") for name in ("first", "second", "third")}
+    found = Drawing(draws, {"x": modality}, seed=3)(batch, 2)
     assert list(found.views) == list(draws)
     row = random_streams.key(3, 2, batch.keys["id"], -1)
     for number, view in enumerate(draws):
-        alone = modality.augment(batch.views["x"].clone(), random_streams.key(3, 2, batch.keys["id"], number), row)
-        torch.testing.assert_close(found.views[view], alone, equal_nan=True, rtol=0, atol=1e-5)
+        alone = modality.augment(batch.views["x"].data.clone(), random_streams.key(3, 2, batch.keys["id"], number), row)
+        torch.testing.assert_close(found.views[view].data, alone, equal_nan=True, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ROOMS["tasks"])
-def test_a_method_takes_a_step_and_every_encoder_gets_a_gradient(name):
+def test_a_task_takes_a_step_and_every_encoder_gets_a_gradient(name):
     kinds = ["image", "text", "series"][: registry.load("tasks", name).most]
     made = {kind: fitted(kind) for kind in kinds}
     encoders = {kind: factory.build("encoders", m.encoder, {}, given=m.facts()) for kind, (m, _) in made.items()}
-    facts = {"classes": 3, "class_counts": [4, 4, 4], "towers": Towers(encoders, {k: k for k in kinds})}
-    method = factory.build("tasks", name, {}, given=facts)
+    held = encoders_of(encoders)
+    facts = {"classes": 3, "class_counts": [4, 4, 4], "samples": 12, "encoders": held.info}
+    learner = single_task(factory.build("tasks", name, {}, given=facts), held)
     n = 12
     keys = {"id": torch.arange(n), "label": torch.arange(n) % 3, "score": torch.arange(n).double() % 5}
     for number, kind in enumerate(kinds):
@@ -138,20 +142,22 @@ def test_a_method_takes_a_step_and_every_encoder_gets_a_gradient(name):
         has = everyone if len(kinds) == 1 else torch.arange(n) % 4 != number
         keys |= {f"has {kind}": has, f"content {kind}": torch.arange(n)}
     views = {}
-    for number, (view, field) in enumerate(method.draws().items()):
-        modality, packed = made[field]
+    for number, (view, spec) in enumerate(learner.served.views().items()):
+        modality, packed = made[spec.field]
         views[view] = modality.augment(modality.collate(packed), random_streams.key(0, 0, keys["id"], number))
-    outcome = step(method, method, Batch(views, keys), Ranks(), seed=0)
+    learner.begin(Clock(0, 0.0))
+    outcome = step(learner, learner, batches_of(learner, views, keys), Ranks(), seed=0)
     assert np.isfinite(outcome.loss)
     assert outcome.anchors > 0
     for kind, encoder in encoders.items():
         assert sum(p.grad.abs().sum() for p in encoder.parameters() if p.grad is not None) > 0, kind
-    pairs = method.outline(outcome.rows)
+    pairs = learner.positive_pairs(outcome.rows)
     assert all(len(one) == len(two) for one, two in pairs)
-    method.eval()
+    learner.after_update(outcome.rows, Ranks())
+    learner.eval()
     for kind in kinds:
         modality, packed = made[kind]
-        assert torch.isfinite(method.embed(kind, modality.preprocess(modality.collate(packed)))).all()
+        assert torch.isfinite(learner.embed(kind, modality.preprocess(modality.collate(packed)))).all()
 
 
 @pytest.mark.parametrize(
@@ -178,8 +184,8 @@ def test_a_star_compares_everything_to_its_centre_only():
     kinds = ["image", "text", "series"]
     made = {kind: fitted(kind) for kind in kinds}
     encoders = {kind: factory.build("encoders", m.encoder, {}, given=m.facts()) for kind, (m, _) in made.items()}
-    towers = Towers(encoders, {k: k for k in kinds})
-    star = factory.build("tasks", "clip", {"around": "text"}, given={"towers": towers})
+    info = encoders_of(encoders).info
+    star = factory.build("tasks", "clip", {"around": "text"}, given={"encoders": info})
     assert star.pairs == [("image", "text"), ("text", "series")]
     with pytest.raises(UserError, match="did you mean 'text'"):
-        factory.build("tasks", "clip", {"around": "txet"}, given={"towers": towers})
+        factory.build("tasks", "clip", {"around": "txet"}, given={"encoders": info})

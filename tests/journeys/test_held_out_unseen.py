@@ -82,8 +82,8 @@ def test_other_labels_numbers_and_contents_of_rows_that_do_not_train_change_no_b
     everything = infer(open_frame(columns(sides, others=True), cache=None), {}, None)
     assert everything["shape"].kind != "label"  # as all rows together would have it
     model = Model.load(Folder(one.path, trusts=True))  # with as many centres and samples as in training
-    assert model.method.proxies.centres.shape[0] == 3
-    assert len(model.method.seen) == facts["samples"]
+    assert model.learner.served.proxies.centres.shape[0] == 3
+    assert len(model.learner.served.seen) == facts["samples"]
 
 
 def test_nor_of_rows_that_the_data_itself_names_validation_and_test(tmp_path):

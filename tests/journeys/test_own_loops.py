@@ -54,7 +54,7 @@ def test_in_a_plain_loop_it_learns_the_labels(run, rows):
     encoder = run.module("x")
     model = nn.Sequential(encoder, nn.Linear(encoder.width, 3))
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    before = {name: p.clone() for name, p in encoder.method.towers.named_parameters()}
+    before = {name: p.clone() for name, p in encoder.learner.encoders.named_parameters()}
     losses = []
     for _ in range(6):
         for x, kinds in batches(encoder, rows):
@@ -64,7 +64,7 @@ def test_in_a_plain_loop_it_learns_the_labels(run, rows):
             optimiser.step()
             losses.append(loss.item())
     assert np.mean(losses[-3:]) < losses[0] / 2
-    assert any(not torch.equal(p, before[name]) for name, p in encoder.method.towers.named_parameters())
+    assert any(not torch.equal(p, before[name]) for name, p in encoder.learner.encoders.named_parameters())
     again = nn.Sequential(run.module("x"), nn.Linear(encoder.width, 3))
     again.load_state_dict(model.state_dict())  # saved and loaded as any module
     x = encoder.prepare([rows[0][0]])

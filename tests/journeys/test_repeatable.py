@@ -151,20 +151,20 @@ def test_training_refuses_it_too_and_leaves_a_run_that_can_go_on(rows, whole, tm
 )
 def test_number_formats_follow_from_machine_and_encoder_alone(kind, formats, monkeypatch):
     """Where bf16 is computed in hardware: convolutions do so, a bag of tokens does not."""
-    from kontrast.data.dataset.reader import Batch
     from kontrast.encoders.resnet import ResNet
     from kontrast.encoders.tcn import TCN
     from kontrast.encoders.tokens import Tokens
-    from kontrast.layers.towers import Towers
     from kontrast.training import precision
+    from tests.support.learners import batches_of, learner_of
 
     encoder, view = {
         "image": (lambda: ResNet(channels=3), torch.randn(8, 3, 32, 32)),
         "text": (lambda: Tokens(vocabulary=50), torch.randint(0, 50, (8, 12))),
         "series": (lambda: TCN(channels=1), torch.randn(8, 1, 64)),
     }[kind]
-    method = SimCLR(Towers({kind: encoder()}, {"x": kind}))
-    batch = Batch({"x.1": view, "x.2": view}, {"id": torch.arange(8), "content x": torch.arange(8)})
+    method = learner_of(SimCLR, {kind: encoder()}, {"x": kind})
+    keys = {"id": torch.arange(8), "content x": torch.arange(8), "has x": torch.ones(8, dtype=torch.bool)}
+    batch = batches_of(method, {"x.1": view, "x.2": view}, keys)
     monkeypatch.setattr(precision, "_computes_bf16", lambda device: True)
     monkeypatch.setattr(precision, "_by_stopwatch", lambda *_: pytest.fail("timed"))
     mode, _ = precision.choose(method, batch, Plan(), 100)

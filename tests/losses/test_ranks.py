@@ -11,16 +11,16 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW
 
-from kontrast.checks.processes import BATCHES, Trial, batch_of, doubles, same, trace, trace_losses
+from kontrast.checks.processes import BATCHES, MAIN, Trial, batch_of, doubles, same, single_task, trace, trace_losses
 from kontrast.checks.results import Broken
 from kontrast.core import registry
 from kontrast.core.embeddings import Embeddings
 from kontrast.core.ranks import RankFailed, Ranks, on_ranks
-from kontrast.data.dataset.reader import Batch
+from kontrast.data.view import Batch, View
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.features import Features
+from kontrast.encoders.precision_mode import PrecisionMode
 from kontrast.layers.rank_norm import RankNorm
-from kontrast.layers.towers import Towers
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
@@ -29,6 +29,7 @@ from kontrast.losses.tile_weights import TILE
 from kontrast.tasks.contrastive.clip import CLIP
 from kontrast.tasks.contrastive.simclr import SimCLR
 from tests.support.largest import Largest
+from tests.support.learners import learner_of
 
 pytestmark = pytest.mark.dist
 
@@ -48,54 +49,45 @@ class Net(Encoder):
         return Features(self.net(x))
 
 
-class Half(nn.Module):
-    """A method under bf16 autocast, as the loop calls it."""
-
-    def __init__(self, method):
-        super().__init__()
-        self.method = method
-
-    def forward(self, views, keys):
-        with torch.autocast("cpu", torch.bfloat16):
-            return self.method(views, keys)
-
-
 def lacking(n, seed):
     """Rows of three fields: the first half misses "c", on one rank all do; "b" is missing here and there."""
     g = torch.Generator().manual_seed(seed)
     ids = torch.arange(n)
-    views = {field: torch.randn(n, 8, generator=g, dtype=torch.float64) for field in "abc"}
+    views = {f"{MAIN}/{field}": View(field, torch.randn(n, 8, generator=g, dtype=torch.float64)) for field in "abc"}
     keys = {"id": ids, "has a": ids >= 0, "has b": ids % 4 != 1, "has c": ids >= n // 2}
     return Batch(views, keys | {f"content {field}": ids for field in "abc"})
 
 
 def clip(ranks, **how):
     torch.manual_seed(0)
-    method = CLIP(Towers({f: Net() for f in "abc"}, {f: f for f in "abc"}), width=5)
+    method = learner_of(CLIP, {f: Net() for f in "abc"}, width=5)
     return trace(ranks, method, [lacking(n, seed) for seed, n in enumerate((11, 5, 11))], **how)
 
 
 def simclr(ranks, **how):
     torch.manual_seed(0)
-    method = SimCLR(Towers({"x": Net()}, {"x": "x"}), hidden=7, width=5)
+    method = learner_of(SimCLR, {"x": Net()}, hidden=7, width=5)
     if ranks.world > 1:
-        net = method.head.net  # `over_ranks` does the same for any module, and imports timm for it: a second a process
+        net = method.served.head.net
         net[1] = RankNorm(net[1], nn.Identity(), nn.Identity())
-        method.together = True
+        method.encoders.together = True
     batches = [batch_of(n, seed) for seed, n in enumerate(BATCHES)]
-    named = [Batch({f"x.{k}": v for k, v in batch.views.items()}, batch.keys) for batch in batches]
+    named = [
+        Batch({name.replace("/", "/x."): view for name, view in batch.views.items()}, batch.keys) for batch in batches
+    ]
     return trace(ranks, method, named, **how)
 
 
 def composed(ranks, *, half, passes, tile):
     """A trial in passes, of small tiles, in bf16: (its trace, how often gradients were exchanged)."""
     torch.manual_seed(0)
-    trial = Trial(InfoNCE(), tile)
+    trial = single_task(Trial(InfoNCE(), tile))
     batches = [batch_of(n, seed) for seed, n in enumerate(BATCHES)]
     if half:
         trial.float()
-        batches = [Batch({k: v.float() for k, v in b.views.items()}, b.keys) for b in batches]
-    encode, exchanges = Half(trial) if half else trial, []
+        trial.encoders.mode = PrecisionMode(bf16=True)
+        batches = [Batch({k: View(v.field, v.data.float()) for k, v in b.views.items()}, b.keys) for b in batches]
+    encode, exchanges = trial, []
     if ranks.world > 1:
         encode = DistributedDataParallel(encode)
 

@@ -16,7 +16,7 @@ from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.encoders import transformer
 from kontrast.recipes.choosing import choose
-from kontrast.runs.model import Model, method_of, modalities_of
+from kontrast.runs.model import Model, learner_of, modalities_of
 from tests.support.series import waves
 from tests.support.settings import FAST
 
@@ -40,7 +40,7 @@ def made(data, tmp_path, tower=None, encoder=None):
     experiment, _ = choose(fields, asked, None)
     modalities = modalities_of(experiment)
     rows = prepare(frame, fields, modalities, source=experiment.source, seed=0, cache=tmp_path, fit=True)
-    return Model(experiment, modalities, method_of(experiment, modalities).eval()), rows
+    return Model(experiment, modalities, learner_of(experiment, modalities).eval()), rows
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_rows_come_back_in_the_callers_order_whatever_the_batch(tmp_path, batch)
 def test_blocks_are_hardly_padded(tmp_path):
     model, rows = made({"text": texts(200)}, tmp_path)
     cells = []
-    encoder = model.method.towers.encoder("text")
+    encoder = model.learner.encoders.encoder("text")
     encoder.register_forward_pre_hook(lambda _, views: cells.append((views[0].numel(), int((views[0] >= 0).sum()))))
     model.embed(rows, batch=20)
     computed, there = np.sum(cells, axis=0)
@@ -142,8 +142,8 @@ def test_bf16_is_near_float32_for_every_kind_of_encoder(kind, encoder, tmp_path,
     np.testing.assert_allclose(np.linalg.norm(short, axis=1), 1, atol=1e-5)
     assert (full * short).sum(1).min() >= 0.999
     assert not np.array_equal(full, short)
-    assert {p.dtype for p in half.method.parameters()} >= {torch.bfloat16}
-    assert {p.dtype for p in model.method.parameters()} == {torch.float32}
+    assert {p.dtype for p in half.learner.parameters()} >= {torch.bfloat16}
+    assert {p.dtype for p in model.learner.parameters()} == {torch.float32}
 
 
 def test_a_run_embeds_in_bf16_where_it_is_asked_to(tmp_path):

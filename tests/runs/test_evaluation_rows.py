@@ -159,10 +159,10 @@ def test_rows_per_step_follow_from_what_the_minutes_leave(plan, expected):
 def test_the_doctor_foresees_the_steps_that_the_minutes_will_be_given(monkeypatch):
     import torch
 
-    from kontrast.data.dataset.reader import Batch
+    from kontrast.data.view import Batch, View
     from kontrast.doctor import forecast
 
-    batch = Batch({"x": torch.zeros(256, 2)}, {"id": torch.arange(256)})
+    batch = {"": Batch({"x": View("x", torch.zeros(256, 2))}, {"id": torch.arange(256)})}
     order = SimpleNamespace(sampled=SimpleNamespace(rows=np.arange(10_000)), per_epoch=40)
     monkeypatch.setattr(forecast, "first_batch", lambda case: (batch, order))
     monkeypatch.setattr(forecast, "_timed", lambda *given: (SimpleNamespace(words="float32"), 0.5, ""))
@@ -170,7 +170,7 @@ def test_the_doctor_foresees_the_steps_that_the_minutes_will_be_given(monkeypatc
         forecast.memory, "forecast", lambda *given: SimpleNamespace(loss=1, tiles=1, needed=1, device=9, words="1 B")
     )
     experiment = Experiment(plan=Plan(minutes=1, compile="off"))
-    case = SimpleNamespace(experiment=experiment, model=SimpleNamespace(method=torch.nn.Linear(2, 2)))
+    case = SimpleNamespace(experiment=experiment, model=SimpleNamespace(learner=torch.nn.Linear(2, 2)))
     (found,) = forecast.Forecast()(case)
     # 42 of the 60 s train: 84 steps of 256 rows, but 336 of 64
     assert (found.numbers["batch"], found.numbers["steps"]) == (64, 336)

@@ -5,6 +5,7 @@ import torch
 from kontrast.core.choice import Choice
 from kontrast.core.embeddings import Embeddings
 from kontrast.core.experiment import Experiment
+from kontrast.data.view import ViewSpec
 from kontrast.layers.head import Head
 from kontrast.layers.proxies import Proxies
 from kontrast.losses.contrastive.infonce import InfoNCE
@@ -13,7 +14,7 @@ from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.shared_labels import SharedLabels
 from kontrast.losses.relations.target_similarity import TargetSimilarity
-from kontrast.tasks.task import Task
+from kontrast.tasks.task import Output, Task
 
 
 class FromTargets(Task):
@@ -22,21 +23,20 @@ class FromTargets(Task):
     most = 1
     needs = frozenset({"label", "labels", "number"})
 
-    def __init__(self, towers, *, classes, samples):
+    def __init__(self, encoders, *, classes, samples):
         super().__init__()
-        (self.field,) = towers.tower_of
-        self.towers = towers
-        self.head = Head(in_width=towers.width(self.field), hidden=16, width=8)
+        (self.field,) = encoders.fields
+        self.head = Head(in_width=encoders.widths[self.field], hidden=16, width=8)
         self.proxies = Proxies(classes=classes, width=8)
         self.register_buffer("seen", torch.zeros(samples))
 
-    def draws(self):
-        return {"one": self.field, "two": self.field}
+    def views(self):
+        return {"one": ViewSpec(self.field), "two": ViewSpec(self.field)}
 
-    def forward(self, views, keys):
-        return {name: self.head(self.towers(self.field, x)) for name, x in views.items()}
+    def forward(self, encoders, batch):
+        return {name: Output(self.head(f.pooled), name) for name, f in encoders(batch, ["one", "two"]).items()}
 
-    def compare(self, rows, ranks):
+    def compute_loss(self, rows, ranks):
         both = Embeddings.stack(*rows.values())
         centres = self.proxies()
         known = both[both.keys["label"] >= 0]
@@ -53,10 +53,7 @@ class FromTargets(Task):
         )
         return {**terms, "number": softly}
 
-    def embed(self, field, x):
-        return self.towers(field, x)
-
-    def outline(self, rows):
+    def positive_pairs(self, rows):
         return [(rows["one"], rows["two"])]
 
 

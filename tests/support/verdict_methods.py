@@ -5,6 +5,7 @@ import torch
 from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.experiment import Choice, Experiment
 from kontrast.data.schema.fingerprint import numbers
+from kontrast.data.view import ViewSpec
 from kontrast.layers.head import Head
 from kontrast.losses.alignment.negative_cosine import NegativeCosine
 from kontrast.losses.alignment.vicreg import VICReg
@@ -12,7 +13,7 @@ from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same_key import SameKey
-from kontrast.tasks.task import Task
+from kontrast.tasks.task import Output, Task
 
 CLASSES = 3  # of tests.support.series' waves: row n is of kind n % 3
 
@@ -22,34 +23,30 @@ class Views(Task):
 
     most = 1
 
-    def __init__(self, towers):
+    def __init__(self, encoders):
         super().__init__()
-        (self.field,) = towers.tower_of
-        self.towers = towers
-        self.head = Head(in_width=towers.width(self.field), hidden=32, width=16)
+        (self.field,) = encoders.fields
+        self.head = Head(in_width=encoders.widths[self.field], hidden=32, width=16)
 
-    def draws(self):
-        return {"one": self.field, "two": self.field}
+    def views(self):
+        return {"one": ViewSpec(self.field), "two": ViewSpec(self.field)}
 
-    def forward(self, views, keys):
-        return {name: self.head(self.towers(self.field, x)) for name, x in views.items()}
+    def forward(self, encoders, batch):
+        return {name: Output(self.head(f.pooled), name) for name, f in encoders(batch, ["one", "two"]).items()}
 
-    def embed(self, field, x):
-        return self.towers(field, x)
-
-    def outline(self, rows):
+    def positive_pairs(self, rows):
         return [(rows["one"], rows["two"])]
 
 
 class Supervised(Views):
     """SupCon: rows of one kind attract; with half of all candidates positive the loss stays near its start."""
 
-    def __init__(self, towers):
-        super().__init__(towers)
+    def __init__(self, encoders):
+        super().__init__(encoders)
         ids = numbers(str(n) for n in range(1000))
         self.kinds = dict(zip(ids.tolist(), (n % CLASSES for n in range(1000)), strict=True))
 
-    def compare(self, rows, ranks):
+    def compute_loss(self, rows, ranks):
         both = Embeddings.stack(*rows.values())
         kind = torch.tensor([self.kinds[row] for row in both.keys["id"].tolist()])
         both = Embeddings(both.z, {**both.keys, "kind": kind})
@@ -59,18 +56,18 @@ class Supervised(Views):
 class WithoutNegatives(Views):
     """VICReg: no candidate repels, so that the logarithm of their number is 0."""
 
-    def __init__(self, towers):
-        super().__init__(towers)
+    def __init__(self, encoders):
+        super().__init__(encoders)
         self.loss = VICReg()
 
-    def compare(self, rows, ranks):
+    def compute_loss(self, rows, ranks):
         return {"align": self.loss(rows["one"], rows["two"])}
 
 
 class Spoiling(Views):
     """Drives the views of a row apart, which no method should."""
 
-    def compare(self, rows, ranks):
+    def compute_loss(self, rows, ranks):
         pulled = NegativeCosine()(rows["one"], rows["two"])
         return {"apart": LossTerm(-pulled.total, pulled.count)}
 

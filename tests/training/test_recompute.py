@@ -12,12 +12,12 @@ import kontrast as kt
 from kontrast.core import factory
 from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.experiment import Choice, Experiment, Plan
-from kontrast.data.dataset.reader import Batch
+from kontrast.data.view import Batch, View
 from kontrast.encoders.encoder import Encoder
 from kontrast.modalities.series import Series
 from kontrast.modalities.text import Text
 from kontrast.reporting.logger import Logger
-from kontrast.runs.model import method_of
+from kontrast.runs.model import learner_of
 from kontrast.training.memory import forecast
 from tests.support.settings import FAST
 
@@ -162,8 +162,9 @@ def test_the_forecast_of_memory_knows_of_it(tower):
             x = torch.randint(1000, 20000, (8, 12))
         parts = {"views": {"f": Choice(tower)}, "encoders": {tower: encoder}, "plan": Plan(recompute=recompute)}
         experiment = Experiment(**parts, method=Choice("simclr"))
-        method = method_of(experiment, {"f": view}).train()
-        found = forecast(method, Batch({"f.1": x, "f.2": x}, {"id": torch.arange(8)}), None).activations
+        method = learner_of(experiment, {"f": view}).train()
+        keys = {"id": torch.arange(8), "has f": torch.ones(8, dtype=torch.bool)}
+        found = forecast(method, {"": Batch({f"contrast/f.{k}": View("f", x) for k in (1, 2)}, keys)}, None).activations
         assert all(part.training for part in method.modules())
         return found
 

@@ -1,31 +1,38 @@
 """The step, the optimisers, the schedule, the health and the big batches, each against something simpler."""
 
+import copy
+
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
 import kontrast as kt
+from kontrast.checks.processes import single_task
 from kontrast.core import factory
 from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.experiment import Choice, Experiment, Plan
 from kontrast.core.ranks import Ranks
-from kontrast.data.dataset.reader import Batch
 from kontrast.data.samplers.sampler import Sampled
 from kontrast.data.samplers.shuffled import Shuffled
-from kontrast.layers.towers import Towers
+from kontrast.data.view import Batch, View, ViewSpec
+from kontrast.encoders.encoder import Encoder
+from kontrast.encoders.features import Features
+from kontrast.encoders.precision_mode import PrecisionMode
+from kontrast.encoders.resnet import ResNet
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.relations.same_key import SameKey
-from kontrast.tasks.task import Task
+from kontrast.tasks.task import Output, Task
 from kontrast.training.health import examine, likely_causes, too_short
 from kontrast.training.launcher import alone
 from kontrast.training.loop import _spare_core, schedule, twins_in
 from kontrast.training.memory import forecast
 from kontrast.training.optimiser import groups_of
-from kontrast.training.precision import Casting, PrecisionMode, choose, prepare
+from kontrast.training.precision import choose, prepare
 from kontrast.training.step import step
+from tests.support.learners import encoders_of, outputs
 from tests.support.series import waves
 from tests.support.settings import FAST
 
@@ -35,18 +42,17 @@ class Small(Task):
 
     def __init__(self, dropout=0.3):
         super().__init__()
-        self.towers = Towers({}, {})  # it encodes by itself
         self.net = nn.Sequential(nn.Linear(8, 32), nn.GELU(), nn.Dropout(dropout), nn.Linear(32, 16))
         self.kernel = Cosine(temperature=0.2, learnable=True)
         self.loss = InfoNCE()
 
-    def draws(self):
-        return {"a": "x", "b": "x"}
+    def views(self):
+        return {"a": ViewSpec("x"), "b": ViewSpec("x")}
 
-    def forward(self, views, keys):
-        return {name: self.net(x) for name, x in views.items()}
+    def forward(self, encoders, batch):
+        return {name: Output(self.net(view.data), name) for name, view in batch.views.items()}
 
-    def compare(self, rows, ranks):
+    def compute_loss(self, rows, ranks):
         everyone = Embeddings.stack(*ranks.gather(rows).values())
         return {
             "contrast": contrast(
@@ -54,18 +60,19 @@ class Small(Task):
             )
         }
 
-    def embed(self, field, x):
-        return self.net(x)
-
-    def outline(self, rows):
+    def positive_pairs(self, rows):
         return [(rows["a"], rows["b"])]
 
 
 def batch_of(n=24, seed=0):
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 8, generator=g)
-    views = {"a": x + 0.1 * torch.randn(n, 8, generator=g), "b": x + 0.1 * torch.randn(n, 8, generator=g)}
+    views = {f"contrast/{name}": View("x", x + 0.1 * torch.randn(n, 8, generator=g)) for name in "ab"}
     return Batch(views, {"id": torch.arange(n), "has x": torch.ones(n, dtype=torch.bool), "content x": torch.arange(n)})
+
+
+def small(**how):
+    return single_task(Small(**how))
 
 
 def gradients(method):
@@ -74,14 +81,14 @@ def gradients(method):
 
 def test_a_cut_step_leaves_the_gradient_of_plain_autograd():
     torch.manual_seed(0)
-    method, batch = Small(dropout=0.0), batch_of()
-    outcome = step(method, method, batch, Ranks(), seed=1)
+    method, batch = small(dropout=0.0), batch_of()
+    outcome = step(method, method, {"": batch}, Ranks(), seed=1)
     cut = gradients(method)
     method.zero_grad()
-    z = method(batch.views, batch.keys)
+    z = outputs(method, {"": batch})
     keys = {"id": batch.keys["id"], "view": torch.zeros_like(batch.keys["id"])}
     rows = {"a": Embeddings(z["a"], keys), "b": Embeddings(z["b"], {**keys, "view": keys["view"] + 1})}
-    loss = method.compare(rows, Ranks())["contrast"].value()
+    loss = method.served.compute_loss(rows, Ranks())["contrast"].value()
     loss.backward()
     assert outcome.loss == pytest.approx(loss.item())
     torch.testing.assert_close(cut, gradients(method))
@@ -90,11 +97,11 @@ def test_a_cut_step_leaves_the_gradient_of_plain_autograd():
 @pytest.mark.parametrize("passes", [5, 8, 24])
 def test_gradient_caching_equals_one_pass_where_dropout_is_off_and_itself_where_it_is_on(passes):
     torch.manual_seed(0)
-    method, batch = Small(dropout=0.0), batch_of()
-    whole = step(method, method, batch, Ranks(), seed=1)
+    method, batch = small(dropout=0.0), batch_of()
+    whole = step(method, method, {"": batch}, Ranks(), seed=1)
     one = gradients(method)
     method.zero_grad()
-    parts = step(method, method, batch, Ranks(), seed=1, passes=passes)
+    parts = step(method, method, {"": batch}, Ranks(), seed=1, passes=passes)
     torch.testing.assert_close(gradients(method), one, rtol=1e-5, atol=1e-7)
     assert parts.loss == pytest.approx(whole.loss)
     assert parts.negatives == pytest.approx(46 * 48)
@@ -102,19 +109,19 @@ def test_gradient_caching_equals_one_pass_where_dropout_is_off_and_itself_where_
 
 def test_dropout_falls_alike_in_both_passes_of_gradient_caching():
     torch.manual_seed(0)
-    method, batch = Small(), batch_of()
-    step(method, method, batch, Ranks(), seed=1, passes=6)
+    method, batch = small(), batch_of()
+    step(method, method, {"": batch}, Ranks(), seed=1, passes=6)
     cached = gradients(method)
     method.zero_grad()
     out = {name: [] for name in ("a", "b")}
     for k in range(4):  # the same dropout by hand: seed + k before pass k, one graph over all passes
         torch.manual_seed(1 + k)
         part = batch[slice(6 * k, 6 * k + 6)]
-        for name, z in method(part.views, part.keys).items():
+        for name, z in outputs(method, {"": part}).items():
             out[name].append(z)
     keys = {"id": batch.keys["id"], "view": torch.zeros_like(batch.keys["id"])}
     rows = {n: Embeddings(torch.cat(z), {**keys, "view": keys["view"] + i}) for i, (n, z) in enumerate(out.items())}
-    method.compare(rows, Ranks())["contrast"].value().backward()
+    method.served.compute_loss(rows, Ranks())["contrast"].value().backward()
     torch.testing.assert_close(cached, gradients(method), rtol=1e-5, atol=1e-7)
 
 
@@ -257,26 +264,32 @@ def test_an_experiment_builds_its_method_from_names_alone():
 
 def test_a_compiled_method_computes_what_the_plain_one_does():
     torch.manual_seed(0)
-    method, batch = Small(dropout=0.0), batch_of()
-    compiled = prepare(method, PrecisionMode(compiled=True))
-    torch.testing.assert_close(compiled(batch.views, batch.keys), method(batch.views, batch.keys), rtol=1e-5, atol=1e-6)
+    plain = encoders_of({"x": ResNet(channels=3, base=4)})
+    compiled = single_task(Small(), copy.deepcopy(plain))
+    prepare(compiled, PrecisionMode(compiled=True))
+    x = torch.randn(4, 3, 16, 16)
+    torch.testing.assert_close(compiled.encoders("x", x).pooled, plain("x", x).pooled, rtol=1e-4, atol=1e-5)
+    assert compiled.state_dict().keys() == single_task(Small(), plain).state_dict().keys()
     assert "compiled" in PrecisionMode(compiled=True).words
 
 
-class Seeing(Small):
+class Seeing(Encoder):
     """Notes how its views lie in memory."""
 
-    def forward(self, views, keys):
-        self.seen = [x.is_contiguous(memory_format=torch.channels_last) for x in views.values() if x.ndim == 4]
-        return {name: x.flatten(1) for name, x in views.items()}
+    width = 192
+
+    def forward(self, x):
+        self.last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
+        return Features(x.flatten(1))
 
 
 @pytest.mark.parametrize("last", [True, False])
 def test_pictures_come_with_their_channels_last_in_that_mode_alone_and_with_the_same_numbers(last):
     views = {"picture": torch.randn(4, 3, 8, 8), "series": torch.randn(4, 2, 8)}
-    method = Seeing()
-    out = Casting(method, PrecisionMode(channels_last=last))(views, {"id": torch.arange(4)})
-    assert method.seen == [last]
+    learner = single_task(Small(), encoders_of({"picture": Seeing(), "series": Seeing()}))
+    prepare(learner, PrecisionMode(channels_last=last))
+    out = {field: learner.encoders(field, x).pooled for field, x in views.items()}
+    assert [learner.encoders.encoder(field).last for field in views] == [last, False]
     assert all(torch.equal(out[name], x.flatten(1)) for name, x in views.items())
 
 

@@ -16,9 +16,9 @@ from kontrast.data.sources.python_values import frame_of
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.features import Features
 from kontrast.evaluation.spearman import Spearman, correlation
-from kontrast.layers.towers import Towers
 from kontrast.losses.pairwise.cosent import CoSENT
 from kontrast.tasks.supervised.scored import Scored
+from tests.support.learners import batches_of, learner_of, outputs
 
 pytestmark = pytest.mark.slow
 
@@ -97,21 +97,22 @@ class Plain(Encoder):
 
 
 def test_the_loss_is_that_of_the_scored_rows_and_the_pairs_are_those_alike():
-    method = Scored(Towers({"text": Plain()}, {"a": "text", "b": "text"}))
+    learner = learner_of(Scored, {"text": Plain()}, {"a": "text", "b": "text"})
+    method = learner.served
     assert not list(method.parameters())
     torch.manual_seed(0)
     x, y = torch.randn(2, 6, 4)
     keys = {"id": torch.arange(6), "view": torch.zeros(6), "score": torch.tensor([1, 2, torch.nan, 3, 5, 4.0])}
     keys |= {"has a": torch.arange(6) != 1, "has b": torch.ones(6, dtype=torch.bool)}
-    views = method({"a": x, "b": y}, keys)
+    views = outputs(learner, batches_of(learner, {"a": x, "b": y}, keys))
     rows = {name: Embeddings(z, keys) for name, z in views.items()}
     kept = torch.tensor([0, 3, 4, 5])
-    (term,) = method.compare(rows, Ranks()).values()
+    (term,) = method.compute_loss(rows, Ranks()).values()
     torch.testing.assert_close(term.value(), CoSENT()(Embeddings(x, keys)[kept], Embeddings(y, keys)[kept]).value())
-    ((one, two),) = method.outline(rows)
+    ((one, two),) = method.positive_pairs(rows)
     assert one.keys["id"].tolist() == two.keys["id"].tolist() == [3, 4, 5]
     unknown = {name: Embeddings(z, {**keys, "score": torch.full((6,), torch.nan)}) for name, z in views.items()}
-    assert method.outline(unknown) == []
+    assert method.positive_pairs(unknown) == []
 
 
 def test_a_run_on_scored_pairs_learns_their_order_and_chooses_so_by_itself(tmp_path):
