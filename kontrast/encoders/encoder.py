@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -28,7 +28,7 @@ class Encoder(nn.Module, ABC):
     gives_dense: bool = True
     """Whether `forward` gives dense features; off if nothing takes them, since some encoders pay for them."""
 
-    pace: ClassVar[float] = 1.0
+    pace: float = 1.0
     """Share of the plan's learning rate that suits it; small for pretrained weights."""
 
     recomputes: bool = False

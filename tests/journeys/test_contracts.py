@@ -89,7 +89,8 @@ def built(name):
     settings = {"timm": {"model": "test_resnet"}, "transformer": None}.get(name, {})
     if settings is None:
         pytest.skip("needs pretrained weights; tests/encoders/test_text_encoders.py has the real ones")
-    kind = next((k for k in ROOMS["modalities"] if registry.load("modalities", k).encoder == name), "image")
+    other = {"causal_lm": "text"}.get(name, "image")
+    kind = next((k for k in ROOMS["modalities"] if registry.load("modalities", k).encoder == name), other)
     modality, packed = fitted(kind)
     torch.manual_seed(0)
     encoder = factory.build("encoders", name, settings, given=modality.facts())
