@@ -89,7 +89,7 @@ def built(name):
     settings = {"timm": {"model": "test_resnet"}, "transformer": None}.get(name, {})
     if settings is None:
         pytest.skip("needs pretrained weights; tests/encoders/test_text_encoders.py has the real ones")
-    other = {"causal_lm": "text"}.get(name, "image")
+    other = {"causal_lm": "text", "dilated_cnn": "series"}.get(name, "image")
     kind = next((k for k in ROOMS["modalities"] if registry.load("modalities", k).encoder == name), other)
     modality, packed = fitted(kind)
     torch.manual_seed(0)
