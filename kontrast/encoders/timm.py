@@ -200,11 +200,13 @@ def _widths(net: Any, channels: int, size: int) -> tuple[int, int | None]:
     x = torch.linspace(-1, 1, channels * size * size).view(1, channels, size, size)
     with torch.no_grad():
         pooled = net(x)
-        found = net.forward_features(x)
-        dense = _dense(net, found) if isinstance(found, Tensor) else None
-        if dense is None or not torch.equal(net.forward_head(found), pooled):
+        try:
+            found = net.forward_features(x)
+            dense = _dense(net, found)
+            same = dense is not None and torch.equal(net.forward_head(found), pooled)
+        except (AttributeError, TypeError):  # of the few models whose parts take or give something else
             return pooled.shape[-1], None
-    return pooled.shape[-1], dense.shape[-1]
+    return pooled.shape[-1], dense.shape[-1] if dense is not None and same else None
 
 
 def _dense(net: Any, found: Tensor) -> Tensor | None:
@@ -214,6 +216,8 @@ def _dense(net: Any, found: Tensor) -> Tensor | None:
         map_BPE = found.flatten(1, 2) if getattr(net, "output_fmt", "NCHW") == "NHWC" else found.flatten(2).mT
     elif found.ndim == 3:
         map_BPE = found[:, getattr(net, "num_prefix_tokens", 0) :]
+        if math.isqrt(map_BPE.shape[1]) ** 2 != map_BPE.shape[1] or map_BPE.shape[1] == 1:  # class tokens are left
+            return None
     else:
         return None
-    return map_BPE if math.isqrt(map_BPE.shape[1]) ** 2 == map_BPE.shape[1] else None
+    return map_BPE

@@ -1,0 +1,144 @@
+"""Features of every encoder: dense ones are in the order of their positions, and no row depends on its batch."""
+
+import math
+
+import pytest
+import torch
+
+from kontrast.core import factory, registry
+
+NAN = math.nan
+CASES = {
+    "resnet": ("resnet", {"base": 8}, {"channels": 3, "size": 32}),
+    "resnet at a size that is pooled": ("resnet", {"base": 8}, {"channels": 3, "size": 40}),
+    "tcn": ("tcn", {"hidden": 8, "out": 12}, {"channels": 2, "length": 60}),
+    "tcn with a stride": ("tcn", {"hidden": 8, "out": 12, "depth": 2}, {"channels": 2, "length": 300}),
+    "tokens": ("tokens", {"width": 16, "buckets": 64}, {"vocabulary": 50, "spellings": tuple(map(str, range(50)))}),
+    "transformer": ("transformer", {"train": "full"}, {}),
+    "transformer by its first token": ("transformer", {"train": "full", "pooling": "cls"}, {}),
+    "timm, channels first": ("timm", {"model": "test_resnet"}, {"channels": 3, "size": 96}),
+    "timm, channels last": ("timm", {"model": "test_mambaout"}, {"channels": 3, "size": 224}),
+    "timm, tokens": ("timm", {"model": "test_vit"}, {"channels": 3, "size": 64}),
+}
+STRIDE = 3  # of "tcn with a stride", whose rows have 300 instants
+WIDE = "tcn", "tcn with a stride", "timm, channels last"  # a place changes as much by what is beside it
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory) -> str:
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("bert")
+    config = transformers.BertConfig(
+        vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32
+    )
+    transformers.BertModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    """An encoder in eval mode, views of four rows, and how many positions each row has; None: all."""
+    name, settings, facts = CASES[request.param]
+    if name == "transformer":
+        settings = {**settings, "model": request.getfixturevalue("bert")}
+    torch.manual_seed(0)
+    encoder = factory.build("encoders", name, settings, given=facts).eval()
+    lengths = torch.tensor([9, 12, 2, 5])
+    if name in ("tokens", "transformer"):
+        x = torch.randint(1, 50, (4, 12))
+        return encoder, torch.where(torch.arange(12) < lengths[:, None], x, -1), lengths
+    if name == "tcn":
+        stride = STRIDE if "stride" in request.param else 1
+        x = torch.randn(4, 2, 12 * stride)
+        x[:, :, 0] = NAN  # a gap
+        return encoder, x.masked_fill(torch.arange(12 * stride) >= (lengths * stride)[:, None, None], NAN), lengths
+    x = torch.randn(4, facts["channels"], facts["size"], facts["size"])
+    return encoder, x, None
+
+
+def test_every_encoder_has_a_case():
+    assert {name for name, _, _ in CASES.values()} == set(registry.rooms()["encoders"])
+
+
+@torch.no_grad()
+def test_shapes_of_pooled_dense_and_mask_agree(case):
+    encoder, x, lengths = case
+    pooled, dense, mask = encoder(x)
+    assert pooled.shape == (4, encoder.width)
+    assert dense is not None
+    assert dense.shape[::2] == (4, encoder.dense_width)
+    if lengths is None:
+        assert mask is None
+    else:
+        assert (mask.shape, mask.dtype) == (dense.shape[:2], torch.bool)
+        assert torch.equal(mask, torch.arange(dense.shape[1]) < lengths[:, None])
+
+
+@torch.no_grad()
+def test_features_of_a_row_depend_neither_on_its_batch_nor_on_its_padding(case):
+    encoder, x, lengths = case
+    pooled, dense, mask = encoder(x)
+    for row in range(4):
+        end = x.shape[-1] if lengths is None else int(lengths[row]) * x.shape[-1] // 12
+        alone = encoder(x[row : row + 1, ..., :end])
+        there = slice(None) if mask is None else mask[row]
+        torch.testing.assert_close(alone.pooled[0], pooled[row], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            alone.dense[0][slice(None) if mask is None else alone.mask[0]], dense[row][there], atol=1e-5, rtol=1e-4
+        )
+
+
+@torch.no_grad()
+def test_pooled_features_are_the_same_bits_with_dense_ones_switched_off(case):
+    encoder, x, _ = case
+    pooled = encoder(x).pooled
+    encoder.gives_dense = False
+    assert torch.equal(encoder(x).pooled, pooled)
+
+
+@torch.no_grad()
+def test_dense_features_are_in_the_order_of_their_positions(case, request):
+    """A change of the view at one position changes the dense features there the most, or close by."""
+    encoder, x, lengths = case
+    x = x[1:2]  # the row that fills the batch
+    dense = encoder(x).dense[0]
+    side = math.isqrt(len(dense)) if lengths is None else len(dense)
+    cell = x.shape[-1] / side
+    slack = int(request.node.callspec.params["case"] in WIDE)
+    for position in range(len(dense)):
+        places = divmod(position, side) if lengths is None else (position,)
+        here = (..., *(slice(round(i * cell), round((i + 1) * cell)) for i in places))
+        other = x.clone()
+        other[here] = x[here] % 49 + 1 if x.dtype == torch.int64 else 3 * torch.randn_like(x[here])
+        found = int((encoder(other).dense[0] - dense).norm(dim=1).argmax())
+        found = divmod(found, side) if lengths is None else (found,)
+        assert max(abs(i - j) for i, j in zip(found, places, strict=True)) <= slack
+
+
+def test_dense_features_give_their_gradient_to_the_weights(case):
+    encoder, x, _ = case
+    dense, mask = encoder(x)[1:]
+    (dense if mask is None else dense[mask]).square().sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in encoder.parameters())
+    assert any(p.grad is not None and p.grad.any() for p in encoder.parameters())
+
+
+def test_a_timm_model_whose_pooling_is_not_its_last_step_has_no_dense_features(monkeypatch):
+    from timm.models.resnet import ResNet
+
+    original = ResNet.forward_head
+    monkeypatch.setattr(ResNet, "forward", lambda net, x: original(net, net.forward_features(x)) * 2)
+    net = factory.build("encoders", "timm", {"model": "test_resnet"}, given={"channels": 3, "size": 32}).eval()
+    assert net.dense_width is None
+    pooled, dense, _ = net(torch.randn(2, 3, 32, 32))
+    assert pooled.shape == (2, net.width)
+    assert dense is None
+
+
+def test_the_masked_mean_of_a_transformers_tokens_is_its_pooled_feature(bert):
+    encoder = factory.build("encoders", "transformer", {"model": bert, "train": "frozen", "pooling": "mean"})
+    x = torch.tensor([[4, 5, 6, -1], [7, 8, -1, -1]])
+    pooled, dense, mask = encoder(x)
+    mean = torch.stack([row[there].mean(0) for row, there in zip(dense, mask, strict=True)])
+    torch.testing.assert_close(mean, pooled)
