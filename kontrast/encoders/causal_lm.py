@@ -136,6 +136,8 @@ class CausalLM(Encoder):
         pieces = [self._scored(piece) for piece in _pieces(framed, order, lengths.tolist())]
         back, T = order.argsort(), framed.ids.shape[1]
         pooled = torch.cat([piece.pooled for piece in pieces])[back]
+        if not self.gives_dense:
+            return Features(pooled)
         dense = torch.cat([F.pad(p.dense, (0, 0, 0, T - p.dense.shape[1])) for p in pieces if p.dense is not None])
         return Features(pooled, dense[back], framed.answer)
 
@@ -167,6 +169,8 @@ class CausalLM(Encoder):
 
     def _scored(self, framed: Framed) -> Features:
         h_BTD = self._hidden(framed)
+        if not self.gives_dense:
+            return Features(self._pooled(h_BTD, framed))
         at, token = framed.answer[:, 1:], framed.ids[:, 1:]
         each_A = self._log_probs(h_BTD[:, :-1][at], token[at])
         dense_BT = each_A.new_zeros(framed.ids.shape)

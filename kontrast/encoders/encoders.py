@@ -43,8 +43,13 @@ class Encoders(nn.Module):
         self.mode, self.together = PrecisionMode(), False
 
     def keep_copies(self, uses: Iterable[str]) -> None:
-        """Makes the copies that tasks use, before anything is sharded: "momentum", "reference"."""
+        """Makes the copies that tasks use, before anything is sharded: "momentum", "reference".
+
+        Dense features are computed only if tasks use them ("dense").
+        """
         uses = set(uses)
+        for network in self.networks.values():
+            cast(Encoder, network).gives_dense = "dense" in uses
         self.momentum = self._copied() if "momentum" in uses else self.momentum
         self.reference = self._copied() if "reference" in uses else self.reference
         self.train(self.training)
@@ -98,7 +103,9 @@ class Encoders(nn.Module):
         networks = {"networks": self.networks, "momentum": self.momentum, "reference": self.reference}[copies]
         if self.mode.channels_last:  # converts once: each layer would convert its input, in backward too
             data = containers.apply(_channels_last, data)
-        return networks[self.network_of[field]](data)
+        encoder = cast(Encoder, networks[self.network_of[field]])
+        found: Features = encoder(data)
+        return found if encoder.gives_dense else Features(found.pooled)
 
 
 class EncodedViews:

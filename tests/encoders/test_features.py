@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from kontrast.core import factory, registry
+from tests.support.learners import encoders_of
 
 NAN = math.nan
 CASES = {
@@ -13,6 +14,8 @@ CASES = {
     "resnet at a size that is pooled": ("resnet", {"base": 8}, {"channels": 3, "size": 40}),
     "tcn": ("tcn", {"hidden": 8, "out": 12}, {"channels": 2, "length": 60}),
     "tcn with a stride": ("tcn", {"hidden": 8, "out": 12, "depth": 2}, {"channels": 2, "length": 300}),
+    "dilated_cnn": ("dilated_cnn", {"hidden": 8, "out": 12, "depth": 2}, {"channels": 2}),
+    "causal_lm": ("causal_lm", {"width": 16, "heads": 2}, {"vocabulary": 50}),
     "tokens": ("tokens", {"width": 16, "buckets": 64}, {"vocabulary": 50, "spellings": tuple(map(str, range(50)))}),
     "transformer": ("transformer", {"train": "full"}, {}),
     "transformer by its first token": ("transformer", {"train": "full", "pooling": "cls"}, {}),
@@ -21,7 +24,7 @@ CASES = {
     "timm, tokens": ("timm", {"model": "test_vit"}, {"channels": 3, "size": 64}),
 }
 STRIDE = 3  # of "tcn with a stride", whose rows have 300 instants
-WIDE = "tcn", "tcn with a stride", "timm, channels last"  # a place changes as much by what is beside it
+WIDE = "tcn", "tcn with a stride", "dilated_cnn", "timm, channels last"  # a place changes as much by what is beside it
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +48,10 @@ def case(request):
     torch.manual_seed(0)
     encoder = factory.build("encoders", name, settings, given=facts).eval()
     lengths = torch.tensor([9, 12, 2, 5])
-    if name in ("tokens", "transformer"):
+    if name in ("tokens", "transformer", "causal_lm"):
         x = torch.randint(1, 50, (4, 12))
         return encoder, torch.where(torch.arange(12) < lengths[:, None], x, -1), lengths
-    if name == "tcn":
+    if name in ("tcn", "dilated_cnn"):
         stride = STRIDE if "stride" in request.param else 1
         x = torch.randn(4, 2, 12 * stride)
         x[:, :, 0] = NAN  # a gap
@@ -62,7 +65,7 @@ def test_every_encoder_has_a_case():
 
 
 @torch.no_grad()
-def test_shapes_of_pooled_dense_and_mask_agree(case):
+def test_shapes_of_pooled_dense_and_mask_agree(case, request):
     encoder, x, lengths = case
     pooled, dense, mask = encoder(x)
     assert pooled.shape == (4, encoder.width)
@@ -72,7 +75,11 @@ def test_shapes_of_pooled_dense_and_mask_agree(case):
         assert mask is None
     else:
         assert (mask.shape, mask.dtype) == (dense.shape[:2], torch.bool)
-        assert torch.equal(mask, torch.arange(dense.shape[1]) < lengths[:, None])
+        at = torch.arange(dense.shape[1])
+        if request.node.callspec.params["case"] == "causal_lm":  # a start that is not scored, and an end that is
+            assert torch.equal(mask, (at >= 1) & (at <= lengths[:, None] + 1))
+        else:
+            assert torch.equal(mask, at < lengths[:, None])
 
 
 @torch.no_grad()
@@ -101,6 +108,8 @@ def test_pooled_features_are_the_same_bits_with_dense_ones_switched_off(case):
 def test_dense_features_are_in_the_order_of_their_positions(case, request):
     """A change of the view at one position changes the dense features there the most, or close by."""
     encoder, x, lengths = case
+    if request.node.callspec.params["case"] == "causal_lm":
+        pytest.skip("a token changes what follows; tests/encoders/test_causal_lm.py has the slow loop")
     x = x[1:2]  # the row that fills the batch
     dense = encoder(x).dense[0]
     side = math.isqrt(len(dense)) if lengths is None else len(dense)
@@ -142,3 +151,12 @@ def test_the_masked_mean_of_a_transformers_tokens_is_its_pooled_feature(bert):
     pooled, dense, mask = encoder(x)
     mean = torch.stack([row[there].mean(0) for row, there in zip(dense, mask, strict=True)])
     torch.testing.assert_close(mean, pooled)
+
+
+@pytest.mark.parametrize("uses", [set(), {"dense"}])
+def test_dense_features_are_computed_only_if_a_task_uses_them(uses):
+    encoders = encoders_of({"text": factory.build("encoders", "tokens", {"width": 16}, given={"vocabulary": 50})})
+    encoders.keep_copies({*uses, "momentum"})
+    x = torch.tensor([[4, 5, -1], [7, 8, 9]])
+    for copies in ("networks", "momentum"):
+        assert (encoders("text", x, copies).dense is not None) == bool(uses)
