@@ -1,4 +1,4 @@
-"""Random numbers that depend only on seed, epoch, sample id and view.
+"""Random numbers that depend only on seed, epoch, sample id and view; or on seed, step and view.
 
 They are drawn for whole batches at once, by splitmix64 counters in plain torch. A row draws the same numbers alone, in
 any batch, on any worker or rank, and after resuming.
@@ -8,7 +8,9 @@ Reference:
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,6 +18,33 @@ from torch import Tensor
 # splitmix64's constants as signed 64-bit numbers: int64 wraps as uint64 does; >> copies the sign, hence the masks.
 GAMMA, _M1, _M2 = -7046029254386353131, -4658895280553007687, -7723592293110705685
 _ALL = (1 << 64) - 1
+_STEP = 3000  # branch of the streams of steps, apart from those of rows
+_TRIES = 16  # of the gamma sampler, whose tries fail in under 5 of 100: 16 in a row are rarer than 2^-64
+
+
+@dataclass(frozen=True, eq=False)
+class Streams:
+    """Random streams of the rows of a batch, (B,) int64 each.
+
+    Rows of several views may stand in one batch.
+
+    Attributes:
+        view_B: A stream per row and view.
+        row_B: A stream per row, the same for all its views and fields: what it decides leaves a pair a pair.
+        step_B: A stream per step and view, the same for all rows of all ranks: for decisions that rows share (the
+            length of a crop, hidden features, dropped edges of a common graph).
+    """
+
+    view_B: Tensor
+    row_B: Tensor
+    step_B: Tensor
+
+    def fork(self, branch: int) -> "Streams":
+        """Independent streams derived from these, for another kind of decision."""
+        return Streams(fork(self.view_B, branch), fork(self.row_B, branch), fork(self.step_B, branch))
+
+    def __getitem__(self, rows: slice) -> "Streams":
+        return Streams(self.view_B[rows], self.row_B[rows], self.step_B[rows])
 
 
 def mix(x: Tensor) -> Tensor:
@@ -57,6 +86,19 @@ def fork(key_B: Tensor, branch: int) -> Tensor:
     return mix(key_B ^ _signed(_mixed((branch + 1) * _M1)))
 
 
+def step_keys(seed: int, step: int, views: Sequence[int]) -> Tensor:
+    """Streams of a step, one per view: (V,) int64, the same on all ranks.
+
+    Repeat a view's stream for its rows: `step_keys(seed, step, [view]).expand(B)`.
+
+    Args:
+        seed: Seed of the run.
+        step: Step, from 0.
+        views: Numbers of the views.
+    """
+    return fork(keys(seed, step, torch.zeros(1, dtype=torch.int64), views)[:, 0], _STEP)
+
+
 def _mixed(x: int) -> int:
     """`mix` of a single number, without the cost of eleven tensors."""
     x &= _ALL
@@ -82,6 +124,50 @@ def normal(key_B: Tensor, n: int) -> Tensor:
     u = uniform(key_B, 2 * n)
     radius = (-2 * (1 - u[:, :n]).log()).sqrt()
     return radius * (2 * torch.pi * u[:, n:]).cos()
+
+
+def beta(key_B: Tensor, alpha: float, other: float | None = None) -> Tensor:
+    """One number per stream from a Beta distribution.
+
+    A ratio of two Gamma numbers, compared by their logarithms, so that no `alpha` is too small. Each row uses its own
+    stream alone and takes the first accepted of a fixed number of tries, so no device waits for another.
+
+    Args:
+        key_B: (B,) int64, a stream per row.
+        alpha: Shape, above 0.
+        other: Second shape, above 0. Default: None, which is `alpha`: symmetric about 1/2.
+
+    Returns:
+        (B,) float32 in [0, 1].
+
+    Equation:
+        B = X / (X + Y), X ~ Gamma(alpha), Y ~ Gamma(other)
+
+    Example:
+        >>> beta(torch.arange(1000), 0.2).mean().round(decimals=1)
+        tensor(0.5000)
+    """
+    x, y = (_log_gamma_draw(fork(key_B, n), a) for n, a in enumerate((alpha, alpha if other is None else other)))
+    return (x - y).sigmoid().float()
+
+
+def _log_gamma_draw(key_B: Tensor, shape: float) -> Tensor:
+    """Logarithm of one Gamma number per stream, by rejection.
+
+    Reference:
+        Marsaglia, Tsang, "A Simple Method for Generating Gamma Variables", ACM TOMS 2000; for a shape below 1 the
+        number of shape + 1 times u^(1 / shape).
+    """
+    u_B = uniform(fork(key_B, 2), _TRIES + 1)
+    x, tried = normal(fork(key_B, 3), _TRIES), u_B[:, :_TRIES]
+    if key_B.device.type != "mps":  # MPS has no float64
+        u_B, x, tried = u_B.double(), x.double(), tried.double()
+    d = (shape + 1 if shape < 1 else shape) - 1 / 3
+    v = (1 + x / math.sqrt(9 * d)).clamp_min(0) ** 3
+    fits = (1 - tried).log() < x.square() / 2 + d - d * v + d * v.log()  # false for v = 0, whose logarithm is -inf
+    first = fits.to(torch.int8).argmax(1, keepdim=True)
+    log = (d * v.gather(1, first)[:, 0]).log()
+    return log + (1 - u_B[:, _TRIES]).log() / shape if shape < 1 else log
 
 
 def folded(seed: int) -> int:

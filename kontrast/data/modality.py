@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
+from kontrast.data.view import Role
+
 
 class Modality(ABC):
     """Kind of data, on its way from the cells of a field to an encoder.
@@ -84,17 +86,28 @@ class Modality(ABC):
         """
 
     @abstractmethod
-    def augment(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
+    def augment(
+        self,
+        batch: Tensor,
+        key_B: Tensor,
+        row_B: Tensor | None = None,
+        role: Role = "global",
+        step_B: Tensor | None = None,
+    ) -> Tensor:
         """Encoder input for training, each row augmented by its own key.
 
         All rows are augmented at once, on the device of the batch. For several views of a row, the row is repeated with
-        other keys.
+        other keys. What the user switched off stays off in every role.
 
         Args:
             batch: What `collate` returned.
             key_B: (B,) int64, a stream of random numbers per view and row.
             row_B: (B,) int64, a stream per row that all its views and fields share, so that what it decides (a mirror
                 image, say) leaves a pair a pair. None if there is none.
+            role: What the view is for, in the units of the modality. "global": the augmentation that the settings
+                describe. "local": a smaller part; its shape may be smaller. "weak": a light change. "strong": at least
+                as strong as global. "context": what surrounds the part that is predicted. "original": `preprocess`.
+            step_B: (B,) int64, a stream per step that all rows of a view share. None: the same in all steps.
 
         Returns:
             (B, ...), of the kind that `preprocess` returns.

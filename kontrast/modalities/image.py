@@ -19,10 +19,12 @@ from torch import Tensor
 from kontrast.core import random_streams
 from kontrast.core.errors import UserError
 from kontrast.core.factory import Range
-from kontrast.data.augmentation import AugmentationChoice, applied, augmentation_of
+from kontrast.data.augmentation import AugmentationChoice, applied, augmentation_of, streams_of
 from kontrast.data.modality import Modality
+from kontrast.data.view import Role
 from kontrast.modalities import mirroring
-from kontrast.modalities.augmentations.image import LIGHT, LUMA, STRONG, augment
+from kontrast.modalities.augmentations.cutout import Cutout
+from kontrast.modalities.augmentations.image import LIGHT, LUMA, SMALL_CROP, STRONG, WEAK, Strength, augment
 from kontrast.modalities.picture import picture
 
 # `read` shrinks a short side to this (or to `size`, if larger): a sample of photographs must fit into memory.
@@ -30,6 +32,9 @@ _KEPT = 512
 _ELONGATED = 2.0  # up to this ratio of the sides the middle square is kept, beyond it the whole picture is squeezed
 _SAMPLE = 256  # pictures for mean and standard deviation
 _RAW = 8  # pixels a side
+_LOCAL = 3 / 7  # side of a local view as a share of `size`: 96 of 224 px, as in SwAV and DINO
+_SMALLEST = 16  # pixels a side of a local view
+_CUTOUT = 1  # branch of the random streams
 
 
 class Image(Modality):
@@ -45,6 +50,14 @@ class Image(Modality):
         mean: Per channel, in 0..1; by default the mean of the sample.
         std: Per channel, above 0; by default the standard deviation of the sample, at least 0.05.
         augmentation: One more, by name, applied last (`blur`, or `my_lab.ideas:Mine`).
+
+    Roles of views:
+        global: crop of 20 % to all of the area, mirror image and colours (strong); 70 % and slight colours (light).
+        local: crop of 5 to 40 % of the area, with the colours of global, at 3/7 of the side (96 of 224 pixels).
+        weak: crop of 75 % or more, mirror image; no colours.
+        strong: as global under strong, and half of the side covered at a random place (Cutout, as in FixMatch).
+        context: as weak.
+        original: no augmentation. Under `strength` none, all but local are this.
 
     Raises:
         UserError: a setting out of its range.
@@ -157,21 +170,40 @@ class Image(Modality):
         """Normalises pixels: (B, C, S, S) float32."""
         return self._normalised(batch.float().div_(255))
 
-    def augment(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
-        """Random crop, mirror image and colours by `strength`, normalised: (B, C, S, S) float32.
+    def augment(
+        self,
+        batch: Tensor,
+        key_B: Tensor,
+        row_B: Tensor | None = None,
+        role: Role = "global",
+        step_B: Tensor | None = None,
+    ) -> Tensor:
+        """Random crop, mirror image and colours by `strength` and role, normalised: (B, C, S, S) float32.
 
-        "light" mirrors all images of a row together, so that a mirrored pair is one more pair.
+        "light" mirrors all images of a row together, so that a mirrored pair is one more pair. Local views have a
+        smaller S.
         """
-        if self.strength == "none":
-            return applied(self.augmentation, self.preprocess(batch), key_B)
-        strength = STRONG if self.strength == "strong" else LIGHT
+        if role == "original":
+            return self.preprocess(batch)
+        streams = streams_of(key_B, row_B, step_B)
+        size = _local_side(self.size) if role == "local" else None
+        if self.strength == "none" and role != "local":
+            return applied(self.augmentation, self.preprocess(batch), streams, role)
         alone = self.flip if self.flip is not None else self.strength == "strong" and self._mirrors
-        strength = replace(strength, flip=0.5 * alone)
+        strength = replace(self._strength(role), flip=0.5 * alone)
         mirrored_B = None
         if self.strength == "light" and self.flip is None and self._mirrors and row_B is not None:
             mirrored_B = random_streams.uniform(random_streams.fork(row_B, 0), 1)[:, 0] < 0.5
-        seen = augment(batch, key_B, strength, mean=self.mean, std=self.std, mirrored_B=mirrored_B)
-        return applied(self.augmentation, seen, key_B)
+        seen = augment(batch, key_B, strength, mean=self.mean, std=self.std, mirrored_B=mirrored_B, size=size)
+        if role == "strong":
+            seen = Cutout()(seen, streams.fork(_CUTOUT))
+        return applied(self.augmentation, seen, streams, role)
+
+    def _strength(self, role: Role) -> Strength:
+        own = {"strong": STRONG, "light": LIGHT, "none": WEAK}[self.strength]
+        if role == "local":
+            return replace(own, smallest_crop=SMALL_CROP[0], largest_crop=SMALL_CROP[1])
+        return {"strong": STRONG, "weak": WEAK, "context": WEAK}.get(role, own)
 
     def note(self) -> str:
         """Says whether images are mirrored, and why."""
@@ -234,6 +266,11 @@ class Image(Modality):
             return item.repeat(self.channels, 0)
         grey = np.tensordot(np.asarray(LUMA, np.float32), item, 1) + np.float32(0.5)
         return grey.astype(np.uint8)[None].repeat(self.channels, 0)
+
+
+def _local_side(size: int) -> int:
+    """Side of a local view in pixels, a multiple of 8: 16 at 32, 24 at 64, 96 at 224."""
+    return min(size, max(_SMALLEST, 8 * round(_LOCAL * size / 8)))
 
 
 def _resize(item: np.ndarray, high: int, wide: int) -> np.ndarray:

@@ -3,7 +3,6 @@
 Axis letters: B rows, C channels of the field, T time, K what the encoder sees of them, R raw features.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,14 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kontrast.core import random_streams
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.factory import Range
-from kontrast.data.augmentation import AugmentationChoice, applied, augmentation_of
+from kontrast.data.augmentation import AugmentationChoice, applied, augmentation_of, streams_of
 from kontrast.data.modality import Modality
+from kontrast.data.view import Role
+from kontrast.modalities.augmentations.series import Changes, augment, ends, moments, past
 
 _LONGEST = 512  # samples kept of a series where the user names no length
 _RAW = 128  # raw features a channel
+_SHORT = (0.1, 0.4)  # share of time in a local view
+_WEAK_CROP = 0.8  # smallest share of time in a weak view
+_PAST = 0.5  # share of time in a context view
+_MOST = 0.9  # that a strong view raises a change to
 _COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706")
 
 
@@ -43,6 +47,14 @@ class Series(Modality):
         noise: Standard deviation of the noise, in standard deviations of the row; 0 for none.
         gaps: Largest hidden share of time; 0 for none.
         augmentation: One more, by name, applied last; None for none.
+
+    Roles of views:
+        global: all changes above.
+        local: a window of 10 to 40 % of the time, with all changes but `crop`.
+        weak: a window of 80 % or more; no other change.
+        strong: as global, with twice the stretch, warp, scale, shift, noise and gaps.
+        context: the first half of the time, without changes.
+        original: no augmentation.
 
     Raises:
         UserError: a setting out of its range.
@@ -174,28 +186,41 @@ class Series(Modality):
         """Normalises series: (B, K, T); NaN stays NaN."""
         parts = []
         if self.normalise in ("both", "series"):
-            mean, deviation = _moments(batch)
+            mean, deviation = moments(batch)
             # A flat row is not noise blown up: its scale is never below a twentieth of what rows usually have.
             parts.append((batch - mean) / torch.maximum(deviation, 0.05 * self._fact(self._within, batch)))
         if self.normalise in ("both", "dataset"):
             parts.append((batch - self._fact(self._mean, batch)) / self._fact(self._spread, batch))
         return torch.cat(parts, 1) if parts else batch
 
-    def augment(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
-        """Views with another window, speed, amplitude, level, noise and gaps: (B, K, T)."""
-        keys = [random_streams.fork(key_B, branch) for branch in range(4)]
-        mean, deviation = _moments(batch)
-        seen = self._window(batch, keys[0])
-        draw = random_streams.uniform(keys[1], 2 * self._channels).view(len(batch), 2, self._channels, 1) * 2 - 1
-        if self.scale:
-            seen = mean + (seen - mean) * torch.exp(math.log1p(self.scale) * draw[:, 0])
-        if self.shift:
-            seen = seen + self.shift * deviation * draw[:, 1]
-        if self.noise:
-            seen = seen + self.noise * deviation * _gauss(keys[2], *batch.shape[1:])
-        if self.gaps:
-            seen = seen.masked_fill(self._hidden(batch, keys[3]), math.nan)
-        return applied(self.augmentation, self.preprocess(seen), key_B)
+    def augment(
+        self,
+        batch: Tensor,
+        key_B: Tensor,
+        row_B: Tensor | None = None,
+        role: Role = "global",
+        step_B: Tensor | None = None,
+    ) -> Tensor:
+        """Views with another window, speed, amplitude, level, noise and gaps, by role: (B, K, T).
+
+        Local and context views have a smaller T.
+        """
+        if role == "original":
+            return self.preprocess(batch)
+        if role == "context":
+            return self.preprocess(past(batch, _PAST))
+        seen = self.preprocess(augment(batch, key_B, self._changes(role)))
+        return applied(self.augmentation, seen, streams_of(key_B, row_B, step_B), role)
+
+    def _changes(self, role: Role) -> Changes:
+        if role == "weak":
+            return Changes(crop=max(self.crop, _WEAK_CROP))
+        own = (self.stretch, self.warp, self.scale, self.shift, self.noise, self.gaps)
+        if role == "strong":
+            return Changes(self.crop, *(max(change, min(_MOST, 2 * change)) for change in own))
+        if role == "local":
+            return Changes(_SHORT[0], *own, largest_crop=_SHORT[1])
+        return Changes(self.crop, *own)
 
     def raw(self, batch: Tensor) -> Tensor:
         """Resampled, z-normalised series as features: (B, R).
@@ -208,7 +233,7 @@ class Series(Modality):
         filled = _bridged(batch).double()
         filled = filled - filled.mean(-1, keepdim=True)
         area = torch.nn.functional.pad(filled.cumsum(-1), (1, 0))  # area[t]: integral of the steps before t
-        edges = torch.linspace(0, 1, bins + 1, device=batch.device, dtype=torch.float64) * _ends(known_BT)[:, None]
+        edges = torch.linspace(0, 1, bins + 1, device=batch.device, dtype=torch.float64) * ends(known_BT)[:, None]
         left = edges.long().clamp_max(batch.shape[-1] - 1)
         below = area.gather(2, left[:, None].expand(-1, batch.shape[1], -1))
         above = area.gather(2, left[:, None].expand(-1, batch.shape[1], -1) + 1)
@@ -271,67 +296,10 @@ class Series(Modality):
     def _fact(self, values: list[float], batch: Tensor) -> Tensor:
         return torch.tensor(values, device=batch.device, dtype=batch.dtype)[:, None]
 
-    def _window(self, batch: Tensor, key_B: Tensor) -> Tensor:
-        """Part of the time at another, uneven speed, interpolated linearly; NaN after its end."""
-        if self.crop == 1 and not self.stretch and not self.warp:
-            return batch
-        T = batch.shape[-1]
-        end_B = _ends(batch.isfinite().any(1))
-        u = random_streams.uniform(key_B, 6).unbind(1)
-        kept = torch.maximum(end_B * (self.crop + (1 - self.crop) * u[0]), end_B.clamp_max(4)).floor()
-        start = ((end_B - kept + 1) * u[1]).floor()
-        steps = (kept * torch.exp(math.log1p(self.stretch) * (2 * u[2] - 1))).round().clamp_min(1)
-        at = torch.arange(T, device=batch.device) / (steps - 1).clamp_min(1)[:, None]  # 0: window's start, 1: end
-        # Monotone, ends fixed: the slope is 1 + warp * mean of three cosines of amplitude under 1.
-        for wave in (1, 2, 3):
-            swing = (2 * u[2 + wave] - 1)[:, None] * self.warp / (3 * math.pi * wave)
-            at = at + swing * torch.sin(math.pi * wave * at)
-        place = (start[:, None] + at * (kept - 1)[:, None]).clamp(max=T - 1)
-        left = place.floor().long()
-        share = (place - left)[:, None]
-        below = batch.gather(2, left[:, None].expand_as(batch))
-        above = batch.gather(2, (left[:, None] + 1).clamp_max(T - 1).expand_as(batch))
-        mixed = torch.where(share > 0, below + share * (above - below), below)
-        over = torch.arange(T, device=batch.device) >= torch.minimum(steps, end_B)[:, None]
-        return mixed.masked_fill(over[:, None], math.nan)
-
-    def _hidden(self, batch: Tensor, key_B: Tensor) -> Tensor:
-        """(B, 1, T) bool: three spans of time, together at most the share `gaps` of the row."""
-        end_B = _ends(batch.isfinite().any(1))
-        u = random_streams.uniform(key_B, 6).view(-1, 3, 2, 1)
-        width = u[:, :, 0] * end_B[:, None, None] * self.gaps / 3
-        start = u[:, :, 1] * (end_B[:, None, None] - width)
-        t = torch.arange(batch.shape[-1], device=batch.device)
-        return ((t >= start) & (t < start + width.floor())).any(1, keepdim=True)
-
 
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise UserError(f"series: {name}={value}; expected a number from {low} to {high}.")
-
-
-def _moments(batch: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the known values per row and channel, (B, C, 1); 0 if none is known."""
-    known = batch.isfinite()
-    count = known.sum(-1, keepdim=True).clamp_min(1)
-    mean = batch.nan_to_num(0.0).sum(-1, keepdim=True) / count
-    square = ((batch - mean) ** 2).nan_to_num(0.0).sum(-1, keepdim=True) / count
-    return mean, square.sqrt()
-
-
-def _ends(known_BT: Tensor) -> Tensor:
-    """(B,) float: one after the last known instant, at least 1."""
-    t = torch.arange(1, known_BT.shape[-1] + 1, device=known_BT.device)
-    return (known_BT * t).amax(-1).clamp_min(1).float()
-
-
-def _gauss(key_B: Tensor, channels: int, steps: int) -> Tensor:
-    """(B, C, T) standard normal; padding changes none of it, since early steps ignore how many follow."""
-    streams = random_streams.mix(
-        key_B[:, None] ^ random_streams.mix(torch.arange(1, channels + 1, device=key_B.device))
-    )
-    u = random_streams.uniform(streams.flatten(), 2 * steps).view(len(key_B), channels, steps, 2)
-    return (-2 * (1 - u[..., 0]).log()).sqrt() * (2 * torch.pi * u[..., 1]).cos()
 
 
 def _bridged(batch: Tensor) -> Tensor:

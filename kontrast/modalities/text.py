@@ -22,11 +22,16 @@ from kontrast.core import random_streams
 from kontrast.core.errors import Unreadable, UserError, needs
 from kontrast.core.factory import Range
 from kontrast.data.modality import Modality
+from kontrast.data.view import Role
 from kontrast.modalities.pretrained import folder_of
 
 END, BETWEEN = -1, -2
 NOTHING = "<nothing>"  # stands for a text that a tokenizer turns into no token at all
 RAW_WIDTH = 1024
+_DELETION, _MOST = 0.15, 0.9  # share of tokens left out; the most that a strong view raises it to
+_SHORT = (0.25, 0.5)  # share of the tokens in a local view
+_FEWEST = 4  # tokens of a local view, if the text has them
+_PAST = 0.5  # share of the tokens in a context view
 _LONG_WORD = re.compile(r"\S{256}")
 
 
@@ -47,6 +52,14 @@ class Text(Modality):
             answer after it, encoded apart, so that no token spans both; without one it is all answer. Strings of a list
             are joined by it. A long text loses the beginning of its prompt, then the end of its answer. None: a text is
             a text.
+
+    Roles of views:
+        global: a text of the row without the share `deletion` of its tokens.
+        local: a span of a quarter to half of the tokens.
+        weak: as global, with a third of `deletion`.
+        strong: as global, with twice `deletion`; 0.3 if it is None.
+        context: the first half of the tokens.
+        original: the first text of the row, whole.
 
     Raises:
         UserError: a setting out of its range, or no readable tokenizer.
@@ -82,7 +95,15 @@ class Text(Modality):
         if turn == "":
             raise UserError("text: turn is empty; expected what ends a prompt, such as 'Assistant:', or None.")
         self.tokenizer, self.vocabulary, self.length, self.turn = tokenizer, vocabulary, length, turn
-        self.deletion = deletion if deletion is not None else (0.0 if tokenizer else 0.15)
+        self.deletion = deletion if deletion is not None else (0.0 if tokenizer else _DELETION)
+        strong = 2 * (_DELETION if deletion is None else deletion)
+        self._shares: dict[Role, float] = {
+            "global": self.deletion,
+            "local": 0.0,
+            "weak": self.deletion / 3,
+            "strong": max(self.deletion, min(_MOST, strong)),
+            "context": 0.0,
+        }
         self._coder: Tokenizer | None = None
         self._limit = length or 64
         self._documents = 0
@@ -148,19 +169,36 @@ class Text(Modality):
         """First text of each row, or prompt and answer: (B, L) int64."""
         return _compact(batch, self._of_text(batch, torch.zeros_like(batch[:, 0])))
 
-    def augment(self, batch: Tensor, key_B: Tensor, row_B: Tensor | None = None) -> Tensor:
-        """One random text per row without a random share of its tokens: (B, L) int64.
+    def augment(
+        self,
+        batch: Tensor,
+        key_B: Tensor,
+        row_B: Tensor | None = None,
+        role: Role = "global",
+        step_B: Tensor | None = None,
+    ) -> Tensor:
+        """One random text per row without a random share of its tokens, or a part of it, by role: (B, L) int64.
 
         Special tokens and one other always stay.
         """
+        if role == "original":
+            return self.preprocess(batch)
         texts_B = _text_number(batch).max(1).values + 1
         drawn_B = (random_streams.uniform(random_streams.fork(key_B, 0), 1)[:, 0] * texts_B).long()
         kept = self._of_text(batch, drawn_B)
-        if self.deletion:
+        share = self._shares[role]
+        if not share and role not in ("local", "context"):
+            return _compact(batch, kept)
+        special = torch.isin(batch, torch.tensor([*self._special, BETWEEN], device=batch.device))
+        if share:
             u = random_streams.uniform(random_streams.fork(key_B, 1), batch.shape[1])
             first = torch.zeros_like(kept).scatter_(1, u.masked_fill(~kept, -1).argmax(1, keepdim=True), True)
-            special = torch.isin(batch, torch.tensor(self._special, device=batch.device))
-            kept &= (u >= self.deletion) | first | special
+            kept &= (u >= share) | first | special
+        if role == "local":
+            kept &= _span(kept & ~special, random_streams.uniform(random_streams.fork(key_B, 2), 2)) | special
+        elif role == "context":
+            words = (kept & ~special).cumsum(1)
+            kept &= (words <= (words[:, -1:] * _PAST).ceil()) | special
         return _compact(batch, kept)
 
     def raw(self, batch: Tensor) -> Tensor:
@@ -321,6 +359,16 @@ def _pretrained(name: str) -> tuple[Tokenizer, int]:
 def _text_number(batch: Tensor) -> Tensor:
     """(B, L): number of the text within its row that a token belongs to."""
     return (batch == BETWEEN).cumsum(1)
+
+
+def _span(words: Tensor, u_B2: Tensor) -> Tensor:
+    """(B, L) bool: a random span of the words, from uniform draws of its share and its place."""
+    number, count_B1 = words.cumsum(1) - 1, words.sum(1, keepdim=True)
+    share_B1, at_B1 = u_B2[:, :1], u_B2[:, 1:]
+    length = (count_B1 * (_SHORT[0] + (_SHORT[1] - _SHORT[0]) * share_B1)).floor()
+    length = torch.maximum(length, count_B1.clamp_max(_FEWEST))
+    start = ((count_B1 - length + 1) * at_B1).floor()
+    return words & (number >= start) & (number < start + length)
 
 
 def _compact(batch: Tensor, kept: Tensor) -> Tensor:

@@ -270,7 +270,7 @@ def _drawn(course: TrainState, reader: Reader, orders: Mapping[str, Sampler]) ->
     }
 
     def viewed(batches: Batches, step: int) -> Batches:
-        return {group: drawings[group](batch, orders[group].epoch(step)) for group, batch in batches.items()}
+        return {group: drawings[group](batch, orders[group].epoch(step), step) for group, batch in batches.items()}
 
     def read(step: int) -> Batches:
         ranks = fleet.ranks

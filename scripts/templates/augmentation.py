@@ -6,6 +6,7 @@ from torch import Tensor
 
 from kontrast.core import random_streams
 from kontrast.core.factory import Range
+from kontrast.core.random_streams import Streams
 from kontrast.data.augmentation import Augmentation
 
 
@@ -25,15 +26,16 @@ class Template(Augmentation):
 
     Example:
         >>> import torch
+        >>> from kontrast.data.augmentation import streams_of
         >>> x = torch.zeros(2, 3, 8, 8)
-        >>> Template(noise=0.1)(x, torch.arange(2)).shape
+        >>> Template(noise=0.1)(x, streams_of(torch.arange(2))).shape
         torch.Size([2, 3, 8, 8])
     """
 
     def __init__(self, *, noise: Annotated[float, Range(0, 10)] = 0.05) -> None:
         self.noise = noise
 
-    def __call__(self, x: Tensor, key_B: Tensor) -> Tensor:
-        """Rows (B, ...) and one random stream per row (B,) -> rows of the same shape."""
-        drawn = random_streams.normal(key_B, x[0].numel())
+    def __call__(self, x: Tensor, streams: Streams) -> Tensor:
+        """Rows (B, ...) and their random streams -> rows of the same shape."""
+        drawn = random_streams.normal(streams.view_B, x[0].numel())
         return x + self.noise * drawn.view(x.shape).to(x)

@@ -9,6 +9,7 @@ from torch import Tensor
 from kontrast.core import random_streams
 from kontrast.core.errors import UserError
 from kontrast.core.factory import Range
+from kontrast.core.random_streams import Streams
 from kontrast.data.augmentation import Augmentation
 
 _REACH = 3  # standard deviations that the window covers on either side
@@ -35,8 +36,9 @@ class Blur(Augmentation):
         Chen et al. 2020, arXiv:2002.05709, appendix A.
 
     Example:
-        >>> x, keys = torch.rand(4, 3, 32, 32), torch.arange(4)
-        >>> Blur(share=1.0)(x, keys).shape
+        >>> from kontrast.data.augmentation import streams_of
+        >>> x, streams = torch.rand(4, 3, 32, 32), streams_of(torch.arange(4))
+        >>> Blur(share=1.0)(x, streams).shape
         torch.Size([4, 3, 32, 32])
     """
 
@@ -51,10 +53,10 @@ class Blur(Augmentation):
             raise UserError(f"blur: least={least} is above most={most}; expected least to be at most as large.")
         self.share, self.least, self.most = share, least, most
 
-    def __call__(self, x: Tensor, key_B: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, streams: Streams) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         B, C, H, W = x.shape
-        u_B2 = random_streams.uniform(key_B, 2).to(x.device, torch.float32)
+        u_B2 = random_streams.uniform(streams.view_B, 2).to(x.device, torch.float32)
         sigma_B = self.least + (self.most - self.least) * u_B2[:, 1]
         reach = max(1, min(round(_REACH * self.most), H - 1, W - 1))
         k = torch.arange(-reach, reach + 1, device=x.device)

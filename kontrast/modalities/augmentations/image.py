@@ -35,6 +35,7 @@ class Strength:
         jitter: Probability of the four above.
         grey: Probability of losing all colour.
         flip: Probability of a mirror image.
+        largest_crop: Largest share of the area that a crop keeps.
     """
 
     smallest_crop: float
@@ -45,12 +46,17 @@ class Strength:
     jitter: float
     grey: float
     flip: float
+    largest_crop: float = 1.0
 
 
 # Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, as used for 32 px.
 STRONG = Strength(0.2, 0.4, 0.4, 0.4, 0.1, 0.8, 0.2, 0.5)
 # For pairs that already differ (an image and its caption, two drawings of one thing): enough not to memorise pixels.
 LIGHT = Strength(0.7, 0.2, 0.2, 0.2, 0.02, 0.8, 0.0, 0.0)
+# The weak view of FixMatch (arXiv:2001.07685) moves an image by an eighth of its side, which leaves .77 of the area.
+WEAK = Strength(0.75, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+# Share of the area in a small crop of multi-crop, as in DINO (arXiv:2104.14294).
+SMALL_CROP = (0.05, 0.4)
 
 
 def warp(x_BCHW: Tensor, key_B: Tensor, strength: Strength) -> Tensor:
@@ -68,7 +74,7 @@ def warp(x_BCHW: Tensor, key_B: Tensor, strength: Strength) -> Tensor:
         >>> warp(torch.rand(2, 3, 8, 8), torch.tensor([1, 2]), STRONG).shape
         torch.Size([2, 3, 8, 8])
     """
-    return _warped(x_BCHW, *_places(random_streams.uniform(key_B, 5), strength, x_BCHW))
+    return _warped(x_BCHW, *_places(random_streams.uniform(key_B, 5), strength, *x_BCHW.shape[2:]))
 
 
 def recolour(x_BCHW: Tensor, key_B: Tensor, strength: Strength) -> Tensor:
@@ -103,6 +109,7 @@ def augment(
     mean: Sequence[float],
     std: Sequence[float],
     mirrored_B: Tensor | None = None,
+    size: int | None = None,
 ) -> Tensor:
     """`warp`, then `recolour`, then normalisation, in parts that fit into a cache.
 
@@ -113,18 +120,20 @@ def augment(
         mean: Per channel, in 0..1; subtracted.
         std: Per channel; divides.
         mirrored_B: (B,) bool, images that are mirrored first; None for none.
+        size: Side of the result in pixels; None keeps H and W.
 
     Returns:
         (B, C, H, W) float32.
     """
-    B, C, H, W = bytes_BCHW.shape
+    B, C = bytes_BCHW.shape[:2]
+    H, W = (size, size) if size else bytes_BCHW.shape[2:]
     u_B11 = random_streams.uniform(key_B, 11)
-    x_BW, y_BH = _places(u_B11[:, :5], strength, bytes_BCHW)
+    x_BW, y_BH = _places(u_B11[:, :5], strength, H, W)
     if mirrored_B is not None:
         x_BW = torch.where(mirrored_B[:, None], -x_BW, x_BW)
     ranges = [(-m / s, (1 - m) / s) for m, s in zip(mean, std, strict=True)]
     slope_B, pull_BC, floor_C = _colours(u_B11[:, 5:], strength, ranges, unit=255)
-    out_BCHW = torch.empty(bytes_BCHW.shape, device=bytes_BCHW.device)
+    out_BCHW = torch.empty((B, C, H, W), device=bytes_BCHW.device)
     rows = max(1, _PART // (C * H * W)) if bytes_BCHW.device.type == "cpu" else max(1, B)
     for start in range(0, B, rows):
         part = slice(start, start + rows)
@@ -133,15 +142,14 @@ def augment(
     return out_BCHW
 
 
-def _places(u_B5: Tensor, strength: Strength, like_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+def _places(u_B5: Tensor, strength: Strength, H: int, W: int) -> tuple[Tensor, Tensor]:
     """(B, W) and (B, H): columns and rows of the crops in -1..1, from uniform draws."""
     area, ratio, *along, mirror = u_B5.unbind(1)
-    side = (strength.smallest_crop + (1 - strength.smallest_crop) * area).sqrt()
+    side = (strength.smallest_crop + (strength.largest_crop - strength.smallest_crop) * area).sqrt()
     stretch = torch.exp((ratio - 0.5) * math.log(4 / 3))  # the square root of a ratio that is log-uniform in 3/4..4/3
     size_2B = (side * torch.stack((stretch, 1 / stretch))).clamp_(max=1)
     to_2B = (2 * torch.stack(along) - 1) * (1 - size_2B)
     sign = 1 - 2 * (mirror < strength.flip).float()
-    H, W = like_BCHW.shape[2:]
     return _line(size_2B[0] * sign, to_2B[0], W), _line(size_2B[1], to_2B[1], H)
 
 
@@ -152,8 +160,8 @@ def _line(slope_B: Tensor, to_B: Tensor, n: int) -> Tensor:
 
 
 def _warped(x_BCHW: Tensor, x_BW: Tensor, y_BH: Tensor) -> Tensor:
-    """Crops at full size. Filling the grid with two lines takes a quarter of an affine grid's time."""
-    B, _, H, W = x_BCHW.shape
+    """Crops at the size of the lines. Filling the grid with two lines takes a quarter of an affine grid's time."""
+    B, H, W = len(x_BCHW), y_BH.shape[1], x_BW.shape[1]
     grid_BHW2 = x_BCHW.new_empty(B, H, W, 2)
     grid_BHW2[..., 0] = x_BW[:, None]
     grid_BHW2[..., 1] = y_BH[:, :, None]
