@@ -130,6 +130,11 @@ class Ranks:
         Raises:
             ValueError: No term has an anchor on any rank.
         """
+        scaled, means = self.scale(terms)
+        return torch.stack([*scaled.values()]).sum(), means
+
+    def scale(self, terms: Mapping[str, LossTerm]) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """The same as `divide`, but each term on its own: name -> scaled loss of this rank, and name -> global mean."""
         sums = torch.stack([torch.stack([exact(t.total.detach()), exact(t.count)]) for t in terms.values()])
         totals, counts = self.sum(sums).T.tolist()
         here = [(name, t, total, n) for (name, t), total, n in zip(terms.items(), totals, counts, strict=True) if n]
@@ -138,8 +143,8 @@ class Ranks:
                 f"{', '.join(terms)}: no anchor of this batch, on any rank, has a positive. Draw several views, "
                 "or several samples, of one key per batch."
             )
-        loss = torch.stack([t.weight * self.world * t.total / n for _, t, _, n in here]).sum()
-        return loss, {name: total / n for name, _, total, n in here}
+        scaled = {name: t.weight * self.world * t.total / n for name, t, _, n in here}
+        return scaled, {name: total / n for name, _, total, n in here}
 
 
 Sizes = list[list[tuple[int, int]]]

@@ -44,6 +44,7 @@ from kontrast.training.memory_pages import kept_pages
 from kontrast.training.optimiser import Optimiser, groups_of
 from kontrast.training.precision import choose, forced, pinned
 from kontrast.training.step import step
+from kontrast.training.task_gradients import refuse, words
 
 # Default length: minutes for small encoders on two cores, at most LOOKS epochs: a thousand on fifty series harmed.
 STEPS, LOOKS = 1000, 200
@@ -97,6 +98,7 @@ def train(
         Interrupted: Ctrl-C or SIGTERM, after a checkpoint.
         UserError: Too few rows, or a loss or gradient that is not finite.
     """
+    refuse(model.learner, passes=model.experiment.plan.passes, splits=fleet.splits)
     reader = Reader(data, model.modalities, model.learner.needs)
     saved = folder.newest_checkpoint() if resume else None
     budget = budget or Budget(model.experiment.plan.minutes)
@@ -114,6 +116,8 @@ def train(
                 if needed:
                     logger.fact("contrast", f"{compared(moment)} · {needed}")
                     needed = ""
+                    if moment.norms:
+                        logger.fact("tasks", words(moment.terms, moment.norms, moment.cosines))
                 log.hear(moment)
                 # Clocks, signals and rows differ between processes, but all must take the same decision.
                 due, collapsed, stopped = fleet.any(log.due, log.collapsed >= PATIENCE, stop.number > 0)

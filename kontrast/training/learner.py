@@ -13,6 +13,7 @@ from kontrast.core.embeddings import Embeddings, Keys, LossTerm
 from kontrast.core.ranks import Ranks
 from kontrast.data.view import Batch, ViewSpec
 from kontrast.encoders.encoders import EncodedViews, Encoders
+from kontrast.tasks.aggregators.aggregator import Aggregator
 from kontrast.tasks.task import Output, Task
 
 Batches = Mapping[str, Batch]
@@ -47,7 +48,7 @@ class Learner(nn.Module):
         groups: Mapping[str, str] | None = None,
         weights: Mapping[str, float] | None = None,
         augmentations: Mapping[str, Mapping[str, Choice]] | None = None,
-        aggregator: nn.Module | None = None,
+        aggregator: Aggregator | None = None,
     ) -> None:
         super().__init__()
         self.encoders, self.tasks, self.serve = encoders, nn.ModuleDict(tasks), serve

@@ -53,6 +53,8 @@ class StepRecord:
         threads: Threads that computed the step; 0 in runs recorded before this was noted.
         chance: Loss of uninformative embeddings; None if the loss has no such value.
         skipped: Tasks without an anchor in this step.
+        norms: Task -> norm of its gradient with respect to the encoders that tasks share; empty if not measured.
+        cosines: Pair of tasks -> cosine of these gradients; empty if not measured.
     """
 
     step: int
@@ -72,6 +74,8 @@ class StepRecord:
     threads: int = 0
     chance: float | None = None
     skipped: tuple[str, ...] = ()
+    norms: dict[str, float] = field(default_factory=dict)
+    cosines: dict[str, float] = field(default_factory=dict)
 
 
 class NotFinite(ArithmeticError):
@@ -224,9 +228,10 @@ def pretrain(
                 course.encode,
                 batches,
                 ranks,
-                seed=course.seed + 1_000_003 * course.step + 7919 * ranks.rank,
+                seed=course.seed + 1_000_003 * course.step,
                 passes=plan.passes,
                 no_sync=course.no_sync,
+                measure=course.step == 0,
             )
             fleet.average(learner)
             gradient = _clip(course.optimiser, plan.clip)
@@ -388,5 +393,7 @@ def _moment(
         twins=sum(map(twins_in, batches.values())),
         health=examine(course.learner.positive_pairs(outcome.rows)) if due else None,
         chance=outcome.chance,
+        norms=dict(outcome.norms),
+        cosines=dict(outcome.cosines),
         skipped=outcome.skipped,
     )

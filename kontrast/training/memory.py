@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from kontrast.core import containers
+from kontrast.core.byte_size import size
 from kontrast.losses.memory_forecast import forecast as plan_loss
 from kontrast.losses.tile_weights import usual
 from kontrast.training.learner import Batches, Learner
+from kontrast.training.task_gradients import copies
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Forecast:
         loss: Peak of the loss.
         device: Total memory of the device.
         tiles: How the loss is computed, if not in one piece; else "".
+        tasks: Gradients of several tasks, kept at once.
     """
 
     parameters: int
@@ -29,17 +32,19 @@ class Forecast:
     loss: int
     device: int
     tiles: str = ""
+    tasks: int = 0
 
     @property
     def needed(self) -> int:
         """Bytes in total."""
-        return self.parameters + self.activations + self.loss
+        return self.parameters + self.activations + self.loss + self.tasks
 
     @property
     def words(self) -> str:
         """Forecast for the first screen."""
         words = f"forecast {_gigabytes(self.needed)} of {_gigabytes(self.device)} GB"
-        return f"{words}; {self.tiles}" if self.tiles else words
+        each = f"gradients of the tasks {size(self.tasks)}" if self.tasks else ""
+        return "; ".join(filter(None, (words, self.tiles, each)))
 
 
 def forecast(
@@ -79,9 +84,8 @@ def forecast(
     activations = sum(n for at, n in kept.items() if at not in own) * min(whole, passes or whole) // max(rows, 1)
     learned = sum(p.numel() * p.element_size() for p in learner.parameters() if p.requires_grad)
     fixed = sum(p.numel() * p.element_size() for p in learner.parameters() if not p.requires_grad)
-    return Forecast(
-        4 * learned + fixed, activations, loss, capacity(next(iter(batches.values())).keys["id"].device), tiles
-    )
+    device = capacity(next(iter(batches.values())).keys["id"].device)
+    return Forecast(4 * learned + fixed, activations, loss, device, tiles, copies(learner, passes))
 
 
 def _loss(anchors: int, candidates: int, width: int) -> tuple[int, str]:

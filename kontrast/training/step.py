@@ -4,7 +4,7 @@ import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from kontrast.core.ranks import Ranks
 from kontrast.core.shards import sharded
 from kontrast.tasks.task import Output
 from kontrast.training.learner import Batches, Learner, Rows
+from kontrast.training.task_gradients import measurable, needs_each, of_tasks
 
 Outputs = Mapping[tuple[str, str], Output]
 """(Task, name) -> what it gave in a pass."""
@@ -32,6 +33,8 @@ class Outcome:
         rows: Task -> name -> embeddings of this rank, detached.
         chance: Loss of uninformative embeddings; None if a term has no such value.
         skipped: Tasks without an anchor on any rank.
+        norms: Task -> norm of its gradient with respect to the shared parameters; empty if not measured.
+        cosines: Pair of tasks -> cosine of these gradients; empty if not measured.
     """
 
     loss: float
@@ -41,6 +44,8 @@ class Outcome:
     rows: Rows
     chance: float | None = None
     skipped: tuple[str, ...] = ()
+    norms: Mapping[str, float] = field(default_factory=dict)
+    cosines: Mapping[str, float] = field(default_factory=dict)
 
 
 def step(
@@ -52,6 +57,7 @@ def step(
     seed: int,
     passes: int | None = None,
     no_sync: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+    measure: bool = False,
 ) -> Outcome:
     """Leaves the gradient of the global mean loss in every parameter.
 
@@ -63,21 +69,23 @@ def step(
         encode: The learner as the launcher wrapped it.
         batches: Views and keys of this rank's rows, by group.
         ranks: Rank and number of processes.
-        seed: Seed of dropout.
+        seed: Seed of the step, equal on all ranks.
         passes: Rows per pass; None for all at once.
         no_sync: Context factory in which gradients stay on their rank. Default none.
+        measure: Whether to measure the gradient of each task, if several tasks run in one pass: a backward pass per
+            task. An aggregator of gradients measures them anyway. Default False.
 
     Reference:
         Gao et al. 2021, arXiv:2101.06983 (gradient caching).
     """
-    cuts = _cuts(batches, passes, ranks)
+    cuts, apart = _cuts(batches, passes, ranks), needs_each(learner)
     device = next(iter(batches.values())).keys["id"].device
 
     def run(k: int) -> Outputs:
-        random_streams.sow(seed + k, device)  # equal dropout in both runs, and after a resume
+        random_streams.sow(seed + 7919 * ranks.rank + k, device)  # equal dropout in both runs, and after a resume
         return _flat(encode(*containers.flattened(_cut(batches, cuts[k]))))
 
-    with torch.set_grad_enabled(len(cuts) == 1):
+    with torch.set_grad_enabled(len(cuts) == 1), no_sync() if apart else contextlib.nullcontext():
         kept = [run(k) for k in range(len(cuts))]
     leaves = {name: torch.cat([out[name].z for out in kept]).detach().requires_grad_() for name in kept[0]}
     fixed = [_flat(learner.targets(_cut(batches, cut))) for cut in cuts] if learner.has_targets else [{}]
@@ -85,8 +93,36 @@ def step(
         learner, batches, fixed, {name: torch.cat([out[name].z for out in fixed]) for name in fixed[0]}
     )
     terms = learner.compute_loss(_by_task(learner, rows), ranks)
-    loss, values = ranks.divide(means := _named(terms))
+    scaled, values = ranks.scale(means := _named(terms))
+    losses, aggregator = _per_task(learner, scaled), learner.aggregator
     own = [p for p in learner.parameters() if p.requires_grad and not sharded(p)]
+    gradients = None
+    if apart or (measure and measurable(learner, passes)):
+        outputs = {name: out.z for name, out in kept[0].items()}
+        gradients = of_tasks(learner, losses, outputs, leaves, ranks, keep=not apart)
+    if apart and gradients and aggregator:
+        gradients.assign(gradients.weights(aggregator, seed))
+    else:
+        loss = aggregator.combine(losses, ranks) if aggregator else torch.stack([*scaled.values()]).sum()
+        _send_back(loss, leaves, own, kept, run, cuts, ranks, no_sync)
+    for p in own:  # unused parameters still decay and keep their momentum, as on several ranks
+        p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+    kept_rows = _by_task(learner, {name: r.detach() for name, r in rows.items()})
+    outcome = _outcome(learner, means, values, kept_rows, ranks)
+    return replace(outcome, norms=gradients.norms, cosines=gradients.cosines) if gradients else outcome
+
+
+def _send_back(
+    loss: Tensor,
+    leaves: Mapping[tuple[str, str], Tensor],
+    own: Sequence[nn.Parameter],
+    kept: Sequence[Outputs],
+    run: Callable[[int], Outputs],
+    cuts: Sequence[Mapping[str, slice]],
+    ranks: Ranks,
+    no_sync: Callable[[], AbstractContextManager[object]],
+) -> None:
+    """Goes back from the loss to the leaves, and from these through the encoders, pass by pass."""
     slopes = torch.autograd.grad(loss, [*leaves.values(), *own], allow_unused=True, materialize_grads=ranks.world > 1)
     back = {n: torch.zeros_like(z) if d is None else d for (n, z), d in zip(leaves.items(), slopes, strict=False)}
     learned = [(p, d) for p, d in zip(own, slopes[len(leaves) :], strict=True) if d is not None]
@@ -102,10 +138,6 @@ def step(
             # On several ranks every parameter takes part once, so that none waits for a modality it did not see.
             sent += learned if last else []
             torch.autograd.backward([z for z, _ in sent], [d for _, d in sent])
-    for p in own:  # unused parameters still decay and keep their momentum, as on several ranks
-        p.grad = torch.zeros_like(p) if p.grad is None else p.grad
-    kept_rows = _by_task(learner, {name: r.detach() for name, r in rows.items()})
-    return _outcome(learner, means, values, kept_rows, ranks)
 
 
 @torch.no_grad()
@@ -160,6 +192,16 @@ def _named(terms: Mapping[str, Mapping[str, LossTerm]]) -> dict[str, LossTerm]:
     if len(terms) == 1:
         return dict(*terms.values())
     return {f"{task}.{name}": mean for task, means in terms.items() for name, mean in means.items()}
+
+
+def _per_task(learner: Learner, scaled: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Sum of the scaled terms of each task; a task without an anchor is left out."""
+    if len(learner.tasks) == 1:
+        return {name: torch.stack([*scaled.values()]).sum() for name in learner.tasks}
+    parts: dict[str, list[Tensor]] = {}
+    for name, loss in scaled.items():
+        parts.setdefault(name.partition(".")[0], []).append(loss)
+    return {task: torch.stack(some).sum() for task, some in parts.items()}
 
 
 def _counted(mean: LossTerm) -> Tensor:

@@ -7,11 +7,12 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
-from kontrast.core.byte_size import size
 from kontrast.core.embeddings import exact
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
+from kontrast.core.shards import sharded
 from kontrast.tasks.aggregators.aggregator import Aggregator
+from kontrast.training.learner import Learner
 
 CHUNK = 1 << 20  # numbers per task that are summed in float64 at once
 
@@ -40,18 +41,12 @@ class TaskGradients:
         return dict(zip(self.tasks, self.gramian.diagonal().sqrt().tolist(), strict=True))
 
     @property
-    def cosines(self) -> dict[tuple[str, str], float]:
-        """Pair of tasks -> cosine of their gradients; below 0 they conflict. NaN if one is zero."""
-        norms = self.gramian.diagonal().sqrt()
-        cosines = (self.gramian / (norms[:, None] * norms)).tolist()
-        return {(self.tasks[i], self.tasks[j]): cosines[i][j] for i, j in combinations(range(len(self.tasks)), 2)}
-
-    @property
-    def words(self) -> str:
-        """Norms and cosines for the first screen."""
-        norms = " · ".join(f"{task} {norm:.3g}" for task, norm in self.norms.items())
-        pairs = " · ".join(f"{one}/{two} {cosine:+.2f}" for (one, two), cosine in self.cosines.items())
-        return f"norm {norms}" + f"   cosine {pairs}" * bool(pairs)
+    def cosines(self) -> dict[str, float]:
+        """Pair of tasks, as "one/other" -> cosine of their gradients; below 0 they conflict. 0 if a gradient is."""
+        norms = self.gramian.diagonal().sqrt().clamp_min(torch.finfo(torch.float64).tiny)
+        cosines = (self.gramian / norms / norms[:, None]).tolist()
+        pairs = combinations(range(len(self.tasks)), 2)
+        return {f"{self.tasks[i]}/{self.tasks[j]}": cosines[i][j] for i, j in pairs}
 
     def weights(self, aggregator: Aggregator, seed: int) -> Tensor:
         """Weights that an aggregator gives the tasks, (T,); NaN if a gradient is not finite.
@@ -90,6 +85,8 @@ def task_gradients(
     shared: Sequence[nn.Parameter],
     own: Mapping[str, Sequence[nn.Parameter]],
     ranks: Ranks,
+    *,
+    keep: bool = False,
 ) -> TaskGradients:
     """Computes the gradient of each task with one backward pass per task, and averages it over ranks.
 
@@ -103,6 +100,7 @@ def task_gradients(
         shared: Parameters that several tasks train.
         own: Task -> parameters that it alone trains. One that several tasks name gets the sum.
         ranks: Rank and number of processes.
+        keep: Whether the graph stays for another backward pass. Default: False.
 
     Returns:
         The gradients. They take T copies of the shared gradient, and one more while it is computed.
@@ -114,7 +112,7 @@ def task_gradients(
     plain: list[tuple[nn.Parameter, Tensor]] = []
     for k, name in enumerate(names):
         wanted = [*shared, *own.get(name, ())]
-        flat = _gradient(starts[name], wanted, keep=k < len(names) - 1)
+        flat = _gradient(starts[name], wanted, keep=keep or k < len(names) - 1)
         flat = ranks.sum(flat) / ranks.world
         rows[k] = flat[:width]
         heads = flat[width:].split([p.numel() for p in wanted[len(shared) :]])
@@ -122,39 +120,106 @@ def task_gradients(
     return TaskGradients(names, shared, rows, plain, _gramian(rows))
 
 
-def copies(tasks: int, shared: Sequence[nn.Parameter]) -> tuple[int, str]:
-    """Memory that aggregation adds to a step, for the forecast.
+def of_tasks(
+    learner: Learner,
+    losses: Mapping[str, Tensor],
+    outputs: Mapping[tuple[str, str], Tensor],
+    leaves: Mapping[tuple[str, str], Tensor],
+    ranks: Ranks,
+    *,
+    keep: bool = False,
+) -> TaskGradients:
+    """Gradient of each task of a learner, whose graph is cut at the outputs of the tasks.
 
     Args:
-        tasks: Number of tasks.
-        shared: Parameters that several tasks train.
-
-    Returns:
-        Bytes, and the words for the first screen.
+        learner: Encoders and tasks.
+        losses: Task -> this rank's scaled loss of `leaves`; a task without an anchor is left out, on all ranks.
+        outputs: (Task, name) -> output, with the graph of encoders and heads.
+        leaves: (Task, name) -> the same numbers, from which the losses were computed.
+        ranks: Rank and number of processes.
+        keep: Whether both graphs stay for another backward pass. Default: False.
     """
-    held = tasks * sum(p.numel() * p.element_size() for p in shared)
-    return held, f"{tasks} gradients of the shared parameters, {size(held)}"
+    shared, own = owners(learner)
+    starts: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    for k, (task, loss) in enumerate(losses.items()):
+        mine = [name for name in leaves if name[0] == task]
+        wanted = [*(leaves[name] for name in mine), *shared, *own[task]]
+        slopes = torch.autograd.grad(loss, wanted, retain_graph=keep or k < len(losses) - 1, allow_unused=True)
+        # Outputs without a gradient get zeros: backward has collectives, which no rank may leave out.
+        pairs = [
+            (outputs[n], torch.zeros_like(leaves[n]) if d is None else d) for n, d in zip(mine, slopes, strict=False)
+        ]
+        direct = zip(wanted[len(mine) :], slopes[len(mine) :], strict=True)
+        starts[task] = [*pairs, *((p, d) for p, d in direct if d is not None)]
+    return task_gradients(starts, shared, {task: own[task] for task in losses}, ranks, keep=keep)
 
 
-def refuse(aggregator: Aggregator, name: str, *, passes: int | None, splits: bool) -> None:
+def owners(learner: Learner) -> tuple[list[nn.Parameter], dict[str, list[nn.Parameter]]]:
+    """Trained parameters of the encoders that several tasks read, and those that each task trains alone.
+
+    An encoder that a single task reads is its own, as its head is.
+    """
+    encoders, readers = learner.encoders, dict[str, set[str]]()
+    for task, names in learner.names.items():
+        fields = {learner.drawn[learner.groups[task]][drawn].field for drawn in names.values()}
+        for field in fields:
+            readers.setdefault(encoders.network_of[field], set()).add(task)
+    modules: dict[str, list[nn.Module]] = {name: [task] for name, task in learner.tasks.items()}
+    common: list[nn.Module] = []
+    for key, tasks in readers.items():
+        (common if len(tasks) > 1 else modules[next(iter(tasks))]).append(encoders.networks[key])
+    shared = list(dict.fromkeys(p for module in common for p in module.parameters() if p.requires_grad))
+    taken = set(shared)
+    own = {
+        name: [p for module in some for p in module.parameters() if p.requires_grad and p not in taken]
+        for name, some in modules.items()
+    }
+    return shared, own
+
+
+def words(terms: Mapping[str, float], norms: Mapping[str, float], cosines: Mapping[str, float]) -> str:
+    """Terms of the loss, norms and cosines of the tasks' gradients, for the first screen."""
+    parts = (
+        ("loss", [f"{term} {value:.3g}" for term, value in terms.items()]),
+        ("gradient", [f"{task} {norm:.3g}" for task, norm in norms.items()]),
+        ("cosine", [f"{pair} {cosine:+.2f}" for pair, cosine in cosines.items()]),
+    )
+    return "   ".join(f"{name} {' · '.join(said)}" for name, said in parts if said)
+
+
+def copies(learner: Learner, passes: int | None) -> int:
+    """Bytes that the gradients of a learner's tasks take beside the usual ones; 0 if they are not measured."""
+    if not measurable(learner, passes):
+        return 0
+    return len(learner.tasks) * sum(p.numel() * p.element_size() for p in owners(learner)[0])
+
+
+def measurable(learner: Learner, passes: int | None) -> bool:
+    """Whether there are several tasks, and their gradients are computed in one piece."""
+    return len(learner.tasks) > 1 and passes is None and not any(map(sharded, learner.parameters()))
+
+
+def needs_each(learner: Learner) -> bool:
+    """Whether the learner's aggregator needs the gradient of each task on its own."""
+    return isinstance(learner.aggregator, Aggregator) and learner.aggregator.jacobian
+
+
+def refuse(learner: Learner, *, passes: int | None, splits: bool) -> None:
     """Refuses an aggregator of gradients where they are not computed in one piece.
 
     Args:
-        aggregator: Chosen aggregator.
-        name: Its name.
+        learner: Encoders, tasks and their aggregator.
         passes: Rows per pass; None for all at once.
         splits: Whether each process holds only a part of the encoders' parameters (fsdp).
 
     Raises:
         UserError: The aggregator combines gradients, and the run uses passes or fsdp.
     """
-    if not aggregator.jacobian:
-        return
     found = "--strategy fsdp" if splits else "" if passes is None else f"plan.passes={passes}"
-    if found:
+    if found and needs_each(learner):
         raise UserError(
-            f"aggregator '{name}' needs the whole gradient of each task at once, which {found} does not give; leave "
-            "that out, or take the aggregator weighted or uncertainty."
+            f"aggregator '{type(learner.aggregator).__name__.lower()}' needs the whole gradient of each task at once, "
+            f"which {found} does not give; leave that out, or take the aggregator weighted or uncertainty."
         )
 
 
