@@ -29,7 +29,7 @@ def main() -> None:
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     _quieten(debug)
     arguments = renamed.arguments(arguments)
-    _spin_less()
+    limit_spinning()
     try:
         code = app(arguments, prog_name="kontrast", standalone_mode=False)
     except Exception as error:
@@ -87,8 +87,8 @@ def _top(
         say(ctx.get_help())
 
 
-def _spin_less() -> None:
-    """Threads that wait for one another sleep soon, instead of taking a processor from the one that they wait for.
+def limit_spinning() -> None:
+    """Makes waiting threads sleep soon, unless the user has chosen how they wait.
 
     Beside another program half of the speed is won by it, where a few percent are lost on an idle machine
     (`python -m benchmarks.busy`). OpenMP reads it as PyTorch is loaded, which no command has done yet.

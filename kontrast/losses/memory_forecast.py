@@ -132,7 +132,7 @@ class _Probe:
     def engine(self, n: int, m: int, width: int, kernel: Kernel, *, rows: int) -> tuple[int, int]:
         """Peak bytes of `contrast` with n anchors and m candidates in tiles of `rows`, and of its backward."""
         a, c = self._rows(n, width), self._rows(m, width)
-        with _Alive() as alive, torch.enable_grad():
+        with AliveBytes() as alive, torch.enable_grad():
             mean = contrast(a, c, self.relation, loss=self.loss, kernel=kernel, tile=rows * m)
             forth, alive.most = alive.most, alive.now
             torch.autograd.grad(mean.total, [a.z, c.z])
@@ -143,7 +143,7 @@ class _Probe:
         a, c = self._rows(ANCHORS, 2), self._rows(CANDIDATES, 2)
         left, right = ({name: key[None] for name, key in named(one).items()} for one in (a, c))
         shape = (1, ANCHORS, CANDIDATES)
-        with _Alive() as alive, torch.enable_grad():
+        with AliveBytes() as alive, torch.enable_grad():
             (t,) = tiles(self.relation & Distinct(), left, right, shape, a.z.dtype, ANCHORS * CANDIDATES)
             each = self.loss.per_anchor((a.z @ c.z.mT)[None], t.attract, t.among)
             counts = self.loss.counted(t.attract, t.among)
@@ -155,7 +155,7 @@ class _Probe:
         return Embeddings(z, {name: key[:n] for name, key in self.keys.items()} | {"view": torch.arange(n) * 0 + n})
 
 
-class _Alive(TorchDispatchMode):
+class AliveBytes(TorchDispatchMode):
     """Largest number of bytes alive at once, of tensors created while it watches."""
 
     def __init__(self) -> None:

@@ -38,7 +38,7 @@ def watching(
         yield None
         return
     before = torch.get_num_threads()
-    threads = Threads(folder.threads(), notify=lambda words: _tell(words, logger))
+    threads = Threads(folder.threads(), notify=lambda words: note_starvation(words, logger))
     if saved:
         threads.set(saved[1].get("threads", before))
     try:
@@ -47,7 +47,7 @@ def watching(
         torch.set_num_threads(before)
 
 
-def _tell(words: str, logger: Logger) -> None:
+def note_starvation(words: str, logger: Logger) -> None:
     """Logs the words; in scripts, also warns of the environment variable that helps."""
     logger.fact("note", words)
     if sys.platform == "linux" and not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():

@@ -158,14 +158,14 @@ class Index:
         """
         known = {c["column"]: c["table"] for name, c in self.facts["columns"].items() if c["table"] not in OWN}
         for name in [n for n in bank.z if n not in self.fields]:
-            raise UserError(f"this index has no field '{name}'{did_you_mean(name, self.fields)} Make it anew for that.")
+            raise UserError(f"this index has no field '{name}'{did_you_mean(name, self.fields)} Index again to add it.")
         for name in [n for n in bank.metadata.column_names if n not in known]:
-            raise UserError(f"this index has no column '{name}'{did_you_mean(name, known)} Make it anew for that.")
+            raise UserError(f"this index has no column '{name}'{did_you_mean(name, known)} Index again to add it.")
         widths = {field: space["width"] for space in self.facts["spaces"] for field in space["fields"]}
         for field, z in bank.z.items():
             refuse_unsound(z, f"add: '{field}'")
             if bank.has(field).any() and z.shape[1] != widths[field]:
-                raise UserError(f"add got '{field}' with {z.shape[1]} numbers a row; the index has {widths[field]}.")
+                raise UserError(f"add got '{field}' with {z.shape[1]} numbers per row; the index has {widths[field]}.")
         metadata = pa.table({known[n]: _plain(bank.metadata[n]) for n in bank.metadata.column_names})
         gone = among("id", [str(i) for i in bank.ids]) if len(bank) else None
         for space in self.facts["spaces"]:
@@ -265,7 +265,7 @@ def build(
         label: The user's name for the label column, which filters then accept too. None: only "label".
     """
     if not any(bank.has(field).any() for field in bank.z):
-        raise UserError("the bank has no embedding to index; expected rows with at least one field.")
+        raise UserError("the table has no embedding to index; expected rows with at least one field.")
     for field, z in bank.z.items():
         refuse_unsound(z, f"the bank's '{field}'")
     settings = dict(settings or {})

@@ -106,5 +106,5 @@ def test_compression_says_what_it_cannot_do(tmp_path):
     with pytest.raises(UserError, match="has 8 rows; recall@10 needs more"):
         losses(bank_of(8), [("int8", None)])
     bank_of().save(tmp_path / "bank.parquet")
-    with pytest.raises(UserError, match="no compressed bank"):
+    with pytest.raises(UserError, match="no compressed embeddings"):
         Compressed.load(tmp_path / "bank.parquet")

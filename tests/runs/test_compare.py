@@ -202,7 +202,7 @@ def test_what_cannot_be_compared_is_said(runs, tmp_path):
         compare(runs, scores=["knm"])
     begun = copied(runs[0], tmp_path, "begun")
     shutil.rmtree(begun.path / "embeddings")
-    with pytest.raises(UserError, match="no bank"):
+    with pytest.raises(UserError, match="no embeddings"):
         compare([runs[0], begun])
 
 

@@ -120,7 +120,7 @@ def test_the_command_line_spins_less_unless_the_user_has_said_how(monkeypatch):
             for name, value in given.items():
                 patch.setenv(name, value)
             patch.delitem(sys.modules, "torch")
-            cli._spin_less()
+            cli.limit_spinning()
             assert os.environ.get("GOMP_SPINCOUNT") == wanted
             os.environ.pop("GOMP_SPINCOUNT", None)
 
@@ -133,7 +133,7 @@ def test_a_script_is_warned_that_began_before_anything_could_be_set(monkeypatch)
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
     with pytest.warns(UserWarning, match="GOMP_SPINCOUNT=1000"):
-        starvation._tell("words", NullLogger())
+        starvation.note_starvation("words", NullLogger())
     monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
-    starvation._tell("words", NullLogger())
+    starvation.note_starvation("words", NullLogger())
     assert watched.STARVED > watched.FREE

@@ -181,9 +181,7 @@ def _single(fields: dict[str, Field], said: Mapping[str, Field]) -> None:
         named = [column for column, field in said.items() if field.kind in one[kind]]
         if len(named) > 1 and kind != "label":
             kinds = " or ".join(dict.fromkeys(said[column].kind for column in named))
-            raise UserError(
-                f"{len(named)} columns are named as the {kinds}: {', '.join(named)}; expected one. Choose it."
-            )
+            raise UserError(f"{len(named)} columns are chosen as the {kinds}: {', '.join(named)}; expected one.")
         found = [column for column, field in fields.items() if field.kind == kind]
         found.sort(key=lambda column: names.index(column.lower()) if column.lower() in names else len(names))
         by_name = [column for column in found if column.lower() in names]

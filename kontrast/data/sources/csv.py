@@ -23,7 +23,7 @@ from kontrast.data.sources.source_reader import SourceReader
 from kontrast.data.tables.arrow_cache import spilled
 from kontrast.data.tables.frame import Frame
 
-_BLOCK = 16_000_000  # bytes read at a time; no line may be longer
+BLOCK = 16_000_000  # bytes read at a time; no line may be longer
 _WIDEST = 100_000  # columns
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
@@ -111,11 +111,9 @@ def _header(path: Path) -> tuple[list[str], str]:
 
 def _lines(file: TextIO, path: Path) -> Iterator[str]:
     """Its lines, of which none is longer than a block."""
-    while line := file.readline(_BLOCK):
-        if len(line) == _BLOCK:
-            raise UserError(
-                f"{path} begins with a line longer than {_BLOCK:,} characters; expected the columns' names."
-            )
+    while line := file.readline(BLOCK):
+        if len(line) == BLOCK:
+            raise UserError(f"{path} begins with a line longer than {BLOCK:,} characters; expected the columns' names.")
         yield line
 
 
@@ -139,7 +137,7 @@ def _batches(path: Path, header: list[str], delimiter: str, types: dict[str, pa.
         reader = arrow_csv.open_csv(
             pa.input_stream(str(path), compression="detect"),
             read_options=arrow_csv.ReadOptions(
-                column_names=header, skip_rows=0, skip_rows_after_names=1, block_size=_BLOCK
+                column_names=header, skip_rows=0, skip_rows_after_names=1, block_size=BLOCK
             ),
             parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=arrow_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
@@ -200,7 +198,7 @@ def _ragged(path: Path, delimiter: str, expected: int) -> str:
     except UnicodeDecodeError as error:
         return _encoding(path, error)
     except UserError:
-        return f"{path} has a line longer than {_BLOCK:,} characters."
+        return f"{path} has a line longer than {BLOCK:,} characters."
     except (csv.Error, OSError, EOFError, zlib.error) as error:
         return f"{path}, line {start}: {error}."
     return ""

@@ -1,4 +1,4 @@
-"""JSON tables: one object a line, or one list of objects."""
+"""JSON tables: one object per line, or one list of objects."""
 
 import gzip
 import json
@@ -18,7 +18,10 @@ from kontrast.data.tables.arrow_cache import spilled
 from kontrast.data.tables.frame import Frame
 
 _ROWS = 5000  # rows a batch
-_LINE, _LIST = 64_000_000, 1_000_000_000  # characters of a line, and of a file that is one list: held in memory
+LONGEST_LINE, LONGEST_LIST = (
+    64_000_000,
+    1_000_000_000,
+)  # characters of a line, and of a file that is one list: held in memory
 _PART = 1_000_000  # characters read at a time
 _SUFFIXES = {".jsonl", ".ndjson", ".json"}
 
@@ -47,7 +50,7 @@ class Jsonl(SourceReader):
                 except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError) as error:
                     raise UserError(_mixture(data) or f"{data} cannot be read as a table: {error}.") from error
             if not schema.names:
-                raise UserError(f"{data} has no rows; expected one JSON object a line.")
+                raise UserError(f"{data} has no rows; expected one JSON object per line.")
             return schema, _converted(data, schema)
 
         return frame_of_table(spilled([data], cache, read), data.name, data.parent)
@@ -76,10 +79,11 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             if ".json" in path.suffixes:
                 yield from _list(path, _tree(_all(file, path), path))
                 return
-            for number, line in enumerate(iter(partial(file.readline, _LINE), ""), 1):
-                if len(line) == _LINE:
+            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), ""), 1):
+                if len(line) == LONGEST_LINE:
                     raise UserError(
-                        f"{path}, line {number} is longer than {_LINE:,} characters; expected one object a line."
+                        f"{path}, line {number} is longer than {LONGEST_LINE:,} characters; expected one object "
+                        "per line."
                     )
                 if line.strip():
                     yield number, _object(path, number, line)
@@ -96,10 +100,10 @@ def _all(file: TextIO, path: Path) -> str:
     while part := file.read(_PART):
         parts.append(part)
         length += len(part)
-        if length > _LIST:
+        if length > LONGEST_LIST:
             raise UserError(
-                f"{path} is longer than {_LIST:,} characters, which would take some ten times as much memory; expected "
-                "a .jsonl file with one object a line, which is read line by line."
+                f"{path} is longer than {LONGEST_LIST:,} characters, which would take some ten times as much memory; "
+                "expected a .jsonl file with one object per line, which is read line by line."
             )
     return "".join(parts)
 
@@ -133,7 +137,9 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
 
 def _list(path: Path, tree: Any) -> Iterator[tuple[int, dict[str, Any]]]:
     if not isinstance(tree, list) or not all(isinstance(row, dict) for row in tree):
-        raise UserError(f"{path} is {word(tree)}; expected a list of objects, or a .jsonl file with one object a line.")
+        raise UserError(
+            f"{path} is {word(tree)}; expected a list of objects, or a .jsonl file with one object per line."
+        )
     yield from enumerate(tree, 1)
 
 

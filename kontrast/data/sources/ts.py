@@ -12,7 +12,7 @@ from kontrast.data.sources.python_values import frame_of
 from kontrast.data.sources.source_reader import SourceReader
 from kontrast.data.tables.frame import Frame
 
-_PADDED = 1_000_000  # values of a row, filled up; beyond, the filling may not be nearly all of it
+PADDED = 1_000_000  # values of a row, filled up; beyond, the filling may not be nearly all of it
 
 
 class Ts(SourceReader):
@@ -55,7 +55,7 @@ def _read(path: Path) -> Frame:
             expected = f"where the first row has {len(rows[0])}" if rows else "before the label; expected one or more"
             raise UserError(f"{path}, line {number}: {len(values)} channels {expected}.")
         longest = max(map(len, values))
-        if len(values) * longest > max(_PADDED, 100 * sum(map(len, values))):
+        if len(values) * longest > max(PADDED, 100 * sum(map(len, values))):
             raise UserError(
                 f"{path}, line {number}: {len(values):,} channels, of which one has {longest:,} values and most hardly "
                 "any; filled up to one length they would take 100 times the memory. Check the colons of that line."

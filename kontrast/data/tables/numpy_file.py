@@ -15,7 +15,7 @@ from kontrast.core.byte_size import size
 from kontrast.core.errors import UserError
 
 # An archive that unpacks to more than both is no data: numbers that were measured shrink 2 to 10 times.
-_LARGE, _TIMES = 1_000_000_000, 100
+LARGE, _TIMES = 1_000_000_000, 100
 _PART = 16_000_000  # bytes read at a time
 # What numpy, zipfile and zlib raise on bytes that are no array.
 _REFUSED = (
@@ -85,7 +85,7 @@ def archive(path: Path) -> dict[str, np.ndarray]:
             members = [member for member in opened.infolist() if not member.is_dir()]
             total = sum(member.file_size for member in members)
             packed = path.stat().st_size
-            if total > max(_LARGE, _TIMES * packed):
+            if total > max(LARGE, _TIMES * packed):
                 raise UserError(
                     f"{path} takes {size(packed)} and unpacks to {size(total)}, {total // max(packed, 1):,} times as "
                     "much; no data does. If it is yours, write it anew with np.savez, which does not compress."

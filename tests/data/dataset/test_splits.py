@@ -147,7 +147,7 @@ def test_the_users_group_or_time_wins_over_a_split_column_and_two_are_refused(tm
     assert given_.held_out.tolist() == [False] * 50 + [True] * 50
     by_time = dataset(tmp_path / "b", columns, {"when": "time"}, held_out=0.1)
     assert np.flatnonzero(by_time.held_out).tolist() == list(range(10))
-    with pytest.raises(UserError, match="2 columns are named as the split or time: split, when; expected one"):
+    with pytest.raises(UserError, match="2 columns are chosen as the split or time: split, when; expected one"):
         dataset(tmp_path / "c", columns, {"split": "split", "when": "time"})
 
 
@@ -225,4 +225,4 @@ def test_what_was_fitted_to_rows_that_copies_take_out_of_training_is_fitted_with
             fit=True,
         )
         assert made.training.tolist() == data.training.tolist()
-        assert modality._documents == made.training.sum() == 2 * len(words)
+        assert modality.state()["documents"] == made.training.sum() == 2 * len(words)

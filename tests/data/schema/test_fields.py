@@ -144,7 +144,7 @@ def test_the_user_has_the_last_word():
         ({"qqqq": "text"}, None, "no column 'qqqq'; there is: mood, text."),
         ({}, "moods", "no column 'moods'; did you mean 'mood'?"),
         ({"text": "txt"}, None, "no kind 'txt'; did you mean 'text'"),
-        ({"text": "id", "mood": "id"}, None, "2 columns are named as the id: text, mood; expected one"),
+        ({"text": "id", "mood": "id"}, None, "2 columns are chosen as the id: text, mood; expected one"),
     ],
 )
 def test_wrong_names_are_refused_with_the_nearest(chosen, label, message):

@@ -71,8 +71,8 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as made:
         made.writestr("X.npy", zeros)
     assert len(open_frame(tmp_path / "x.npz", cache=None)) == 10_000_000  # small enough to be taken for data
-    assert numpy_file._LARGE <= 1_000_000_000
-    monkeypatch.setattr(numpy_file, "_LARGE", 30_000_000)
+    assert numpy_file.LARGE <= 1_000_000_000
+    monkeypatch.setattr(numpy_file, "LARGE", 30_000_000)
     refused(tmp_path / "x.npz", r"unpacks to 40 MB.*savez")
 
 
@@ -213,8 +213,8 @@ def test_too_many_columns_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["x.csv.gz", "x.jsonl.gz", "x.json.gz"])
 def test_gzip_bombs_are_read_line_by_line(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(jsonl, "_LINE", 8_000_000)
-    monkeypatch.setattr(jsonl, "_LIST", 30_000_000)
+    monkeypatch.setattr(jsonl, "LONGEST_LINE", 8_000_000)
+    monkeypatch.setattr(jsonl, "LONGEST_LIST", 30_000_000)
     with gzip.open(tmp_path / name, "wb", compresslevel=1) as file:
         for _ in range(60):
             file.write(b" " * 1_000_000)
@@ -223,16 +223,16 @@ def test_gzip_bombs_are_read_line_by_line(tmp_path, monkeypatch, name):
 
 
 def test_an_enormous_line_of_json_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(jsonl, "_LINE", 1_000_000)
+    monkeypatch.setattr(jsonl, "LONGEST_LINE", 1_000_000)
     (tmp_path / "x.jsonl").write_text('{"text": "a"}\n{"text": "' + "x" * 3_000_000 + '"}\n')
     refused(tmp_path / "x.jsonl", r"line 2 is longer than 1,000,000 characters")
 
 
 def test_the_limits_are_what_memory_bears():
-    assert jsonl._LINE <= 100_000_000
-    assert jsonl._LIST <= 1_000_000_000
-    assert csv._BLOCK <= 100_000_000
-    assert ts._PADDED <= 10_000_000
+    assert jsonl.LONGEST_LINE <= 100_000_000
+    assert jsonl.LONGEST_LIST <= 1_000_000_000
+    assert csv.BLOCK <= 100_000_000
+    assert ts.PADDED <= 10_000_000
 
 
 @pytest.mark.parametrize("nest", ["[" * 100_000, '{"a":' * 100_000, "[" * 100_000 + "]" * 100_000])

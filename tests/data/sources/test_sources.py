@@ -68,7 +68,7 @@ def test_csv_takes_quotes_newlines_semicolons_tabs_byte_marks_and_gzip(tmp_path)
 
 
 def test_a_number_column_that_turns_to_words_late_is_words(tmp_path, monkeypatch):
-    monkeypatch.setattr("kontrast.data.sources.csv._BLOCK", 1000)
+    monkeypatch.setattr("kontrast.data.sources.csv.BLOCK", 1000)
     path = write(tmp_path / "a.csv", "a,b\n" + "1,x\n" * 3000 + "word,x\n")
     frame = open_frame(path, cache=tmp_path / "cache")
     assert frame.columns["a"].num_chunks > 10

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from kontrast.core.errors import UserError
-from kontrast.encoders.adapters.lora import SCALE, Adapted, Lora, _Product
+from kontrast.encoders.adapters.lora import SCALE, Adapted, Lora
 
 
 class Net(nn.Module):
@@ -32,12 +32,16 @@ def stirred(module):
 
 
 def test_slopes_are_those_of_the_matrices_themselves():
-    x, w, bias, a, b = (
-        torch.randn(*s, dtype=torch.float64, requires_grad=True) for s in ((2, 4, 6), (5, 6), (5,), (3, 6), (5, 3))
-    )
-    w, bias = w.detach(), bias.detach()
-    assert torch.autograd.gradcheck(lambda x, a, b: _Product.apply(x, w, bias, a, b), (x, a, b))
-    torch.testing.assert_close(_Product.apply(x, w, bias, a, b), F.linear(x, w + SCALE * b @ a, bias))
+    x, a, b = (torch.randn(*s, dtype=torch.float64, requires_grad=True) for s in ((2, 4, 6), (3, 6), (5, 3)))
+    layer = Lora(nn.Linear(6, 5).double(), rank=3)
+
+    def applied(x, a, b):
+        matrices = {"lora_A.default.weight": a, "lora_B.default.weight": b}
+        return torch.func.functional_call(layer, matrices, (x,))
+
+    assert torch.autograd.gradcheck(applied, (x, a, b))
+    w, bias = layer.base_layer.weight, layer.base_layer.bias
+    torch.testing.assert_close(applied(x, a, b), F.linear(x, w + SCALE * b @ a, bias))
 
 
 def test_it_begins_as_the_layer_and_computes_alike_with_and_without_slopes_in_bf16_and_merged():

@@ -18,7 +18,7 @@ from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.kernels.bilinear import Bilinear
 from kontrast.losses.kernels.cosine import Cosine
 from kontrast.losses.kernels.dot import Dot
-from kontrast.losses.memory_forecast import _Alive, forecast
+from kontrast.losses.memory_forecast import AliveBytes, forecast
 from kontrast.losses.pairwise.triplet import Triplet
 from kontrast.losses.relation import Distinct, named
 from kontrast.losses.relations.same_key import SameKey
@@ -169,10 +169,10 @@ def test_the_forecast_is_what_is_held(loss, relation, shape, monkeypatch):
         both.append(Embeddings(torch.randn(n, 32, generator=g, requires_grad=True), keys))
     a, c = both
     plan = forecast(*shape, 32, loss=loss, relation=RELATED[relation], keys=c.keys, kernel=kernel)
-    with _Alive() as tiled:
+    with AliveBytes() as tiled:
         mean = contrast(a, c, RELATED[relation], loss=loss, kernel=kernel, tile=plan.tile)
         grads(mean.total, a.z, c.z)
-    with _Alive() as plain:
+    with AliveBytes() as plain:
         grads(whole(a, c, RELATED[relation], loss, kernel), a.z, c.z)
     assert plan.tiled == pytest.approx(tiled.most, rel=0.35)
     assert plan.whole == pytest.approx(plain.most, rel=0.25)
@@ -202,7 +202,7 @@ def test_many_positives_a_row_are_never_all_listed_at_once():
     g = torch.Generator().manual_seed(0)
     keys = {"id": torch.arange(n), "view": torch.zeros(n).long(), "label": torch.randint(0, 40, (n,), generator=g)}
     left = {name: key[None] for name, key in named(Embeddings(torch.zeros(n, 1), keys)).items()}
-    with _Alive() as alive:
+    with AliveBytes() as alive:
         pairs = sum(len(t.attract.values) for t in tiles(SameKey("label"), left, left, (1, n, n), torch.float32, TILE))
     assert pairs == keys["label"].bincount().square().sum()
     assert alive.most < 60e6

@@ -17,7 +17,7 @@ from kontrast.losses.engine.adapters import views
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.functional import ntxent
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.memory_forecast import _Alive
+from kontrast.losses.memory_forecast import AliveBytes
 from kontrast.losses.relations.same_key import SameKey
 
 pytestmark = pytest.mark.perf
@@ -83,7 +83,7 @@ def test_the_engine_is_faster_than_the_whole_matrix_and_its_tuned_path_than_the_
 def test_the_engine_holds_a_small_part_of_the_whole_matrix(run, least):
     held = []
     for one in (run, whole):
-        with _Alive() as alive:
+        with AliveBytes() as alive:
             step(one, pairs=4096)
         held.append(alive.most)
     assert held[0] < held[1] / least
