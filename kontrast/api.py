@@ -117,7 +117,7 @@ def train(
     name = (called(data) if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
     data = asked.source.data if data is None else data
     if isinstance(data, str) and data == "memory":
-        raise UserError("nothing to train on: name a path, or hand over a table or arrays.")
+        raise UserError("nothing to train on: name a path, or pass a table or arrays.")
     where = str(data) if isinstance(data, str | Path) else "memory"
     asked = replace(asked, source=replace(asked.source, data=where), encoders={**asked.encoders, **_named(encoders)})
     asked = asked if seed is None else replace(asked, seed=seed)
@@ -282,13 +282,13 @@ def _source(path: str | Path, experiment: Experiment, data: object, verb: str) -
     source = experiment.source.data
     if source == "memory":
         raise UserError(
-            f"{path} was trained on data from memory; hand it over again: kontrast.{verb}({str(path)!r}, data=...)."
+            f"{path} was trained on data from memory; pass it again: kontrast.{verb}({str(path)!r}, data=...)."
         )
     if not opens(source):
         again = f"train DATA --resume {path}" if verb == "resume" else f"replay {path} --data DATA"
         raise UserError(
             f"{source}, which {path} was trained on, is not there any more, or not what it was (looked from "
-            f"{Path.cwd()}). Bring it back, or say where it is now: kontrast {again}"
+            f"{Path.cwd()}). Restore it, or name its new place: kontrast {again}"
         )
     return source
 

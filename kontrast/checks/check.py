@@ -89,7 +89,7 @@ def contract_of(name: str) -> type:
         if inspect.isclass(made) and issubclass(made, contract):
             return contract
     words = ", ".join(f"{contract.__name__} ({contract.__module__})" for contract in CONTRACTS)
-    raise UserError(f"'{name}' is no loss: expected a class that derives from one of {words}.")
+    raise UserError(f"'{name}' is no loss; expected a class that derives from one of {words}.")
 
 
 def settings_travel(name: str, make: Make) -> str:

@@ -90,7 +90,7 @@ class EmbeddingTable:
             UserError: no such file, or a damaged or foreign one.
         """
         if not path.is_file():
-            raise UserError(f"no bank at {path}; expected a file written by kontrast embed or train.")
+            raise UserError(f"no embeddings at {path}; expected a file written by kontrast embed or train.")
         try:
             table = pq.ParquetFile(path).read()
             table.validate(full=True)
@@ -100,7 +100,8 @@ class EmbeddingTable:
         marks = table.schema.metadata or {}
         if marks.get(b"kontrast") != b"bank":
             raise UserError(
-                f"{path} is a Parquet file, but no bank of kontrast; expected one written by kontrast embed or train."
+                f"{path} is a Parquet file, but holds no embeddings of kontrast; expected one written "
+                "by kontrast embed or train."
             )
         with fitting(str(path)):
             z = {

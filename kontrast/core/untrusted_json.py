@@ -109,7 +109,7 @@ def fitting(who: str) -> Iterator[None]:
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError) as error:
         words = (str(error).splitlines() or [""])[0][:200]
         raise UserError(
-            f"{who} is damaged, or of another version of kontrast ({type(error).__name__}: {words}). Bring it back, or "
+            f"{who} is damaged, or of another version of kontrast ({type(error).__name__}: {words}). Restore it, or "
             "train anew."
         ) from error
 

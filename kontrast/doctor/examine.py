@@ -57,7 +57,7 @@ def examine(
     asked = asked if seed is None else replace(asked, seed=seed)
     data = asked.source.data if data is None else data
     if isinstance(data, str) and data == "memory":
-        raise UserError("nothing to examine: name a path, or hand over a table or arrays.")
+        raise UserError("nothing to examine: name a path, or pass a table or arrays.")
     folder = None if out is None else named(Path(out))
     if folder is not None:
         writable(folder / FILE)

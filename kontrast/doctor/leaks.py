@@ -17,7 +17,9 @@ class Leaks(Examination):
         """Returns a finding on all fields, or a fact if the split is clean."""
         held_out = case.data.held_out
         if not held_out.any() or held_out.all():
-            return [Finding("split", "note", "all rows are trained on: no score will say how well it generalises")]
+            return [
+                Finding("split", "note", "all rows are trained on: no score will show how well the encoder generalises")
+            ]
         told, levels, numbers, shown = [], [], {}, []
         total = int(held_out.sum())
         for name, codes in case.content.items():

@@ -63,7 +63,7 @@ def _series(case: Case, name: str, rows: np.ndarray) -> list[Finding]:
     numbers = {"field": name, "steps": steps, "limit": limit, "cut": cut, "looked at": len(some)}
     if cut > _MANY:
         words = (
-            f"{name}: {steps['median']:,} steps in the middle, {steps['most']:,} at most; {cut:.0%} are longer than "
+            f"{name}: {steps['median']:,} steps at the median, {steps['most']:,} at most; {cut:.0%} are longer than "
             f"{limit} and averaged down to that, which blurs what is fast: --set views.{name}.length={2 * limit}."
         )
         return [Finding("truncated", "warning", words, numbers)]
@@ -75,7 +75,7 @@ def _series(case: Case, name: str, rows: np.ndarray) -> list[Finding]:
         return [Finding("long tail", "note", words, numbers, case.named(rows[np.argsort(-kept)]))]
     return [
         Finding(
-            "lengths", "fact", f"{name}: {steps['median']:,} steps in the middle, {steps['most']:,} at most", numbers
+            "lengths", "fact", f"{name}: {steps['median']:,} steps at the median, {steps['most']:,} at most", numbers
         )
     ]
 

@@ -117,7 +117,7 @@ class Compressed:
             k.decode("utf8", "replace"): v.decode("utf8", "replace") for k, v in (table.schema.metadata or {}).items()
         }
         if marks.get("kontrast") != "compressed":
-            raise UserError(f"{path} holds no compressed bank; expected one written by `kontrast embed --as`.")
+            raise UserError(f"{path} holds no compressed embeddings; expected a file written by `kontrast embed --as`.")
         with fitting(str(path)):
             return Compressed._of(table, marks)
 

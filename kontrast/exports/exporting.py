@@ -82,5 +82,6 @@ def _written(target: Export, subject: Subject, folder: Path, to: str) -> Mapping
     except (Exception, SystemExit) as error:  # converters of other libraries raise errors of any type
         words = (str(error).splitlines() or [""])[0][:200]
         raise UserError(
-            f"{to}: this run cannot be exported so ({type(error).__name__}: {words}). Weights alone: --to state-dict."
+            f"{to}: this run cannot be exported in this format ({type(error).__name__}: {words}). "
+            "Weights alone: --to state-dict."
         ) from error

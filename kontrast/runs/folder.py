@@ -103,13 +103,11 @@ class Folder:
             if using := in_use(where):
                 raise UserError(f"{where} is in use: {using}.")
             raise UserError(
-                f"{where} was stopped before it was settled what to train, so there is nothing to go on from. Begin it "
-                f"anew: kontrast train DATA --out {shlex.quote(str(where))}"
+                f"{where} was stopped before it had written its settings, so there is nothing to resume. Start it "
+                f"again: kontrast train DATA --out {shlex.quote(str(where))}"
             )
         if not (where / "experiment.json").is_file():
-            raise UserError(
-                f"{where} is no run: there is no experiment.json in it. Runs lie under runs/ unless named otherwise."
-            )
+            raise UserError(f"{where} is no run: it has no experiment.json. Runs are under runs/ by default.")
         return Folder(where, trusts=trusts)
 
     @property
@@ -280,7 +278,7 @@ class Folder:
         if files:
             raise UserError(
                 f"no checkpoint in {self.path / 'checkpoints'} is intact ({len(files)} damaged). Remove that folder to "
-                "resume from the first step, or train anew."
+                "resume from the first step, or train again."
             )
         return None
 

@@ -39,7 +39,7 @@ def held(path: Path, doing: str) -> Iterator[bool]:
         locked = lock.taken()
     except Timeout:
         raise UserError(
-            f"{path} is in use: {_holder(path)}. Wait until that has ended, or stop it; it can be resumed."
+            f"{path} is in use: {_holder(path)}. Wait until it ends, or stop it; it can be resumed."
         ) from None
     except OSError as error:
         raise UserError(f"cannot write in {path}: {error.strerror or error}.") from error

@@ -105,9 +105,7 @@ def remove(removals: Iterable[Removal]) -> Iterator[str]:
     """
     for one in removals:
         if not any((one.run / name).is_file() for name in ("experiment.json", LOCK)):
-            raise UserError(
-                f"{one.run} is no run any more: there is no experiment.json in it. Nothing in it is removed."
-            )
+            raise UserError(f"{one.run} is no longer a run: it has no experiment.json. Nothing in it was removed.")
         with held(one.run, "kontrast prune"):
             for path in _own(one.run) if one.whole else [one.path]:
                 _drop(path)

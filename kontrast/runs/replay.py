@@ -78,7 +78,7 @@ def begin(old: Run, out: Path | None) -> Folder:
     """
     folder = old.folder
     if not (old.path / "scores.json").is_file():
-        raise UserError(f"{old.path} was never finished; {folder.go_on}. What is not finished cannot be repeated.")
+        raise UserError(f"{old.path} was never finished; {folder.go_on}. Only a finished run can be replayed.")
     experiment = folder.experiment()
     if experiment.plan.evaluation_rows is None:
         experiment = pinned(experiment, EARLIER)

@@ -52,7 +52,7 @@ def note_starvation(words: str, logger: Logger) -> None:
     logger.fact("note", words)
     if sys.platform == "linux" and not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
         warnings.warn(
-            "other programs take the processors, and PyTorch's threads wait for one another busily: start Python with "
+            "other programs use the processors, and PyTorch's threads spin while they wait: start Python with "
             "GOMP_SPINCOUNT=1000 in the environment, as the command line does.",
             stacklevel=2,
         )

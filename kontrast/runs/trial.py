@@ -57,6 +57,6 @@ def try_out(model: Model, data: Dataset, fleet: Launcher) -> None:
     needed = replace(needed, activations=needed.activations + _AHEAD * views)
     if needed.needed * here > needed.device:
         raise UserError(
-            f"a step of {plan.batch:,} rows needs about {size(needed.needed * here)} of memory, and there are "
+            f"a step of {plan.batch:,} rows needs about {size(needed.needed * here)} of memory, and the device has "
             f"{size(needed.device)}; lower --batch, or set plan.passes to fewer rows at a time."
         )

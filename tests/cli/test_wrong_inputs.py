@@ -112,7 +112,7 @@ DATA = {
     "empty.csv": ["empty.csv is empty", "expected a header"],
     "only_header.csv": ["only_header.csv has no rows"],
     "broken.jsonl": ["broken.jsonl, line 41", "not JSON"],
-    "unequal.npz": ["series 60, label 59", "expected one value a row"],
+    "unequal.npz": ["series 60, label 59", "expected one value per row"],
     "pickled.npy": ["pickled", "never loaded"],
     "list.pkl": ["list.pkl", "suffix '.pkl'", "expected"],
     "list.pt": ["list.pt", "suffix '.pt'", "expected"],

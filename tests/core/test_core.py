@@ -147,7 +147,7 @@ def test_a_bank_survives_disk_with_missing_rows_labels_and_metadata(tmp_path):
     assert again.shared
     assert again.has("b c").tolist() == [True, True, False, True]
     assert not list(tmp_path.rglob("*.part"))
-    with pytest.raises(UserError, match="no bank at"):
+    with pytest.raises(UserError, match="no embeddings at"):
         EmbeddingTable.load(tmp_path / "nothing.parquet")
 
 

@@ -273,7 +273,7 @@ def test_whatever_a_converter_raises_is_one_sentence_and_no_success(world, tmp_p
 
     monkeypatch.setattr("kontrast.exports.state_dict.StateDict.write", convert)
     said = refused(capsys, "export", world / "run", "--to", "state-dict", "--out", tmp_path / "out")
-    assert f"state-dict: this run cannot be exported so ({type(raised).__name__}" in said
+    assert f"state-dict: this run cannot be exported in this format ({type(raised).__name__}" in said
     assert not any(tmp_path.iterdir())
 
 

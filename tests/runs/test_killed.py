@@ -170,8 +170,8 @@ def test_a_run_killed_before_it_was_settled_says_how_to_begin_again(driver, rows
     assert call("train", "--resume", run) == 2
     said = capsys.readouterr().err
     assert said == (
-        f"kontrast: {run} was stopped before it was settled what to train, so there is nothing to go on from. Begin it "
-        f"anew: kontrast train DATA --out {run}\n"
+        f"kontrast: {run} was stopped before it had written its settings, so there is nothing to resume. Start it "
+        f"again: kontrast train DATA --out {run}\n"
     )
     (run / "mine.txt").write_text("not a run's")
     assert call("train", rows, "--out", run) == 2

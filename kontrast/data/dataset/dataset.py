@@ -261,7 +261,7 @@ def _trainable(frame: Frame, fields: Mapping[str, Field], packed: Packing, train
         if fields[name].kind == "series" and name in packed.flat:
             raise UserError(
                 f"{frame.name}, field '{name}': no series changes over time, so there is nothing to learn from. "
-                "Check that time is where it is expected: one row a series, not one row an instant."
+                "Check that time is where it is expected: one row per series, not one row per instant."
             )
 
 

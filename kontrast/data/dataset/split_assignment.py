@@ -125,10 +125,10 @@ def settled(sides: Sides, packed: Packing, asked: float | None, notes: list[str]
         own = {name: codes[free] for name, codes in packed.content.items()}
         side[free] = split.together(side[free], sides.units[free], own)
     if not sides.said and len(side) >= 2 > (side == split.TRAIN).sum():
-        notes.append("so few rows that all are trained on; none are held out.")
+        notes.append("too few rows to hold any out; all are trained on.")
         return replace(sides, side=np.zeros_like(side))
     if asked and not (side == split.VALIDATION).any():
-        notes.append(f"so few rows that none validate, although a share of {asked:g} of them was to.")
+        notes.append(f"no validation rows: a share of {asked:g} of so few rows is less than one row.")
     twins = split.twins(side == split.HELD_OUT, side == split.TRAIN, packed.content)
     if twins:
         why = "the split is the data's own" if sides.said else "too many rows share it to keep them on one side"

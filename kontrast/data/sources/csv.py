@@ -96,7 +96,9 @@ def _header(path: Path) -> tuple[list[str], str]:
     if not first:
         raise UserError(f"{path} begins with an empty line; expected the columns' names there.")
     if len(first) > _WIDEST:
-        raise UserError(f"{path} has {len(first):,} columns; expected at most {_WIDEST:,}. Turn it: one row a sample.")
+        raise UserError(
+            f"{path} has {len(first):,} columns; expected at most {_WIDEST:,}. Transpose it: one row per sample."
+        )
     header = [name.strip() or f"column {i}" for i, name in enumerate(first)]
     doubles = [name for name, count in Counter(header).items() if count > 1]
     if _is_data(first, path.parent):

@@ -58,7 +58,7 @@ class HubDataset(SourceReader):
         if unknown:
             raise UserError(
                 f"DatasetDict has a part '{unknown[0]}'; expected train, test, validation. "
-                "Hand over the parts you mean."
+                "Pass only parts of these names."
             )
         with told(name):
             frames = {str(key): _frame(part, f"{name}, {key}", where) for key, part in data.items()}

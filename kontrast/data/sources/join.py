@@ -65,7 +65,7 @@ def joined(one: Frame, key: str, two: Frame, other: str, *, outer: bool, cache: 
     if _repeats(left) and _repeats(right):
         raise UserError(
             f"the key repeats both in {one.name} ('{key}') and in {two.name} ('{other}'); each row would meet several "
-            "on both sides. Expected one side with one row a key."
+            "on both sides. Expected one side with one row per key."
         )
     rows = _pairs(left, right, outer)
     columns = {name: (values, rows[0]) for name, values in one.columns.items()}

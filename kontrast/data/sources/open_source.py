@@ -33,7 +33,7 @@ def open_frame(data: object, *, cache: Path | None) -> Frame:
                 return _filled(reader.open(data, cache))
             except FileNotFoundError as error:
                 raise UserError(
-                    f"{error.filename or data} was there and is gone while it was being read. Bring it back, or wait "
+                    f"{error.filename or data} was there and is gone while it was being read. Restore it, or wait "
                     "until the program that writes there is done."
                 ) from error
     raise UserError(_unknown(data, ", ".join(reader.reads for reader in known)))
@@ -55,7 +55,7 @@ def _meant(data: object) -> object:
     try:
         data.exists()
     except OSError as error:  # a name that is too long, a folder that may not be looked into
-        raise UserError(f"{str(data)[:200]} cannot be looked for: {error.strerror}. Check the path.") from error
+        raise UserError(f"{str(data)[:200]} cannot be searched for: {error.strerror}. Check the path.") from error
     return data
 
 

@@ -28,7 +28,7 @@ def frame_of(values: Mapping[str, Any], name: str, folder: Path | None = None) -
     lengths = {key: len(value) for key, value in columns.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{key} {length}" for key, length in lengths.items())
-        raise UserError(f"{name}: columns differ in length ({listed}); expected one value a row in each.")
+        raise UserError(f"{name}: columns differ in length ({listed}); expected one value per row in each.")
     return Frame(columns, name, folder or Path.cwd(), () if folder else ANYWHERE)
 
 
@@ -67,7 +67,7 @@ def column(values: Any, who: str) -> Column:
     if isinstance(values, pa.ChunkedArray):
         return _tensors(values)
     if isinstance(values, str | bytes | Mapping) or np.ndim(_outer(values)) == 0:
-        raise UserError(f"{who} is one {type(values).__name__}; expected a list or an array with a value a row.")
+        raise UserError(f"{who} is one {type(values).__name__}; expected a list or an array with one value per row.")
     if isinstance(values, list | tuple):
         return _of_list(values, who)
     array = _array(values, who)

@@ -50,7 +50,7 @@ def _read(path: Path) -> Frame:
             with np.errstate(over="ignore"):  # becomes infinite, and its row unreadable
                 values = [np.array(c.replace("?", "nan").split(","), dtype=np.float32) for c in channels]
         except ValueError as error:
-            raise UserError(f"{path}, line {number}: {error}; expected numbers or ? parted by commas.") from error
+            raise UserError(f"{path}, line {number}: {error}; expected numbers or ? separated by commas.") from error
         if not values or len(values) != len(rows[0] if rows else values):
             expected = f"where the first row has {len(rows[0])}" if rows else "before the label; expected one or more"
             raise UserError(f"{path}, line {number}: {len(values)} channels {expected}.")

@@ -88,7 +88,7 @@ def archive(path: Path) -> dict[str, np.ndarray]:
             if total > max(LARGE, _TIMES * packed):
                 raise UserError(
                     f"{path} takes {size(packed)} and unpacks to {size(total)}, {total // max(packed, 1):,} times as "
-                    "much; no data does. If it is yours, write it anew with np.savez, which does not compress."
+                    "much; no data does. If it is yours, save it again with np.savez, which does not compress."
                 )
             available_memory.enough(total, str(path), "Save its arrays as .npy files, which are read from the disk.")
             for member in members:

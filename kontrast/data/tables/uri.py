@@ -29,7 +29,9 @@ def asked(data: str, example: str) -> tuple[str, str]:
     where, _, query = data.partition("#")
     query = query.strip().rstrip(";")
     if not data.isascii() and not _encodes(data):
-        raise UserError(f"{data.encode('utf8', 'replace').decode()} holds bytes that are no UTF-8 text; write it anew.")
+        raise UserError(
+            f"{data.encode('utf8', 'replace').decode()} holds bytes that are not UTF-8 text; write the address again."
+        )
     if not query:
         raise UserError(f"{shown(where)} names no rows; say which after a #: a table or a query, such as {example}")
     if _TABLE.fullmatch(query):

@@ -48,7 +48,7 @@ class Mlflow(Logger):
         except ImportError as missing:
             raise UserError(
                 f"MLflow needs the package '{missing.name}', which no extra of kontrast brings: pip install "
-                f"mlflow-skinny{' sqlalchemy alembic' * in_file} (the whole of mlflow holds pyarrow back)."
+                f"mlflow-skinny{' sqlalchemy alembic' * in_file} (the full mlflow package requires an older pyarrow)."
             ) from missing
         self.folder: Path | None = None
         self.client: Any = None

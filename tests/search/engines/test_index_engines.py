@@ -161,7 +161,7 @@ def test_a_bank_that_lacks_columns_is_added_and_one_with_others_is_refused(engin
         index.add(EmbeddingTable(few.z, few.ids, metadata=pa.table({"year": ["a", "b"]}), shared=True))
     with pytest.raises(UserError, match="no field 'imag'"):
         index.add(EmbeddingTable({"imag": few.z["image"]}, few.ids, shared=True))
-    with pytest.raises(UserError, match="3 numbers a row; the index has 8"):
+    with pytest.raises(UserError, match="3 numbers per row; the index has 8"):
         index.add(EmbeddingTable({"image": few.z["image"][:, :3]}, few.ids, shared=True))
     assert len(index) == 60 + 58 + 2
 
