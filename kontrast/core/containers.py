@@ -61,7 +61,7 @@ def repeated(data: Data, times: int) -> Data:
 
 
 def split(data: Data, rows: int) -> list[Data]:
-    """Data cut into parts of so many rows."""
+    """Data cut into parts of `rows` rows; the last may be shorter."""
     if _cuts_itself(data):
         some = len(tensors(data)[0])
         return [data.take(slice(k, k + rows)) for k in range(0, some, max(rows, 1))]

@@ -158,13 +158,9 @@ class Index:
         """
         known = {c["column"]: c["table"] for name, c in self.facts["columns"].items() if c["table"] not in OWN}
         for name in [n for n in bank.z if n not in self.fields]:
-            raise UserError(
-                f"this index has no field '{name}'{did_you_mean(name, self.fields)} Build the index again to add it."
-            )
+            raise UserError(f"this index has no field '{name}'{did_you_mean(name, self.fields)} Index again to add it.")
         for name in [n for n in bank.metadata.column_names if n not in known]:
-            raise UserError(
-                f"this index has no column '{name}'{did_you_mean(name, known)} Build the index again to add it."
-            )
+            raise UserError(f"this index has no column '{name}'{did_you_mean(name, known)} Index again to add it.")
         widths = {field: space["width"] for space in self.facts["spaces"] for field in space["fields"]}
         for field, z in bank.z.items():
             refuse_unsound(z, f"add: '{field}'")

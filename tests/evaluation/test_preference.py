@@ -8,7 +8,6 @@ import pytest
 from kontrast.evaluation.evaluate import evaluate
 from kontrast.evaluation.preference import RULE, Preference
 from kontrast.evaluation.verdict import verdict
-from kontrast.reporting.page.scores import _row
 from kontrast.runs.messages import scores
 from tests.support.banks import bank
 
@@ -52,7 +51,6 @@ def test_the_rule_is_the_baseline_and_the_difference_is_paired():
     said = scores([row])
     assert f"{RULE} .{round(1000 * rule)}, +.{round(1000 * (share - rule))} [" in said
     assert "raw features" not in said
-    assert RULE in _row(row)
 
 
 def test_the_verdict_names_the_rule_that_was_not_beaten():

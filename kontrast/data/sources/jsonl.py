@@ -82,7 +82,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), ""), 1):
                 if len(line) == LONGEST_LINE:
                     raise UserError(
-                        f"{path}, line {number} is longer than {_LINE:,} characters; expected one object per line."
+                        f"{path}, line {number} is longer than {LONGEST_LINE:,} characters; expected one object "
+                        "per line."
                     )
                 if line.strip():
                     yield number, _object(path, number, line)
@@ -101,8 +102,8 @@ def _all(file: TextIO, path: Path) -> str:
         length += len(part)
         if length > LONGEST_LIST:
             raise UserError(
-                f"{path} is longer than {_LIST:,} characters, which would take some ten times as much memory; expected "
-                "a .jsonl file with one object per line, which is read line by line."
+                f"{path} is longer than {LONGEST_LIST:,} characters, which would take some ten times as much memory; "
+                "expected a .jsonl file with one object per line, which is read line by line."
             )
     return "".join(parts)
 
