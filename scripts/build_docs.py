@@ -186,8 +186,8 @@ def reference(of: str) -> str:
     )
     if of == "augmentations":  # those that modalities are made of are functions
         files = sorted(Path(augmentations.__path__[0]).glob("[a-z]*.py"))
-        named = {kind.module.split(".")[-1] for kind in found}
-        more = [f"{augmentations.__name__}.{file.stem}" for file in files if file.stem not in named]
+        held = {kind.module for kinds in registry.rooms().values() for kind in kinds.values()}
+        more = [name for file in files if (name := f"{augmentations.__name__}.{file.stem}") not in held]
     else:
         more = []
     kinds_of_it = (_directive(f"{kind.module}.{kind.attribute}", members=members) for kind in found)

@@ -1,11 +1,14 @@
 """Contract of a sampler: which rows each step of training sees."""
 
 import functools
+import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
+from kontrast.core import random_streams
 from kontrast.core.errors import UserError
 from kontrast.data.dataset.length_buckets import bucketed
 
@@ -71,10 +74,34 @@ class Sampler(ABC):
         Returns:
             Numbers of rows in the data set.
         """
-        batch = self.sampled.batch
-        place = step % self.per_epoch * batch
-        order = _kept(self, self.epoch(step))
-        return np.array_split(self.sampled.rows[order[place : place + batch]], world)[rank]
+        return np.array_split(self._batch(step), world)[rank]
+
+    def partners(self, step: int, view: str, rank: int = 0, world: int = 1) -> np.ndarray:
+        """Another row of the batch of all ranks for each row of `at`, to mix with.
+
+        Each row of the batch is the partner of exactly one other. A batch of one row is its own partner.
+
+        Args:
+            step: From 0.
+            view: Name of the view; views have other partners.
+            rank: Of this process.
+            world: Number of processes.
+
+        Returns:
+            Numbers of rows in the data set, as many as `at` returns and in its order.
+        """
+        rows = self._batch(step)
+        stream = random_streams.step_keys(self.sampled.seed, step, [zlib.crc32(view.encode())])
+        numbers = random_streams.mix(stream + torch.arange(len(rows)) * random_streams.GAMMA)
+        circle = numbers.argsort().numpy()  # each row is the partner of the one before it in this circle
+        partner = np.empty_like(circle)
+        partner[circle] = np.roll(circle, -1)
+        return np.array_split(rows[partner], world)[rank]
+
+    def _batch(self, step: int) -> np.ndarray:
+        """Rows of a step on all ranks together."""
+        place = step % self.per_epoch * self.sampled.batch
+        return self.sampled.rows[_kept(self, self.epoch(step))[place : place + self.sampled.batch]]
 
 
 @functools.lru_cache(maxsize=2)  # each step asks for its epoch's; sorting a million rows again takes a while

@@ -39,7 +39,7 @@ class Changes:
     largest_crop: float = 1.0
 
     def longest(self, steps: int) -> int:
-        """Instants of the longest view of a series of so many steps."""
+        """Instants of the longest view of a series of `steps` instants."""
         return min(steps, max(_FEWEST, math.ceil(self.largest_crop * steps * (1 + self.stretch))))
 
 

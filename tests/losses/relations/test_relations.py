@@ -181,6 +181,11 @@ CASES = {  # the relation, who attracts, who counts (None: everyone)
             Hardness(SameKey("label")),
         )
     },
+    "mixed rows": (
+        SameKey("id") & ExcludeDuplicates("label", "prompt"),
+        same("id"),
+        lambda a, c: a["id"] == c["id"] or not {a["label"], a["prompt"]} & {c["label"], c["prompt"]},
+    ),
     "deep": (
         (SameKey("id") | Neighbours("friends")) & ExcludeDuplicates("label") & DifferentGroup("view"),
         lambda a, c: (a["id"] == c["id"] or c["id"] in a["friends"]) and a["view"] != c["view"],
@@ -265,6 +270,18 @@ def test_a_relation_looks_at_no_key_that_it_does_not_name(case):
     assert relation.reads() <= {*keys, "guide"}
 
 
+def test_mixed_rows_list_the_few_pairs_with_a_content_in_common():
+    ids = torch.arange(300).repeat(2)
+    rows = Embeddings(torch.zeros(600, 1), {"id": ids, "view": torch.zeros(600), "content": ids, "other": ids.roll(1)})
+    keys = named(rows)
+    attract, among = ExcludeDuplicates("content", "other").few(keys, keys)
+    listed = torch.zeros(600, 600, dtype=torch.bool).index_put(among, torch.tensor(True))
+    assert attract is None
+    assert torch.equal(listed, torch.isin((ids[:, None] - ids).abs(), torch.tensor([0, 1, 299])))  # a circle
+    crowded = {**keys, "other": keys["other"] % 3}
+    assert ExcludeDuplicates("content", "other").few(crowded, crowded) == (None, None)
+
+
 def test_a_list_of_no_neighbours_at_all_attracts_nobody():
     rows = rows_of()
     rows = Embeddings(rows.z, {**rows.keys, "friends": torch.full((N, 2), -1)})
@@ -294,7 +311,7 @@ def test_json_names_every_relation_of_the_folder_as_find_does():
     assert relation_to_json(SameKey("id") & ExcludeDuplicates("content")) == {
         "relation": "both",
         "one": {"relation": "same_key", "key": "id", "apart": False},
-        "two": {"relation": "exclude_duplicates", "key": "content"},
+        "two": {"relation": "exclude_duplicates", "key": "content", "partner": ""},
     }
     written = KNOWN + json.dumps([relation_to_json(one) for one in OTHERS.values()])
     everything = {
