@@ -17,6 +17,7 @@ from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Choice, Experiment, plain
 from kontrast.data.dataset.dataset import Dataset
+from kontrast.data.dataset.reader import SAMPLE
 from kontrast.data.modality import Modality
 from kontrast.data.schema import target
 from kontrast.encoders.encoder import Encoder
@@ -370,7 +371,7 @@ def _task(chosen: Choice, info: EncoderInfo, facts: Mapping[str, Any]) -> Task:
 
 def _require(name: str, needs: frozenset[str], facts: Mapping[str, Any]) -> None:
     """Raises UserError if no column gives a target that a task learns from."""
-    lacking = sorted(needs - set(facts.get("targets", {})))
+    lacking = sorted(needs - {SAMPLE} - set(facts.get("targets", {})))
     if lacking:
         raise UserError(
             f"task '{name}' learns from a {lacking[0].partition(' ')[0]} of each row as it was asked for, and no "

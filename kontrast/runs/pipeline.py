@@ -5,6 +5,7 @@ import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from kontrast.reporting.logger import Logger
 from kontrast.runs import evaluation_rows, messages
 from kontrast.runs.folder import QUARANTINE, TRAINED_ON, Folder
 from kontrast.runs.held_pairs import before, keep_before, measured
+from kontrast.runs.margins import with_margins, with_rule
 from kontrast.runs.model import Model, describe, facts_of, learner_of, modalities_of, raw_bank
 from kontrast.runs.resolve import resolved
 from kontrast.runs.run import BANKS, Run, evaluators
@@ -87,13 +89,16 @@ def travel(
     done = resume and (folder.embeddings / "untrained-test.parquet").is_file()
     model, rows, pairs_of, sizes = _rows(model, data, folder, logger, fleet, budget, done=done)
     if fleet.first and not done:
-        _bank(folder, "raw", lambda part: raw_bank(modalities, data, part), rows)
+        ruled = partial(with_rule, model, data)
+        _bank(folder, "raw", lambda part: raw_bank(modalities, data, part), rows, ruled)
         start = time.perf_counter()
         keep_before(folder, pairs_of(model))
-        _bank(folder, "untrained", lambda part: model.embed(data, part, progress=logger.progress), rows)
+        scored = partial(with_margins, model, data)
+        _bank(folder, "untrained", lambda part: model.embed(data, part, progress=logger.progress), rows, scored)
         budget.after = time.perf_counter() - start  # embedding with the trained weights takes as long
     model, ended = train(model, data, folder, logger, fleet, resume=resume, budget=budget)
-    _bank(folder, "trained", lambda part: model.embed(data, part, progress=logger.progress), rows)
+    scored = partial(with_margins, model, data)
+    _bank(folder, "trained", lambda part: model.embed(data, part, progress=logger.progress), rows, scored)
     run = Run(folder.path, folder.trusts)
     banks = {which: (run.embeddings(f"{which}-train"), run.embeddings(f"{which}-test")) for which in BANKS}
     scores = evaluate(evaluators(experiment), banks, experiment.seed)
@@ -250,10 +255,16 @@ def _rows(
 
 
 def _bank(
-    folder: Folder, name: str, embed: Callable[[np.ndarray], EmbeddingTable], rows: tuple[np.ndarray, np.ndarray]
+    folder: Folder,
+    name: str,
+    embed: Callable[[np.ndarray], EmbeddingTable],
+    rows: tuple[np.ndarray, np.ndarray],
+    scored: Callable[[EmbeddingTable, np.ndarray], EmbeddingTable],
 ) -> None:
-    for part, index in zip(("train", "test"), rows, strict=True):
-        embed(index).save(folder.embeddings / f"{name}-{part}.parquet")
+    """Writes the embeddings of training and held-out rows, the latter with what else they are evaluated by."""
+    train, test = rows
+    embed(train).save(folder.embeddings / f"{name}-train.parquet")
+    scored(embed(test), test).save(folder.embeddings / f"{name}-test.parquet")
 
 
 def _word(data: Dataset, rows: np.ndarray) -> str:

@@ -24,7 +24,7 @@ class Health:
             the sphere, 0 if collapsed to a point.
         alignment: Mean squared distance of positive pairs.
         uniformity: log mean e^(-2 d^2) over pairs at distance d; 0 if collapsed to a point, about -4 at best.
-        rows: Rows that the statistics rest on.
+        rows: Rows that the statistics rest on; 0 for tasks without positive pairs, of which no collapse is claimed.
 
     Reference:
         Roy, Vetterli, EUSIPCO 2007 (effective rank); Wang, Isola, ICML 2020, arXiv:2005.10242 (alignment, uniformity).
@@ -40,11 +40,15 @@ class Health:
     @property
     def collapsed(self) -> bool:
         """Whether embeddings are (nearly) identical or on a line, so that retrieval is impossible."""
+        if not self.rows:
+            return False
         return self.spread < 0.05 or (self.rows >= 16 and self.width >= 8 and self.effective_rank < 1.5)
 
     @property
     def words(self) -> str:
         """Statistics in one line, for the screen."""
+        if not self.rows:
+            return "not examined: the task has no positive pairs"
         return (
             f"effective rank {self.effective_rank:.0f} of {self.width} · spread {self.spread:.2f} · "
             f"alignment {self.alignment:.2f} · uniformity {self.uniformity:.1f}"
@@ -101,7 +105,6 @@ def likely_causes(
     varied: float,
     gradient: float,
     short: str = "",
-    own: Sequence[str] = (),
 ) -> list[str]:
     """Usual causes of a collapse or a standstill, the likeliest first.
 
@@ -117,7 +120,6 @@ def likely_causes(
             to tell apart.
         gradient: Norm of the last gradient.
         short: Why the run was too short, or "".
-        own: Causes that the tasks know of their own settings; they come first. Default none.
     """
     checks = [
         (
@@ -136,7 +138,7 @@ def likely_causes(
         (batch < 16, f"batches of {batch} rows leave few candidates to contrast with"),
         (0 < learning_rate < usual_rate / 30, f"learning rate {learning_rate:g}, far below the usual {usual_rate:g}"),
     ]
-    found = [*own, *(words for holds, words in checks if holds)]
+    found = [words for holds, words in checks if holds]
     if short:
         return [*found, f"{short}: train longer, or with fewer rows per step"]
     return found or ["no usual cause found: look at the views in the report, and try a lower learning rate"]

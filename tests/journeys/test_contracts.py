@@ -16,6 +16,7 @@ from kontrast.data.augmentation import streams_of
 from kontrast.data.dataset.drawing import Drawing
 from kontrast.data.view import Batch, Role, View, ViewSpec
 from kontrast.encoders.encoder import Encoder
+from kontrast.tasks.preference.preference_task import PreferenceTask
 from kontrast.training.step import step
 from tests.support.learners import batches_of, encoders_of
 
@@ -147,16 +148,27 @@ def test_views_that_are_drawn_together_are_those_drawn_one_by_one(kind):
         torch.testing.assert_close(found.views[view].data, alone, equal_nan=True, rtol=0, atol=1e-5)
 
 
+def trial_of(name):
+    """Field -> modality of a task's trial, and the encoder of all fields if the task needs one."""
+    made = registry.load("tasks", name)
+    if issubclass(made, PreferenceTask):  # names its fields
+        return dict.fromkeys(("chosen", "rejected", "anchor")[: made.fewest], "text"), "causal_lm"
+    return {kind: kind for kind in ["image", "text", "series"][: made.most]}, None
+
+
 @pytest.mark.parametrize("name", ROOMS["tasks"])
 def test_a_task_takes_a_step_and_every_encoder_gets_a_gradient(name):
-    kinds = ["image", "text", "series"][: registry.load("tasks", name).most]
-    made = {kind: fitted(kind) for kind in kinds}
-    encoders = {kind: factory.build("encoders", m.encoder, {}, given=m.facts()) for kind, (m, _) in made.items()}
+    kinds, chosen = trial_of(name)
+    made = {field: fitted(kind) for field, kind in kinds.items()}
+    encoders = {
+        field: factory.build("encoders", chosen or m.encoder, {}, given=m.facts()) for field, (m, _) in made.items()
+    }
     held = encoders_of(encoders)
     facts = {"classes": 3, "class_counts": [4, 4, 4], "samples": 12, "encoders": held.info}
     learner = single_task(factory.build("tasks", name, {}, given=facts), held)
     n = 12
     keys = {"id": torch.arange(n), "label": torch.arange(n) % 3, "score": torch.arange(n).double() % 5}
+    keys["sample"] = torch.arange(n)
     for number, kind in enumerate(kinds):
         everyone = torch.ones(n, dtype=torch.bool)
         has = everyone if len(kinds) == 1 else torch.arange(n) % 4 != number
