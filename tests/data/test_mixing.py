@@ -118,7 +118,7 @@ def test_series_are_known_where_both_are_and_others_stay():
 def test_a_mixing_refuses_what_it_cannot_mix_in_words():
     with pytest.raises(UserError, match="images or series"):
         MixUp()(torch.ones(2, 5, dtype=torch.int64), torch.ones(2, 5, dtype=torch.int64), streams(2))
-    with pytest.raises(UserError, match="Choose mixing=mixup"):
+    with pytest.raises(UserError, match="cutmix: expected images"):
         CutMix()(torch.ones(2, 1, 5), torch.ones(2, 1, 5), streams(2))
     with pytest.raises(UserError, match=r"alpha=0"):
         mixing_of(Choice("mixup", {"alpha": 0}))

@@ -26,7 +26,7 @@ class Blur(Augmentation):
         most: Largest standard deviation in pixels; 2.0 as in SimCLR.
 
     Raises:
-        UserError: `least` is above `most`.
+        UserError: `least` is above `most`, or the view is no image.
 
     Equation:
         y = x * g, g_k = e^(-k^2 / 2 sigma^2) / sum_k e^(-k^2 / 2 sigma^2) along each axis,
@@ -55,6 +55,8 @@ class Blur(Augmentation):
 
     def __call__(self, x: Tensor, streams: Streams) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
+        if x.ndim != 4:
+            raise UserError(f"blur: expected images, found rows of {x.ndim - 1} axes. Leave it out of this view.")
         B, C, H, W = x.shape
         u_B2 = random_streams.uniform(streams.view_B, 2).to(x.device, torch.float32)
         sigma_B = self.least + (self.most - self.least) * u_B2[:, 1]

@@ -20,6 +20,9 @@ class CutMix(Mixing):
     Args:
         alpha: Shape of the Beta distribution of the area; 1, all areas alike, as in CutMix and GenSCL.
 
+    Raises:
+        UserError: the view is no image.
+
     Equation:
         y = x outside of the box, x' within; width = W (1 - l)^(1/2), height = H (1 - l)^(1/2), l ~ Beta(alpha, alpha),
         the centre uniform over the image; lambda = 1 - pixels of the clipped box / (W H)
@@ -40,7 +43,9 @@ class CutMix(Mixing):
     def __call__(self, x: Tensor, other: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) and (B, C, H, W) -> (B, C, H, W), (B,)."""
         if x.ndim != 4:
-            raise UserError(f"cutmix pastes boxes into images; found rows of {x.ndim - 1} axes. Choose mixing=mixup.")
+            raise UserError(
+                f"cutmix: expected images, found rows of {x.ndim - 1} axes. Choose mixup, which takes series."
+            )
         side_B = (1 - random_streams.beta(random_streams.fork(streams.view_B, 0), self.alpha)).sqrt()
         centre_B2 = random_streams.uniform(random_streams.fork(streams.view_B, 1), 2)
         (rows_BH, high_B), (columns_BW, wide_B) = (

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core import random_streams
+from kontrast.core.errors import UserError
 from kontrast.core.factory import Range
 from kontrast.core.random_streams import Streams
 from kontrast.data.augmentation import Augmentation
@@ -20,6 +21,9 @@ class Cutout(Augmentation):
     Args:
         side: Side of the square as a share of the shorter side of the image; 0.5 as in FixMatch and, for CIFAR-10, in
             Cutout.
+
+    Raises:
+        UserError: the view is no image.
 
     Equation:
         y_p = 0 (the mean of the data, since images are normalised) if |p - c| < side / 2 along each axis, else x_p;
@@ -42,6 +46,8 @@ class Cutout(Augmentation):
 
     def __call__(self, x: Tensor, streams: Streams) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
+        if x.ndim != 4:
+            raise UserError(f"cutout: expected images, found rows of {x.ndim - 1} axes. Leave it out of this view.")
         H, W = x.shape[2:]
         at_y, at_x = random_streams.uniform(streams.view_B, 2).to(x.device).unbind(1)
         half = self.side * min(H, W) / 2

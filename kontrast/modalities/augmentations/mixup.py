@@ -21,6 +21,9 @@ class MixUp(Mixing):
         alpha: Shape of the Beta distribution of lambda; 1, all shares alike, as in GenSCL and for CIFAR-10 in MixUp,
             whose ImageNet runs take 0.2. Small ones leave most rows almost as they are.
 
+    Raises:
+        UserError: the view is a text.
+
     Equation:
         y = lambda x + (1 - lambda) x', lambda ~ Beta(alpha, alpha) per row
 
@@ -40,7 +43,9 @@ class MixUp(Mixing):
     def __call__(self, x: Tensor, other: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
         """(B, ...) and (B, ...) -> (B, ...), (B,); of series the last axes may differ."""
         if not x.is_floating_point():
-            raise UserError(f"mixup mixes images or series; found {x.dtype} numbers, as texts are. Mix another field.")
+            raise UserError(
+                f"mixup: expected images or series, found {x.dtype} numbers, as texts are. Mix another field."
+            )
         late = x.shape[-1] - other.shape[-1]  # series of another batch end elsewhere
         other = torch.nn.functional.pad(other, (0, late), value=torch.nan) if late else other
         share_B = random_streams.beta(streams.view_B, self.alpha).to(x.device)
