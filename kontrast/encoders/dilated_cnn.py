@@ -40,6 +40,7 @@ class DilatedCNN(Encoder):
         Yue et al. 2022, arXiv:2106.10466.
 
     Example:
+        >>> import torch
         >>> DilatedCNN(channels=2)(torch.zeros(3, 2, 50)).dense.shape
         torch.Size([3, 50, 320])
     """

@@ -69,8 +69,8 @@ def test_only_regular_files_are_replaced(world, capsys, name, found):
     assert f"it is {found}" in refused(capsys, "compare", world / "run", world / "run", "--html", target)
     assert os.lstat(target).st_mode == made.st_mode
     assert (world / "file").read_text() == "mine"
-    assert refused(capsys, "train", world / "rows.npz", *SMALL, "--out", target)
-    assert refused(capsys, "export", world / "run", "--to", "state-dict", "--out", target)
+    assert str(target) in refused(capsys, "train", world / "rows.npz", *SMALL, "--out", target)
+    assert str(target) in refused(capsys, "export", world / "run", "--to", "state-dict", "--out", target)
 
 
 def test_a_socket_is_no_regular_file_and_neither_is_what_lies_where_a_file_is_written_aside(tmp_path):
@@ -106,7 +106,7 @@ def test_a_pipe_in_a_run_folder_is_not_waited_for(world, tmp_path, capsys):
     shutil.copytree(world / "run", run)
     (run / "experiment.json").unlink()
     os.mkfifo(run / "experiment.json")
-    assert refused(capsys, "report", run)
+    assert "it had written its settings" in refused(capsys, "report", run)
     os.mkfifo(tmp_path / "pipe")
     from kontrast.core import untrusted_json
 
@@ -134,7 +134,7 @@ def test_pictures_whose_names_are_not_utf8_are_trained_on_and_found(tmp_path, ca
     assert "is not UTF-8" in refused(capsys, "train", "pictures", *words, "--out", os.fsdecode(b"r\xe9"))
     assert "is not UTF-8" in refused(capsys, "report", os.fsdecode(b"r\xe9"))
     os.rename("run/report.html", os.fsdecode(b"rows\xe9.csv"))
-    assert refused(capsys, "train", os.fsdecode(b"rows\xe9.csv"), "--quiet")
+    assert "the name of a file is not UTF-8" in refused(capsys, "train", os.fsdecode(b"rows\xe9.csv"), "--quiet")
 
 
 def test_what_a_cell_spells_is_found_again_and_never_leads_elsewhere(tmp_path):

@@ -1,5 +1,6 @@
 """Every kind in every room meets the same suite the moment its file exists."""
 
+import re
 from typing import get_args
 
 import numpy as np
@@ -22,6 +23,12 @@ from tests.support.learners import batches_of, encoders_of
 
 ROOMS = registry.rooms()
 IMAGES_ONLY = ("blur", "cutout")
+# What a page shows of one row: a picture of its own, a drawing, the words.
+SHOWN = {
+    "image": r'<img alt="" src="data:image/png;base64,[A-Za-z0-9+/=]{40,}">',
+    "series": r"<svg [^>]*viewBox[^>]*>(<path d=\"M[^\"]+\"[^>]*>(</path>)?)+</svg>",
+    "text": r"[\w<>\[\]· ]+",
+}
 
 
 def cells_of(kind, n=12):
@@ -58,8 +65,9 @@ def test_a_modality_keeps_its_contract(kind):
     raw = modality.raw(batch.clone())
     assert raw.shape[0] == len(packed)
     assert torch.isfinite(raw).all()
-    assert modality.show(packed[0])
-    assert modality.look(views[0])
+    shown = [modality.show(row) for row in packed[:2]] + [modality.look(view) for view in views[:2]]
+    assert all(re.fullmatch(SHOWN[kind], html) for html in shown), shown
+    assert len({*shown[:2]}) == len({*shown[2:]}) == 2  # of two rows, two pictures
     twin = factory.build("modalities", kind, {})
     twin.restore(modality.state())
     torch.testing.assert_close(twin.preprocess(batch.clone()), modality.preprocess(batch.clone()), equal_nan=True)
@@ -79,7 +87,7 @@ def test_a_modality_answers_every_role_and_its_encoder_takes_the_view(kind, role
     assert (len(seen), seen.ndim) == (len(batch), modality.preprocess(batch.clone()).ndim)
     again = modality.augment(batch.clone(), keys, row, role)
     torch.testing.assert_close(seen, again, equal_nan=True, rtol=0, atol=0)
-    assert modality.look(seen[0])
+    assert re.fullmatch(SHOWN[kind], modality.look(seen[0]))
     encoder = factory.build("encoders", modality.encoder, {}, given=modality.facts()).eval()
     assert torch.isfinite(encoder(seen).pooled).all()
 

@@ -66,7 +66,9 @@ def travels(data, tmp_path, *, steps, **options):
     pairs = next(m for m in run.verdict["measures"] if m["name"].startswith("AUC"))
     assert pairs["trained"] > max(0.6, pairs["untrained"] - 0.02), run.verdict["words"]  # on rows held out
     assert run.verdict["state"] in ("learning", "too short"), run.verdict["words"]  # of 60 steps, probes may not tell
-    assert (run.path / "report.html").stat().st_size > 50_000
+    page = (run.path / "report.html").read_text()
+    assert all(f"id='{part}'" in page for part in ("verdict", "space", "nearest", "scores", "curves", "views", "data"))
+    assert run.verdict["words"].partition(":")[0] in page
     assert not list(run.path.rglob("*.part"))
     assert not list(run.path.rglob("*.pkl")) + list(run.path.rglob("*.pt"))
     return run

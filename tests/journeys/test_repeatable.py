@@ -254,7 +254,8 @@ def test_an_hour_asleep_ends_a_run_of_minutes_cleanly(rows, tmp_path, monkeypatc
     assert all(m["step"] <= m["total"] for m in moments)
     assert moments[-1]["step"] == moments[-1]["total"]
     assert all(m["rate"] > 0 for m in moments)
-    assert json.loads((run / "scores.json").read_text())["scores"]
+    names = [row["name"] for row in json.loads((run / "scores.json").read_text())["scores"]]
+    assert "kNN accuracy" in names
 
 
 # ---- data that vanishes, folders that cannot be written to
@@ -292,8 +293,8 @@ def test_pictures_deleted_once_they_are_read_are_not_missed(digits, tmp_path, mo
     monkeypatch.setattr(pipeline, "train", trained)
     small = {"image": {"name": "resnet", "base": 8, "thin": 4}}
     run = api.train(here, encoders=small, steps=2, out=tmp_path / "run", settings={"plan.batch": 32, "scores": ["knn"]})
-    assert run.scores
-    assert run.report().is_file()
+    assert [row["name"] for row in run.scores] == ["kNN accuracy"]
+    assert run.verdict["words"].partition(":")[0] in run.report().read_text()
 
 
 class Vanishing:

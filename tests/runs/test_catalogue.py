@@ -142,7 +142,7 @@ def test_what_no_run_wrote_is_never_removed(home):
     assert (home / "mine" / "notes.txt").exists()
     assert (home / "damaged").exists()
     removal = prune.Removal(home / "mine", home / "mine", 1, "by mistake")
-    with pytest.raises(UserError, match="no run any more"):
+    with pytest.raises(UserError, match="no longer a run"):
         list(prune.remove([removal]))
     assert (home / "mine" / "notes.txt").exists()
 
@@ -186,6 +186,8 @@ def test_a_moved_run_embeds_scores_searches_and_reports(trained, tmp_path, monke
     again = shutil.move(moved, tmp_path / "and once more")  # the index, too, lies where the run lies
     hits = Run.load(again).search(like=x[0].astype(np.float32), k=3)
     assert len(hits) == 3
-    assert Run.load(again).report().read_text().startswith("<!doctype html>")
+    page = Run.load(again).report().read_text()
+    assert page.startswith("<!doctype html>")
+    assert Run.load(again).verdict["words"].partition(":")[0] in page
     assert entry(again).verdict == before.verdict["state"]
     assert list(away.iterdir()) == []

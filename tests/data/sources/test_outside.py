@@ -173,4 +173,5 @@ def test_a_search_by_a_table_keeps_to_its_folder_too(world):
     written(world, ["../secret.png", "in/b.png"])
     with pytest.raises(UserError, match="lies outside of"):
         ask(model, str(world / "data" / "x.csv"), None, text=False)
-    assert ask(model, str(world / "secret.png"), None, text=False)  # named by the user himself
+    named = str(world / "secret.png")  # by the user, not by a cell
+    assert ask(model, named, None, text=False) == ("image", named)
