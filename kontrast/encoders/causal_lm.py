@@ -4,6 +4,7 @@ Axis letters: B rows, L tokens of a view, T tokens with start and end, A answer 
 vocabulary.
 """
 
+import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,6 +25,7 @@ from kontrast.modalities.text import BETWEEN
 TURN = "\n\nAssistant:"  # ends the prompt in transcripts such as HH-RLHF
 LENGTH = 256  # tokens of prompt and answer, unless the data says otherwise
 PACE = 0.1  # share of the learning rate for pretrained weights: what they know is easily washed out
+VOCABULARY = 2048  # of a small model, whose table of tokens would otherwise be most of it
 TILE = 1 << 24  # logits held at once: 64 MB
 PIECE = 1024  # tokens computed at once on a CPU, where padding to the longest row of a batch costs most
 
@@ -224,6 +226,18 @@ class CausalLM(Encoder):
                 "model such as Llama, Qwen, Mistral, GPT-2 or GPT-NeoX."
             )
 
+    def whole(self) -> Any:
+        """A copy of the model as the transformers library has it, adapters merged, last layer included."""
+        base: Any = copy.deepcopy(self.model).cpu()
+        with hub_model.quiet():
+            made = needs("transformers", "text").AutoModelForCausalLM.from_config(self.config, dtype=torch.float32)
+        setattr(made, made.base_model_prefix, base.merged() if isinstance(base, Adapted) else base)
+        if self.head is None:
+            made.tie_weights()
+        else:
+            made.set_output_embeddings(copy.deepcopy(self.head).cpu())
+        return made.eval()
+
     def train(self, mode: bool = True) -> "CausalLM":
         """Sets training mode; a frozen model stays in eval mode."""
         return super().train(mode and not self.frozen)
@@ -249,9 +263,10 @@ class CausalLM(Encoder):
 
     @classmethod
     def wants(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Whole dialogues, split before their last answer, and the tokenizer of a pretrained model."""
+        """Whole dialogues, split before their last answer, and the tokens that fit the model."""
         asked: dict[str, Any] = {"turn": TURN, "length": LENGTH, "deletion": 0.0}
-        return {**asked, "tokenizer": settings["model"]} if settings.get("model") else asked
+        pretrained = settings.get("model")
+        return {**asked, **({"tokenizer": pretrained} if pretrained else {"vocabulary": VOCABULARY})}
 
 
 def _small(vocabulary: int, width: int, layers: int, heads: int) -> Any:

@@ -8,11 +8,12 @@ from typing import Any
 
 from kontrast.core.errors import UserError, needs
 from kontrast.core.experiment import Choice, Experiment
+from kontrast.encoders.causal_lm import CausalLM
 from kontrast.encoders.timm import Timm
 from kontrast.encoders.transformer import Transformer
 from kontrast.exports.card import card
 from kontrast.exports.export import Export, Subject
-from kontrast.exports.pretrained import write_timm, write_transformer
+from kontrast.exports.pretrained import write_causal, write_timm, write_transformer
 from kontrast.runs import kept
 from kontrast.runs.folder import Folder
 from kontrast.runs.model import tower_of
@@ -22,8 +23,8 @@ class Hub(Export):
     """Model folder that `kontrast.load` reads, with a model card.
 
     It holds README.md (the card), experiment.json, encoder/ with safetensors, data.json and scores.json, and leaves
-    out the run's rows, paths and command line. An encoder from timm or transformers is also written in that library's
-    own format: at the top if it is the only one, else in a folder of its name.
+    out the run's rows, paths and command line. A model from timm or transformers, causal language models included, is
+    also written in that library's own format: at the top if it is the only one, else in a folder of its name.
 
     Args:
         push: Repository on the hub, such as "me/my-model", that the finished folder is uploaded to, with the token of
@@ -80,7 +81,7 @@ def _libraries(subject: Subject, folder: Path) -> dict[str, str]:
     theirs = {
         tower: field
         for tower, field in towers.items()
-        if isinstance(model.learner.encoders.encoder(field), Timm | Transformer)
+        if isinstance(model.learner.encoders.encoder(field), Timm | Transformer | CausalLM)
     }
     for tower, field in theirs.items():
         here = folder if len(theirs) == 1 else folder / tower
@@ -92,6 +93,10 @@ def _libraries(subject: Subject, folder: Path) -> dict[str, str]:
         elif isinstance(encoder, Transformer):
             write_transformer(encoder, modality, here)
             call = 'transformers.AutoModel.from_pretrained("{}")'
+        else:
+            assert isinstance(encoder, CausalLM)
+            write_causal(encoder, modality, here)
+            call = 'transformers.AutoModelForCausalLM.from_pretrained("{}")'
         told[tower] = call.format("THIS-FOLDER" if len(theirs) == 1 else f"THIS-FOLDER/{tower}")
     return told
 
