@@ -14,18 +14,22 @@ class LookBudget:
     Attributes:
         share: Largest share of the seconds of training that evaluations take.
         spent: Seconds that evaluations took until now.
-        longest: Seconds of the slowest of them.
+        longest: Seconds of the slowest of them; the first counts only until there is another, as it also loads and
+            compiles what it uses.
+        looks: Number of evaluations until now.
         last: Step of the last evaluation; -1 before the first.
     """
 
     share: float
     spent: float = 0.0
     longest: float = 0.0
+    looks: int = 0
     last: int = -1
 
     def took(self, step: int, seconds: float) -> None:
         """Notes an evaluation after a step, and the seconds that it took."""
-        self.spent, self.longest, self.last = self.spent + seconds, max(self.longest, seconds), step
+        self.longest = seconds if self.looks < 2 else max(self.longest, seconds)
+        self.spent, self.looks, self.last = self.spent + seconds, self.looks + 1, step
 
     def due(self, step: int, total: int, seconds: float) -> bool:
         """Whether the validation rows are evaluated after a step.

@@ -39,3 +39,13 @@ def test_the_same_step_is_not_evaluated_twice():
     budget = LookBudget(0.03)
     budget.took(7, 0.1)
     assert not budget.due(7, 7, 100.0)
+
+
+def test_a_slow_first_evaluation_delays_only_the_second():
+    budget = LookBudget(0.03)
+    budget.took(0, 3.0)
+    budget.took(400, 0.1)
+    assert budget.longest == 0.1
+    budget.took(500, 0.4)
+    budget.took(600, 0.2)
+    assert budget.longest == 0.4
