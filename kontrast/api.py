@@ -20,14 +20,15 @@ from kontrast.data.tables.frame import Frame
 from kontrast.data.tables.uri import called
 from kontrast.recipes.choosing import override, settle
 from kontrast.recipes.config import Config, configured
-from kontrast.reporting.logger import Logger, NullLogger, hearing
+from kontrast.reporting.logger import Logger, Loggers, NullLogger, hearing
 from kontrast.runs import kept
 from kontrast.runs.environment import environment
 from kontrast.runs.folder import Folder
+from kontrast.runs.interruption import stoppable
+from kontrast.runs.message_file import MessageLog
 from kontrast.runs.pipeline import travel
 from kontrast.runs.replay import Replay, begin, same
 from kontrast.runs.run import Run
-from kontrast.runs.train import stoppable
 from kontrast.training.determinism import repeatable
 from kontrast.training.launcher import Launcher, Strategy, launch, usual_device
 
@@ -126,7 +127,7 @@ def train(
     shown = "<the same data>" if where == "memory" else repr(where)
     told = command or f"kontrast.train({shown}, seed={asked.seed}, ...)"
     with launch(_device(device), devices, nodes, strategy) as fleet:
-        logger = logger if logger and fleet.first else NullLogger()
+        logger = _heard(logger, fleet)
         folder = _fresh(fleet, None if out is None else Path(out), name)
         try:
             with ExitStack() as holding:
@@ -197,7 +198,7 @@ def resume(
         return _finished(folder, logger or NullLogger())
     source = _source(path, experiment, data, "resume")
     with launch(_device(device), devices, nodes, strategy) as fleet:
-        logger = logger if logger and fleet.first else NullLogger()
+        logger = _heard(logger, fleet)
         folder = replace(folder, writes=fleet.first)
         with ExitStack() as holding:
             with fleet.in_turn():
@@ -291,6 +292,11 @@ def _source(path: str | Path, experiment: Experiment, data: object, verb: str) -
             f"{Path.cwd()}). Restore it, or name its new place: kontrast {again}"
         )
     return source
+
+
+def _heard(logger: Logger | None, fleet: Launcher) -> Logger:
+    """Forwards to the caller's logger and to messages.jsonl of the run, in the first process alone."""
+    return Loggers([logger or NullLogger(), MessageLog()]) if fleet.first else NullLogger()
 
 
 def _finished(folder: Folder, logger: Logger) -> Run:

@@ -100,6 +100,12 @@ class Plan:
         checkpoint: Seconds between checkpoints. Default: 60.
         keep: The state that a run keeps: the last, or the best by validation rows of eleven states, the start included.
             Default: "last".
+        patience: Tenths of the run without a better evaluation of the validation rows after which training ends; None
+            trains to the end. Default: None.
+        ema: Decay of the moving average of the weights, which is then what is evaluated, kept and served; at least 0
+            and below 1, such as 0.999. None takes the weights themselves. Default: None.
+        monitor: Largest share of the time that evaluations of validation rows while training take, beside one at the
+            start and one at the end; 0 for none. Default: 0.03.
         keep_going: Whether training continues after the embeddings have collapsed. Default: False.
         evaluation_rows: Largest number of held-out rows for the run's own scores, 2 or more; kNN and probe learn from
             up to twice as many training rows. None chooses when the run begins: 1,500, or fewer if the minutes are
@@ -126,6 +132,9 @@ class Plan:
     compile: Literal["auto", "on", "off"] = "auto"
     checkpoint: float = 60.0
     keep: Literal["last", "best-by-validation"] = "last"
+    patience: int | None = None
+    ema: float | None = None
+    monitor: float = 0.03
     keep_going: bool = False
     evaluation_rows: int | None = None
 
@@ -133,7 +142,10 @@ class Plan:
         _within("plan", self, {"batch": 2, "buckets": 1, "passes": 1, "evaluation_rows": 2}, most=factory.WHOLE)
         _within("plan", self, {"learning_rate": 0, "weight_decay": 0}, most=1000)
         _within("plan", self, {"clip": 0, "checkpoint": 0}, most=factory.LARGE)
-        _within("plan", self, {"warmup": 0}, most=1)
+        _within("plan", self, {"warmup": 0, "ema": 0, "monitor": 0}, most=1)
+        _within("plan", self, {"patience": 1}, most=10)
+        if self.ema == 1:
+            raise UserError("plan.ema=1 keeps the random start; expected less than 1, such as 0.999.")
         ends = {name: vars(self)[name] for name in ("steps", "epochs", "minutes") if vars(self)[name] is not None}
         for name, length in ends.items():
             if not 0 < length < math.inf:

@@ -19,7 +19,7 @@ from kontrast.data.tables.frame import Frame
 from kontrast.tasks.parts import relation_of, targets_of, usual_settings
 from kontrast.tasks.task import Task
 
-VALIDATION = 0.1  # default share of validation rows if the kept state is chosen by them
+VALIDATION = 0.1  # default share of validation rows if the kept state or the end is chosen by them
 
 
 def settle(
@@ -50,7 +50,8 @@ def settle(
     found = infer(frame, chosen, label, seen)
     experiment, why = choose(found, asked, recipe)
     experiment = override(experiment, settings or {})
-    if experiment.plan.keep == "best-by-validation" and experiment.source.validation is None:
+    chosen_by = experiment.plan.keep == "best-by-validation" or experiment.plan.patience is not None
+    if chosen_by and experiment.source.validation is None:
         source = dataclasses.replace(experiment.source, validation=VALIDATION)
         experiment = dataclasses.replace(experiment, source=source)
     return frame, found, experiment, {"name": recipe or experiment.method.name, "why": why}
@@ -63,7 +64,8 @@ def _split(asked: Experiment, settings: Mapping[str, Any]) -> tuple[Source, int]
     """
     shares = {name: settings.get(f"source.{name}", vars(asked.source)[name]) for name in ("held_out", "validation")}
     keep = settings.get("plan.keep", asked.plan.keep)
-    if keep == "best-by-validation" and shares["validation"] is None:
+    patience = settings.get("plan.patience", asked.plan.patience)
+    if (keep == "best-by-validation" or patience is not None) and shares["validation"] is None:
         shares["validation"] = VALIDATION
     sound = {name: value for name, value in shares.items() if factory.fits(value, float) and 0 <= value <= 1}
     own = settings.get("source.split_seed", asked.source.split_seed)

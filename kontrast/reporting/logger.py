@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from kontrast.evaluation.look import Look
 from kontrast.training.loop import StepRecord
 
 
@@ -52,6 +53,10 @@ class Logger(ABC):  # noqa: B024 - every method is optional
         """Called after each training step with its record."""
         return
 
+    def look(self, look: Look) -> None:
+        """Called after each evaluation of validation rows during training, the first one before the first step."""
+        return
+
 
 class NullLogger(Logger):
     """Logger that ignores everything."""
@@ -92,6 +97,11 @@ class Loggers(Logger):
         """Forwards to every logger."""
         for logger in self.loggers:
             logger.moment(moment)
+
+    def look(self, look: Look) -> None:
+        """Forwards to every logger."""
+        for logger in self.loggers:
+            logger.look(look)
 
 
 @contextmanager

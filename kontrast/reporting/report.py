@@ -10,7 +10,7 @@ from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.number_format import clock, many, number
 from kontrast.evaluation.verdict import claim, tone
 from kontrast.reporting.page import doctor, facts
-from kontrast.reporting.page.charts import curves
+from kontrast.reporting.page.charts import curves, validation
 from kontrast.reporting.page.gallery import gallery
 from kontrast.reporting.page.map import layout, map_section
 from kontrast.reporting.page.safe import esc
@@ -36,6 +36,7 @@ class Story:
             text}; each may be absent or None, other keys are listed as they are.
         moments: {"step", "loss", "rate": rows per second, "wait": share, "seconds": since the start, "health": None or
             {"effective_rank", "spread", "alignment", "uniformity"}} per step.
+        looks: {"step", "seconds", "cost", "rows", "values": {name: number}} per evaluation of validation rows.
         verdict: {"state", "words": the sentence, "causes": [text], "offer": text or ""}, as `Verdict.to_json` gives it.
         scores: Rows {"score": evaluator, "name", "field": text or None, "trained": {"value", "low", "high"}, "raw" and
             "untrained": the same or None, "rows": n, "chance": number or None, "higher_is_better": bool, "paired":
@@ -54,6 +55,7 @@ class Story:
     environment: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     moments: Sequence[Mapping[str, Any]] = ()
+    looks: Sequence[Mapping[str, Any]] = ()
     verdict: Mapping[str, Any] = field(default_factory=dict)
     scores: Sequence[Mapping[str, Any]] = ()
     not_evaluated: Sequence[tuple[str, str]] = ()
@@ -92,6 +94,7 @@ def page(story: Story) -> str:
         ("nearest", "Neighbours", near),
         ("scores", "Scores", scores(story.scores, story.not_evaluated, [] if bank is None else list(bank.z))),
         ("curves", "Training", curves(story.moments, width)),
+        ("validation", "Validation", validation(story.looks)),
         (
             "views",
             "Views",

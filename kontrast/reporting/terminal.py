@@ -7,6 +7,8 @@ from dataclasses import asdict
 from typing import TextIO
 
 from kontrast.core.errors import printable
+from kontrast.core.number_format import number
+from kontrast.evaluation.look import NUMBERS, Look
 from kontrast.evaluation.verdict import wrong
 from kontrast.reporting.logger import Logger
 from kontrast.training.loop import StepRecord
@@ -30,7 +32,7 @@ class Screen(Logger):
         self.live: Live | None = None
         self.text = Text
         self.said = 0.0
-        self.rank = ""
+        self.rank = self.validation = ""
         self.began = time.monotonic()
 
     def fact(self, name: str, words: str) -> None:
@@ -56,11 +58,17 @@ class Screen(Logger):
         if m.health and m.health.rows:
             self.rank = f" · rank {m.health.effective_rank:.0f}" if not m.health.collapsed else " · COLLAPSED"
         self._show(
-            f"{name}{share:4.0%} {_bar(share, 36)}  step {m.step:,} of {m.total:,} · loss {m.loss:.2f}{self.rank} · "
+            f"{name}{share:4.0%} {_bar(share, 36)}  step {m.step:,} of {m.total:,} · "
+            f"loss {m.loss:.2f}{self.rank}{self.validation} · "
             f"{m.rate:,.0f} rows/s · data wait {m.wait:.0%} · {int(left) // 60}:{int(left) % 60:02d} left"
         )
         if m.step >= m.total:
             self._rest()
+
+    def look(self, look: Look) -> None:
+        """Adds the leading number of the validation rows to the line of the training."""
+        lead = next((key for key, told in NUMBERS.items() if told.rises and key in look.values), None)
+        self.validation = f" · {NUMBERS[lead].title} {number(look.values[lead])}" if lead else ""
 
     def _show(self, line: str) -> None:
         line = printable(line)
@@ -101,6 +109,10 @@ class Bar(Logger):
         """Shows a bar of the training."""
         self.screen.moment(moment, f"{self.name} · ")
 
+    def look(self, look: Look) -> None:
+        """Adds the leading number of the validation rows to the bar."""
+        self.screen.look(look)
+
 
 class Json(Logger):
     """Prints one JSON object per line, for scripts.
@@ -120,6 +132,10 @@ class Json(Logger):
         """Prints step records that carry health statistics."""
         if moment.health:
             self._line({"moment": asdict(moment)})
+
+    def look(self, look: Look) -> None:
+        """Prints {"look": its numbers}."""
+        self._line({"look": asdict(look)})
 
     def _line(self, value: object) -> None:
         self.out.write(printable(json.dumps(value, ensure_ascii=False)) + "\n")

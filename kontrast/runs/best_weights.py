@@ -20,6 +20,7 @@ from kontrast.runs.held_pairs import measured
 from kontrast.runs.model import Model
 from kontrast.training.learner import Learner
 from kontrast.training.loop import TrainState
+from kontrast.training.undisturbed import undisturbed
 
 LOOKS = 10  # evaluations at equal distances, besides the start
 TAUGHT, ASKED = 2000, 1000  # largest number of rows that fit a probe, and of rows that test it
@@ -38,12 +39,14 @@ class Keeper:
         folder: The run folder.
         model: The model, for its fields and experiment.
         data: The dataset with its validation rows.
+        keeps: Whether the best weights are kept; if not, evaluations only serve to stop early.
         looks: Step and value of each evaluation so far.
     """
 
     folder: Folder
     model: Model
     data: Dataset
+    keeps: bool = True
     looks: list[tuple[int, tuple[float, ...]]] = field(default_factory=list)
 
     @staticmethod
@@ -57,9 +60,10 @@ class Keeper:
             raise UserError(
                 f"{data.name}: the best state is chosen by validation rows, and {data.validation.sum()} of "
                 f"{len(data):,} are (source.validation={model.experiment.source.validation}). Keep some apart: --set "
-                "source.validation=0.1; name them in a split column, or keep the last state: --keep last."
+                "source.validation=0.1; name them in a split column, or keep the last state: --keep last, without "
+                "plan.patience."
             )
-        made = Keeper(folder, model, data)
+        made = Keeper(folder, model, data, model.experiment.plan.keep == "best-by-validation")
         if (folder.path / RECORD).is_file():
             made.looks = [(at, tuple(value)) for at, value in folder.read_json(RECORD) if at <= step]
         return made
@@ -74,12 +78,12 @@ class Keeper:
         Returns:
             Whether they are the best so far.
         """
-        learner, training = course.trained(), course.learner.training
-        value = self._value(learner) if course.fleet.first else ()
-        course.learner.train(training)
+        learner = course.trained()
+        with undisturbed(learner):
+            value = self._value(learner) if course.fleet.first else ()
         best = course.fleet.any(course.fleet.first and value >= max((v for _, v in self.looks), default=value))[0]
         self.looks.append((course.step, value))
-        if best:
+        if best and self.keeps:
             self.folder.save_tensors(self._file(course.step), {k: whole(v) for k, v in learner.state_dict().items()})
         self.folder.write(RECORD, json.dumps(self.looks) + "\n")
         return best
@@ -94,6 +98,12 @@ class Keeper:
     def best(self) -> int:
         """The step of the weights that are kept."""
         return max(self.looks, key=lambda look: (look[1], look[0]))[0]
+
+    @property
+    def waited(self) -> int:
+        """Number of evaluations since the first of the best ones."""
+        values = [value for _, value in self.looks]
+        return len(values) - 1 - values.index(max(values)) if values else 0
 
     def restore(self, learner: Learner) -> None:
         """Loads the weights that are kept into a learner."""
@@ -125,7 +135,7 @@ class Keeper:
         if not _labelled(self.data, rows):
             return (auc,)
         training = np.flatnonzero(self.data.training)
-        taught = _hashed(training, self.data, self.model.experiment.seed)[: min(TAUGHT, evaluation_rows.TAUGHT * most)]
+        taught = hashed(training, self.data, self.model.experiment.seed)[: min(TAUGHT, evaluation_rows.TAUGHT * most)]
         probe = Linear()(self._bank(model, taught), self._bank(model, rows[: min(ASKED, most)]))
         return (next((one.value for one in probe.values() if one.field is None), 0.0), auc)
 
@@ -138,10 +148,11 @@ class Keeper:
 
 def _validation(data: Dataset, seed: int) -> np.ndarray:
     """The validation rows, in an order that depends on the seed and their ids alone."""
-    return _hashed(np.flatnonzero(data.validation), data, seed + 1)
+    return hashed(np.flatnonzero(data.validation), data, seed + 1)
 
 
-def _hashed(rows: np.ndarray, data: Dataset, seed: int) -> np.ndarray:
+def hashed(rows: np.ndarray, data: Dataset, seed: int) -> np.ndarray:
+    """Rows in an order that depends on the seed and their ids alone."""
     return rows[np.argsort(random_streams.mix(torch.from_numpy(data.keys[rows]) + seed).numpy())]
 
 

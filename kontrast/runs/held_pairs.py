@@ -38,7 +38,7 @@ def measured(model: Model, data: Dataset, rows: np.ndarray, most: int = MOST) ->
     rows = rows[has.sum(0) >= min(2, len(model.fields))][: min(most, MOST)]
     if len(rows) < 2:
         return None
-    pairs = _pairs(model, data, np.sort(rows))
+    pairs = positive_pairs(model, data, np.sort(rows))
     return pair_auc(pairs) if pairs else None  # none if positives follow from labels, which are not used here
 
 
@@ -61,7 +61,15 @@ def before(folder: Folder) -> MetricResult | None:
 
 
 @torch.no_grad()
-def _pairs(model: Model, data: Dataset, rows: np.ndarray) -> list[Pairs]:
+def positive_pairs(model: Model, data: Dataset, rows: np.ndarray, draw: int = 0) -> list[Pairs]:
+    """Positive pairs of rows, one entry per relation between views; those of a row with itself are left out.
+
+    Args:
+        model: The model; its tasks define the views and the positive pairs.
+        data: The dataset that holds the rows.
+        rows: Sorted indices of the rows.
+        draw: Which draw of the views. Default 0.
+    """
     learner, reader = model.learner.eval(), Reader(data, model.modalities, model.learner.needs)
     device = next(learner.parameters()).device
     seed = model.experiment.seed + _SEED
@@ -69,7 +77,7 @@ def _pairs(model: Model, data: Dataset, rows: np.ndarray) -> list[Pairs]:
     sides: list[Sequence[tuple[Embeddings, Embeddings]]] = []
     for start in range(0, len(rows), CHUNK):
         batch = reader.read(rows[start : start + CHUNK]).to(device)
-        batches = {group: drawing(batch, 0) for group, drawing in drawings.items()}
+        batches = {group: drawing(batch, draw) for group, drawing in drawings.items()}
         sides.append(learner.positive_pairs(rows_of(learner, batches)))
     joined = [[chunk[k] for chunk in sides] for k in range(len(sides[0]))]
     classes = _classes(model, data, rows)

@@ -7,6 +7,7 @@ from kontrast.reporting.page import doctor
 from kontrast.reporting.report import Story
 from kontrast.runs import kept
 from kontrast.runs.folder import Folder
+from kontrast.runs.monitor_file import read_looks
 
 
 def gather(folder: Folder) -> Story:
@@ -25,6 +26,7 @@ def gather(folder: Folder) -> Story:
         environment=environment,
         data=kept.data(folder),
         moments=folder.moments(),
+        looks=read_looks(folder.path),
         verdict=scores["verdict"],
         scores=[row for row in scores["scores"] if row["trained"]],
         not_evaluated=[(row["name"], row.get("reason") or "") for row in scores["scores"] if not row["trained"]],

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from kontrast.core.experiment import leaves
+from kontrast.evaluation.look import Look
 from kontrast.runs import kept
 from kontrast.runs.folder import Folder
 from kontrast.training.loop import StepRecord
@@ -18,6 +19,11 @@ def of_moment(moment: StepRecord) -> dict[str, float]:
     numbers |= {f"terms/{name}": float(value) for name, value in moment.terms.items()}
     health = {} if moment.health is None else vars(moment.health)
     return numbers | {f"health/{name}": float(value) for name, value in health.items()}
+
+
+def of_look(look: Look) -> dict[str, float]:
+    """Numbers of an evaluation of validation rows: `validation/knn`, `validation/rankme` ..."""
+    return {f"validation/{name}": float(value) for name, value in look.values.items()}
 
 
 def of_experiment(folder: Path) -> dict[str, Any]:

@@ -3,13 +3,9 @@
 import copy
 import json
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from types import FrameType
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,11 +23,12 @@ from kontrast.data.samplers.sampler import Sampled, Sampler
 from kontrast.encoders.precision_mode import PrecisionMode
 from kontrast.layers.rank_norm import RankNorm
 from kontrast.reporting.logger import Logger
-from kontrast.runs.best_weights import Keeper
 from kontrast.runs.folder import Checkpoint, Folder
+from kontrast.runs.interruption import signals
 from kontrast.runs.messages import compared, length
 from kontrast.runs.model import Model
 from kontrast.runs.starvation import watching
+from kontrast.runs.validation import Validation
 from kontrast.training import pacing
 from kontrast.training.budget import Budget
 from kontrast.training.determinism import unrepeatable
@@ -45,6 +42,7 @@ from kontrast.training.optimiser import Optimiser, groups_of
 from kontrast.training.precision import choose, forced, pinned
 from kontrast.training.step import step
 from kontrast.training.task_gradients import refuse, words
+from kontrast.training.weight_average import WeightAverage
 
 # Default length: minutes for small encoders on two cores, at most LOOKS epochs: a thousand on fifty series harmed.
 STEPS, LOOKS = 1000, 200
@@ -106,11 +104,9 @@ def train(
     _tell(course, next(iter(orders.values())), first, logger, budget, resumed=saved is not None)
     plan = course.plan
     log = _Log(folder, course, logger)
-    keeper = Keeper.begun(folder, model, data, course.step) if plan.keep == "best-by-validation" else None
-    if keeper and not keeper.looks:
-        keeper.look(course)
+    validation = Validation.begun(folder, model, data, course, logger)
     needed = forecast(model.learner, first, plan.passes, fleet.ranks.world).words
-    with kept_pages(), _signals() as stop, watching(folder, plan, fleet, logger, saved) as threads:
+    with kept_pages(), signals() as stop, watching(folder, plan, fleet, logger, saved) as threads:
         try:
             for moment in pretrain(course, reader, orders, threads=threads):
                 if needed:
@@ -121,11 +117,11 @@ def train(
                 log.hear(moment)
                 # Clocks, signals and rows differ between processes, but all must take the same decision.
                 due, collapsed, stopped = fleet.any(log.due, log.collapsed >= PATIENCE, stop.number > 0)
-                better = keeper is not None and keeper.due(course.step, course.total) and keeper.look(course)
-                if due or better:
+                better, ended = validation.after_step(course)
+                if due or better or ended:
                     log.checkpoint()
-                if keeper and better:
-                    keeper.tidy()
+                if better:
+                    validation.tidy()
                 if collapsed and not plan.keep_going:
                     break
                 if stopped and course.step < course.total:
@@ -137,14 +133,12 @@ def train(
     model = replace(model, learner=course.trained().eval())
     model.learner.encoders.mode = PrecisionMode()  # embeds in float32, as a loaded model does
     fleet.part()
-    if keeper:
-        keeper.restore(model.learner)
+    kept = validation.end(model.learner, course)
     assert log.last is not None
     assert log.last.health is not None
     logger.fact("health", log.last.health.words)
     model.save(folder)
     causes = tuple(_causes(model, log.last, first))
-    kept = keeper.words(course.step) if keeper else ""
     short = too_short(course.step)
     return model, TrainResult(log.last.health, short, causes, kept, course.step, course.seconds, log.twins)
 
@@ -247,11 +241,12 @@ def _course(model: Model, fleet: Launcher, mode: PrecisionMode, budget: Budget, 
     """The training state: new, or from a checkpoint."""
     experiment, learner = model.experiment, model.learner.to(fleet.device)
     plan = experiment.plan
-    spare = copy.deepcopy(learner).cpu() if fleet.splits else None
+    spare = copy.deepcopy(learner).cpu() if fleet.splits or plan.ema is not None else None
     encode, no_sync = fleet.setup(learner, mode)
     optimiser, rate, decay = optimiser_of(plan)
     made = optimiser.build(groups_of(learner, rate, decay), rate)
     course = TrainState(learner, encode, no_sync, made, plan, mode, 0, experiment.seed, fleet, budget.training(), spare)
+    course.average = None if plan.ema is None else WeightAverage(learner, plan.ema)
     if saved:
         course.restore(*saved)
     return course
@@ -265,6 +260,8 @@ def _tell(course: TrainState, order: Sampler, first: Batches, logger: Logger, bu
     else:
         logger.fact("length", length(course.total, order, budget.words()))
     logger.fact("computing", " · ".join(w for w in (course.mode.words, str(fleet.device), fleet.words) if w))
+    if plan.ema is not None:
+        logger.fact("average", f"of the weights, with decay {plan.ema:g}: it is what is evaluated, kept and served")
     if inexact := _inexact(learner, plan):
         logger.fact("note", inexact)
     if lacking := _unrepeatable(learner, first, fleet, plan):
@@ -363,6 +360,7 @@ def _causes(model: Model, moment: StepRecord, first: Batches) -> list[str]:
         varied=min(_varied(x) for data in views for x in containers.tensors(data)),
         gradient=moment.gradient,
         short=too_short(moment.step),
+        own=[cause for task in model.learner.parts.values() for cause in task.collapse_causes()],
     )
 
 
@@ -385,46 +383,3 @@ def _saved(broken: NotFinite, folder: Folder, course: TrainState) -> UserError:
         f"(now {course.optimiser.param_groups[0]['lr']:g}) or a field holds numbers of wild size; lower the one with "
         "--learning-rate, look at the other in that file."
     )
-
-
-class _Stop:
-    number = 0
-
-
-@contextmanager
-def _signals() -> Iterator[_Stop]:
-    """Records Ctrl-C and SIGTERM for the loop; a second one ends at once."""
-    stop = _Stop()
-
-    def wish(number: int, _: FrameType | None) -> None:
-        if stop.number:
-            raise KeyboardInterrupt
-        stop.number = number
-
-    with _handled(wish):
-        yield stop
-
-
-@contextmanager
-def stoppable(folder: Folder) -> Iterator[None]:
-    """Context outside the training loop in which Ctrl-C and SIGTERM raise Interrupted at once."""
-
-    def end(number: int, _: FrameType | None) -> None:
-        raise Interrupted(f"stopped; {folder.go_on}", number)
-
-    with _handled(end):
-        yield
-
-
-@contextmanager
-def _handled(by: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Installs a handler for both signals in the main thread; other threads receive none."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    old: dict[int, Any] = {n: signal.signal(n, by) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for n, handler in old.items():
-            signal.signal(n, handler)

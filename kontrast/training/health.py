@@ -105,6 +105,7 @@ def likely_causes(
     varied: float,
     gradient: float,
     short: str = "",
+    own: Sequence[str] = (),
 ) -> list[str]:
     """Usual causes of a collapse or a standstill, the likeliest first.
 
@@ -120,6 +121,7 @@ def likely_causes(
             to tell apart.
         gradient: Norm of the last gradient.
         short: Why the run was too short, or "".
+        own: Causes that the tasks know of their own settings; they come first. Default none.
     """
     checks = [
         (
@@ -138,7 +140,7 @@ def likely_causes(
         (batch < 16, f"batches of {batch} rows leave few candidates to contrast with"),
         (0 < learning_rate < usual_rate / 30, f"learning rate {learning_rate:g}, far below the usual {usual_rate:g}"),
     ]
-    found = [words for holds, words in checks if holds]
+    found = [*own, *(words for holds, words in checks if holds)]
     if short:
         return [*found, f"{short}: train longer, or with fewer rows per step"]
     return found or ["no usual cause found: look at the views in the report, and try a lower learning rate"]

@@ -29,6 +29,7 @@ from kontrast.training.launcher import Launcher
 from kontrast.training.learner import Batches, Learner
 from kontrast.training.step import Outcome, step
 from kontrast.training.threads import Threads
+from kontrast.training.weight_average import WeightAverage
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,12 @@ class TrainState:
         seed: Seed of the run.
         fleet: Processes of the run.
         allowed: Seconds of training, if minutes end the run.
-        spare: Copy of the learner that can hold all parameters, if they are split over ranks; else None.
+        spare: Copy of the learner for all parameters, if they are split over ranks, or for their averages; else None.
         step: Steps done.
         seconds: Seconds of training until now.
         progress: Share of the run that is done; it never falls.
         totals: Step -> total planned then, to repeat a run whose total followed the clock.
+        average: Moving average of the weights, which is what is evaluated; None for the weights themselves.
         turned: Number of threads, under "threads", if it is not the usual one.
     """
 
@@ -131,6 +133,7 @@ class TrainState:
     seconds: float = 0.0
     progress: float = 0.0
     totals: Mapping[int, int] = field(default_factory=dict)
+    average: WeightAverage | None = None
     turned: dict[str, int] = field(default_factory=dict)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -142,6 +145,8 @@ class TrainState:
         for name, p in self.learner.named_parameters():
             slots = self.optimiser.state.get(p, {})
             tensors |= {f"optimiser.{name}.{k}": whole(torch.as_tensor(v)) for k, v in slots.items()}
+        if self.average:
+            tensors |= {f"average.{k}": whole(v) for k, v in self.average.tensors.items()}
         numbers = {
             "step": self.step,
             "total": self.total,
@@ -153,10 +158,12 @@ class TrainState:
         return tensors, numbers
 
     def trained(self) -> Learner:
-        """Learner with all of its parameters; all ranks must call this."""
+        """Learner with all of its parameters, or their averages; all ranks must call this."""
         if self.spare is None:
             return self.learner
-        self.spare.load_state_dict({k: whole(v) for k, v in self.learner.state_dict().items()})
+        state = self.learner.state_dict()
+        state = self.average.over(state) if self.average else state
+        self.spare.load_state_dict({k: whole(v) for k, v in state.items()})
         return self.spare.to(self.fleet.device)
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
@@ -165,6 +172,9 @@ class TrainState:
         own = {k.removeprefix("learner."): v for k, v in tensors.items() if k.startswith("learner.")}
         now = self.learner.state_dict()
         self.learner.load_state_dict({k: split_as(v, now[k]) if k in now else v for k, v in own.items()})
+        if self.average:
+            parts = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
+            self.average.restore({k: split_as(v, self.average.tensors[k]) for k, v in parts.items()})
         learned = dict(self.learner.named_parameters())
         order = [id(p) for group in self.optimiser.param_groups for p in group["params"]]
         slots: dict[int, dict[str, Tensor]] = {}
@@ -239,6 +249,8 @@ def pretrain(
                 raise NotFinite(course.step, outcome.loss, gradient, batches)
             course.optimiser.step()
             learner.after_update(outcome.rows, ranks)
+            if course.average:
+                course.average.update(learner, course.step)
             course.step += 1
             course.seconds = earlier + time_.now() - started
             clock.tick(sum(map(len, batches.values())) * ranks.world, waited)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kontrast.core.number_format import number, round_number, share
+from kontrast.core.number_format import many, number, round_number, share
+from kontrast.evaluation.look import NUMBERS
 from kontrast.reporting.page.safe import esc
 
 MOST = 300  # points per curve: more cannot be seen, and each costs bytes
@@ -35,6 +36,26 @@ def curves(moments: Sequence[Mapping[str, Any]], width: int | None = None) -> st
     ]
     charts = "".join(filter(None, made))
     return f"<div class='charts'>{charts}</div>" if charts else ""
+
+
+def validation(looks: Sequence[Mapping[str, Any]]) -> str:
+    """Charts of the evaluations of validation rows while training.
+
+    Args:
+        looks: {"step", "seconds", "cost", "rows", "values": {name: number}} per evaluation.
+
+    Returns:
+        HTML; "" without any.
+    """
+    points = [{"step": look["step"], **look["values"]} for look in looks]
+    made = [_curve(points, key, about.title, about.note) for key, about in NUMBERS.items()]
+    charts = "".join(filter(None, made))
+    if not charts:
+        return ""
+    spent, rows = sum(look["cost"] for look in looks), looks[-1]["rows"]
+    part = f", {share(spent / looks[-1]['seconds'])} of the training time" if looks[-1]["seconds"] else ""
+    said = f"{many(len(looks), 'look')} at {many(rows, 'validation row')}, neither trained on nor in the scores{part}."
+    return f"<p class='note'>{said}</p><div class='charts'>{charts}</div>"
 
 
 def binned(points: Sequence[tuple[float, float]], most: int = MOST) -> list[tuple[float, float]]:

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 from kontrast.core.atomic_files import atomic_write
 from kontrast.core.errors import UserError
 from kontrast.core.factory import Range
+from kontrast.evaluation.look import Look
 from kontrast.reporting.logger import Logger
-from kontrast.runs.tracker_values import of_experiment, of_moment, of_scores
+from kontrast.runs.tracker_values import of_experiment, of_look, of_moment, of_scores
 from kontrast.training.loop import StepRecord
 
 LONGEST, AT_ONCE = 500, 100  # characters per parameter and parameters per call that each MLflow store accepts
@@ -66,6 +67,13 @@ class Mlflow(Logger):
             self._open()
         if moment.health or moment.step % self.every == 0 or moment.step in (1, moment.total):
             self._tell(of_moment(moment))
+
+    def look(self, look: Look) -> None:
+        """Records the numbers of the validation rows."""
+        self.step = look.step
+        if self.client is None:
+            self._open()
+        self._tell(of_look(look))
 
     def ended(self, folder: Path) -> None:
         """Records scores at the last step; a run without scores gets status KILLED."""

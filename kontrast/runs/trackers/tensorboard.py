@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from kontrast.core.errors import needs
 from kontrast.core.factory import Range
+from kontrast.evaluation.look import Look
 from kontrast.reporting.logger import Logger
-from kontrast.runs.tracker_values import of_experiment, of_moment, of_scores
+from kontrast.runs.tracker_values import of_experiment, of_look, of_moment, of_scores
 from kontrast.training.loop import StepRecord
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ class Tensorboard(Logger):
         if moment.health or moment.step % self.every == 0 or moment.step in (1, moment.total):
             for name, value in of_moment(moment).items():
                 self.writer.add_scalar(name, value, moment.step)
+
+    def look(self, look: Look) -> None:
+        """Records the numbers of the validation rows."""
+        self.writer = self.writer or self._opened(look.step)
+        for name, value in of_look(look).items():
+            self.writer.add_scalar(name, value, look.step)
 
     def ended(self, folder: Path) -> None:
         """Records scores, experiment and facts, and closes the file."""

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from kontrast.core.atomic_files import atomic_write
 from kontrast.core.errors import needs
 from kontrast.core.factory import Range
+from kontrast.evaluation.look import Look
 from kontrast.reporting.logger import Logger
-from kontrast.runs.tracker_values import of_experiment, of_moment, of_scores
+from kontrast.runs.tracker_values import of_experiment, of_look, of_moment, of_scores
 from kontrast.training.loop import StepRecord
 
 
@@ -47,6 +48,11 @@ class Wandb(Logger):
             self.run = self._opened()
         if moment.health or moment.step % self.every == 0 or moment.step in (1, moment.total):
             self.run.log(of_moment(moment), step=moment.step)
+
+    def look(self, look: Look) -> None:
+        """Records the numbers of the validation rows."""
+        self.run = self.run or self._opened()
+        self.run.log(of_look(look), step=look.step)
 
     def ended(self, folder: Path) -> None:
         """Records the scores as the run's summary; an interrupted run has none."""
