@@ -9,7 +9,7 @@ from kontrast.runs import kept
 from kontrast.runs.folder import Folder
 from kontrast.training.loop import StepRecord
 
-LEFT_OUT = ("step", "total", "terms", "health")
+LEFT_OUT = ("step", "total", "terms", "health", "skipped")
 
 
 def of_moment(moment: StepRecord) -> dict[str, float]:
