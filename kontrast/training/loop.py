@@ -27,6 +27,7 @@ from kontrast.training.clock import watched
 from kontrast.training.health import Health, examine
 from kontrast.training.launcher import Launcher
 from kontrast.training.learner import Batches, Learner
+from kontrast.training.speed import Speed
 from kontrast.training.step import Outcome, step
 from kontrast.training.threads import Threads
 from kontrast.training.weight_average import WeightAverage
@@ -222,7 +223,7 @@ def pretrain(
     drawn, order = _drawn(course, reader, orders), next(iter(orders.values()))
     ends = contextlib.ExitStack()
     time_ = ends.enter_context(watched())
-    clock, started, earlier = _Clock(time_.now), time_.now(), course.seconds
+    clock, started, earlier = Speed(time_.now), time_.now(), course.seconds
     learner.train()
     try:
         while course.step < course.total:
@@ -339,32 +340,6 @@ def twins_in(batch: Batch) -> int:
     return found
 
 
-class _Clock:
-    """Speed and data wait over the last 50 steps."""
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self.now, self.last = now, now()
-        self.steps: list[tuple[float, int, float]] = []
-
-    def tick(self, rows: int, waited: float) -> None:
-        now = self.now()
-        # a coarse clock may stand still for a step
-        self.steps = [*self.steps[-49:], (max(now - self.last, 1e-9), rows, waited)]
-        self.last = now
-
-    @property
-    def seconds_a_step(self) -> float:
-        return sum(s for s, _, _ in self.steps) / len(self.steps)
-
-    @property
-    def rate(self) -> float:
-        return sum(n for _, n, _ in self.steps) / sum(s for s, _, _ in self.steps)
-
-    @property
-    def wait(self) -> float:
-        return sum(w for _, _, w in self.steps) / sum(s for s, _, _ in self.steps)
-
-
 def _clip(optimiser: torch.optim.Optimizer, largest: float) -> float:
     """Norm of the gradient before it is clipped in place to `largest`; 0 disables clipping."""
     gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
@@ -381,7 +356,7 @@ def _moment(
     course: TrainState,
     outcome: Outcome,
     batches: Batches,
-    clock: _Clock,
+    clock: Speed,
     epoch: int,
     gradient: float,
     rate: float,
