@@ -18,6 +18,8 @@ from kontrast.losses.engine import input_checks
 from kontrast.losses.engine.adapters import Tempered, gathered, rows, settle, views
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.engine.reduction import collapse
+from kontrast.losses.kernel import Kernel
+from kontrast.losses.relation import Relation
 from kontrast.losses.relations.key_weight import KeyWeight
 from kontrast.losses.relations.same_key import SameKey
 
@@ -73,24 +75,52 @@ def instance_discrimination(
         input_checks.slots(ids, z, "ids", len(memory)),
         float(input_checks.number(proximal, "proximal", least=0)),
     )
-    ours = rows(z, {"id": ids})
-    kernel, relation = Tempered(temperature), SameKey("id")
+    noise = None if noise is None else _drawn(noise, z, memory)
+    ours, kernel = rows(z, {"id": ids}), Tempered(temperature)
+    return settle(**instance_terms(ours, memory, SameKey("id"), kernel=kernel, noise=noise, proximal=proximal))
+
+
+def instance_terms(
+    ours: Embeddings,
+    memory: MemoryBank,
+    relation: Relation,
+    *,
+    kernel: Kernel,
+    noise: Tensor | None = None,
+    proximal: float = 0.0,
+) -> dict[str, LossTerm]:
+    """Terms of instance discrimination, each a sum with its count.
+
+    Args:
+        ours: N rows of this rank, whose `id` is their number in the memory.
+        memory: A slot per sample.
+        relation: The slot of each row, by `id`, and the slots that are no candidates of it.
+        kernel: Similarity of a row and a slot.
+        noise: (m,) numbers of samples drawn at random; None: all slots are candidates.
+        proximal: Weight of |z - slot|^2, at least 0.
+
+    Returns:
+        `loss`, and `leap` if `proximal` is above 0.
+    """
+    ids = ours.keys["id"]
+    own = memory.rows(ids)
     if noise is None:
-        mean = contrast(ours, memory.rows(), relation, loss=InfoNCE(), kernel=kernel)
+        terms = {"loss": contrast(ours, memory.rows(), relation, loss=InfoNCE(), kernel=kernel)}
     else:
-        noise = _drawn(noise, z, memory)
         _measure(ours, memory, kernel)
-        own, drawn = memory.rows(ids), memory.rows(noise)
+        drawn = memory.rows(noise)
         zero, one = torch.zeros_like(ids), torch.ones_like(noise)
         candidates = Embeddings.stack(
             Embeddings(own.z, {**own.keys, "own": zero + 1, "noise": zero}),
             Embeddings(drawn.z, {**drawn.keys, "own": one - 1, "noise": one}),
         )
-        relation = relation & KeyWeight("own") & KeyWeight("noise", what="among")
+        marked = relation & KeyWeight("own") & KeyWeight("noise", what="among")
         loss = NCE(shift=math.log(len(noise)) + float(memory.log_mean))
-        mean = contrast(ours, candidates, relation, loss=loss, kernel=kernel)
-    leap = (sphere(z) - memory.rows(ids).z).square().sum(1)
-    return settle(loss=mean, leap=proximal * LossTerm(collapse(leap), exact(collapse(torch.ones_like(leap)))))
+        terms = {"loss": contrast(ours, candidates, marked, loss=loss, kernel=kernel)}
+    if proximal:
+        leap = (sphere(ours.z) - own.z).square().sum(1)
+        terms["leap"] = proximal * LossTerm(collapse(leap), exact(collapse(torch.ones_like(leap))))
+    return terms
 
 
 def sogclr(z1: Tensor, z2: Tensor, ids: Any, estimates: Estimates, *, temperature: float | Tensor = 0.1) -> Tensor:
@@ -152,11 +182,11 @@ def _drawn(noise: Any, z: Tensor, memory: MemoryBank) -> Tensor:
 
 
 @torch.no_grad()
-def _measure(ours: Embeddings, memory: MemoryBank, kernel: Tempered) -> None:
+def _measure(ours: Embeddings, memory: MemoryBank, kernel: Kernel) -> None:
     """Fixes log mean e^S over the memory by the first batch, as the paper does with Z."""
     if not memory.log_mean.isnan():
         return
     lost = per_row(ours, memory.rows(), SameKey("id"), loss=InfoNCE(), kernel=kernel)
-    own = (sphere(ours.z) * memory.rows(ours.keys["id"]).z).sum(-1) / kernel.temperature
+    own = (sphere(ours.z) * memory.rows(ours.keys["id"]).z).sum(-1) * kernel.unit()
     mass = gathered(Embeddings((lost + own)[:, None], ours.keys)).z
     memory.log_mean.copy_(mass.logsumexp(0).squeeze() - math.log(len(mass) * len(memory)))
