@@ -9,6 +9,8 @@ from torch.nn import functional as F
 from kontrast.core.embeddings import Embeddings, Keys
 from kontrast.core.ranks import Ranks
 
+_UNMEASURED = torch.finfo(torch.float32).max  # no NaN: weights that are not finite are refused as damaged
+
 
 class MemoryBank(nn.Module):
     """Unit vectors, one slot per sample, that move towards each new embedding of the sample.
@@ -41,13 +43,18 @@ class MemoryBank(nn.Module):
         self.keep, self.names = keep, tuple(keys)
         start = torch.randn(samples, width, generator=torch.Generator().manual_seed(seed))
         self.register_buffer("rows_of", F.normalize(start, dim=-1))
-        # Log of the mean e^S over the bank, measured once (NaN before): the constant Z of noise-contrastive estimation.
-        self.register_buffer("log_mean", torch.tensor(torch.nan))
+        # Log of the mean e^S over the bank, measured once: the constant Z of noise-contrastive estimation.
+        self.register_buffer("log_mean", torch.tensor(_UNMEASURED))
         unseen = (-1 - torch.arange(samples)).repeat(len(self.names), 1)
         self.register_buffer("keys_of", unseen, persistent=bool(keys))
 
     def __len__(self) -> int:
         return len(self.rows_of)
+
+    @property
+    def measured(self) -> bool:
+        """Whether `log_mean` holds a measurement."""
+        return bool(self.log_mean < _UNMEASURED)
 
     def rows(self, ids: Tensor | None = None) -> Embeddings:
         """Slots of these samples, or of all, as rows of view -1."""

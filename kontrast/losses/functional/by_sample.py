@@ -184,7 +184,7 @@ def _drawn(noise: Any, z: Tensor, memory: MemoryBank) -> Tensor:
 @torch.no_grad()
 def _measure(ours: Embeddings, memory: MemoryBank, kernel: Kernel) -> None:
     """Fixes log mean e^S over the memory by the first batch, as the paper does with Z."""
-    if not memory.log_mean.isnan():
+    if memory.measured:
         return
     lost = per_row(ours, memory.rows(), SameKey("id"), loss=InfoNCE(), kernel=kernel)
     own = (sphere(ours.z) * memory.rows(ours.keys["id"]).z).sum(-1) * kernel.unit()

@@ -75,7 +75,7 @@ def equal(one, other):
     assert one[0] == pytest.approx(other[0], rel=1e-9, abs=1e-10)
     assert [*one[1]] == [*other[1]]
     for name, value in one[1].items():
-        torch.testing.assert_close(other[1][name], value, rtol=1e-8, atol=1e-9, equal_nan=True, msg=name)
+        torch.testing.assert_close(other[1][name], value, rtol=1e-8, atol=1e-9, msg=name)
 
 
 @pytest.mark.dist
