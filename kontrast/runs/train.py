@@ -359,7 +359,6 @@ def _causes(model: Model, moment: StepRecord, first: Batches) -> list[str]:
         twins=moment.twins / pairs,
         varied=min(_varied(x) for data in views for x in containers.tensors(data)),
         gradient=moment.gradient,
-        own=[cause for task in model.learner.parts.values() for cause in task.collapse_causes()],
         short=too_short(moment.step),
         own=[cause for task in model.learner.parts.values() for cause in task.collapse_causes()],
     )

@@ -104,7 +104,6 @@ def likely_causes(
     twins: float,
     varied: float,
     gradient: float,
-    own: Sequence[str] = (),
     short: str = "",
     own: Sequence[str] = (),
 ) -> list[str]:
@@ -121,7 +120,6 @@ def likely_causes(
             nothing
             to tell apart.
         gradient: Norm of the last gradient.
-        own: Causes that the tasks name themselves. Default: none.
         short: Why the run was too short, or "".
         own: Causes that the tasks know of their own settings; they come first. Default none.
     """
