@@ -1,4 +1,4 @@
-"""The typer application that the commands of this room hang themselves on, and what they share.
+"""The typer application to which the commands of this room add themselves, and what they share.
 
 Everything heavy is imported inside the commands, so that --help answers at once.
 """
@@ -34,11 +34,11 @@ Trust = Annotated[
     bool, typer.Option("--trust-code", help="Run code that RUN names (my_lab:Loss): yours, or what you have read.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per line, for scripts.")]
 
 
 def logger(quiet: bool, as_json: bool, log: Sequence[str] | None = None) -> "Logger":
-    """Who hears a command: the screen, lines of JSON, or nobody; and trackers, by name."""
+    """Logger of a command: the screen, lines of JSON or none; and trackers, by name."""
     from kontrast.core import factory
     from kontrast.reporting.logger import Loggers, NullLogger
     from kontrast.reporting.terminal import Json, Screen
@@ -48,12 +48,12 @@ def logger(quiet: bool, as_json: bool, log: Sequence[str] | None = None) -> "Log
 
 
 def say(line: str) -> None:
-    """A line of the answer, on standard output."""
+    """Prints a line of the answer."""
     typer.echo(printable(line))
 
 
 def command() -> str:
-    """What was typed."""
+    """The command as typed."""
     return shlex.join(["kontrast", *sys.argv[1:]])
 
 
@@ -69,7 +69,7 @@ def pairs(given: list[str] | None, flag: str, made: Callable[[str], Any] = str) 
 
 
 def value(words: str) -> Any:
-    """JSON where it is JSON (0.1, true, [1, 2]), else the words themselves."""
+    """Value of JSON text (0.1, true, [1, 2]); other text as it is."""
     try:
         return json.loads(words)
     except (ValueError, RecursionError):  # the former also of a number of more digits than Python converts

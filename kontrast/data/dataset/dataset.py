@@ -5,7 +5,7 @@ Rows are cached, split and labelled; unreadable ones are quarantined.
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -137,26 +137,14 @@ def prepare(
         raise UserError(_no_view(frame, fields))
     frame = replace(frame, within=ANYWHERE) if source.outside else frame
     notes = list(frame.notes)
-
-    def packed_rows() -> tuple[Packing, list[Quarantined]]:
-        packed = packing(frame, modalities, cache, limit=limit, progress=progress)
-        unreadable = [(row, str(found.ids[row]), field, reason) for row, field, reason in packed.unreadable]
-        _accept(frame, unreadable, source.quarantine)
-        return packed, unreadable
-
     found = sides(frame, fields, source, seed, notes)
-    fresh = {id(m): copy.deepcopy(m) for m in modalities.values()}
-    if fit:
-        _fit(frame, modalities, found)
-    packed, quarantined = packed_rows()
-    rows = settled(found.of(packed.kept), packed, source.validation, notes)
-    if fit and again and (found.training[packed.kept] & ~rows.training).any():
-        side = found.side.copy()
-        side[packed.kept] = rows.side
-        found = replace(found, side=side)
-        if _fit_again(frame, modalities, fresh, found):
-            packed, quarantined = packed_rows()
-            rows = found.of(packed.kept)
+
+    def pack() -> Packing:
+        packed = packing(frame, modalities, cache, limit=limit, progress=progress)
+        _accept(frame, _quarantined(packed, found), source.quarantine)
+        return packed
+
+    packed, rows = _packed(frame, modalities, found, pack, source.validation, notes, fit=fit, again=again)
     kept = packed.kept
     if fit:
         _trainable(frame, fields, packed, rows.training)
@@ -173,7 +161,7 @@ def prepare(
         metadata=_metadata(frame, fields, kept, cache),
         held_out=rows.side == split.HELD_OUT,
         validation=rows.side == split.VALIDATION,
-        quarantined=quarantined,
+        quarantined=_quarantined(packed, found),
         fingerprint=fingerprint.of_dataset(
             rows.ids, labels, rows.side, packed.content, kinds, marks(learned, len(kept))
         ),
@@ -185,6 +173,49 @@ def prepare(
         golds=_golds(frame, fields, kept),
         targets=learned,
     )
+
+
+def _packed(
+    frame: Frame,
+    modalities: Mapping[str, Modality],
+    found: Sides,
+    pack: Callable[[], Packing],
+    validation: float | None,
+    notes: list[str],
+    *,
+    fit: bool,
+    again: bool,
+) -> tuple[Packing, Sides]:
+    """Packed rows and their sides, equal contents on one side; fits again without rows that this takes from training.
+
+    Args:
+        frame: All rows of the source.
+        modalities: Field -> modality.
+        found: Sides of all rows, before contents are known.
+        pack: Packs the rows with the modalities as they are.
+        validation: Share of validation rows; None draws none.
+        notes: Receives remarks on the split.
+        fit: Whether to fit the modalities.
+        again: Whether to fit a second time.
+    """
+    fresh = {id(m): copy.deepcopy(m) for m in modalities.values()}
+    if fit:
+        _fit(frame, modalities, found)
+    packed = pack()
+    rows = settled(found.of(packed.kept), packed, validation, notes)
+    if fit and again and (found.training[packed.kept] & ~rows.training).any():
+        side = found.side.copy()
+        side[packed.kept] = rows.side
+        found = replace(found, side=side)
+        if _fit_again(frame, modalities, fresh, found):
+            packed = pack()
+            rows = found.of(packed.kept)
+    return packed, rows
+
+
+def _quarantined(packed: Packing, found: Sides) -> list[Quarantined]:
+    """Unreadable rows with their ids."""
+    return [(row, str(found.ids[row]), field, reason) for row, field, reason in packed.unreadable]
 
 
 def _fit(frame: Frame, modalities: Mapping[str, Modality], found: Sides) -> None:
