@@ -28,7 +28,7 @@ from kontrast.core.errors import UserError
 
 Table = dict[str, Any]
 # Data of their own, or several fields: not for these sets.
-ELSEWHERE = ("emoji", "clip", "cosent", "angle")
+ELSEWHERE = ("emoji", "clip", "cosent", "angle", "simcse_supervised")
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,8 @@ def texts():
 KINDS = {"image": pictures, "series": series, "text": texts}
 BROUGHT = ("emoji",)  # brings data of its own
 PAIRS = ("clip", "cosent", "angle")  # of several fields: tested where these are
-SERIES = ("ts2vec",)  # of one modality, without a head
-RECIPES = [name for name in registry.kinds("recipes") if name not in (*BROUGHT, *PAIRS, *SERIES)]
+OWN = ("ts2vec", "simcse", "simcse_supervised")  # of one modality, with settings of their own: tested with their tasks
+RECIPES = [name for name in registry.kinds("recipes") if name not in (*BROUGHT, *PAIRS, *OWN)]
 TAGS = [[*["x", "y"][: 1 + n % 2], f"class {c}"] for n, c in enumerate(LABEL)]
 TARGETS = {"age": LABEL * 10.0 + RNG.uniform(0, 5, N), "site": np.array(["a", "b"])[RNG.integers(0, 2, N)]}
 FIELDS = {"tags": "labels", "age": "number", "site": "sensitive", "soft": "soft", "label": "label"}

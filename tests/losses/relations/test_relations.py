@@ -25,6 +25,7 @@ from kontrast.losses.relations.distance_weighted import DistanceWeighted
 from kontrast.losses.relations.easy_positive import EasyPositive
 from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.losses.relations.false_negatives import FalseNegatives
+from kontrast.losses.relations.given_negatives import GivenNegatives
 from kontrast.losses.relations.guided import Guided
 from kontrast.losses.relations.hard import Hard
 from kontrast.losses.relations.hardness import Hardness
@@ -128,6 +129,11 @@ CASES = {  # the relation, who attracts, who counts (None: everyone)
         None,
     ),
     "teacher's cosine": (Teacher(temperature=None), lambda a, c: max(0, cos(a["teacher"], c["teacher"])), None),
+    "given": (
+        GivenNegatives("chosen", 2.5),
+        lambda a, c: a["id"] == c["id"] and not c["chosen"],
+        lambda a, c: 2.5 if a["id"] == c["id"] and c["chosen"] else 1,
+    ),
     "preferred": (Preferred(), lambda a, c: a["prompt"] == c["prompt"] and c["chosen"], same("prompt")),
     "weighed": (SameKey("label") & KeyWeight("weight"), lambda a, c: (a["label"] == c["label"]) * c["weight"], None),
     "weighed anchor": (KeyWeight("weight", of="anchor"), lambda a, c: a["weight"], None),
