@@ -9,14 +9,19 @@ from kontrast.runs import kept
 from kontrast.runs.folder import Folder
 from kontrast.training.loop import StepRecord
 
-LEFT_OUT = ("step", "total", "terms", "health", "skipped")
+LEFT_OUT = ("step", "total", "terms", "health", "skipped", "norms", "cosines")
 
 
 def of_moment(moment: StepRecord) -> dict[str, float]:
-    """Numbers of a step: `train/loss`, `train/rate`, `terms/contrast`, and `health/spread` if checked at this step."""
+    """Numbers of a step: `train/loss`, `terms/contrast`, `health/spread` if checked at this step, and so on.
+
+    With several tasks: `gradient/simclr` and `cosine/simclr to rotation`, if measured at this step.
+    """
     told = {name: value for name, value in vars(moment).items() if name not in LEFT_OUT and value is not None}
     numbers = {f"train/{name}": float(value) for name, value in told.items()}
     numbers |= {f"terms/{name}": float(value) for name, value in moment.terms.items()}
+    numbers |= {f"gradient/{task}": norm for task, norm in moment.norms.items()}
+    numbers |= {f"cosine/{pair.replace('/', ' to ')}": value for pair, value in moment.cosines.items()}
     health = {} if moment.health is None else vars(moment.health)
     return numbers | {f"health/{name}": float(value) for name, value in health.items()}
 

@@ -3,6 +3,7 @@
 import json
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ def test_what_trackers_are_told_is_flat_and_finite(folder):
     assert numbers["train/loss"] == numbers["terms/contrast"] == 1.25
     assert numbers["health/spread"] == 0.9
     assert not any(name.startswith("health/") for name in of_moment(moment(5)))
+    several = of_moment(replace(moment(5), norms={"one": 2.0, "two": 0.5}, cosines={"one/two": -0.3}))
+    assert (several["gradient/one"], several["gradient/two"], several["cosine/one to two"]) == (2.0, 0.5, -0.3)
     assert of_experiment(folder.path)["seed"] == 7
     assert of_experiment(folder.path)["plan.batch"] == 256
     assert of_scores(folder.path) == {}
