@@ -23,7 +23,6 @@ from kontrast.modalities.pretrained import folder_of
 from kontrast.modalities.text import BETWEEN
 
 TURN = "\n\nAssistant:"  # ends the prompt in transcripts such as HH-RLHF
-LENGTH = 256  # tokens of prompt and answer, unless the data says otherwise
 PACE = 0.1  # share of the learning rate for pretrained weights: what they know is easily washed out
 VOCABULARY = 2048  # of a small model, whose table of tokens would otherwise be most of it
 TILE = 1 << 24  # logits held at once: 64 MB
@@ -264,7 +263,7 @@ class CausalLM(Encoder):
     @classmethod
     def wants(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Whole dialogues, split before their last answer, and the tokens that fit the model."""
-        asked: dict[str, Any] = {"turn": TURN, "length": LENGTH, "deletion": 0.0}
+        asked: dict[str, Any] = {"turn": TURN, "deletion": 0.0}
         pretrained = settings.get("model")
         return {**asked, **({"tokenizer": pretrained} if pretrained else {"vocabulary": VOCABULARY})}
 

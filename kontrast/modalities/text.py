@@ -45,7 +45,7 @@ class Text(Modality):
         tokenizer: Folder or hub name of a transformers tokenizer. None learns a byte-level BPE (Sennrich et al. 2016)
             from training rows, lower-cased and NFKC-normalised, so that any script works and no character is unknown.
         vocabulary: Largest number of tokens to learn; a pretrained tokenizer has its own.
-        length: Tokens kept of a text. None: 64, or what a pretrained model takes, at most 256.
+        length: Tokens kept of a text. None: 64 (256 of a dialogue), or what a pretrained model takes, at most 256.
         deletion: Share of tokens left out in training (Wei, Zou 2019). None: 0.15, or 0 with a pretrained tokenizer,
             where the dropout of the model makes the views (SimCSE, Gao et al. 2021).
         turn: What ends a prompt, such as "Assistant:". A text is then a prompt up to the last of these and an
@@ -105,7 +105,7 @@ class Text(Modality):
             "context": 0.0,
         }
         self._coder: Tokenizer | None = None
-        self._limit = length or 64
+        self._limit = length or (64 if turn is None else 256)
         self._documents = 0
         self._frequency: Tensor = torch.zeros(0)
 

@@ -139,7 +139,7 @@ def test_a_run_loads_it_again_without_the_pretrained_model(tmp_path, train, tied
 def test_a_small_model_needs_nothing_but_its_settings(tmp_path):
     small().keep(tmp_path / "run")
     assert CausalLM.kept(tmp_path / "run") == {}
-    assert CausalLM.wants({}) == {"turn": TURN, "length": 256, "deletion": 0.0, "vocabulary": 2048}
+    assert CausalLM.wants({}) == {"turn": TURN, "deletion": 0.0, "vocabulary": 2048}
     assert CausalLM.wants({"model": "a/b"})["tokenizer"] == "a/b"
 
 

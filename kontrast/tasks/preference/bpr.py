@@ -35,7 +35,7 @@ class BPR(PreferenceTask):
         chosen: Field that was chosen for it.
         rejected: Field that was rejected.
         similarity: "cosine", by which embeddings are searched, or "dot", as in the paper.
-        temperature: Divides the similarity; None: 0.1 for cosine, 1 for dot.
+        temperature: Divides the similarity. Default 0.1; take 1 with "dot", as in the paper.
         margin: By which the chosen similarity must lead; 0 as in the paper.
         width: Width of a linear map into the shared space; None: no map if all fields share an encoder, else 256.
 
@@ -49,8 +49,8 @@ class BPR(PreferenceTask):
         Rendle et al. 2009, arXiv:1205.2618.
 
     Example:
-        >>> BPR(EncoderInfo({"anchor": 8, "chosen": 8, "rejected": 8}), similarity="dot").temperature
-        1.0
+        >>> BPR(EncoderInfo({"anchor": 8, "chosen": 8, "rejected": 8}), similarity="dot", temperature=1.0).width
+        8
     """
 
     shared = True
@@ -64,14 +64,14 @@ class BPR(PreferenceTask):
         chosen: str = "chosen",
         rejected: str = "rejected",
         similarity: Literal["cosine", "dot"] = "cosine",
-        temperature: float | None = None,
+        temperature: float = 0.1,
         margin: float = 0.0,
         width: int | None = None,
     ) -> None:
         super().__init__(encoders, {"anchor": anchor, "chosen": chosen, "rejected": rejected}, "global")
         self.similarity, self.loss = similarity, Loss(margin=margin)
-        self.temperature = temperature or (0.1 if similarity == "cosine" else 1.0)
-        if self.temperature < 0:
+        self.temperature = temperature
+        if temperature <= 0:
             raise UserError(f"task 'bpr': temperature={temperature:g}; expected more than 0.")
         self.networks = {field: encoders.network(field) for field in self.fields_of.values()}
         used = {network: field for field, network in self.networks.items()}

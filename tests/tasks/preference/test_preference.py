@@ -247,6 +247,8 @@ def test_what_does_not_fit_is_refused_in_words():
         learner_of(CPL, {"text": Tokens(vocabulary=WORDS, width=8)}, of)
     with pytest.raises(UserError, match="negative"):
         learner_of(CLICK, {"text": causal()}, of, likelihood=-1.0)
+    with pytest.raises(UserError, match="temperature=0; expected more than 0"):
+        bayes("cosine", temperature=0.0)
     with pytest.raises(UserError, match="no field 'anchor'"):
         learner_of(BPR, {"text": causal()}, of)
 
