@@ -23,16 +23,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from kontrast.core.experiment import Choice, Experiment, Plan, Source
+from kontrast.core.experiment import Experiment, Plan, Source
+from kontrast.core.task_choice import one_task
 from kontrast.data.dataset.dataset import prepare
 from kontrast.data.dataset.reader import Reader
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.recipes.choosing import choose as choose_recipe
 from kontrast.reporting.logger import Logger
+from kontrast.runs.build import modalities_of
 from kontrast.runs.folder import Folder
-from kontrast.runs.model import Model, method_of, modalities_of
-from kontrast.runs.train import first_views, order_of, train
+from kontrast.runs.model import Model, method_of
+from kontrast.runs.step_rows import first_views, order_of
+from kontrast.runs.train import train
 from kontrast.training.determinism import repeatable
 from kontrast.training.launcher import alone
 from kontrast.training.loop import StepRecord
@@ -80,7 +83,7 @@ def measured(name: str, batch: int, steps: int, rounds: int) -> str:
         frame = open_frame(RECIPES[name](3 * batch), cache=cache)
         fields = infer(frame, {}, None)
         plan = Plan(batch=batch, steps=steps + COLD)
-        experiment, _ = choose_recipe(fields, Experiment(Source(held_out=0.0), method=Choice(""), plan=plan), None)
+        experiment, _ = choose_recipe(fields, Experiment(Source(held_out=0.0), tasks=one_task(""), plan=plan), None)
         plan, modalities = experiment.plan, modalities_of(experiment)
         data = prepare(frame, fields, modalities, source=experiment.source, seed=0, cache=cache, fit=True)
         model = Model(experiment, modalities, method_of(experiment, modalities))

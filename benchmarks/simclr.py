@@ -15,7 +15,8 @@ from kontrast.layers.towers import Towers
 from PIL import Image as Pil
 from torch import Tensor, nn
 
-from kontrast.core.experiment import Choice, Experiment, Source
+from kontrast.core.experiment import Experiment, Source
+from kontrast.core.task_choice import one_task
 from kontrast.data.dataset.dataset import prepare
 from kontrast.data.modality import Modality
 from kontrast.data.schema.fields import infer
@@ -24,8 +25,9 @@ from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.features import Features
 from kontrast.recipes.choosing import choose
 from kontrast.reporting.logger import Logger
+from kontrast.runs.build import modalities_of
 from kontrast.runs.folder import Folder
-from kontrast.runs.model import Model, method_of, modalities_of
+from kontrast.runs.model import Model, method_of
 from kontrast.runs.train import train
 from kontrast.tasks.contrastive.simclr import SimCLR
 from kontrast.training.launcher import alone
@@ -103,7 +105,7 @@ def kontrast_run(
         folder = Folder.fresh(Path(scratch) / "run", "benchmark")
         frame = open_frame(images, cache=folder.cache)
         fields = infer(frame, {}, None)
-        asked = Experiment(method=Choice(""), source=Source(held_out=0.0), seed=seed)
+        asked = Experiment(tasks=one_task(""), source=Source(held_out=0.0), seed=seed)
         experiment, _ = choose(fields, asked, None)
         experiment = replace(experiment, plan=replace(experiment.plan, **(plan or {})))
         folder.write("experiment.json", experiment.to_json())

@@ -34,13 +34,15 @@ import torch
 
 from benchmarks.league.weights import minilm, minilm_folder
 from kontrast.core.experiment import Choice, Experiment, Source
+from kontrast.core.task_choice import one_task
 from kontrast.data.dataset.dataset import prepare
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.recipes.choosing import choose
 from kontrast.reporting.logger import Logger
+from kontrast.runs.build import modalities_of
 from kontrast.runs.folder import Folder
-from kontrast.runs.model import Model, method_of, modalities_of
+from kontrast.runs.model import Model, method_of
 from kontrast.runs.train import train
 from kontrast.training.launcher import alone
 from kontrast.training.loop import StepRecord
@@ -92,7 +94,7 @@ def ours(turn: Turn, way: Way, precision: Literal["auto", "32"]) -> tuple[float,
         frame = open_frame({"text": turn.texts}, cache=folder.cache)
         fields = infer(frame, {"text": "text"}, None)
         encoder = Choice("transformer", {"model": str(minilm_folder()), "train": way, "rank": RANK})
-        asked = Experiment(method=Choice(""), source=Source(held_out=0.0), encoders={"text": encoder})
+        asked = Experiment(tasks=one_task(""), source=Source(held_out=0.0), encoders={"text": encoder})
         experiment, _ = choose(fields, asked, None)
         plan = replace(experiment.plan, steps=turn.steps, batch=turn.batch, precision=precision)
         experiment = replace(experiment, plan=plan)

@@ -13,12 +13,13 @@ from kontrast.core import registry
 from kontrast.core.argument_names import spelled
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment, choice
+from kontrast.core.task_choice import one_task
 from kontrast.data.schema.fields import Field, infer
 from kontrast.data.schema.missing_values import emptied
 from kontrast.data.sources.open_source import open_frame, opens
 from kontrast.data.tables.frame import Frame
 from kontrast.data.tables.uri import called
-from kontrast.recipes.choosing import override, settle
+from kontrast.recipes.choosing import override, settle, with_tasks
 from kontrast.recipes.config import Config, configured
 from kontrast.reporting.logger import Logger, Loggers, NullLogger, hearing
 from kontrast.runs import kept
@@ -41,7 +42,7 @@ _OTHERS = {
     **dict.fromkeys(("random_state", "random_seed"), "seed"),
     **dict.fromkeys(("output_dir", "save_dir", "path"), "out"),
     **dict.fromkeys(("labels", "target"), "label"),
-    **dict.fromkeys(("temperature", "tau"), "method.temperature"),
+    **dict.fromkeys(("temperature", "tau"), "tasks.contrast.temperature"),
     **{name: f"plan.{name}" for name in ("optimiser", "weight_decay", "warmup", "clip", "precision", "passes")},
     "optimizer": "plan.optimiser",
     "test_size": "source.held_out",
@@ -54,6 +55,7 @@ def train(
     *,
     recipe: str | None = None,
     config: Config | None = None,
+    tasks: Mapping[str, Any] | None = None,
     label: str | None = None,
     fields: Mapping[str, str] | None = None,
     encoders: Mapping[str, str | Mapping[str, Any]] | None = None,
@@ -80,9 +82,11 @@ def train(
     Args:
         data: A path (folder of pictures, CSV, TSV, JSONL, Parquet, .npz, .npy, .ts), a pandas or Arrow table, numpy or
             torch arrays, a dict of columns, or a `datasets.Dataset`. Default: the data of the recipe or the config.
-        recipe: Name of a recipe. Default: chosen from the columns, unless `config` names a method.
+        recipe: Name of a recipe. Default: chosen from the columns, unless `config` or `tasks` name tasks.
         config: A file (YAML, JSON, TOML) or nested dicts with keys of experiment.json, whole or in part. The other
             arguments take precedence over it.
+        tasks: Name -> task: its name, or {"name": ..., its settings, `fields`, `rows`, `weight` ...}. They join the
+            tasks of a recipe. Default: the recipe's.
         label: The column of class labels. Default: inferred from the columns.
         fields: Column -> kind, where inference is wrong.
         encoders: Encoder key (a field or a kind of field) -> name, or {"name": ..., settings}.
@@ -93,7 +97,7 @@ def train(
         batch: Rows per step over all devices; short for the setting plan.batch.
         learning_rate: Short for the setting plan.learning_rate. Default: the optimiser's own.
         seed: Seed of all random numbers. Default: that of the recipe or config.
-        settings: Dotted names of the experiment -> value, such as {"method.temperature": 0.1}.
+        settings: Dotted names of the experiment -> value, such as {"tasks.contrast.temperature": 0.1}.
         out: The run folder, new or empty. Default: runs/NAME-N, with the name of the data.
         device: auto, cpu, cuda, cuda:1 or mps.
         devices: Devices per machine. Default: as many as torchrun or SLURM started, else 1.
@@ -113,8 +117,9 @@ def train(
     short = {"plan.batch": batch, "plan.learning_rate": learning_rate}
     settings = {**{name: value for name, value in short.items() if value is not None}, **(settings or {})}
     began = time.perf_counter()
-    asked: Experiment = registry.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
+    asked: Experiment = registry.load("recipes", recipe)() if recipe else Experiment(tasks=one_task())
     asked = asked if config is None else configured(asked, config, trust_code=trust_code)
+    asked = with_tasks(asked, tasks or {})
     name = (called(data) if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
     data = asked.source.data if data is None else data
     if isinstance(data, str) and data == "memory":
@@ -315,7 +320,7 @@ def _begun(folder: Folder, frame: Frame, experiment: Experiment) -> tuple[dict[s
     if (folder.path / "data.json").is_file():
         known = kept.data(folder)
         return known["recipe"], {name: Field(**field) for name, field in known["fields"].items()}
-    return {"name": experiment.method.name, "why": "as begun"}, infer(frame, experiment.source.fields, None)
+    return {"name": experiment.names, "why": "as begun"}, infer(frame, experiment.source.fields, None)
 
 
 def _fresh(fleet: Launcher, out: Path | None, name: str) -> Folder:

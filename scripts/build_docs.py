@@ -38,7 +38,8 @@ import kontrast
 from kontrast import cli
 from kontrast.cli import app
 from kontrast.core import registry
-from kontrast.core.experiment import Choice, Experiment
+from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.losses import functional
@@ -156,11 +157,11 @@ def recipes() -> str:
         for shape, data in _SHAPES.items():
             frame = open_frame(data, cache=Path(name) / "cache")
             fields = infer(frame, {}, None)
-            chosen, why = choose(fields, Experiment(method=Choice("")), None)
+            chosen, why = choose(fields, Experiment(tasks=one_task("")), None)
             told = {column: f.kind for column, f in fields.items() if f.kind not in ("meta", "ignore")}
             taken = ", ".join(f"{column} is {kind}" for column, kind in told.items())
             towers = ", ".join(f"{tower}: `{one.name}`" for tower, one in chosen.encoders.items())
-            rows.append((shape, f"`{data}`", taken, f"`{chosen.method.name}`", why, towers))
+            rows.append((shape, f"`{data}`", taken, f"`{chosen.names}`", why, towers))
     return _table(("what you have", "for example", "what is seen in it", "recipe", "why", "encoder"), rows)
 
 
@@ -220,7 +221,7 @@ def stale() -> Iterator[Path]:
 def shared(folder: Path, shell: pages.Shell) -> None:
     """The data, and the runs that several pages begin with, in the working folder `folder`."""
     example_data.make(folder)
-    for words in ("clothes/", "clothes/ --set method.temperature=0.5", "pairs.csv"):
+    for words in ("clothes/", "clothes/ --set tasks.contrast.temperature=0.5", "pairs.csv"):
         code, said = shell(["train", *words.split(), "--steps", "30"])
         assert not code, said
 

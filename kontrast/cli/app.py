@@ -4,6 +4,7 @@ Everything heavy is imported inside the commands, so that --help answers at once
 """
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -57,6 +58,9 @@ def command() -> str:
     return shlex.join(["kontrast", *sys.argv[1:]])
 
 
+_COMMA = re.compile(r",(?![^\[{]*[\]}])")  # not those inside lists and objects
+
+
 def pairs(given: list[str] | None, flag: str, made: Callable[[str], Any] = str) -> dict[str, Any]:
     """NAME=VALUE of an option that may be given several times."""
     found = {}
@@ -74,6 +78,24 @@ def value(words: str) -> Any:
         return json.loads(words)
     except (ValueError, RecursionError):  # the former also of a number of more digits than Python converts
         return words
+
+
+def tasks(given: list[str] | None) -> dict[str, dict[str, Any]]:
+    """`rotation:weight=0.5,fields=image` -> {"rotation": {"name": "rotation", "weight": 0.5, "fields": "image"}}.
+
+    Own code is `my_lab.ideas:TwoCrops`, with settings `my_lab.ideas:TwoCrops:dim=64`.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for words in given or []:
+        *parts, last = words.split(":")
+        name, settings = (":".join(parts), last) if "=" in last else (words, "")
+        if not name:
+            raise UserError(f"--task {words}: expected NAME or NAME:setting=value,...; `kontrast list tasks`.")
+        chosen = pairs(_COMMA.split(settings) if settings else [], f"--task {name}:", value)
+        key = re.sub(r"\W+", "-", name.rpartition(":")[2]).lower()
+        number = sum(other == key or re.fullmatch(rf"{key}-\d+", other) is not None for other in found)
+        found[f"{key}-{number + 1}" if number else key] = {"name": name, **chosen}
+    return found
 
 
 def encoders(given: list[str] | None) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,15 @@ AnyData = Annotated[
     ),
 ]
 Recipe = Annotated[
-    str | None, typer.Option(help="Method by name; the data decides if none is given. `kontrast list recipes`.")
+    str | None, typer.Option(help="Study by name; the data decides if none is given. `kontrast list recipes`.")
+]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task",
+        help="NAME[:setting=value,...], once per task: classification:weight=0.5,rows=labelled. Beside its settings a "
+        "task has fields, rows, sampler, rows_per_step, weight and mixing.",
+    ),
 ]
 Config = Annotated[
     Path | None,
@@ -53,7 +61,7 @@ Keep = Annotated[
     Literal["last", "best-by-validation"] | None,
     typer.Option(help="The state to keep: last, or the best of eleven, the start among them [last]."),
 ]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="Any setting: method.temperature=0.1")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Any setting: tasks.contrast.temperature=0.1")]
 Out = Annotated[Path | None, typer.Option(help="The run folder [runs/NAME-1].")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Devices = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from kontrast.cli import options
-from kontrast.cli.app import AsJson, Outside, Quiet, Trust, app, command, encoders, logger, pairs, say, value
+from kontrast.cli.app import AsJson, Outside, Quiet, Trust, app, command, encoders, logger, pairs, say, tasks, value
 from kontrast.core.errors import UserError
 
 
@@ -14,6 +14,7 @@ from kontrast.core.errors import UserError
 def train(
     data: options.AnyData = None,
     recipe: options.Recipe = None,
+    task: options.Tasks = None,
     config: options.Config = None,
     label: options.Label = None,
     field: options.Fields = None,
@@ -74,6 +75,8 @@ def train(
         data,
         recipe=recipe,
         config=config,
+        tasks=tasks(task),
+        tasks=tasks(task),
         trust_code=trust,
         label=label,
         fields=pairs(field, "--field"),

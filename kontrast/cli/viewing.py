@@ -33,7 +33,7 @@ def list_(
                 say(f"  {kind.attribute:<{wide}} {kind.summary}")
                 if room is not None:
                     say("".join(f"    {line}\n" for line in in_short(kind)))
-            say("losses  (their parts, which `--set method.loss=NAME` chooses, or kontrast.losses.Contrastive)")
+            say("losses  (their parts, which `--set tasks.contrast.loss=NAME` chooses, or kontrast.losses.Contrastive)")
         else:
             say(name)
         for kind in kinds.values():

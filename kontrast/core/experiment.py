@@ -13,6 +13,7 @@ from typing import Any, Literal
 from kontrast.core import factory, untrusted_json
 from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
+from kontrast.core.task_choice import MAIN, RESERVED, TaskChoice, one_task, task_choice
 
 # Checkpoint names have nine digits for the step, and epochs are counted in steps; minutes are limited to ten years.
 LONGEST = {"steps": 999_999_999, "epochs": 999_999_999, "minutes": 5_256_000}
@@ -158,13 +159,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that defines a run: source, views, encoders, method, plan, scores and seed.
+    """Everything that defines a run: source, views, encoders, tasks, plan, scores and seed.
 
     Attributes:
         source: The data and its columns.
         views: Field -> modality and its settings.
         encoders: Tower -> encoder. A tower has the name of a modality, or of a field that gets an encoder of its own.
-        method: The training method and its settings. Default: "simclr".
+        tasks: Name -> task and its settings. Default: one, "simclr".
+        aggregator: How several tasks become one gradient. Default: "weighted".
+        serve: Name of the task that says what is embedded. Default: the first one.
         plan: How long and how to train.
         scores: The scores of the evaluation.
         seed: Seed of every random draw. Default: 0.
@@ -173,7 +176,9 @@ class Experiment:
     source: Source = Source()
     views: Mapping[str, Choice] = field(default_factory=dict)
     encoders: Mapping[str, Choice] = field(default_factory=dict)
-    method: Choice = Choice("simclr")
+    tasks: Mapping[str, TaskChoice] = field(default_factory=lambda: one_task("simclr"))
+    aggregator: Choice = Choice("weighted")
+    serve: str = ""
     plan: Plan = Plan()
     scores: tuple[Choice, ...] = ()
     seed: int = 0
@@ -182,6 +187,25 @@ class Experiment:
     def split_seed(self) -> int:
         """Seed of the draw of held-out, validation and evaluated rows."""
         return self.seed if self.source.split_seed is None else self.source.split_seed
+
+    def __post_init__(self) -> None:
+        if not self.tasks:
+            raise UserError("an experiment without a task; expected one or more under `tasks`.")
+        for name in self.tasks:
+            if not re.fullmatch(r"[A-Za-z_][\w-]*", name):
+                raise UserError(f"tasks.{name}: expected a name of letters, digits, - and _.")
+        if self.serve and self.serve not in self.tasks:
+            raise UserError(f"serve='{self.serve}' is no task{did_you_mean(self.serve, self.tasks)}")
+
+    @property
+    def served(self) -> str:
+        """Name of the task that says what is embedded."""
+        return self.serve or next(iter(self.tasks))
+
+    @property
+    def names(self) -> str:
+        """The kinds of its tasks in a word: `simclr`, `simclr+rotation`."""
+        return "+".join(chosen.task.name for chosen in self.tasks.values())
 
     def to_json(self) -> str:
         """Indented JSON; keys in the order of the attributes."""
@@ -217,6 +241,9 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, Choice):
         return {"name": value.name, **{k: plain(v) for k, v in value.settings.items()}}
+    if isinstance(value, TaskChoice):
+        own = {name: plain(vars(value)[name]) for name in RESERVED}
+        return {**plain(value.task), **own}
     if dataclasses.is_dataclass(value):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -231,6 +258,8 @@ def _frozen(made: type, tree: Any, where: str) -> Any:
         )
     known = {f.name: f for f in dataclasses.fields(made)}
     values = {}
+    if made is Experiment and "method" in tree:  # earlier versions had one task and called it method
+        tree = {**{k: v for k, v in tree.items() if k != "method"}, "tasks": {MAIN: tree["method"]}}
     for key, value in tree.items():
         if key not in known:
             raise UserError(f"{where} has no setting '{key}'{did_you_mean(key, known)}")
@@ -241,15 +270,17 @@ def _frozen(made: type, tree: Any, where: str) -> Any:
 def _part(made: type, key: str, value: Any, where: str) -> Any:
     if (made, key) in {(Experiment, "source"), (Experiment, "plan")}:
         return _frozen(Source if key == "source" else Plan, value, where)
-    if (made, key) in {(Experiment, "views"), (Experiment, "encoders")}:
+    if (made, key) in {(Experiment, "views"), (Experiment, "encoders"), (Experiment, "tasks")}:
         if not isinstance(value, dict):
             raise UserError(f"{where} is {value!r}; expected an object: a choice by name.")
+        if key == "tasks":
+            return {name: task_choice(v, f"{where}.{name}") for name, v in value.items()}
         return {name: choice(v, f"{where}.{name}") for name, v in value.items()}
     if (made, key) == (Experiment, "scores"):
         if not isinstance(value, list):
             raise UserError(f"{where} is {value!r}; expected a list of choices.")
         return tuple(choice(v, where) for v in value)
-    if key in {"method", "optimiser", "sampler"}:
+    if key in {"aggregator", "optimiser", "sampler"}:
         return choice(value, where)
     words = {name: hint for name, hint, _ in factory.settings_of(made)}
     kind = next(f.type for f in dataclasses.fields(made) if f.name == key)
@@ -275,7 +306,14 @@ def refuse_code(experiment: Experiment, who: str) -> None:
     Raises:
         UserError: The experiment names such code.
     """
-    parts = [experiment.method, experiment.plan, experiment.scores, experiment.views, experiment.encoders]
+    parts = [
+        experiment.tasks,
+        experiment.aggregator,
+        experiment.plan,
+        experiment.scores,
+        experiment.views,
+        experiment.encoders,
+    ]
     strange = [word for part in parts for word in _strings(plain(part)) if _CODE.fullmatch(word)]
     if strange:
         raise UserError(

@@ -50,11 +50,13 @@ class ViewSpec:
         field: Field to show.
         role: How the view differs from its sample.
         augmentation: Augmentation in place of the modality's own for this role; None for the modality's own.
+        mixing: How each row is mixed with another one afterwards; None: not at all.
     """
 
     field: str
     role: Role = "global"
     augmentation: Choice | None = None
+    mixing: Choice | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +66,20 @@ class Batch:
     Attributes:
         views: Name -> view.
         keys: Key -> (B,) or (B, C), of the samples.
+        partners: View -> the rows that its rows will be mixed with, before views are drawn.
     """
 
     views: Mapping[str, View]
     keys: Keys
+    partners: Mapping[str, "Batch"] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.keys["id"])
 
     def __getitem__(self, rows: slice) -> "Batch":
-        return Batch({n: v[rows] for n, v in self.views.items()}, {n: k[rows] for n, k in self.keys.items()})
+        keys = {name: key[rows] for name, key in self.keys.items()}
+        partners = {name: other[rows] for name, other in self.partners.items()}
+        return Batch({name: view[rows] for name, view in self.views.items()}, keys, partners)
 
     def to(self, device: torch.device) -> "Batch":
         """Copies the batch to a device; float64 keys become float32 on MPS."""
@@ -86,7 +92,9 @@ class Batch:
             data = containers.apply(lambda t: t.to(device, non_blocking=True), v.data)
             return View(v.field, data, {n: key(k) for n, k in v.keys.items()})
 
-        return Batch({n: view(v) for n, v in self.views.items()}, {n: key(k) for n, k in self.keys.items()})
+        keys = {name: key(one) for name, one in self.keys.items()}
+        partners = {name: other.to(device) for name, other in self.partners.items()}
+        return Batch({name: view(one) for name, one in self.views.items()}, keys, partners)
 
 
 pytree.register_pytree_node(View, lambda v: ([v.data, dict(v.keys)], v.field), lambda parts, name: View(name, *parts))

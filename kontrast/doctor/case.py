@@ -15,7 +15,8 @@ from kontrast.data.schema import fingerprint
 from kontrast.data.schema.fields import Field
 from kontrast.data.tables.frame import Frame
 from kontrast.doctor.copies import Pairs, across, within
-from kontrast.runs.model import Model, facts_of, learner_of
+from kontrast.runs.build import facts_of, learner_of
+from kontrast.runs.model import Model
 
 SHOWN = 5  # rows named as evidence
 

@@ -9,13 +9,14 @@ from typing import Any
 from kontrast.core import factory, registry, untrusted_json
 from kontrast.core.atomic_files import atomic_write, named, writable
 from kontrast.core.errors import UserError
-from kontrast.core.experiment import Choice, Experiment
+from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 from kontrast.data.dataset.dataset import prepare
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import LEVELS, Examination, Finding
 from kontrast.recipes.choosing import settle
 from kontrast.reporting.logger import Logger, NullLogger
-from kontrast.runs.model import modalities_of
+from kontrast.runs.build import modalities_of
 
 FILE = "doctor.json"
 
@@ -53,7 +54,7 @@ def examine(
         UserError: Data that cannot be read or holds nothing to learn from, or an invalid setting.
     """
     logger = logger or NullLogger()
-    asked: Experiment = registry.load("recipes", recipe)() if recipe else Experiment(method=Choice(""))
+    asked: Experiment = registry.load("recipes", recipe)() if recipe else Experiment(tasks=one_task())
     asked = asked if seed is None else replace(asked, seed=seed)
     data = asked.source.data if data is None else data
     if isinstance(data, str) and data == "memory":

@@ -38,7 +38,7 @@ class Missing(Examination):
         found.append(Finding("missing", "fact", " · ".join(parts), numbers))
         alone = np.flatnonzero(has.sum(0) < min(2, len(has)))
         thin = [name for name, n in gaps.items() if n >= _MANY * rows]
-        if case.experiment.method.name == "clip" and len(alone):
+        if case.experiment.names == "clip" and len(alone):
             words = (
                 f"{len(alone):,} rows ({len(alone) / rows:.0%}) have only one field: there is nothing to pair it with, "
                 "so they are not trained on. Complete them, or train on one field: --field OTHER=ignore."

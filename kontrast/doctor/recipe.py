@@ -2,7 +2,7 @@
 
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
-from kontrast.runs.model import describe
+from kontrast.runs.build import describe
 
 
 class Recipe(Examination):

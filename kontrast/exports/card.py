@@ -36,7 +36,7 @@ def card(
     tags = dict.fromkeys((library, "kontrast", "contrastive-learning", "embeddings"))
     lines += ["tags:", *(f"- {tag}" for tag in tags), "---", "", f"# {name}", ""]
     fields = ", ".join(f"{field} ({view.name})" for field, view in experiment.views.items())
-    lines += [f"Embeddings of {fields}, learned by contrast with the method `{experiment.method.name}`.", ""]
+    lines += [f"Embeddings of {fields}, learned by contrast with the task `{experiment.names}`.", ""]
     lines += ["**Licence**: not stated. Write it into the head of this file (`license:`) and here.", ""]
     lines += ["## Loading", "", "```python", *loading, "```", ""]
     lines += _data(data) + _scores(scores)

@@ -15,8 +15,8 @@ from kontrast.exports.card import card
 from kontrast.exports.export import Export, Subject
 from kontrast.exports.pretrained import write_causal, write_timm, write_transformer
 from kontrast.runs import kept
+from kontrast.runs.build import tower_of
 from kontrast.runs.folder import Folder
-from kontrast.runs.model import tower_of
 
 
 class Hub(Export):

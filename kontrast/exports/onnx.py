@@ -19,7 +19,8 @@ from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.features import Features
 from kontrast.exports.entry import Entry
 from kontrast.exports.export import Export, Subject
-from kontrast.runs.model import Model, tower_of
+from kontrast.runs.build import tower_of
+from kontrast.runs.model import Model
 from kontrast.training.learner import Learner
 
 CHECKED = 32  # rows whose embeddings are compared with the run's own

@@ -18,8 +18,9 @@ from kontrast.exports.card import card
 from kontrast.exports.export import Export, Subject
 from kontrast.exports.pretrained import write_transformer
 from kontrast.runs import kept
+from kontrast.runs.build import tower_of
 from kontrast.runs.folder import Folder, save_tensors
-from kontrast.runs.model import Model, tower_of
+from kontrast.runs.model import Model
 
 _ROOT = "sentence_transformers.models."
 _LOUD = 100.0  # scales token vectors so that LayerNorm's epsilon is negligible; z stays the same

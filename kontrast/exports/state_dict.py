@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from kontrast.exports.export import Export, Subject
+from kontrast.runs.build import tower_of
 from kontrast.runs.folder import save_tensors
-from kontrast.runs.model import tower_of
 
 
 class StateDict(Export):

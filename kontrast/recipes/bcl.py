@@ -2,15 +2,15 @@
 
 Take it for classes of very different size. Needs labels.
 
-Parts: method `bcl`, with a learned centre per class.
+Parts: task `bcl`, with a learned centre per class.
 Settings: `temperature` 0.1.
 Reference: Zhu et al. 2022, arXiv:2207.09052.
 """
 
-from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
-    """The method and its settings; views and encoders follow from the data."""
-    return Experiment(method=Choice("bcl"))
+    """The task and its settings; views and encoders follow from the data."""
+    return Experiment(tasks=one_task("bcl"))

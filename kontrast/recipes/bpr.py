@@ -8,10 +8,10 @@ Settings: `similarity` cosine or dot, `temperature`, `margin` 0.
 Reference: Rendle et al. 2009, arXiv:1205.2618.
 """
 
-from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
-    """The method and its settings; views and encoders follow from the data."""
-    return Experiment(method=Choice("bpr"))
+    """The task and its settings; views and encoders follow from the data."""
+    return Experiment(tasks=one_task("bpr"))

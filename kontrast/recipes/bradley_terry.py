@@ -8,10 +8,10 @@ Settings: `margin` 0; `scored`, the weight of a score of each row in the margin.
 Reference: Bradley & Terry 1952, Biometrika 39; Ouyang et al. 2022, arXiv:2203.02155.
 """
 
-from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
-    """The method and its settings; views and encoders follow from the data."""
-    return Experiment(method=Choice("bradleyterry"))
+    """The task and its settings; views and encoders follow from the data."""
+    return Experiment(tasks=one_task("bradleyterry"))

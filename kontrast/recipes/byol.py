@@ -8,10 +8,10 @@ Settings: momentum from 0.99 to 1 for runs of some hundred steps, from 0.996 in 
 Reference: Grill et al. 2020, arXiv:2006.07733.
 """
 
-from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
-    """The method and its settings; views and encoders follow from the data."""
-    return Experiment(method=Choice("byol"))
+    """The task and its settings; views and encoders follow from the data."""
+    return Experiment(tasks=one_task("byol"))

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kontrast.core import factory, registry
+from kontrast.core import factory, registry, renamed
 from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Experiment, Source, plain
+from kontrast.core.task_choice import TaskChoice, task_choice
 from kontrast.data.dataset.split_assignment import training
 from kontrast.data.modality import Modality
 from kontrast.data.schema.fields import Field, infer
@@ -54,7 +55,7 @@ def settle(
     if chosen_by and experiment.source.validation is None:
         source = dataclasses.replace(experiment.source, validation=VALIDATION)
         experiment = dataclasses.replace(experiment, source=source)
-    return frame, found, experiment, {"name": recipe or experiment.method.name, "why": why}
+    return frame, found, experiment, {"name": recipe or experiment.names, "why": why}
 
 
 def _split(asked: Experiment, settings: Mapping[str, Any]) -> tuple[Source, int]:
@@ -75,7 +76,7 @@ def _split(asked: Experiment, settings: Mapping[str, Any]) -> tuple[Source, int]
 
 
 def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -> tuple[Experiment, str]:
-    """The experiment with every view and encoder filled in, and the reason for its method.
+    """The experiment with every view and encoder filled in, and the reason for its task.
 
     Args:
         fields: What each column of the data is.
@@ -96,22 +97,17 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
     if unknown:
         raise UserError(f"the experiment names a view '{unknown[0]}'{did_you_mean(unknown[0], views)}")
     gold = next((name for name, field in fields.items() if field.kind == "score"), None)
-    method, why = _method(views, asked, recipe, gold)
-    factory.check("tasks", method.name, method.settings)
-    method = factory.whole("tasks", method)  # with all defaults named, so that each can be set
-    made: type[Task] = registry.load("tasks", method.name)
-    if not made.fewest <= len(views) <= (made.most or len(views)):
-        wanted = f"at least {made.fewest} fields" if len(views) < made.fewest else f"at most {made.most} field"
-        raise UserError(
-            f"method '{method.name}' takes {wanted}; found {len(views)}: "
-            f"{', '.join(f'{name} ({f.kind})' for name, f in views.items())}. Say what a column is with --field "
-            "COLUMN=KIND, leave one out with --field COLUMN=ignore, or name no recipe."
-        )
+    tasks, why = {}, "as asked"
+    for name, wanted in asked.tasks.items():
+        seen = _fields(name, wanted, views)
+        method, reason = _method(seen, wanted.task, recipe, gold)
+        why = reason if len(asked.tasks) == 1 else why
+        tasks[name] = dataclasses.replace(wanted, task=_fitting(method, seen), fields=tuple(seen))
     filled = {}
     for name, field in views.items():
         kind = asked.views.get(name, Choice(field.kind))
         takes = [setting for setting, _, _ in factory.settings_of(registry.load("modalities", kind.name))]
-        strength = {"strength": _strength(made, method)} if "strength" in takes else {}
+        strength = {"strength": _strength(name, tasks)} if "strength" in takes else {}
         filled[name] = Choice(kind.name, {**strength, **kind.settings})
     encoders = dict(asked.encoders)
     for view in filled.values():
@@ -123,32 +119,78 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
             raise UserError(f"no view is called '{tower}' or of that kind{did_you_mean(tower, {*filled, *used})}")
     kinds = {name: f.kind for name, f in fields.items()}
     source = dataclasses.replace(asked.source, fields=kinds)
-    return dataclasses.replace(asked, source=source, views=filled, encoders=used, method=method), why
+    return dataclasses.replace(asked, source=source, views=filled, encoders=used, tasks=tasks), why
 
 
-def _strength(made: type[Task], method: Choice) -> str:
-    """Strength of augmentation: light if the data makes the positives, labels included.
+def _fields(name: str, task: TaskChoice, views: Mapping[str, Field]) -> dict[str, Field]:
+    """The fields that a task sees: those that are named, else all."""
+    for field in task.fields:
+        if field not in views:
+            raise UserError(f"tasks.{name}.fields names '{field}'{did_you_mean(field, views)}")
+    return {field: views[field] for field in task.fields or views}
 
-    CIFAR-10, 2,000 pictures, 160 steps of SupCon: kNN .426 and linear .480 lightly, .412 and .444 strongly.
+
+def _fitting(task: Choice, views: Mapping[str, Field]) -> Choice:
+    """The task with all defaults named, so that each can be set.
+
+    Raises:
+        UserError: It does not take so many fields.
     """
-    relation = method.settings.get("relation")
+    factory.check("tasks", task.name, task.settings)
+    task = factory.whole("tasks", task)
+    made: type[Task] = registry.load("tasks", task.name)
+    if not made.fewest <= len(views) <= (made.most or len(views)):
+        wanted = f"at least {made.fewest} fields" if len(views) < made.fewest else f"at most {made.most} field"
+        raise UserError(
+            f"task '{task.name}' takes {wanted}; found {len(views)}: "
+            f"{', '.join(f'{name} ({f.kind})' for name, f in views.items())}. Say what a column is with --field "
+            "COLUMN=KIND, leave one out with --field COLUMN=ignore, name the task's fields "
+            f"(--task {task.name}:fields=COLUMN), or name no recipe."
+        )
+    return task
+
+
+def _strength(field: str, tasks: Mapping[str, TaskChoice]) -> str:
+    """Strength of a field's augmentation: light if the data makes the positives, labels included.
+
+    CIFAR-10, 2,000 pictures, 160 steps of SupCon: kNN .426 and linear .480 lightly, .412 and .444 strongly. Of several
+    tasks the first that sees the field decides.
+    """
+    task = next((chosen.task for chosen in tasks.values() if field in chosen.fields), None)
+    if task is None:
+        return "strong"
+    made: type[Task] = registry.load("tasks", task.name)
+    relation = task.settings.get("relation")
     learns_from = made.needs | (targets_of(relation_of(relation)) if relation is not None else frozenset())
     return "light" if learns_from else made.strength
 
 
-def _method(views: Mapping[str, Field], asked: Experiment, recipe: str | None, gold: str | None) -> tuple[Choice, str]:
-    if asked.method.name:
-        return asked.method, "as asked"
-    # Settings without a method's name apply to whichever method is chosen.
+def _method(views: Mapping[str, Field], asked: Choice, recipe: str | None, gold: str | None) -> tuple[Choice, str]:
+    if asked.name:
+        return asked, "as asked"
+    # Settings without a task's name apply to whichever task is chosen.
     if len(views) == 1:
         (field,) = views.values()
-        return Choice("simclr", asked.method.settings), "as asked" if recipe else f"one {field.kind} field, no pairs"
+        return Choice("simclr", asked.settings), "as asked" if recipe else f"one {field.kind} field, no pairs"
     if gold is not None and len(views) == 2 and not recipe:
         one, two = views
-        return Choice("scored", asked.method.settings), f"'{gold}' says how alike {one} and {two} are"
+        return Choice("scored", asked.settings), f"'{gold}' says how alike {one} and {two} are"
     kinds = " · ".join(f"{name} ({f.kind})" for name, f in views.items())
     why = "as asked" if recipe else f"{len(views)} fields of a row belong together: {kinds}"
-    return Choice("clip", asked.method.settings), why
+    return Choice("clip", asked.settings), why
+
+
+def with_tasks(experiment: Experiment, tasks: Mapping[str, Any]) -> Experiment:
+    """The experiment with further tasks; a task that the data would have chosen gives way to them.
+
+    Raises:
+        UserError: Something that is no task.
+    """
+    if not tasks:
+        return experiment
+    kept = {name: task for name, task in experiment.tasks.items() if task.task.name}
+    added = {name: task_choice(task, f"tasks.{name}") for name, task in tasks.items()}
+    return dataclasses.replace(experiment, tasks={**kept, **added})
 
 
 def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
@@ -158,22 +200,29 @@ def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
 
     Args:
         experiment: The experiment to change.
-        settings: Values by dotted path, such as {"method.temperature": 0.1, "plan.batch": 128}.
+        settings: Values by dotted path, such as {"tasks.contrast.temperature": 0.1, "plan.batch": 128}.
 
     Raises:
         UserError: an unknown setting, or a value of the wrong type.
     """
     tree = plain(experiment)
+    settings = _of_tasks(settings, experiment)
     for path, value in settings.items():
         _put(tree, path, value)
-    new = settings.get("method.loss", settings.get("method.loss.name"))
-    for key, value in usual_settings(choice(new, "method.loss").name).items() if new is not None else ():
-        set_too = any(path == f"method.{key}" or path.startswith(f"method.{key}.") for path in settings)
-        if key in tree["method"] and not set_too:
-            tree["method"][key] = value
+    for name, task in tree["tasks"].items():
+        at = f"tasks.{name}"
+        new = settings.get(f"{at}.loss", settings.get(f"{at}.loss.name"))
+        for key, value in usual_settings(choice(new, f"{at}.loss").name).items() if new is not None else ():
+            set_too = any(path == f"{at}.{key}" or path.startswith(f"{at}.{key}.") for path in settings)
+            if key in task and not set_too:
+                task[key] = value
     changed = Experiment.from_json(json.dumps(tree), "the experiment")
     for room, chosen in (
-        ("tasks", [changed.method]),
+        ("tasks", [one.task for one in changed.tasks.values()]),
+        ("aggregators", [changed.aggregator]),
+        ("samplers", [one.sampler for one in changed.tasks.values() if one.sampler]),
+        ("mixings", [one.mixing for one in changed.tasks.values() if one.mixing]),
+        ("augmentations", [a for one in changed.tasks.values() for a in one.augmentations.values()]),
         ("optimisers", [changed.plan.optimiser]),
         ("samplers", [changed.plan.sampler]),
         ("modalities", changed.views.values()),
@@ -183,6 +232,19 @@ def override(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
         for one in chosen:
             factory.check(room, one.name, one.settings)
     return changed
+
+
+def _of_tasks(settings: Mapping[str, Any], experiment: Experiment) -> dict[str, Any]:
+    """The settings by the names of today: `method.NAME` was the setting of the only task."""
+    found = {}
+    for path, value in settings.items():
+        first, dot, rest = path.partition(".")
+        if first == "method":
+            new = f"tasks.{experiment.served}{dot}{rest}"
+            renamed.notice(path, new)
+            path = new
+        found[path] = value
+    return found
 
 
 def _put(tree: dict[str, Any], path: str, value: Any) -> None:

@@ -10,8 +10,9 @@ Reference: Zheng et al. 2023, arXiv:2306.03350.
 
 from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
     """The method and its encoder; views follow from the data."""
-    return Experiment(method=Choice("click"), encoders={"text": Choice("causal_lm")})
+    return Experiment(tasks=one_task("click"), encoders={"text": Choice("causal_lm")})

@@ -17,13 +17,13 @@ def configured(base: Experiment, config: Config, *, trust_code: bool = False) ->
     """An experiment with the entries of a config put over it.
 
     Args:
-        base: Values for what the config leaves out: a recipe's experiment, or one without a method.
+        base: Values for what the config leaves out: a recipe's experiment, or one that leaves the task to the data.
         config: A file .yaml, .yml, .json or .toml, or its content as nested dicts, with the keys of `experiment.json`.
             The experiment.json of a finished run repeats that run.
         trust_code: Whether a file may name code of its own.
 
     Returns:
-        The experiment. A choice by another name (`method`, an encoder) replaces the whole choice, with its settings.
+        The experiment. A choice by another name (a task, an encoder) replaces the whole choice, with its settings.
 
     Raises:
         UserError: the file cannot be read, or holds a key or value that an experiment does not have.
@@ -31,15 +31,24 @@ def configured(base: Experiment, config: Config, *, trust_code: bool = False) ->
     where = "the config" if isinstance(config, Mapping) else str(config)
     tree = _tree(config) if isinstance(config, str | Path) else config
     if not isinstance(tree, Mapping):
-        raise UserError(f"{where} holds {type(tree).__name__}; expected the keys of an experiment: method, plan, ...")
+        raise UserError(f"{where} holds {type(tree).__name__}; expected the keys of an experiment: tasks, plan, ...")
+    if "method" in tree:  # earlier versions had one task and called it method
+        tree = {**{k: v for k, v in tree.items() if k != "method"}, "tasks": {base.served: tree["method"]}}
     try:
-        words = json.dumps(_over(plain(base), tree))
+        words = json.dumps(_over(_without_blank(plain(base), tree), tree))
     except TypeError as error:
         raise UserError(f"{where}: {error}; expected text, numbers, true or false, lists and tables.") from error
     found = Experiment.from_json(words, where)
     if not (trust_code or isinstance(config, Mapping)):
         refuse_code(found, where)
     return found
+
+
+def _without_blank(base: dict[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Leaves out a task that the data would choose, if the config names others."""
+    named = tree.get("tasks")
+    kept = {k: v for k, v in base["tasks"].items() if v["name"] or not named or k in named}
+    return {**base, "tasks": kept}
 
 
 def _tree(path: str | Path) -> Any:

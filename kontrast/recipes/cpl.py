@@ -10,8 +10,9 @@ Reference: Hejna et al. 2024, arXiv:2310.13639.
 
 from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
     """The method and its encoder; views follow from the data."""
-    return Experiment(method=Choice("cpl"), encoders={"text": Choice("causal_lm")})
+    return Experiment(tasks=one_task("cpl"), encoders={"text": Choice("causal_lm")})

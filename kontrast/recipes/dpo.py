@@ -10,8 +10,9 @@ Reference: Rafailov et al. 2023, arXiv:2305.18290.
 
 from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
     """The method and its encoder; views follow from the data."""
-    return Experiment(method=Choice("dpo"), encoders={"text": Choice("causal_lm")})
+    return Experiment(tasks=one_task("dpo"), encoders={"text": Choice("causal_lm")})

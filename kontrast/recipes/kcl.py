@@ -2,15 +2,15 @@
 
 Take it for classes of very different size. Needs labels.
 
-Parts: method `kcl`.
+Parts: task `kcl`.
 Settings: `k` 6 as in the paper; `temperature` 0.1.
 Reference: Kang et al. 2021, "Exploring balanced feature spaces for representation learning", ICLR.
 """
 
-from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
-    """The method and its settings; views and encoders follow from the data."""
-    return Experiment(method=Choice("kcl"))
+    """The task and its settings; views and encoders follow from the data."""
+    return Experiment(tasks=one_task("kcl"))

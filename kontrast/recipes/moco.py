@@ -8,10 +8,10 @@ in the paper; a queue of at most 4,096 keys and half of the training rows, 65,53
 Reference: Chen et al. 2020, arXiv:2003.04297.
 """
 
-from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
-    """The method and its settings; views and encoders follow from the data."""
-    return Experiment(method=Choice("moco"))
+    """The task and its settings; views and encoders follow from the data."""
+    return Experiment(tasks=one_task("moco"))

@@ -7,10 +7,10 @@ Settings: temperature 0.07 and a linear head, as in the paper; momentum and queu
 Reference: He et al. 2020, arXiv:1911.05722.
 """
 
-from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
-    """The method and its settings; views and encoders follow from the data."""
-    return Experiment(method=Choice("moco", {"hidden": 0, "temperature": 0.07}))
+    """The task and its settings; views and encoders follow from the data."""
+    return Experiment(tasks=one_task("moco", {"hidden": 0, "temperature": 0.07}))

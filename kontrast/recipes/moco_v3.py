@@ -8,10 +8,10 @@ ResNet-50); head and predictor of width 512, 4,096 in the paper.
 Reference: Chen et al. 2021, arXiv:2104.02057.
 """
 
-from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
-    """The method and its settings; views and encoders follow from the data."""
-    return Experiment(method=Choice("moco", {"queue": 0, "predictor": 512, "final_momentum": 1.0}))
+    """The task and its settings; views and encoders follow from the data."""
+    return Experiment(tasks=one_task("moco", {"queue": 0, "predictor": 512, "final_momentum": 1.0}))

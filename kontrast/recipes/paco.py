@@ -2,15 +2,15 @@
 
 Take it for classes of very different size. Needs labels.
 
-Parts: method `paco`.
+Parts: task `paco`.
 Settings: `alpha` 0.05 and `temperature` 0.2 as in the paper.
 Reference: Cui et al. 2021, arXiv:2107.12028.
 """
 
-from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
-    """The method and its settings; views and encoders follow from the data."""
-    return Experiment(method=Choice("paco"))
+    """The task and its settings; views and encoders follow from the data."""
+    return Experiment(tasks=one_task("paco"))

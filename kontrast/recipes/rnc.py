@@ -2,19 +2,19 @@
 
 Take it for a numeric target, such as an age or a dose. Needs `--field COLUMN=number`.
 
-Parts: method `simclr`, loss `rank_n_contrast`, kernel `distance`, relation `target_similarity` by order.
+Parts: task `simclr`, loss `rank_n_contrast`, kernel `distance`, relation `target_similarity` by order.
 Settings: kernel temperature 4 of the squared distance, which with `root` is the paper's 2 of the distance.
 Reference: Zha et al. 2023, arXiv:2210.01189.
 """
 
-from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
-    """The method and its settings; views and encoders follow from the data."""
+    """The task and its settings; views and encoders follow from the data."""
     return Experiment(
-        method=Choice(
+        tasks=one_task(
             "simclr",
             {
                 "loss": {"name": "rank_n_contrast", "root": True},

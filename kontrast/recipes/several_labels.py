@@ -3,18 +3,18 @@
 Take it for tags or other multi-label data. Needs `--field COLUMN=labels`: a list of classes per row, or text with |, ;
 or , between them. Rows without a label attract only their own views.
 
-Parts: loss `infonce`, relation `shared_labels` or the same sample. Method: `simclr` for one field, `clip` for several.
+Parts: loss `infonce`, relation `shared_labels` or the same sample. Task: `simclr` for one field, `clip` for several.
 Settings: `temperature` 0.1.
 """
 
-from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
-    """The method and its settings; views and encoders follow from the data."""
+    """The task and its settings; views and encoders follow from the data."""
     return Experiment(
-        method=Choice(
+        tasks=one_task(
             "",
             {
                 "relation": {

@@ -9,9 +9,10 @@ million sentences of at most 32 tokens, at 0.00003: `--encoder text=transformer 
 Reference: Gao et al. 2021, arXiv:2104.08821.
 """
 
-from kontrast.core.experiment import Choice, Experiment, Plan
+from kontrast.core.experiment import Experiment, Plan
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
     """The task and the batch; views and encoders follow from the data."""
-    return Experiment(method=Choice("simcse"), plan=Plan(batch=64))
+    return Experiment(tasks=one_task("simcse"), plan=Plan(batch=64))

@@ -9,9 +9,10 @@ Settings: `temperature` 0.05 and `hard_weight` 1, as in the paper, whose batches
 Reference: Gao et al. 2021, arXiv:2104.08821.
 """
 
-from kontrast.core.experiment import Choice, Experiment
+from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
     """The task; views and encoders follow from the data."""
-    return Experiment(method=Choice("simcse"))
+    return Experiment(tasks=one_task("simcse"))

@@ -11,8 +11,9 @@ Reference: Meng, Xia & Chen 2024, arXiv:2405.14734.
 
 from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
     """The method and its encoder; views follow from the data."""
-    return Experiment(method=Choice("simpo"), encoders={"text": Choice("causal_lm")})
+    return Experiment(tasks=one_task("simpo"), encoders={"text": Choice("causal_lm")})

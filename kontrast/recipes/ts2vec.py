@@ -10,12 +10,13 @@ Reference: Yue et al. 2022, arXiv:2106.10466.
 """
 
 from kontrast.core.experiment import Choice, Experiment, Plan
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
     """The task, its encoder and the learning rate; the view follows from the data."""
     return Experiment(
-        method=Choice("ts2vec"),
+        tasks=one_task("ts2vec"),
         encoders={"series": Choice("dilated_cnn")},
         plan=Plan(learning_rate=0.001, weight_decay=0.01),
     )

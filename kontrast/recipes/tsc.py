@@ -2,15 +2,15 @@
 
 Take it for classes of very different size. Needs labels.
 
-Parts: method `kcl` with targets.
+Parts: task `kcl` with targets.
 Settings: `strength` 1, the weight of the attraction to the class's point; `k` 6 as in the paper.
 Reference: Li et al. 2022, arXiv:2111.13998.
 """
 
-from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
-    """The method and its settings; views and encoders follow from the data."""
-    return Experiment(method=Choice("kcl", {"strength": 1.0}))
+    """The task and its settings; views and encoders follow from the data."""
+    return Experiment(tasks=one_task("kcl", {"strength": 1.0}))

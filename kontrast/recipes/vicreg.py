@@ -2,15 +2,16 @@
 
 Take it for data without labels if negatives are unwanted, or for fields with different encoders.
 
-Parts: method `alignment`, loss `vicreg`, expander of three layers.
-Settings: weights 25, 25 and 1 as in the paper; embeddings of width 1,024 (`--set method.width=`), 8,192 in the paper.
+Parts: task `alignment`, loss `vicreg`, expander of three layers.
+Settings: weights 25, 25 and 1 as in the paper; embeddings of width 1,024 (`--set tasks.contrast.width=`), 8,192 in the
+paper.
 Reference: Bardes et al. 2022, arXiv:2105.04906.
 """
 
-from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 
 
 def experiment() -> Experiment:
-    """The method and its settings; views and encoders follow from the data."""
-    return Experiment(method=Choice("alignment", {"loss": "vicreg"}))
+    """The task and its settings; views and encoders follow from the data."""
+    return Experiment(tasks=one_task("alignment", {"loss": "vicreg"}))

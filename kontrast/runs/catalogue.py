@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kontrast.core.errors import UserError, did_you_mean
-from kontrast.core.experiment import Choice, Experiment, Source
+from kontrast.core.experiment import Experiment, Source
 from kontrast.core.number_format import number
+from kontrast.core.task_choice import one_task
 from kontrast.runs import kept
 from kontrast.runs.folder import Folder
 from kontrast.runs.lock import LOCK
@@ -100,8 +101,8 @@ def entry(path: Path) -> Entry:
     verdict, score_name = "unfinished", ""
     begun = (path / "experiment.json").is_file()
     try:
-        experiment = folder.experiment() if begun else Experiment(method=Choice(""), source=Source(data=""))
-        data, recipe = Path(experiment.source.data).name, experiment.method.name
+        experiment = folder.experiment() if begun else Experiment(tasks=one_task(), source=Source(data=""))
+        data, recipe = Path(experiment.source.data).name, experiment.names
         known = kept.data(folder) if (path / "data.json").is_file() else {}
         data, recipe = known.get("name", data), known.get("recipe", {}).get("name", recipe)
         rows = " ".join(str(known.get("fingerprint", {}).get(part)) for part in ("ids", "labels"))

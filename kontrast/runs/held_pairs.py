@@ -7,7 +7,6 @@ import torch
 
 from kontrast.core.embeddings import Embeddings
 from kontrast.data.dataset.dataset import Dataset
-from kontrast.data.dataset.drawing import Drawing
 from kontrast.data.dataset.reader import Reader
 from kontrast.evaluation.metric_result import MetricResult
 from kontrast.evaluation.pair_auc import Pairs, pair_auc
@@ -73,7 +72,7 @@ def positive_pairs(model: Model, data: Dataset, rows: np.ndarray, draw: int = 0)
     learner, reader = model.learner.eval(), Reader(data, model.modalities, model.learner.needs)
     device = next(learner.parameters()).device
     seed = model.experiment.seed + _SEED
-    drawings = {group: Drawing(specs, model.modalities, seed=seed) for group, specs in learner.drawn.items()}
+    drawings = learner.drawings(model.modalities, seed, mixed=False)
     sides: list[Sequence[tuple[Embeddings, Embeddings]]] = []
     for start in range(0, len(rows), CHUNK):
         batch = reader.read(rows[start : start + CHUNK]).to(device)

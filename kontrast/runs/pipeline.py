@@ -25,10 +25,11 @@ from kontrast.evaluation.metric_result import MetricResult
 from kontrast.evaluation.verdict import pair_measure, verdict
 from kontrast.reporting.logger import Logger
 from kontrast.runs import evaluation_rows, messages
+from kontrast.runs.build import describe, facts_of, learner_of, modalities_of
 from kontrast.runs.folder import QUARANTINE, TRAINED_ON, Folder
 from kontrast.runs.held_pairs import before, keep_before, measured
 from kontrast.runs.margins import with_margins, with_rule
-from kontrast.runs.model import Model, describe, facts_of, learner_of, modalities_of, raw_bank
+from kontrast.runs.model import Model, raw_bank
 from kontrast.runs.resolve import resolved
 from kontrast.runs.run import BANKS, Run, evaluators
 from kontrast.runs.train import train

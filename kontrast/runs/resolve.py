@@ -9,7 +9,7 @@ from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment, Plan
 from kontrast.data.modality import Modality
 from kontrast.encoders.encoder import Encoder
-from kontrast.runs.model import tower_of
+from kontrast.runs.build import tower_of
 from kontrast.runs.train import optimiser_of
 
 
@@ -17,7 +17,7 @@ def resolved(experiment: Experiment, modalities: Mapping[str, Modality]) -> Expe
     """The experiment with every default filled in.
 
     Args:
-        experiment: What the user asked for, with views, encoders and method chosen.
+        experiment: What the user asked for, with views, encoders and tasks chosen.
         modalities: Field -> modality, fitted; what it was fitted to (channels, sizes) is no setting and is not written.
     """
     encoders, views = {}, {}
@@ -33,7 +33,11 @@ def resolved(experiment: Experiment, modalities: Mapping[str, Modality]) -> Expe
         experiment,
         views=views,
         encoders=encoders,
-        method=factory.whole("tasks", experiment.method),
+        tasks={
+            name: replace(chosen, task=factory.whole("tasks", chosen.task)) for name, chosen in experiment.tasks.items()
+        },
+        aggregator=factory.whole("aggregators", experiment.aggregator, ("tasks", "weights")),
+        serve=experiment.served,
         plan=_plan(experiment.plan),
         scores=tuple(factory.whole("evaluators", score) for score in scores),
     )

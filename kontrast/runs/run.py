@@ -28,10 +28,11 @@ from kontrast.reporting.drawings import Drawing, curve_drawing, map_drawing
 from kontrast.reporting.logger import Logger, NullLogger
 from kontrast.reporting.report import write_report
 from kontrast.runs import kept, messages
+from kontrast.runs.build import learner_of
 from kontrast.runs.embedder import Embedder
 from kontrast.runs.folder import TRAINED_ON, Folder, load_tensors
 from kontrast.runs.lock import held
-from kontrast.runs.model import Model, Precision, learner_of, raw_bank
+from kontrast.runs.model import Model, Precision, raw_bank
 from kontrast.runs.notebook import card
 from kontrast.runs.report_data import gather
 from kontrast.runs.search_query import ask

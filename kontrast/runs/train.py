@@ -4,10 +4,8 @@ import copy
 import json
 import signal
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
-import numpy as np
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -16,10 +14,8 @@ from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.experiment import Plan
 from kontrast.core.ranks import Ranks
 from kontrast.data.dataset.dataset import Dataset
-from kontrast.data.dataset.drawing import Drawing
-from kontrast.data.dataset.length_buckets import lengths_of
 from kontrast.data.dataset.reader import Reader
-from kontrast.data.samplers.sampler import Sampled, Sampler
+from kontrast.data.samplers.sampler import Sampler
 from kontrast.encoders.precision_mode import PrecisionMode
 from kontrast.layers.rank_norm import RankNorm
 from kontrast.reporting.logger import Logger
@@ -28,6 +24,7 @@ from kontrast.runs.interruption import signals
 from kontrast.runs.messages import compared, length
 from kontrast.runs.model import Model
 from kontrast.runs.starvation import watching
+from kontrast.runs.step_rows import first_views, orders_of, steps_named
 from kontrast.runs.validation import Validation
 from kontrast.training import pacing
 from kontrast.training.budget import Budget
@@ -44,8 +41,6 @@ from kontrast.training.step import step
 from kontrast.training.task_gradients import refuse, words
 from kontrast.training.weight_average import WeightAverage
 
-# Default length: minutes for small encoders on two cores, at most LOOKS epochs: a thousand on fifty series harmed.
-STEPS, LOOKS = 1000, 200
 PATIENCE = 3  # consecutive health checks that must show a collapse: a single odd batch is none
 
 
@@ -169,53 +164,6 @@ def _begun(
     return model, course, orders, first
 
 
-def training_rows(model: Model, data: Dataset) -> np.ndarray:
-    """Indices of training rows with two of the model's fields, or its only one."""
-    has = np.stack([data.stores[name].has for name in model.fields])
-    enough = has.sum(0) >= min(2, len(model.fields))
-    rows = np.flatnonzero(data.training & enough)
-    if len(rows) < 2:
-        raise UserError(
-            f"{data.name}: {len(rows)} row{'' if len(rows) == 1 else 's'} to train on; expected at least 2, better "
-            "hundreds. A contrast needs others to compare with."
-        )
-    return rows
-
-
-def order_of(model: Model, data: Dataset) -> Sampler:
-    """The sampler of the run, over its training rows."""
-    rows, plan = training_rows(model, data), model.experiment.plan
-    weights = None if data.weights is None else data.weights[rows]
-    labels = data.targets["label"].keys(rows).numpy() if "label" in data.targets else None
-    batch = min(pacing.named(plan, len(rows)), len(rows))
-    lengths = lengths_of({name: data.stores[name] for name in model.fields}, rows) if plan.buckets > 1 else None
-    sampled = Sampled(rows, batch, model.experiment.seed, weights, labels, lengths, plan.buckets)
-    # Old runs name no sampler, and sampled by weight if the data has weights.
-    name = "weighted" if plan.sampler.name == "shuffled" and weights is not None else plan.sampler.name
-    return factory.build("samplers", name, plan.sampler.settings, given={"sampled": sampled})
-
-
-def orders_of(model: Model, data: Dataset) -> dict[str, Sampler]:
-    """The sampler of each group of rows."""
-    return {group: order_of(model, data) for group in model.learner.drawn}
-
-
-def first_views(
-    model: Model,
-    reader: Reader,
-    orders: Mapping[str, Sampler],
-    device: torch.device,
-    ranks: Ranks,
-    most: int | None = None,
-) -> Batches:
-    """Views of this rank's rows of the first step, or of some of them."""
-    found = {}
-    for group, specs in model.learner.drawn.items():
-        batch = reader.read(orders[group].at(0, ranks.rank, ranks.world)[:most]).to(device)
-        found[group] = Drawing(specs, model.modalities, seed=model.experiment.seed)(batch, 0)
-    return found
-
-
 def settled(
     model: Model, data: Dataset, reader: Reader, fleet: Launcher, budget: Budget
 ) -> tuple[Model, PrecisionMode, float]:
@@ -297,15 +245,6 @@ def _inexact(learner: Learner, plan: Plan) -> str:
     )
 
 
-def steps_named(plan: Plan, order: Sampler) -> int | None:
-    """Number of steps of the run; None if its minutes decide."""
-    if plan.epochs is not None:
-        return max(1, round(plan.epochs * order.per_epoch))
-    if plan.steps is None and plan.minutes is None:
-        return min(STEPS, LOOKS * order.per_epoch)
-    return plan.steps
-
-
 class _Log:
     """Writes metrics after each step and checkpoints by the clock; counts collapsed checks and duplicates."""
 
@@ -354,7 +293,7 @@ def _causes(model: Model, moment: StepRecord, first: Batches) -> list[str]:
         learning_rate=rate,
         usual_rate=optimiser.learning_rate,
         weight_decay=decay,
-        temperature=float(model.experiment.method.settings.get("temperature", 0.1)),
+        temperature=_temperature(model),
         batch=rows,
         twins=moment.twins / pairs,
         varied=min(_varied(x) for data in views for x in containers.tensors(data)),
@@ -362,6 +301,12 @@ def _causes(model: Model, moment: StepRecord, first: Batches) -> list[str]:
         short=too_short(moment.step),
         own=[cause for task in model.learner.parts.values() for cause in task.collapse_causes()],
     )
+
+
+def _temperature(model: Model) -> float:
+    """Temperature of the served task; a usual one if it has none."""
+    given = model.experiment.tasks[model.experiment.served].task.settings.get("temperature")
+    return float(given) if isinstance(given, int | float) else 0.1
 
 
 def _varied(x: torch.Tensor) -> float:

@@ -10,7 +10,7 @@ from kontrast.core.errors import UserError
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.reader import Reader
 from kontrast.runs.model import Model
-from kontrast.runs.train import first_views, orders_of
+from kontrast.runs.step_rows import first_views, orders_of
 from kontrast.training.launcher import Launcher
 from kontrast.training.memory import forecast
 
@@ -32,7 +32,8 @@ def try_out(model: Model, data: Dataset, fleet: Launcher) -> None:
     plan, ranks = model.experiment.plan, fleet.ranks
     orders, reader = orders_of(model, data), Reader(data, model.modalities, model.learner.needs)
     rows = max(len(order.at(0, ranks.rank, ranks.world)) for order in orders.values())
-    settings = {**{f"encoders.{k}": v for k, v in model.experiment.encoders.items()}, "method": model.experiment.method}
+    chosen = {f"encoders.{name}": one for name, one in model.experiment.encoders.items()}
+    chosen |= {f"tasks.{name}": one.task for name, one in model.experiment.tasks.items()}
     try:
         few = first_views(model, reader, orders, fleet.device, ranks, _FEW)
         with torch.random.fork_rng(devices=[]):
@@ -40,7 +41,7 @@ def try_out(model: Model, data: Dataset, fleet: Launcher) -> None:
     except UserError:
         raise
     except (RuntimeError, ValueError, TypeError, IndexError, ArithmeticError, MemoryError) as error:
-        given = ", ".join(f"{k}.{name}={v!r}" for k, c in settings.items() for name, v in c.settings.items())
+        given = ", ".join(f"{k}.{name}={v!r}" for k, c in chosen.items() for name, v in c.settings.items())
         if not given:
             raise
         words = (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,6 +1,7 @@
 """The learner: encoders, their copies and all tasks in one module, which is what DDP, FSDP and precision wrap."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -11,6 +12,8 @@ from kontrast.core.clock import Clock
 from kontrast.core.containers import Data
 from kontrast.core.embeddings import Embeddings, Keys, LossTerm
 from kontrast.core.ranks import Ranks
+from kontrast.data.dataset.drawing import Drawing
+from kontrast.data.modality import Modality
 from kontrast.data.view import Batch, ViewSpec
 from kontrast.encoders.encoders import EncodedViews, Encoders
 from kontrast.tasks.aggregators.aggregator import Aggregator
@@ -32,6 +35,8 @@ class Learner(nn.Module):
         groups: Task -> group of rows that it sees; all see the same by default.
         weights: Task -> weight of its loss; 1 by default.
         augmentations: Task -> role -> augmentation in place of the modality's own.
+        mixings: Task -> how rows of its views are mixed; none by default.
+        classes: Number of classes of the key `label`, for mixed labels.
         aggregator: Makes one gradient of several tasks; None adds the losses.
 
     Attributes:
@@ -48,25 +53,34 @@ class Learner(nn.Module):
         groups: Mapping[str, str] | None = None,
         weights: Mapping[str, float] | None = None,
         augmentations: Mapping[str, Mapping[str, Choice]] | None = None,
+        mixings: Mapping[str, Choice | None] | None = None,
+        classes: int = 0,
         aggregator: Aggregator | None = None,
     ) -> None:
         super().__init__()
         self.encoders, self.tasks, self.serve = encoders, nn.ModuleDict(tasks), serve
+        self.classes = classes
         self.aggregator = aggregator
         self.groups = {name: (groups or {}).get(name, "") for name in tasks}
         self.weights = {name: (weights or {}).get(name, 1.0) for name in tasks}
         self.drawn: dict[str, dict[str, ViewSpec]] = {}
         self.names: dict[str, dict[str, str]] = {}
         for name, task in tasks.items():
-            self._share(name, task.views(), (augmentations or {}).get(name, {}))
+            self._share(name, task.views(), (augmentations or {}).get(name, {}), (mixings or {}).get(name))
         encoders.keep_copies({use for task in tasks.values() for use in task.uses})
 
-    def _share(self, name: str, views: Mapping[str, ViewSpec], augmentations: Mapping[str, Choice]) -> None:
+    def _share(
+        self, name: str, views: Mapping[str, ViewSpec], augmentations: Mapping[str, Choice], mixing: Choice | None
+    ) -> None:
         """Finds the views of a task among those drawn already, and adds the others."""
         drawn = self.drawn.setdefault(self.groups[name], {})
         free, own = dict(drawn), {}
         for local, spec in views.items():
-            wanted = ViewSpec(spec.field, spec.role, spec.augmentation or augmentations.get(spec.role))
+            wanted = replace(
+                spec,
+                augmentation=spec.augmentation or augmentations.get(spec.role),
+                mixing=spec.mixing or mixing,
+            )
             found = next((shared for shared, there in free.items() if there == wanted), None)
             if found is None:
                 found = f"{name}/{local}"
@@ -92,8 +106,23 @@ class Learner(nn.Module):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Targets that columns of the data must provide."""
-        return frozenset[str]().union(*(task.needs for task in self.parts.values()))
+        """Targets that columns of the data must provide; a mixing makes soft labels of labels."""
+        found = frozenset[str]()
+        for name, task in self.parts.items():
+            mixes = any(self.drawn[self.groups[name]][view].mixing for view in self.names[name].values())
+            found |= needed(task.needs, mixed=mixes and self.classes > 0)
+        return found
+
+    def drawings(self, modalities: Mapping[str, Modality], seed: int, *, mixed: bool = True) -> dict[str, Drawing]:
+        """What draws the views of each group.
+
+        Args:
+            modalities: Field -> modality.
+            seed: Seed of the run.
+            mixed: Whether rows are mixed where tasks ask for it. Default: True.
+        """
+        drawn = self.drawn if mixed else {g: _unmixed(specs) for g, specs in self.drawn.items()}
+        return {group: Drawing(specs, modalities, seed=seed, classes=self.classes) for group, specs in drawn.items()}
 
     def forward(self, leaves: list[Any], rebuild: Callable[[list[Any]], Batches]) -> dict[str, dict[str, Output]]:
         """Outputs of all tasks, with gradient.
@@ -171,6 +200,20 @@ class Learner(nn.Module):
         own = type(self.served).embed is not Task.embed
         first = ("encoders.networks.", *([f"tasks.{self.serve}."] if own else []))
         return [name for name in self.state_dict() if name.startswith(first)]
+
+
+def needed(needs: frozenset[str], *, mixed: bool) -> frozenset[str]:
+    """Targets that a task reads from columns.
+
+    Args:
+        needs: What it learns from.
+        mixed: Whether a mixing makes soft labels of the labels.
+    """
+    return (needs - {"soft"}) | {"label"} if mixed else needs
+
+
+def _unmixed(specs: Mapping[str, ViewSpec]) -> dict[str, ViewSpec]:
+    return {name: replace(spec, mixing=None) for name, spec in specs.items()}
 
 
 def _wide(z: Tensor) -> Tensor:

@@ -18,7 +18,6 @@ from kontrast.core import renamed
 from kontrast.core.clock import Clock
 from kontrast.core.experiment import Plan
 from kontrast.core.shards import norm, split_as, whole
-from kontrast.data.dataset.drawing import Drawing
 from kontrast.data.dataset.reader import Reader, ahead
 from kontrast.data.samplers.sampler import Sampler
 from kontrast.data.view import Batch
@@ -29,6 +28,7 @@ from kontrast.training.launcher import Launcher
 from kontrast.training.learner import Batches, Learner
 from kontrast.training.speed import Speed
 from kontrast.training.step import Outcome, step
+from kontrast.training.step_rows import rows_of_step
 from kontrast.training.threads import Threads
 from kontrast.training.weight_average import WeightAverage
 
@@ -283,16 +283,17 @@ def _replanned(step: int, total: int) -> bool:
 def _drawn(course: TrainState, reader: Reader, orders: Mapping[str, Sampler]) -> Generator[tuple[Batches, float]]:
     """Batches from the current step on, with augmented views and the seconds waited for each."""
     fleet, early = course.fleet, _spare_core(course.fleet)
-    drawings = {
-        group: Drawing(specs, reader.modalities, seed=course.seed) for group, specs in course.learner.drawn.items()
-    }
+    drawn, drawings = course.learner.drawn, course.learner.drawings(reader.modalities, course.seed)
 
     def viewed(batches: Batches, step: int) -> Batches:
         return {group: drawings[group](batch, orders[group].epoch(step), step) for group, batch in batches.items()}
 
     def read(step: int) -> Batches:
         ranks = fleet.ranks
-        batches = {group: reader.read(order.at(step, ranks.rank, ranks.world)) for group, order in orders.items()}
+        batches = {
+            group: rows_of_step(reader, order, drawn[group], step, ranks.rank, ranks.world)
+            for group, order in orders.items()
+        }
         return viewed(batches, step) if early else batches
 
     ready = ahead(read, course.step, depth=1 if early else 3)  # views are large, cached rows are small

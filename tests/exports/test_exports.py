@@ -186,9 +186,9 @@ def test_sentence_transformers_reads_our_bag_of_tokens(text_run, pair_run, tmp_p
 def test_sentence_transformers_refuses_what_it_has_no_module_for(image_run, tmp_path):
     with pytest.raises(UserError, match="expected one field of text, found only image"):
         export(image_run, "sentence-transformers", tmp_path / "a")
-    settings = {**SMALL, "method.hidden": 32}
+    settings = {**SMALL, "tasks.contrast.hidden": 32}
     run = kt.train(pairs(), steps=2, out=tmp_path / "run", settings=settings)
-    with pytest.raises(UserError, match=r"hidden layer.*method.hidden=0"):
+    with pytest.raises(UserError, match=r"hidden layer.*tasks.contrast.hidden=0"):
         export(run, "sentence-transformers", tmp_path / "b")
 
 
@@ -282,12 +282,12 @@ def test_a_hub_folder_is_sent_only_when_asked_and_once_whole(image_run, tmp_path
     monkeypatch.setattr(Api, "create_repo", refused)
     with pytest.raises(UserError, match=r"me/digits could not be sent \(401 Unauthorized\).*hf auth login"):
         export(image_run, "hub", tmp_path / "refused", settings={"push": "me/digits"})
-    assert kt.load(tmp_path / "refused").experiment.method.name == "simclr"
+    assert kt.load(tmp_path / "refused").experiment.names == "simclr"
 
 
 def test_a_state_dict_is_read_by_torch_and_safetensors_alone(pair_run, tmp_path):
     made = export(pair_run, "state-dict", tmp_path / "out", settings={"heads": True})
-    assert set(made.facts) == {"image.safetensors", "text.safetensors", "method.safetensors"}
+    assert set(made.facts) == {"image.safetensors", "text.safetensors", "tasks.safetensors"}
     code = (
         "import sys; from safetensors.torch import load_file; "
         f"w = load_file({str(made.folder / 'image.safetensors')!r}); "

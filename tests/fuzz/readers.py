@@ -203,8 +203,8 @@ def where(place: Path) -> tuple[list[bytes], Feed]:
 
 def experiment(place: Path) -> tuple[list[bytes], Feed]:
     """experiment.json, to where its parts are found and checked."""
+    from kontrast.runs.build import modalities_of
     from kontrast.runs.folder import Folder
-    from kontrast.runs.model import modalities_of
 
     def feed(data: bytes) -> None:
         (place / "experiment.json").write_bytes(data)

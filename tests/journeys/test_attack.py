@@ -153,6 +153,7 @@ def test_what_a_cell_spells_is_found_again_and_never_leads_elsewhere(tmp_path):
 CODE = """
 from pathlib import Path
 from kontrast.core.experiment import Choice, Experiment
+from kontrast.core.task_choice import one_task
 from kontrast.tasks.contrastive.simclr import SimCLR
 from kontrast.tasks.task import Task
 from kontrast.losses.contrastive_loss import ContrastiveLoss
@@ -161,7 +162,7 @@ def ran(*_, **__):
     Path("ran").touch()
 
 def experiment() -> Experiment:
-    return Experiment(method=Choice("simclr"))
+    return Experiment(tasks=one_task("simclr"))
 
 def unsaid():
     ran()
@@ -215,7 +216,7 @@ def test_what_is_named_meets_the_contract_before_anything_of_it_is_called(lab, r
 
 
 def test_own_code_that_meets_the_contract_is_used(lab):
-    assert registry.load("recipes", "attack_lab:experiment")().method.name == "simclr"
+    assert registry.load("recipes", "attack_lab:experiment")().names == "simclr"
     assert registry.load("losses", "attack_lab:Loss").__name__ == "Loss"
     assert registry.load("tasks", "attack_lab:Mine").__name__ == "Mine"
 

@@ -247,8 +247,8 @@ def test_no_intact_checkpoint_is_refused(cut, capsys):
 
 
 def test_resuming_refuses_other_settings_and_other_rows(cut, waves, capsys):
-    said = refused(capsys, "train", "--resume", cut, "--batch", 8, "--set", "method.temperature=0.3")
-    assert "method.temperature: 0.2 -> 0.3" in said
+    said = refused(capsys, "train", "--resume", cut, "--batch", 8, "--set", "tasks.contrast.temperature=0.3")
+    assert "tasks.contrast.temperature: 0.2 -> 0.3" in said
     assert "plan.batch: 16 -> 8" in said
     with np.load(waves) as arrays:
         np.savez(cut / "other.npz", series=arrays["series"] + 1, label=arrays["label"])

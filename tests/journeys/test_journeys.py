@@ -83,7 +83,7 @@ def same_whatever_the_batch(run, data):
 
 def test_images(digits, tmp_path):
     run = travels(digits, tmp_path, steps=60)
-    assert run.experiment.method.name == "simclr"
+    assert run.experiment.names == "simclr"
     assert number(run, "kNN accuracy") > max(0.7, number(run, "kNN accuracy", "untrained"))
     bank = same_whatever_the_batch(run, digits / "3")
     bank.save(tmp_path / "e.parquet")
@@ -145,7 +145,7 @@ def mixed(tmp_path_factory):
 def test_mixed_rows_that_miss_some(mixed, tmp_path):
     settings = {"views.google.size": 16, "views.twitter.size": 16}
     run = travels(mixed, tmp_path, steps=60, settings=settings)
-    assert run.experiment.method.name == "clip"
+    assert run.experiment.names == "clip"
     assert number(run, "google>twitter R@10") > number(run, "google>twitter R@10", "untrained")
     data = json.loads((run.path / "data.json").read_text())
     assert data["missing"] == {"google": 0, "twitter": 64, "name": 46}

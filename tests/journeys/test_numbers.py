@@ -135,7 +135,7 @@ def settings():
     for kind, encoder in TINY.items():
         yield from ((kind, f"views.{kind}.{name}") for name in numbers("modalities", kind))
         yield from ((kind, f"encoders.{kind}.{name}") for name in numbers("encoders", encoder.split(",")[0]))
-    yield from (("series", f"method.{name}") for name in numbers("tasks", "simclr"))
+    yield from (("series", f"tasks.contrast.{name}") for name in numbers("tasks", "simclr"))
 
 
 def numbers(room, name):

@@ -160,7 +160,7 @@ def test_the_recipe_named_for_each_kind_of_target_reads_it():
     for kind in registry.kinds("targets"):
         made = registry.load("targets", kind)
         if made.recipe:
-            settings = registry.load("recipes", made.recipe)().method.settings
+            settings = registry.load("recipes", made.recipe)().tasks["contrast"].task.settings
             named[kind] = targets_of(relation_of(settings["relation"]))
     assert set(named) == {"label", "labels", "number", "sensitive", "soft"}
     assert all(kind in read for kind, read in named.items())

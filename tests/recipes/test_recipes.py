@@ -17,6 +17,8 @@ N, CLASSES = 72, 3
 LABEL = np.arange(N) % CLASSES
 SOFT = np.eye(CLASSES)[LABEL] * 0.8 + 0.2 / CLASSES
 
+LOSS = "tasks.contrast.loss"
+
 
 def pictures():
     """Stripes of three directions in noise, (N, 12, 12) uint8."""
@@ -59,7 +61,7 @@ def table(kind):
 
 
 def train(tmp_path, kind, recipe, **more):
-    settings = {"plan.batch": 24, "method.width": 16, **more.pop("settings", {})}
+    settings = {"plan.batch": 24, "tasks.contrast.width": 16, **more.pop("settings", {})}
     fields = {kind: kind, **FIELDS}
     return kt.train(table(kind), recipe=recipe, fields=fields, settings=settings, out=tmp_path / "run", seed=0, **more)
 
@@ -78,7 +80,7 @@ def test_a_recipe_trains_from_its_name_on_a_field_of_any_kind(tmp_path, number):
 
 @pytest.mark.parametrize("recipe", ["supcon", "triplet", "proxy_anchor", "arcface", "multi_similarity"])
 def test_labels_teach_what_they_name(tmp_path, recipe):
-    run = train(tmp_path, "series", recipe, steps=40, settings={"method.width": 32})
+    run = train(tmp_path, "series", recipe, steps=40, settings={"tasks.contrast.width": 32})
     score = next(row for row in run.scores if row["name"].startswith("kNN"))
     assert score["trained"]["value"] > 0.75, score
 
@@ -101,17 +103,29 @@ def test_a_target_that_no_column_gives_is_asked_for(tmp_path, recipe, left_out, 
 
 
 def test_loss_kernel_and_relation_are_settings_and_a_loss_brings_its_temperature(tmp_path):
-    run = train(tmp_path, "series", None, steps=2, settings={"method.loss": "triplet", "method.loss.margin": 0.3})
-    method = json.loads((run.path / "experiment.json").read_text())["method"]
+    run = train(
+        tmp_path,
+        "series",
+        None,
+        steps=2,
+        settings={LOSS: "triplet", f"{LOSS}.margin": 0.3},
+    )
+    method = json.loads((run.path / "experiment.json").read_text())["tasks"]["contrast"]
     assert method["loss"] == {"name": "triplet", "margin": 0.3, "triplets": "all", "soft": False}
     assert method["temperature"] == 0.5
     assert method["kernel"]["name"] == "cosine"
     with pytest.raises(UserError, match="--recipe vicreg"):
-        train(tmp_path / "b", "series", None, steps=1, settings={"method.loss": "vicreg"})
+        train(tmp_path / "b", "series", None, steps=1, settings={"tasks.contrast.loss": "vicreg"})
     with pytest.raises(UserError, match="did you mean 'triplet'"):
-        train(tmp_path / "c", "series", None, steps=1, settings={"method.loss": "tripet"})
+        train(tmp_path / "c", "series", None, steps=1, settings={"tasks.contrast.loss": "tripet"})
     with pytest.raises(UserError, match="no setting 'margn'"):
-        train(tmp_path / "d", "series", None, steps=1, settings={"method.loss": "triplet", "method.loss.margn": 1.0})
+        train(
+            tmp_path / "d",
+            "series",
+            None,
+            steps=1,
+            settings={LOSS: "triplet", f"{LOSS}.margn": 1.0},
+        )
 
 
 @pytest.mark.parametrize("suffix", ["json", "yaml", "toml"])
@@ -129,7 +143,7 @@ def test_a_run_from_a_file_is_the_run_it_came_from(tmp_path, suffix):
 
         file.write_text(yaml.safe_dump(whole))
     second = kt.train(table("series"), config=file, fields={"series": "series", **FIELDS}, out=tmp_path / "two")
-    assert json.loads((second.path / "experiment.json").read_text())["method"] == whole["method"]
+    assert json.loads((second.path / "experiment.json").read_text())["tasks"]["contrast"] == whole["tasks"]["contrast"]
     np.testing.assert_array_equal(
         first.embed({"series": table("series")["series"][:4]}).z["series"],
         second.embed({"series": table("series")["series"][:4]}).z["series"],
@@ -151,9 +165,9 @@ def test_a_config_that_cannot_be_is_refused_in_words(tmp_path):
 
 
 def test_the_loss_of_siglip_goes_by_that_name_and_brings_a_learned_temperature_and_bias(tmp_path):
-    run = train(tmp_path, "series", None, steps=2, settings={"method.loss": "SigLIP"})
-    method = json.loads((run.path / "experiment.json").read_text())["method"]
+    run = train(tmp_path, "series", None, steps=2, settings={"tasks.contrast.loss": "SigLIP"})
+    method = json.loads((run.path / "experiment.json").read_text())["tasks"]["contrast"]
     assert method["loss"]["name"] == "siglip"
     assert method["kernel"]["learnable"] is True
     with pytest.raises(UserError, match="one among the recipes"):
-        train(tmp_path / "b", "series", None, steps=1, settings={"method.loss": "supcon"})
+        train(tmp_path / "b", "series", None, steps=1, settings={"tasks.contrast.loss": "supcon"})

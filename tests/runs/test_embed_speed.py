@@ -10,13 +10,15 @@ import kontrast as kt
 from kontrast.core import factory
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
+from kontrast.core.task_choice import one_task
 from kontrast.data.dataset.dataset import prepare
 from kontrast.data.dataset.store import OnDemand, Packed, Writer
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.encoders import transformer
 from kontrast.recipes.choosing import choose
-from kontrast.runs.model import Model, learner_of, modalities_of
+from kontrast.runs.build import learner_of, modalities_of
+from kontrast.runs.model import Model
 from tests.support.series import waves
 from tests.support.settings import FAST
 
@@ -36,7 +38,7 @@ def made(data, tmp_path, tower=None, encoder=None):
     """A Model as it begins, and its rows."""
     frame = open_frame(data, cache=None)
     fields = infer(frame, {}, None)
-    asked = Experiment(method=Choice(""), encoders={tower: encoder} if tower and encoder else {})
+    asked = Experiment(tasks=one_task(""), encoders={tower: encoder} if tower and encoder else {})
     experiment, _ = choose(fields, asked, None)
     modalities = modalities_of(experiment)
     rows = prepare(frame, fields, modalities, source=experiment.source, seed=0, cache=tmp_path, fit=True)

@@ -234,11 +234,11 @@ def named(path, tmp_path, change):
         {"name": "torch:load", "f": "evil.pt"},
     ],
 )
-@pytest.mark.parametrize("where", ["method", "encoders", "views", "scores"])
+@pytest.mark.parametrize("where", ["tasks", "encoders", "views", "scores"])
 def test_a_stranger_s_experiment_calls_nothing_but_what_was_written_for_kontrast(finished, tmp_path, choice, where):
     def change(tree):
-        if where == "method":
-            tree["method"] = choice
+        if where == "tasks":
+            tree["tasks"]["contrast"] = choice
         elif where == "scores":
             tree["scores"] = [choice]
         else:
@@ -277,7 +277,7 @@ def test_an_index_that_was_sent_names_no_code_and_no_place(finished, tmp_path):
 
 
 def test_code_inside_of_a_run_folder_is_never_imported(finished, tmp_path, monkeypatch):
-    sent = named(finished, tmp_path, lambda tree: tree.update(method={"name": "inner:Method"}))
+    sent = named(finished, tmp_path, lambda tree: tree.update(tasks={"contrast": {"name": "inner:Method"}}))
     source = f"from pathlib import Path\nPath({str(tmp_path / MARK)!r}).touch()\n"
     (sent / "inner.py").write_text(source)
     (sent / "encoder" / "inner.py").write_text(source)

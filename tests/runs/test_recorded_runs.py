@@ -172,7 +172,7 @@ def test_a_recorded_experiment_is_read(tmp_path, name):
     (tmp_path / "experiment.json").write_text(json.dumps(TRIALS[name]))
     read = kt.load(tmp_path).experiment
     assert (read.seed, read.plan.steps, read.plan.batch) == (5, 2, 12)
-    assert read.method.settings["width"] == 8
+    assert read.tasks["contrast"].task.settings["width"] == 8
 
 
 @pytest.mark.parametrize("name", list(telling()))

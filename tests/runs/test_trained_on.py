@@ -109,7 +109,7 @@ def test_arguments_of_other_libraries_are_answered_with_ours():
     for given, meant in (
         ({"batch_size": 32}, "did you mean batch=32?"),
         ({"lr": 0.1}, "did you mean learning_rate=0.1?"),
-        ({"temperature": 0.1}, "did you mean settings={'method.temperature': 0.1}?"),
+        ({"temperature": 0.1}, "did you mean settings={'tasks.contrast.temperature': 0.1}?"),
         ({"step": 3}, "did you mean 'steps'?"),
     ):
         with pytest.raises(kontrast.UserError) as refused:

@@ -2,9 +2,9 @@
 
 import torch
 
-from kontrast.core.choice import Choice
 from kontrast.core.embeddings import Embeddings
 from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 from kontrast.data.view import ViewSpec
 from kontrast.layers.head import Head
 from kontrast.layers.proxies import Proxies
@@ -59,4 +59,4 @@ class FromTargets(Task):
 
 def experiment() -> Experiment:
     """The method alone; everything else as usual."""
-    return Experiment(method=Choice("tests.support.target_methods:FromTargets"))
+    return Experiment(tasks=one_task("tests.support.target_methods:FromTargets"))

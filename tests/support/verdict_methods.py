@@ -3,7 +3,8 @@
 import torch
 
 from kontrast.core.embeddings import Embeddings, LossTerm
-from kontrast.core.experiment import Choice, Experiment
+from kontrast.core.experiment import Experiment
+from kontrast.core.task_choice import one_task
 from kontrast.data.schema.fingerprint import numbers
 from kontrast.data.view import ViewSpec
 from kontrast.layers.head import Head
@@ -73,12 +74,12 @@ class Spoiling(Views):
 
 
 def supervised() -> Experiment:
-    return Experiment(method=Choice("tests.support.verdict_methods:Supervised"))
+    return Experiment(tasks=one_task("tests.support.verdict_methods:Supervised"))
 
 
 def without_negatives() -> Experiment:
-    return Experiment(method=Choice("tests.support.verdict_methods:WithoutNegatives"))
+    return Experiment(tasks=one_task("tests.support.verdict_methods:WithoutNegatives"))
 
 
 def spoiling() -> Experiment:
-    return Experiment(method=Choice("tests.support.verdict_methods:Spoiling"))
+    return Experiment(tasks=one_task("tests.support.verdict_methods:Spoiling"))

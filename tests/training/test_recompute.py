@@ -12,12 +12,13 @@ import kontrast as kt
 from kontrast.core import factory
 from kontrast.core.errors import Interrupted, UserError
 from kontrast.core.experiment import Choice, Experiment, Plan
+from kontrast.core.task_choice import one_task
 from kontrast.data.view import Batch, View
 from kontrast.encoders.encoder import Encoder
 from kontrast.modalities.series import Series
 from kontrast.modalities.text import Text
 from kontrast.reporting.logger import Logger
-from kontrast.runs.model import learner_of
+from kontrast.runs.build import learner_of
 from kontrast.training.memory import forecast
 from tests.support.settings import FAST
 
@@ -161,7 +162,7 @@ def test_the_forecast_of_memory_knows_of_it(tower):
             view.fit([np.array(["a text"], dtype=object)])
             x = torch.randint(1000, 20000, (8, 12))
         parts = {"views": {"f": Choice(tower)}, "encoders": {tower: encoder}, "plan": Plan(recompute=recompute)}
-        experiment = Experiment(**parts, method=Choice("simclr"))
+        experiment = Experiment(**parts, tasks=one_task("simclr"))
         method = learner_of(experiment, {"f": view}).train()
         keys = {"id": torch.arange(8), "has f": torch.ones(8, dtype=torch.bool)}
         found = forecast(method, {"": Batch({f"contrast/f.{k}": View("f", x) for k in (1, 2)}, keys)}, None).activations

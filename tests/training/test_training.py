@@ -11,8 +11,9 @@ import kontrast as kt
 from kontrast.checks.processes import single_task
 from kontrast.core import factory
 from kontrast.core.embeddings import Embeddings, LossTerm
-from kontrast.core.experiment import Choice, Experiment, Plan
+from kontrast.core.experiment import Experiment, Plan
 from kontrast.core.ranks import Ranks
+from kontrast.core.task_choice import one_task
 from kontrast.data.samplers.sampler import Sampled
 from kontrast.data.samplers.shuffled import Shuffled
 from kontrast.data.view import Batch, View, ViewSpec
@@ -147,7 +148,7 @@ def test_lars_takes_the_papers_step():
 @pytest.mark.parametrize("name", ["adamw", "sgd", "lars"])
 def test_every_optimiser_lowers_the_loss_and_spares_vectors_the_decay(name):
     torch.manual_seed(0)
-    method = Small(dropout=0.0)
+    method = small(dropout=0.0)
     made = factory.build("optimisers", name, {})
     groups = groups_of(method, made.learning_rate, made.weight_decay)
     assert all((p.ndim > 1) == (g["weight_decay"] > 0) for g in groups for p in g["params"])
@@ -155,7 +156,7 @@ def test_every_optimiser_lowers_the_loss_and_spares_vectors_the_decay(name):
     losses = []
     for n in range(40):
         optimiser.zero_grad()
-        losses.append(step(method, method, batch_of(64, seed=n), Ranks(), seed=n).loss)
+        losses.append(step(method, method, {"": batch_of(64, seed=n)}, Ranks(), seed=n).loss)
         optimiser.step()
     assert sum(losses[-5:]) < sum(losses[:5])
 
@@ -233,32 +234,32 @@ def test_a_mean_without_anchors_is_left_out_and_all_without_is_an_error():
 
 
 def test_the_forecast_counts_what_backward_keeps_and_grows_with_the_batch():
-    method = Small()
-    small, large = (forecast(method, batch_of(n), None) for n in (32, 320))
-    assert large.activations == pytest.approx(10 * small.activations, rel=0.2)
-    assert forecast(method, batch_of(320), 32).activations == pytest.approx(small.activations, rel=0.2)
+    method = small()
+    few, large = (forecast(method, {"": batch_of(n)}, None) for n in (32, 320))
+    assert large.activations == pytest.approx(10 * few.activations, rel=0.2)
+    assert forecast(method, {"": batch_of(320)}, 32).activations == pytest.approx(few.activations, rel=0.2)
     weights = sum(p.numel() for p in method.parameters()) * 4
-    assert small.parameters == 4 * weights
+    assert few.parameters == 4 * weights
 
 
 def test_trying_modes_leaves_the_method_as_it_was_and_pinned_modes_are_kept():
     torch.manual_seed(0)
-    method = Small()
+    method = small()
     before = {k: v.clone() for k, v in method.state_dict().items()}
-    mode, seconds = choose(method, batch_of(), Plan(deterministic="off", compile="off"), 10)
+    mode, seconds = choose(method, {"": batch_of()}, Plan(deterministic="off", compile="off"), 10)
     assert seconds > 0
-    assert choose(method, batch_of(), Plan(), None)[1] > 0  # minutes: steps must be timed
+    assert choose(method, {"": batch_of()}, Plan(), None)[1] > 0  # minutes: steps must be timed
     assert all(torch.equal(v, before[k]) for k, v in method.state_dict().items())
     assert all(p.grad is None for p in method.parameters())
-    pinned, _ = choose(method, batch_of(), Plan(precision="bf16", channels_last="off", compile="off"), 10)
+    pinned, _ = choose(method, {"": batch_of()}, Plan(precision="bf16", channels_last="off", compile="off"), 10)
     assert pinned.bf16
     assert not mode.compiled
 
 
 def test_an_experiment_builds_its_method_from_names_alone():
-    experiment = Experiment(method=Choice("simclr", {"temperature": 0.3}))
+    experiment = Experiment(tasks=one_task("simclr", {"temperature": 0.3}))
     assert factory.build(
-        "kernels", "cosine", {"temperature": experiment.method.settings["temperature"]}
+        "kernels", "cosine", {"temperature": experiment.tasks["contrast"].task.settings["temperature"]}
     ).log_scale.exp() == pytest.approx(1 / 0.3)
 
 

@@ -8,6 +8,7 @@ from kontrast.core import containers, random_streams
 from kontrast.core.containers import Data
 from kontrast.core.random_streams import Streams
 from kontrast.data.augmentation import applied, augmentation_of
+from kontrast.data.mixing import Mixing, mix, mixing_of
 from kontrast.data.modality import Modality
 from kontrast.data.view import Batch, View, ViewSpec
 
@@ -22,10 +23,14 @@ class Drawing:
         specs: Name -> view to draw, in the order of the random streams.
         modalities: Field -> modality, which augments.
         seed: Seed of the run.
+        classes: Number of classes of the key `label`, for mixed labels; 0 without labels. Default: 0.
     """
 
-    def __init__(self, specs: Mapping[str, ViewSpec], modalities: Mapping[str, Modality], *, seed: int) -> None:
-        self.specs, self.modalities, self.seed = dict(specs), modalities, seed
+    def __init__(
+        self, specs: Mapping[str, ViewSpec], modalities: Mapping[str, Modality], *, seed: int, classes: int = 0
+    ) -> None:
+        self.specs, self.modalities, self.seed, self.classes = dict(specs), modalities, seed, classes
+        self.mixings = {spec: mixing_of(spec.mixing) for spec in specs.values() if spec.mixing}
         self.instead = {spec: augmentation_of(spec.augmentation) for spec in specs.values() if spec.augmentation}
 
     def __call__(self, batch: Batch, epoch: int, step: int = 0) -> Batch:
@@ -54,7 +59,20 @@ class Drawing:
             )
             parts = containers.split(self._augmented(spec, several, drawing), len(batch))
             drawn |= {name: View(spec.field, part) for name, part in zip(mine, parts, strict=True)}
+        for number, (name, spec) in enumerate(self.specs.items()):
+            if mixing := self.mixings.get(spec):
+                streams = Streams(stream_of[name], row, step_of[name].expand(len(batch)))
+                drawn[name] = self._mixed(mixing, batch, name, number, drawn[name], streams, epoch)
         return Batch({name: drawn[name] for name in self.specs}, batch.keys)
+
+    def _mixed(
+        self, mixing: Mixing, batch: Batch, name: str, number: int, view: View, streams: Streams, epoch: int
+    ) -> View:
+        """A view mixed with the same view of its rows' partners."""
+        others, spec = batch.partners[name], self.specs[name]
+        row, stream = random_streams.keys(self.seed, epoch, others.keys["id"], (-1, number))
+        seen = self._augmented(spec, others.views[spec.field].data, Streams(stream, row, streams.step_B))
+        return mix(mixing, view, View(spec.field, seen), batch.keys, others.keys, streams, classes=self.classes)
 
     def _augmented(self, spec: ViewSpec, data: Data, streams: Streams) -> Data:
         modality = self.modalities[spec.field]

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from kontrast.core.experiment import Choice, Experiment, Source
+from kontrast.core.experiment import Experiment, Source
+from kontrast.core.task_choice import one_task
 from kontrast.data.schema.missing_values import emptied
 from kontrast.data.sources.open_source import open_frame
 from kontrast.data.tables.frame import Frame
@@ -53,7 +54,7 @@ def test_numbers_of_a_csv_stay_numbers_beside_such_words(tmp_path):
 def test_a_run_takes_them_as_missing_unless_told_to_keep_them(tmp_path):
     columns = {"text": [f"row {i} of {i * 7919}" for i in range(60)], "kind": ["cat", "dog", "NA"] * 20}
     for settings, classes in (({}, {"cat", "dog", None}), ({"source.missing": []}, {"cat", "dog", "NA"})):
-        asked = Experiment(method=Choice(""))
+        asked = Experiment(tasks=one_task(""))
         made, found, experiment, _ = settle(
             columns, asked, recipe=None, label="kind", fields=None, settings=settings, cache=tmp_path
         )

@@ -118,7 +118,7 @@ def test_the_loss_is_that_of_the_scored_rows_and_the_pairs_are_those_alike():
 def test_a_run_on_scored_pairs_learns_their_order_and_chooses_so_by_itself(tmp_path):
     run = kt.train(sts(gaps=True), steps=60, batch=64, out=tmp_path / "run", settings={"plan.learning_rate": 0.003})
     told = json.loads((run.path / "experiment.json").read_text())
-    assert told["method"]["name"] == "scored"
+    assert told["tasks"]["contrast"]["name"] == "scored"
     assert told["source"]["fields"]["score"] == "score"
     row = next(row for row in run.scores if row["name"] == "Spearman")
     # two values of the score: perfect knowledge of the trades gives .82
@@ -130,7 +130,7 @@ def test_a_run_on_scored_pairs_learns_their_order_and_chooses_so_by_itself(tmp_p
 
 def test_angle_is_a_recipe_of_the_same_method_and_scores_are_needed(tmp_path):
     run = kt.train(sts(80), recipe="angle", steps=3, batch=32, out=tmp_path / "run")
-    method = json.loads((run.path / "experiment.json").read_text())["method"]
+    method = json.loads((run.path / "experiment.json").read_text())["tasks"]["contrast"]
     assert (method["name"], method["loss"]["name"], method["cosine"]) == ("scored", "angle", 1.0)
     texts = {name: column for name, column in sts(80).items() if name != "score"}
     with pytest.raises(UserError, match="score"):
