@@ -76,7 +76,6 @@ def train(
         recipe=recipe,
         config=config,
         tasks=tasks(task),
-        tasks=tasks(task),
         trust_code=trust,
         label=label,
         fields=pairs(field, "--field"),
