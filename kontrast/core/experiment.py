@@ -98,6 +98,8 @@ class Plan:
             `deterministic` is "off". Default: "auto".
         channels_last: Whether images are stored channels last; "auto" decides as for `precision`. Default: "auto".
         compile: Whether the model is compiled; "auto" decides as for `precision`. Default: "auto".
+        cache_features: Whether features of frozen encoders are computed once, before the first step, for views without
+            augmentation; "auto" decides when the run begins: if it sees each row twice or more. Default: "auto".
         checkpoint: Seconds between checkpoints. Default: 60.
         keep: The state that a run keeps: the last, or the best by validation rows of eleven states, the start included.
             Default: "last".
@@ -131,6 +133,7 @@ class Plan:
     precision: Literal["auto", "32", "bf16"] = "auto"
     channels_last: Literal["auto", "on", "off"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
+    cache_features: Literal["auto", "on", "off"] = "auto"
     checkpoint: float = 60.0
     keep: Literal["last", "best-by-validation"] = "last"
     patience: int | None = None

@@ -113,6 +113,10 @@ class Modality(ABC):
             (B, ...), of the kind that `preprocess` returns.
         """
 
+    def augments(self, role: Role) -> bool:
+        """Whether `augment` may change rows in a role; if not, features of a frozen encoder are computed once."""
+        return role != "original"
+
     @abstractmethod
     def raw(self, batch: Tensor) -> Tensor:
         """Features without any learning: the baseline beside every score.

@@ -32,14 +32,18 @@ class View:
         data: (B, ...) encoder input: a tensor or a container.
         keys: Keys that hold for this view alone, name -> (B, ...): the soft labels of mixed rows, the turn of a
             rotated image.
+        known: Features that need not be computed, since the encoder is frozen and nothing augments the view: copy of
+            the encoder ("networks", "reference") -> "pooled" (B, D), "dense" (B, P, E), "mask" (B, P).
     """
 
     field: str
     data: Data
     keys: Keys = dataclasses.field(default_factory=dict)
+    known: Mapping[str, Mapping[str, Tensor]] = dataclasses.field(default_factory=dict)
 
     def __getitem__(self, rows: Any) -> "View":
-        return View(self.field, containers.take(self.data, rows), {name: key[rows] for name, key in self.keys.items()})
+        keys = {name: key[rows] for name, key in self.keys.items()}
+        return View(self.field, containers.take(self.data, rows), keys, containers.take(dict(self.known), rows))
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,17 @@ class Batch:
             return k.to(device, non_blocking=True)
 
         def view(v: View) -> View:
-            data = containers.apply(lambda t: t.to(device, non_blocking=True), v.data)
-            return View(v.field, data, {n: key(k) for n, k in v.keys.items()})
+            data, known = (
+                containers.apply(lambda t: t.to(device, non_blocking=True), part) for part in (v.data, dict(v.known))
+            )
+            return View(v.field, data, {n: key(k) for n, k in v.keys.items()}, known)
 
         keys = {name: key(one) for name, one in self.keys.items()}
         partners = {name: other.to(device) for name, other in self.partners.items()}
         return Batch({name: view(one) for name, one in self.views.items()}, keys, partners)
 
 
-pytree.register_pytree_node(View, lambda v: ([v.data, dict(v.keys)], v.field), lambda parts, name: View(name, *parts))
+pytree.register_pytree_node(
+    View, lambda v: ([v.data, dict(v.keys), dict(v.known)], v.field), lambda parts, name: View(name, *parts)
+)
 pytree.register_pytree_node(Batch, lambda b: ([dict(b.views), dict(b.keys)], None), lambda parts, _: Batch(*parts))

@@ -111,9 +111,9 @@ class Encoders(nn.Module):
 class EncodedViews:
     """What a task is handed: `encoders(batch, names)` gives the features of its views.
 
-    A view is encoded once per pass, whichever tasks ask for it. Local views of one shape are encoded in one call, all
-    others one by one, since a batch norm then sees one view, as in the codes of BYOL, MoCo and SimSiam. Rows that lack
-    the field have zeros; no encoder sees them.
+    A view is encoded once per pass, whichever tasks ask for it, and not at all if its features are known. Local views
+    of one shape are encoded in one call, all others one by one, since a batch norm then sees one view, as in the codes
+    of BYOL, MoCo and SimSiam. Rows that lack the field have zeros; no encoder sees them.
 
     Args:
         encoders: The encoders.
@@ -146,11 +146,16 @@ class EncodedViews:
             raise RuntimeError(f"encoders.{copies} is for `targets` alone: its features carry no gradient.")
         names = list(names)
         new = [v for v in dict.fromkeys(batch.views[n] for n in names) if (copies, v) not in self._known]
-        for group in _groups(new):
+        self._known |= {(copies, v): Features(**known) for v in new if (known := self._looked_up(copies, v))}
+        for group in _groups([v for v in new if (copies, v) not in self._known]):
             self._known |= {
                 (copies, view): f for view, f in zip(group, self._encoded(copies, group, batch.keys), strict=True)
             }
         return {name: self._known[copies, batch.views[name]] for name in names}
+
+    def _looked_up(self, copies: Copies, view: View) -> Mapping[str, Tensor]:
+        """Features that were computed before."""
+        return view.known.get(copies, {})
 
     def _encoded(self, copies: Copies, views: list[View], keys: Keys) -> list[Features]:
         field, rows = views[0].field, len(keys["id"])

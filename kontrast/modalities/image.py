@@ -199,6 +199,11 @@ class Image(Modality):
             seen = Cutout()(seen, streams.fork(_CUTOUT))
         return applied(self.augmentation, seen, streams, role)
 
+    def augments(self, role: Role) -> bool:
+        """False for "original", and for all but "local" if the strength is none and no augmentation is named."""
+        off = self.strength == "none" and self.augmentation is None
+        return role == "local" if off else role != "original"
+
     def _strength(self, role: Role) -> Strength:
         own = {"strong": STRONG, "light": LIGHT, "none": WEAK}[self.strength]
         if role == "local":

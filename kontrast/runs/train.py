@@ -20,6 +20,7 @@ from kontrast.encoders.precision_mode import PrecisionMode
 from kontrast.layers.rank_norm import RankNorm
 from kontrast.reporting.logger import Logger
 from kontrast.runs.folder import Checkpoint, Folder
+from kontrast.runs.frozen_features import decided, frozen, known_features
 from kontrast.runs.interruption import signals
 from kontrast.runs.messages import compared, length
 from kontrast.runs.model import Model
@@ -95,7 +96,7 @@ def train(
     reader = Reader(data, model.modalities, model.learner.needs)
     saved = folder.newest_checkpoint() if resume else None
     budget = budget or Budget(model.experiment.plan.minutes)
-    model, course, orders, first = _begun(model, data, reader, folder, fleet, budget, saved)
+    model, course, orders, first = _begun(model, data, reader, folder, fleet, budget, logger, saved)
     _tell(course, next(iter(orders.values())), first, logger, budget, resumed=saved is not None)
     plan = course.plan
     log = _Log(folder, course, logger)
@@ -145,6 +146,7 @@ def _begun(
     folder: Folder,
     fleet: Launcher,
     budget: Budget,
+    logger: Logger,
     saved: Checkpoint | None,
 ) -> tuple[Model, TrainState, dict[str, Sampler], Batches]:
     """Completes the plan in experiment.json; gives model, training state, samplers and first views."""
@@ -154,8 +156,14 @@ def _begun(
         folder.write("experiment.json", model.experiment.to_json())
     orders = orders_of(model, data)
     first = first_views(model, reader, orders, fleet.device, fleet.ranks)
+    # Asked of the learner of the start, so that a resumed run caches what it did when it began.
+    asked = frozen(model, first) if model.experiment.plan.cache_features == "on" else {}
     course = _course(model, fleet, mode, budget, saved)
+    if asked:
+        reader.known = known_features(model, data, asked, folder, fleet, logger)
+        first = first_views(model, reader, orders, fleet.device, fleet.ranks)
     if saved is None:
+        course.allowed = budget.training()
         total = steps_named(course.plan, next(iter(orders.values()))) or max(
             1, int(course.allowed / max(seconds, 1e-6))
         )
@@ -181,7 +189,9 @@ def settled(
     batch, seconds = pacing.paced(plan, batch, rows, seconds, budget.training())
     # Each process has measured for itself; the first one decides.
     said, batch, seconds = json.loads(fleet.told(json.dumps([asdict(mode), plan.batch or batch, seconds])))
-    whole = replace(forced(plan, PrecisionMode(**said)), batch=batch)
+    steps = steps_named(plan, order) or budget.training() / max(seconds, 1e-9)
+    cached = fleet.told(decided(plan, model, first, steps * batch / rows))
+    whole = replace(forced(plan, PrecisionMode(**said)), batch=batch, cache_features=cached)
     return replace(model, experiment=replace(model.experiment, plan=whole)), PrecisionMode(**said), seconds
 
 

@@ -58,7 +58,8 @@ class Drawing:
                 torch.cat([step_of[name].expand(len(batch)) for name in mine]),
             )
             parts = containers.split(self._augmented(spec, several, drawing), len(batch))
-            drawn |= {name: View(spec.field, part) for name, part in zip(mine, parts, strict=True)}
+            known = {} if self.augments(spec) else batch.views[spec.field].known
+            drawn |= {name: View(spec.field, part, known=known) for name, part in zip(mine, parts, strict=True)}
         for number, (name, spec) in enumerate(self.specs.items()):
             if mixing := self.mixings.get(spec):
                 streams = Streams(stream_of[name], row, step_of[name].expand(len(batch)))
@@ -73,6 +74,11 @@ class Drawing:
         row, stream = random_streams.keys(self.seed, epoch, others.keys["id"], (-1, number))
         seen = self._augmented(spec, others.views[spec.field].data, Streams(stream, row, streams.step_B))
         return mix(mixing, view, View(spec.field, seen), batch.keys, others.keys, streams, classes=self.classes)
+
+    def augments(self, spec: ViewSpec) -> bool:
+        """Whether anything changes the rows of a view, so that its features differ from step to step."""
+        changed = spec in self.instead or spec in self.mixings
+        return changed or self.modalities[spec.field].augments(spec.role)
 
     def _augmented(self, spec: ViewSpec, data: Data, streams: Streams) -> Data:
         modality = self.modalities[spec.field]

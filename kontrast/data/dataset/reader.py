@@ -11,6 +11,7 @@ import torch
 
 from kontrast.core.errors import UserError
 from kontrast.data.dataset.dataset import Dataset
+from kontrast.data.dataset.feature_store import KnownFeatures
 from kontrast.data.modality import Modality
 from kontrast.data.schema.target import Target, asked_for
 from kontrast.data.view import Batch, View
@@ -32,6 +33,9 @@ class Reader:
 
     Raises:
         UserError: No column provides a key.
+
+    Attributes:
+        known: Field -> copy of its encoder -> features that need not be computed; empty at first.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Reader:
         self.samples = (
             np.where(dataset.training, np.cumsum(dataset.training) - 1, -1) if SAMPLE in (keys or ()) else None
         )
+        self.known: dict[str, dict[str, KnownFeatures]] = {}
         self.stand_in = {name: int(np.flatnonzero(dataset.stores[name].has)[0]) for name in modalities}
 
     def read(self, index: np.ndarray) -> Batch:
@@ -59,7 +64,8 @@ class Reader:
         for name, modality in self.modalities.items():
             has = data.stores[name].has[index]
             there = np.where(has, index, self.stand_in[name])
-            views[name] = View(name, modality.collate(data.stores[name].rows(there)))
+            known = {copies: features.rows(index) for copies, features in self.known.get(name, {}).items()}
+            views[name] = View(name, modality.collate(data.stores[name].rows(there)), known=known)
             keys[f"has {name}"] = torch.from_numpy(has)
             keys[f"content {name}"] = torch.from_numpy(data.content[name][index])
         if self.samples is not None:
