@@ -32,6 +32,7 @@ class Encoders(nn.Module):
 
     Attributes:
         mode: How the encoders compute.
+        gives_dense: Whether tasks use dense features.
         together: Whether other ranks call the same encoders in step, so that no call may be skipped.
     """
 
@@ -40,7 +41,7 @@ class Encoders(nn.Module):
         self.networks = nn.ModuleDict(networks)
         self.momentum, self.reference = nn.ModuleDict(), nn.ModuleDict()
         self.network_of, self.info = dict(network_of), info
-        self.mode, self.together = PrecisionMode(), False
+        self.mode, self.together, self.gives_dense = PrecisionMode(), False, True
 
     def keep_copies(self, uses: Iterable[str]) -> None:
         """Makes the copies that tasks use, before anything is sharded: "momentum", "reference".
@@ -48,8 +49,9 @@ class Encoders(nn.Module):
         Dense features are computed only if tasks use them ("dense").
         """
         uses = set(uses)
+        self.gives_dense = "dense" in uses
         for network in self.networks.values():
-            cast(Encoder, network).gives_dense = "dense" in uses
+            cast(Encoder, network).gives_dense = self.gives_dense
         self.momentum = self._copied() if "momentum" in uses else self.momentum
         self.reference = self._copied() if "reference" in uses else self.reference
         self.train(self.training)
@@ -103,9 +105,8 @@ class Encoders(nn.Module):
         networks = {"networks": self.networks, "momentum": self.momentum, "reference": self.reference}[copies]
         if self.mode.channels_last:  # converts once: each layer would convert its input, in backward too
             data = containers.apply(_channels_last, data)
-        encoder = cast(Encoder, networks[self.network_of[field]])
-        found: Features = encoder(data)
-        return found if encoder.gives_dense else Features(found.pooled)
+        found: Features = networks[self.network_of[field]](data)
+        return found if self.gives_dense else Features(found.pooled)
 
 
 class EncodedViews:

@@ -81,8 +81,11 @@ def frozen(model: Model, first: Batches) -> Asked:
         learner.targets(few)
     learner.train(training)
     encoder = learner.encoders.encoder
-    still = sorted((f, copies) for f, copies in asked if copies == "reference" or _still(encoder(f)))
-    return {field: [copies for f, copies in still if f == field] for field, _ in still}
+    found: dict[str, list[Copies]] = {}
+    for field, copies in sorted(asked):
+        if copies == "reference" or _still(encoder(field)):
+            found.setdefault(field, []).append(copies)
+    return found
 
 
 def _still(encoder: Encoder) -> bool:

@@ -8,6 +8,7 @@ from safetensors.numpy import load_file
 
 import kontrast as kt
 from kontrast.core.errors import Interrupted
+from kontrast.encoders.causal_lm import CausalLM
 from kontrast.encoders.timm import Timm
 from kontrast.reporting.logger import Logger
 from kontrast.runs import frozen_features
@@ -16,12 +17,13 @@ from tests.support.short_runs import Facts
 
 pytest.importorskip("timm")
 
+BATCH = 16
 GIVEN = {
     "encoders.image": {"name": "timm", "model": "test_resnet", "freeze": True},
     "encoders.text": {"name": "tokens", "width": 16, "buckets": 64},
     "views.image.strength": "none",
     "views.image.size": 32,
-    "plan.batch": 16,
+    "plan.batch": BATCH,
     "plan.precision": "32",
     "plan.channels_last": "off",
     "scores": [],
@@ -69,12 +71,12 @@ def encoded(monkeypatch):
 
 def test_a_frozen_encoder_is_called_once_per_row_and_the_run_is_the_same(tmp_path, encoded):
     facts = Facts()
-    cached, calls = run(tmp_path / "cached", logger=facts), len(encoded)
+    cached, steps = run(tmp_path / "cached", logger=facts), encoded.count(BATCH)
     assert cached.experiment.plan.cache_features == "on"
     assert "image: features of " in facts.said["cache"]
     encoded.clear()
     plain = run(tmp_path / "plain", **{"plan.cache_features": "off"})
-    assert len(encoded) >= calls + 12 - 1  # one call for all rows instead of one per step
+    assert encoded.count(BATCH) >= steps + 12
     assert plain.experiment.difference(cached.experiment) == ["plan.cache_features: off -> on"]
     one, two = weights(tmp_path / "cached"), weights(tmp_path / "plain")
     for name, value in one.items():
@@ -143,3 +145,38 @@ def test_the_writer_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
     calls.append(0)  # so that the third call is not the third again
     kt.resume(tmp_path / "cut", data=rows())
     assert sum(calls) == Folder(tmp_path / "cut").read_json("data.json")["train"]
+
+
+def test_log_probabilities_of_the_frozen_copy_are_computed_once(tmp_path, monkeypatch):
+    """DPO: the policy learns and is called at every step, its reference is looked up."""
+    pytest.importorskip("transformers")
+    calls, forward = {False: 0, True: 0}, CausalLM.forward
+
+    def counted(encoder, x):
+        calls[next(encoder.parameters()).requires_grad] += 1
+        return forward(encoder, x)
+
+    monkeypatch.setattr(CausalLM, "forward", counted)
+    said = {"chosen": [f"yes {i % 5} of {i}" for i in range(40)], "rejected": [f"no {i} never" for i in range(40)]}
+    small = {"name": "causal_lm", "width": 16, "layers": 1, "heads": 2}
+    given = {"encoders.text": small, "plan.batch": 8, "plan.precision": "32", "scores": []}
+    fields = dict.fromkeys(said, "text")
+
+    def end(cache):
+        before = dict(calls)
+        run = kt.train(
+            said,
+            recipe="dpo",
+            fields=fields,
+            steps=10,
+            settings={**given, "plan.cache_features": cache},
+            out=tmp_path / cache,
+            device="cpu",
+        )
+        losses = [moment["loss"] for moment in Folder(run.path).moments()]
+        return losses, {learns: calls[learns] - before[learns] for learns in calls}
+
+    (one, cached), (two, plain) = end("auto"), end("off")
+    np.testing.assert_allclose(one, two, atol=1e-5)
+    assert cached[True] >= plain[True]
+    assert cached[False] < plain[False]
