@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import nn
 
 from kontrast.core import containers
 from kontrast.core.byte_size import size
@@ -18,7 +19,6 @@ from kontrast.core.shards import whole
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.feature_store import FeatureFiles, KnownFeatures
 from kontrast.data.view import Batch
-from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.encoders import Copies
 from kontrast.encoders.features import Features
 from kontrast.reporting.logger import Logger
@@ -66,6 +66,9 @@ def frozen(model: Model, first: Batches) -> Asked:
         first: Views of the first step.
     """
     learner, asked, few = model.learner, set[Frozen](), {}
+    compared = any("reference" in task.uses for task in learner.parts.values())
+    if not compared and not any(map(_still, learner.encoders.networks.values())):
+        return {}
     drawings = learner.drawings(model.modalities, seed=0)
     for group, batch in first.items():
         drawing = drawings[group]
@@ -88,7 +91,7 @@ def frozen(model: Model, first: Batches) -> Asked:
     return found
 
 
-def _still(encoder: Encoder) -> bool:
+def _still(encoder: nn.Module) -> bool:
     before = encoder.training
     still = not encoder.train().training and not any(p.requires_grad for p in encoder.parameters())
     encoder.train(before)
@@ -194,13 +197,13 @@ def _key(model: Model, data: Dataset, field: str, copies: Copies, world: int, or
     encoders, hashed = model.learner.encoders, hashlib.blake2b(digest_size=12)
     network = encoders.network_of[field]
     nets = encoders.reference if copies == "reference" else encoders.networks
-    encoder = cast(Encoder, nets[network])
+    encoder = nets[network]
     facts: Mapping[str, Any] = {
         "encoder": model.experiment.encoders[network].name,
         "modality": model.experiment.views[field].name,
         "state": model.modalities[field].state(),
         "mode": asdict(encoders.mode) | {"gain": None},
-        "dense": encoder.gives_dense,
+        "dense": encoders.gives_dense,
         "processes": world,
     }
     hashed.update(json.dumps(facts, sort_keys=True, default=str).encode())
