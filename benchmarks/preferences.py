@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import kontrast as kt
-from kontrast.encoders.causal_lm import TURN
+from kontrast.modalities.text import TURN
 
 FILE = Path("text") / "preference" / "hh_harmless_test.jsonl"
 RECIPES = ("bradley_terry", "dpo", "simpo", "cpl", "click")
-LANGUAGE = {"method.likelihood": 1.0, "plan.learning_rate": 2e-3}
+LANGUAGE = {"tasks.contrast.likelihood": 1.0, "plan.learning_rate": 2e-3}
 
 
 def pairs(data: Path) -> dict[str, list[str]]:

@@ -20,9 +20,8 @@ from kontrast.encoders.adapters.lora import Adapted
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.features import Features
 from kontrast.modalities.pretrained import folder_of
-from kontrast.modalities.text import BETWEEN
+from kontrast.modalities.text import BETWEEN, TURN
 
-TURN = "\n\nAssistant:"  # ends the prompt in transcripts such as HH-RLHF
 PACE = 0.1  # share of the learning rate for pretrained weights: what they know is easily washed out
 VOCABULARY = 2048  # of a small model, whose table of tokens would otherwise be most of it
 TILE = 1 << 24  # logits held at once: 64 MB

@@ -26,6 +26,7 @@ from kontrast.data.view import Role
 from kontrast.modalities.pretrained import folder_of
 
 END, BETWEEN = -1, -2
+TURN = "\n\nAssistant:"  # ends the prompt in transcripts such as HH-RLHF
 NOTHING = "<nothing>"  # stands for a text that a tokenizer turns into no token at all
 RAW_WIDTH = 1024
 _DELETION, _MOST = 0.15, 0.9  # share of tokens left out; the most that a strong view raises it to

@@ -107,8 +107,10 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
     for name, field in views.items():
         kind = asked.views.get(name, Choice(field.kind))
         takes = [setting for setting, _, _ in factory.settings_of(registry.load("modalities", kind.name))]
-        strength = {"strength": _strength(name, tasks)} if "strength" in takes else {}
-        filled[name] = Choice(kind.name, {**strength, **kind.settings})
+        suited = {"strength": _strength(name, tasks), **_asked(name, tasks)}
+        filled[name] = Choice(
+            kind.name, {k: v for k, v in {**suited, **kind.settings}.items() if k in takes or k in kind.settings}
+        )
     encoders = dict(asked.encoders)
     for view in filled.values():
         modality: type[Modality] = registry.load("modalities", view.name)
@@ -134,7 +136,7 @@ def _fitting(task: Choice, views: Mapping[str, Field]) -> Choice:
     """The task with all defaults named, so that each can be set.
 
     Raises:
-        UserError: It takes another number of fields.
+        UserError: It does not take so many fields.
     """
     factory.check("tasks", task.name, task.settings)
     task = factory.whole("tasks", task)
@@ -148,6 +150,12 @@ def _fitting(task: Choice, views: Mapping[str, Field]) -> Choice:
             f"(--task {task.name}:fields=COLUMN), or name no recipe."
         )
     return task
+
+
+def _asked(field: str, tasks: Mapping[str, TaskChoice]) -> Mapping[str, object]:
+    """Settings of the field's modality that suit the first task that sees it."""
+    task = next((chosen.task for chosen in tasks.values() if field in chosen.fields), None)
+    return registry.load("tasks", task.name).asks if task else {}
 
 
 def _strength(field: str, tasks: Mapping[str, TaskChoice]) -> str:

@@ -4,21 +4,19 @@ import itertools
 import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from kontrast.core.errors import printable
 from kontrast.core.number_format import clock, interval, many, number, share
 from kontrast.evaluation.look import NUMBERS
 from kontrast.evaluation.verdict import wrong
-from kontrast.training.health import Health
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 State = Literal["preparing", "training", "evaluating", "finished", "stopped"]
 COLUMN = 12
-HEALTH = tuple(part.name for part in fields(Health))
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
@@ -124,11 +122,17 @@ def _training(now: Snapshot, width: int) -> Iterator[tuple[str, str]]:
         yield "rate", " · ".join(words)
     if now.health:
         found = now.health["health"]
-        named = (("effective_rank", "effective rank"), ("spread", "spread"), ("alignment", "alignment"))
-        words = [f"{title} {number(found[key])}" for key, title in named if found.get(key) is not None]
+        told = (("effective_rank", "effective rank"), ("spread", "spread"), ("alignment", "alignment"))
+        words = [f"{title} {number(found[key])}" for key, title in told if found.get(key) is not None]
         words += [f"uniformity {number(found['uniformity'])}"] if found.get("uniformity") is not None else []
-        gone = "COLLAPSED · " if Health(**{name: found.get(name, 0) for name in HEALTH}).collapsed else ""
+        gone = "COLLAPSED · " if _collapsed(found) else ""
         yield "health", f"{gone}{' · '.join(words)} · at step {now.health['step']:,}"
+
+
+def _collapsed(health: Mapping[str, Any]) -> bool:
+    """Whether embeddings are alike, by the rule of training/health.py."""
+    few = health.get("rows", 0) >= 16 and health.get("width", 0) >= 8 and health.get("effective_rank", 9.0) < 1.5
+    return few or health.get("spread", 1.0) < 0.05
 
 
 def _validation(now: Snapshot, width: int) -> Iterator[tuple[str, str]]:
@@ -139,15 +143,15 @@ def _validation(now: Snapshot, width: int) -> Iterator[tuple[str, str]]:
     part = f" · {share(spent / trained)} of the time" if trained else ""
     yield "validation", f"{many(len(now.looks), 'look')} at {many(last.get('rows') or 0, 'row')}{part}"
     size = min(max(width - COLUMN - 62, 8), 40)
-    for key, kind in NUMBERS.items():
+    for key, told in NUMBERS.items():
         known = [(look["step"], look["values"][key]) for look in now.looks if look["values"].get(key) is not None]
         if not known:
             continue
         line = spark([value for _, value in known], size)
-        words = f"{kind.title:<13} {line:<{min(size, len(now.looks))}}  {number(known[-1][1]):<6}"
+        words = f"{told.title:<13} {line:<{min(size, len(now.looks))}}  {number(known[-1][1]):<6}"
         words += f" from {number(known[0][1])}"
-        if kind.rises is not None:
-            at, best = max(known, key=lambda one: (one[1] if kind.rises else -one[1], one[0]))
+        if told.rises is not None:
+            at, best = max(known, key=lambda one: (one[1] if told.rises else -one[1], one[0]))
             words += f", best {number(best)} at step {at:,}"
         yield "", words
 

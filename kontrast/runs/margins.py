@@ -1,5 +1,6 @@
 """By how much the chosen field of held-out rows leads the rejected one, by the model and by length alone."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -7,13 +8,16 @@ import torch
 from torch import Tensor
 
 from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.embeddings import Embeddings
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.drawing import Drawing
-from kontrast.data.dataset.reader import Reader
-from kontrast.data.view import Batch
+from kontrast.data.dataset.reader import SAMPLE, Reader
+from kontrast.data.view import Batch, ViewSpec
+from kontrast.encoders.encoders import EncodedViews
 from kontrast.runs.model import CHUNK, Model
 from kontrast.tasks.preference.preference_task import PreferenceTask, answer_lengths
-from kontrast.training.step import rows_of
+
+_NONE = torch.zeros(0, dtype=torch.float64)
 
 
 def with_margins(model: Model, data: Dataset, table: EmbeddingTable, rows: np.ndarray) -> EmbeddingTable:
@@ -25,56 +29,57 @@ def with_margins(model: Model, data: Dataset, table: EmbeddingTable, rows: np.nd
         table: Embeddings of the rows.
         rows: Indices of the rows in the dataset.
     """
-    name = _preference(model)
-    return table if name is None else replace(table, margins=_scored(model, name, data, rows))
+    task = _preference(model, data)
+    if task is None:
+        return table
+    model.learner.eval()
+    parts = [_margins(model, task, batch) for batch in _batches(model, task, data, rows)]
+    return replace(table, margins=torch.cat([_NONE, *parts]).numpy())
 
 
 def with_rule(model: Model, data: Dataset, table: EmbeddingTable, rows: np.ndarray) -> EmbeddingTable:
     """The table with the margins of the rule that the shorter text wins; unchanged for other tasks and fields."""
-    name = _preference(model)
-    if name is None:
+    task = _preference(model, data)
+    if task is None:
         return table
-    parts = [_shorter(model, name, batch) for batch in _batches(model, name, data, rows)]
+    parts = [_shorter(batch) for batch in _batches(model, task, data, rows)]
     found = [part for part in parts if part is not None]
     return replace(table, margins=torch.cat(found).cpu().numpy()) if found else table
 
 
-def _preference(model: Model) -> str | None:
-    """Name of the first preference task."""
-    return next((name for name, task in model.learner.parts.items() if isinstance(task, PreferenceTask)), None)
+def _preference(model: Model, data: Dataset) -> PreferenceTask | None:
+    """The first preference task; None too if the data lacks one of its fields or targets."""
+    task = next((task for task in model.learner.parts.values() if isinstance(task, PreferenceTask)), None)
+    if task is None or task.needs - {SAMPLE} - set(data.targets):
+        return None
+    fields = task.fields_of.values()
+    return task if all(field in data.stores and data.stores[field].has.any() for field in fields) else None
+
+
+def _batches(model: Model, task: PreferenceTask, data: Dataset, rows: np.ndarray) -> Iterator[Batch]:
+    """The task's views of rows, without augmentation."""
+    modalities = {field: model.modalities[field] for field in task.fields_of.values()}
+    reader = Reader(data, modalities, task.needs)
+    specs = {part: ViewSpec(field, "original") for part, field in task.fields_of.items()}
+    drawing = Drawing(specs, modalities, seed=model.experiment.seed)
+    device = next(model.learner.parameters()).device
+    for start in range(0, len(rows), CHUNK):
+        yield drawing(reader.read(rows[start : start + CHUNK]).to(device), 0)
 
 
 @torch.no_grad()
-def _scored(model: Model, name: str, data: Dataset, rows: np.ndarray) -> np.ndarray:
-    learner, found = model.learner.eval(), []
-    task = learner.parts[name]
-    assert isinstance(task, PreferenceTask)
-    for start in range(0, len(rows), CHUNK):
-        batches = {group: _drawn(model, group, data, rows[start : start + CHUNK]) for group in learner.drawn}
-        found.append(task.margins(rows_of(learner, batches)[name]).double().cpu())
-    return torch.cat([torch.zeros(0, dtype=torch.float64), *found]).numpy()
+def _margins(model: Model, task: PreferenceTask, batch: Batch) -> Tensor:
+    encoders = model.learner.encoders
+    with encoders.plain():
+        out = {**task(EncodedViews(encoders), batch), **task.targets(EncodedViews(encoders, targets=True), batch)}
+    rows = {name: Embeddings(o.z.float(), {**batch.keys, **o.keys}) for name, o in out.items()}
+    return task.margins(rows).double().cpu()
 
 
-def _batches(model: Model, name: str, data: Dataset, rows: np.ndarray) -> list[Batch]:
-    group = model.learner.groups[name]
-    return [_drawn(model, group, data, rows[start : start + CHUNK]) for start in range(0, len(rows), CHUNK)]
-
-
-def _drawn(model: Model, group: str, data: Dataset, rows: np.ndarray) -> Batch:
-    """Views of rows without augmentation."""
-    learner = model.learner
-    specs = {view: replace(spec, role="original", augmentation=None) for view, spec in learner.drawn[group].items()}
-    batch = Reader(data, model.modalities, learner.needs).read(rows).to(next(learner.parameters()).device)
-    return Drawing(specs, model.modalities, seed=model.experiment.seed)(batch, 0)
-
-
-def _shorter(model: Model, name: str, batch: Batch) -> Tensor | None:
+def _shorter(batch: Batch) -> Tensor | None:
     """Tokens of the rejected text minus those of the chosen one, (B,); None for other data."""
-    views = {part: batch.views[drawn] for part, drawn in model.learner.names[name].items()}
-    chosen, rejected = (views[side] for side in ("chosen", "rejected"))
-    if any(
-        not isinstance(v.data, Tensor) or v.data.dtype != torch.int64 or v.data.ndim != 2 for v in (chosen, rejected)
-    ):
+    sides = chosen, rejected = batch.views["chosen"], batch.views["rejected"]
+    if any(not isinstance(v.data, Tensor) or v.data.dtype != torch.int64 or v.data.ndim != 2 for v in sides):
         return None
     both = batch.keys[f"has {chosen.field}"] & batch.keys[f"has {rejected.field}"]
     lead = (answer_lengths(rejected.data) - answer_lengths(chosen.data)).double()

@@ -107,8 +107,7 @@ def travel(
     told = verdict(
         scores,
         pairs=pairs,
-        collapsed=bool(ended.collapsed),
-        how=ended.collapsed,
+        collapsed=ended.health.collapsed,
         short=ended.short,
         causes=ended.causes,
         kept=ended.kept,

@@ -4,7 +4,6 @@ import copy
 import json
 import signal
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import torch
@@ -31,7 +30,7 @@ from kontrast.runs.validation import Validation
 from kontrast.training import pacing
 from kontrast.training.budget import Budget
 from kontrast.training.determinism import unrepeatable
-from kontrast.training.health import Health, collapse, likely_causes, too_short
+from kontrast.training.health import Health, likely_causes, too_short
 from kontrast.training.launcher import Launcher
 from kontrast.training.learner import Batches, Learner
 from kontrast.training.loop import NotFinite, StepRecord, TrainState, pretrain
@@ -52,7 +51,6 @@ class TrainResult:
 
     Attributes:
         health: Spread and rank of the embeddings in the last batch that was checked.
-        collapsed: How the embeddings have collapsed, as a clause; "" if they have not.
         short: Why the run was too short for a verdict, or "".
         causes: Likely causes if the run has stalled or collapsed, the likeliest first.
         kept: Which state was kept, as a clause; "" for the last one.
@@ -62,7 +60,6 @@ class TrainResult:
     """
 
     health: Health
-    collapsed: str
     short: str
     causes: tuple[str, ...]
     kept: str
@@ -137,11 +134,9 @@ def train(
     assert log.last.health is not None
     logger.fact("health", log.last.health.words)
     model.save(folder)
-    own = _own_causes(model)
-    causes = tuple(_causes(model, log.last, first, own))
-    collapsed = collapse(log.start, log.last.health, named=bool(own))
+    causes = tuple(_causes(model, log.last, first))
     short = too_short(course.step)
-    return model, TrainResult(log.last.health, collapsed, short, causes, kept, course.step, course.seconds, log.twins)
+    return model, TrainResult(log.last.health, short, causes, kept, course.step, course.seconds, log.twins)
 
 
 def _begun(
@@ -274,7 +269,6 @@ class _Log:
         folder.write(folder.metrics.name, "".join(json.dumps(m) + "\n" for m in kept))
         healthy = [m for m in kept if m["health"]]
         self.last = StepRecord(**{**healthy[-1], "health": Health(**healthy[-1]["health"])}) if healthy else None
-        self.start = Health(**healthy[0]["health"]) if healthy else None
         self.collapsed = 0
         self.twins = sum(m["twins"] for m in kept)
         self.saved, self.step = time.monotonic(), course.step
@@ -283,7 +277,7 @@ class _Log:
         self.logger.moment(moment)
         self.twins += moment.twins
         if moment.health:
-            self.start, self.last = self.start or moment.health, moment
+            self.last = moment
             late = moment.step >= 20  # the first steps of a random network are no collapse
             self.collapsed = self.collapsed + 1 if moment.health.collapsed and late else 0
         self.folder.append(self.folder.metrics.name, json.dumps(asdict(moment)) + "\n")
@@ -300,12 +294,7 @@ class _Log:
         self.saved, self.step = time.monotonic(), self.course.step
 
 
-def _own_causes(model: Model) -> list[str]:
-    """Causes of a collapse that the tasks name of their own settings."""
-    return [cause for task in model.learner.parts.values() for cause in task.collapse_causes()]
-
-
-def _causes(model: Model, moment: StepRecord, first: Batches, own: Sequence[str]) -> list[str]:
+def _causes(model: Model, moment: StepRecord, first: Batches) -> list[str]:
     optimiser, rate, decay = optimiser_of(model.experiment.plan)
     rows = max(map(len, first.values()))
     pairs = len(model.fields) * rows * (rows - 1) / 2  # of rows, in every field
@@ -320,7 +309,7 @@ def _causes(model: Model, moment: StepRecord, first: Batches, own: Sequence[str]
         varied=min(_varied(x) for data in views for x in containers.tensors(data)),
         gradient=moment.gradient,
         short=too_short(moment.step),
-        own=own,
+        own=[cause for task in model.learner.parts.values() for cause in task.collapse_causes()],
     )
 
 

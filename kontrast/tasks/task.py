@@ -46,6 +46,7 @@ class Task(nn.Module, ABC):
         needs: Targets (label, number, group ...) that columns of the data must provide.
         uses: Of "momentum" (momentum copies of the encoders), "reference" (frozen copies of the start), "dense" (dense
             features).
+        asks: Settings of modalities that suit it, by name; those that a modality does not have are left out.
         strength: Default strength of augmentation: "strong" if augmentation makes the pairs, "light" if the data does.
         momentum: Momentum of the momentum encoders in the coming update; `begin` sets it.
     """
@@ -57,6 +58,7 @@ class Task(nn.Module, ABC):
     most: int | None = None
     needs: frozenset[str] = frozenset()
     uses: frozenset[str] = frozenset()
+    asks: Mapping[str, object] = {}
     strength: str = "strong"
     momentum: float = 0.0
 

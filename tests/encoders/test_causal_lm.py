@@ -7,11 +7,13 @@ from safetensors.torch import load, save
 from kontrast.core import factory
 from kontrast.core.errors import UserError
 from kontrast.encoders import causal_lm
-from kontrast.encoders.causal_lm import TURN, CausalLM
+from kontrast.encoders.causal_lm import CausalLM
+from kontrast.losses.functional import dpo, simpo
+from kontrast.modalities.text import TURN
 
 transformers = pytest.importorskip("transformers")
 
-# Values of trl 1.16 (`DPOTrainer.compute_ref_log_probs`) for `filled(0.3)` and `filled(0.0)` on `PAIRS`.
+# Values of trl 1.16 (`DPOTrainer.compute_ref_log_probs`) for `filled(0.3)` and `filled(0.0)` on these pairs.
 TRL = {
     "chosen": [-17.51129722595215, -9.216845512390137, -8.383380889892578],
     "rejected": [-7.208585262298584, -24.126052856445312, -11.317231178283691],
@@ -62,6 +64,15 @@ def test_log_probabilities_are_those_of_trl(tmp_path, shift, name):
     for side, x in (("chosen", CHOSEN), ("rejected", REJECTED)):
         found = encoder(x).dense[..., 0].sum(1)
         torch.testing.assert_close(found, torch.tensor(TRL[side + name]), rtol=1e-5, atol=1e-4)
+
+
+def test_losses_are_those_of_trl(tmp_path):
+    encoders = [CausalLM(vocabulary=17, model=filled(tmp_path / str(at), at)).eval() for at in (0.3, 0.0)]
+    features = [[encoder(x) for x in (CHOSEN, REJECTED)] for encoder in encoders]
+    chosen, rejected, *reference = (f.dense[..., 0].sum(1) for pair in features for f in pair)
+    assert dpo(chosen, rejected, *reference).item() == pytest.approx(0.7261683344841003, abs=1e-5)  # DPOTrainer
+    lengths = (f.mask.sum(1) for f in features[0])
+    assert simpo(chosen, rejected, *lengths).item() == pytest.approx(2.0172278881073, abs=1e-5)  # CPOTrainer, "simpo"
 
 
 def test_log_probabilities_are_those_of_a_slow_loop_in_any_batch(monkeypatch):

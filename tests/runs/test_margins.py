@@ -73,6 +73,16 @@ def test_margins_lie_beside_the_embeddings_of_held_out_rows(run):
     assert EmbeddingTable.load(run.path / "embeddings" / "trained-train.parquet").margins is None
 
 
+def test_other_rows_are_evaluated_by_gain_over_the_same_start(run):
+    rows = {name: [cell for k, cell in enumerate(column) if k % 4 == 0] for name, column in table().items()}
+    (again,) = [row for row in kt.load(run.path).evaluate(rows) if row["name"] == "chosen wins"]
+    (row,) = [row for row in run.scores if row["name"] == "chosen wins"]
+    for which in ("trained", "untrained", "raw"):
+        assert again[which]["value"] == row[which]["value"]
+    alone = kt.load(run.path).evaluate({"chosen": rows["chosen"]})
+    assert not [row for row in alone if row["name"] == "chosen wins" and row["trained"]]
+
+
 class Interrupting(NullLogger):
     """Interrupts the run in its third step."""
 

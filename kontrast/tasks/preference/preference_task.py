@@ -11,7 +11,7 @@ from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.data.view import Batch, Role, View, ViewSpec
 from kontrast.encoders.encoder_info import EncoderInfo
-from kontrast.modalities.text import BETWEEN, END
+from kontrast.modalities.text import BETWEEN, END, TURN
 from kontrast.tasks.task import Task
 
 PROMPT = "prompt"
@@ -33,6 +33,7 @@ class PreferenceTask(Task, ABC):
     fewest = 2
     most = 3
     strength = "light"
+    asks = {"turn": TURN}
 
     def __init__(self, encoders: EncoderInfo, parts: Mapping[str, str], role: Role) -> None:
         super().__init__()
