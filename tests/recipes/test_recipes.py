@@ -47,7 +47,8 @@ def texts():
 
 KINDS = {"image": pictures, "series": series, "text": texts}
 BROUGHT = ("emoji",)  # brings data of its own
-PAIRS = ("clip", "cosent", "angle")  # of several fields: tested where these are
+PREFERENCES = ("bradley_terry", "bpr", "dpo", "simpo", "cpl", "click")  # tests/recipes/test_preferences.py
+PAIRS = ("clip", "cosent", "angle", *PREFERENCES)  # of several fields: tested where these are
 OWN = ("ts2vec", "simcse", "simcse_supervised")  # of one modality, with settings of their own: tested with their tasks
 RECIPES = [name for name in registry.kinds("recipes") if name not in (*BROUGHT, *PAIRS, *OWN)]
 TAGS = [[*["x", "y"][: 1 + n % 2], f"class {c}"] for n, c in enumerate(LABEL)]
