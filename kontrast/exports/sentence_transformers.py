@@ -135,6 +135,8 @@ def _features(encoder: Encoder, model: Model, field: str, modules: _Modules) -> 
 class _Given(nn.Module):
     """Stands for an encoder whose features are given."""
 
+    gives_dense = False
+
     def forward(self, x: Tensor) -> Features:
         return Features(x)
 
