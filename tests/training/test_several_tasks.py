@@ -1,11 +1,13 @@
 """Steps of several tasks on shared encoders: each aggregator, what a step measures, ranks, and checkpoints."""
 
 import copy
+import json
 
 import pytest
 import torch
 from torch import nn
 
+import kontrast as kt
 from kontrast.checks.processes import trace
 from kontrast.core.embeddings import LossTerm
 from kontrast.core.errors import UserError
@@ -25,6 +27,8 @@ from kontrast.training.optimiser import groups_of
 from kontrast.training.step import step
 from kontrast.training.task_gradients import owners, refuse
 from tests.support.learners import encoders_of
+from tests.support.series import waves
+from tests.support.settings import FAST
 
 
 class Plain(Encoder):
@@ -209,3 +213,20 @@ def test_uncertainty_is_in_the_checkpoint_and_a_restored_run_goes_on_bit_for_bit
     wanted = whole.learner.state_dict()
     assert wanted["aggregator.log_variance"].abs().min() > 0
     assert all(torch.equal(value, wanted[name]) for name, value in second.learner.state_dict().items())
+
+
+@pytest.mark.slow
+def test_a_run_of_two_tasks_names_its_aggregator_tells_their_gradients_and_refuses_passes(tmp_path):
+    x, kinds = waves(60, length=32)
+    data = {"wave": x.astype("float32"), "kind": [f"k{k}" for k in kinds]}
+    how = {"tasks": {"one": "simclr", "two": {"name": "kcl", "weight": 0.5}}, "label": "kind", "steps": 3}
+    settings = {**FAST, "plan.batch": 16, "aggregator": "upgrad"}
+    with pytest.raises(UserError, match=r"aggregator 'upgrad' .* plan\.passes=8"):
+        kt.train(data, **how, settings={**settings, "plan.passes": 8}, out=tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+    run = kt.train(data, **how, settings=settings, out=tmp_path / "run")
+    assert json.loads((run.folder.path / "experiment.json").read_text())["aggregator"] == {"name": "upgrad"}
+    lines = (run.folder.path / "metrics.jsonl").read_text().splitlines()
+    for record in map(json.loads, lines):
+        assert set(record["norms"]) == {"one", "two"}
+        assert -1 <= record["cosines"]["one/two"] <= 1
