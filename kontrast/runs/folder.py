@@ -28,7 +28,6 @@ TRAINED_ON = "trained_on.safetensors"  # hashes of the training rows: eight byte
 TARGETS = "encoder/targets.json"  # facts of the training rows and their targets
 TOTALS = "totals.json"
 THREADS = "threads.json"
-FEATURES = "features"  # in the cache: features of frozen encoders
 Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors and plain numbers
 _STEP = "[0-9]" * 9 + ".safetensors"  # checkpoints are named by their step
 # Entries of a metrics.jsonl line that the report and a resumed run rely on.
@@ -150,7 +149,7 @@ class Folder:
 
     def discard_unless_begun(self) -> None:
         """Removes a run that failed before its first step, except quarantine.csv, which says why."""
-        if not self.writes or self.metrics.exists() or (self.cache / FEATURES).exists():
+        if not self.writes or self.metrics.exists():
             return  # begun: the cache stays too, for a resume
         for entry in self.path.iterdir():
             if entry.is_dir():

@@ -22,7 +22,7 @@ from kontrast.data.view import Batch
 from kontrast.encoders.encoders import Copies
 from kontrast.encoders.features import Features
 from kontrast.reporting.logger import Logger
-from kontrast.runs.folder import FEATURES, Folder
+from kontrast.runs.folder import Folder
 from kontrast.runs.model import Model
 from kontrast.training.launcher import Launcher
 from kontrast.training.learner import Batches
@@ -162,7 +162,7 @@ def _filled(
 ) -> list[FeatureFiles] | None:
     """Files of all processes, filled; None if the disk is too small."""
     ranks = fleet.ranks
-    here = folder.cache / FEATURES / _key(model, data, field, copies, ranks.world, order)
+    here = folder.cache / "features" / _key(model, data, field, copies, ranks.world, order)
     mine, files = order[ranks.rank :: ranks.world], FeatureFiles(here / f"{ranks.rank}")
     # Every process encodes as often as the others, since a split encoder waits for all of them.
     left = -(-max(0, len(mine) - files.done) // CHUNK)
