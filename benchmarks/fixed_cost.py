@@ -23,17 +23,17 @@ import numpy as np
 
 # Stage -> where its function stands. A stage inside of another is indented.
 STAGES = {
-    "settle": "kontrast.api:settle",
+    "resolve": "kontrast.api:resolve",
     "launch": "kontrast.api:launch",
     "read": "kontrast.runs.pipeline:_read",
     "train": "kontrast.runs.pipeline:train",
     "embed": "kontrast.runs.pipeline:_bank",
-    "judge": "kontrast.runs.pipeline:judge",
+    "evaluate": "kontrast.runs.pipeline:evaluate",
     "  linear": "kontrast.evaluation.linear:Linear.__call__",
     "  clustering": "kontrast.evaluation.clustering:Clustering.__call__",
     "  retrieval": "kontrast.evaluation.retrieval:Retrieval.__call__",
     "  geometry": "kontrast.evaluation.geometry:Geometry.__call__",
-    "  knn": "kontrast.evaluation.knn:Knn.__call__",
+    "  knn": "kontrast.evaluation.knn:KNN.__call__",
     "  intervals": "kontrast.evaluation.evaluate:interval",
     "samples": "kontrast.runs.pipeline:_samples",
     "report": "kontrast.runs.run:Run.report",

@@ -19,7 +19,7 @@ from kontrast.data.schema.missing_values import emptied
 from kontrast.data.sources.open_source import open_frame, opens
 from kontrast.data.tables.frame import Frame
 from kontrast.data.tables.uri import called
-from kontrast.recipes.choosing import override, settle, with_tasks
+from kontrast.recipes.choosing import override, resolve, with_tasks
 from kontrast.recipes.config import Config, configured
 from kontrast.reporting.logger import Logger, Loggers, NullLogger, hearing
 from kontrast.runs import kept
@@ -27,7 +27,7 @@ from kontrast.runs.environment import environment
 from kontrast.runs.folder import Folder
 from kontrast.runs.interruption import stoppable
 from kontrast.runs.message_file import MessageLog
-from kontrast.runs.pipeline import travel
+from kontrast.runs.pipeline import run_pipeline
 from kontrast.runs.replay import Replay, begin, same
 from kontrast.runs.run import Run
 from kontrast.training.determinism import repeatable
@@ -130,7 +130,7 @@ def train(
     if not steps is epochs is minutes is None:
         asked = replace(asked, plan=replace(asked.plan, steps=steps, epochs=epochs, minutes=minutes))
     shown = "<the same data>" if where == "memory" else repr(where)
-    told = command or f"kontrast.train({shown}, seed={asked.seed}, ...)"
+    typed = command or f"kontrast.train({shown}, seed={asked.seed}, ...)"
     with launch(_device(device), devices, nodes, strategy) as fleet:
         logger = _heard(logger, fleet)
         folder = _fresh(fleet, None if out is None else Path(out), name)
@@ -138,10 +138,10 @@ def train(
             with ExitStack() as holding:
                 with fleet.in_turn():
                     holding.enter_context(folder.held("kontrast train"))
-                    frame, found, experiment, words = settle(
+                    frame, found, experiment, words = resolve(
                         data, asked, recipe=recipe, label=label, fields=fields, settings=settings, cache=folder.cache
                     )
-                    folder.write_json("environment.json", environment(told, str(fleet.device), fleet.words))
+                    folder.write_json("environment.json", environment(typed, str(fleet.device), fleet.words))
                     folder.write("experiment.json", experiment.to_json())  # last: with it the run can be resumed
                 with (
                     stoppable(folder),
@@ -149,7 +149,7 @@ def train(
                     repeatable(experiment.plan, fleet.device),
                     fleet.together(folder.go_on),
                 ):
-                    return travel(frame, found, folder, words, logger, fleet, resume=False, began=began)
+                    return run_pipeline(frame, found, folder, words, logger, fleet, resume=False, began=began)
         except (UserError, OSError, KeyboardInterrupt):
             folder.discard_unless_begun()
             raise
@@ -216,7 +216,7 @@ def resume(
                 repeatable(experiment.plan, fleet.device),
                 fleet.together(folder.go_on),
             ):
-                return travel(frame, found, folder, words, logger, fleet, resume=True, began=began)
+                return run_pipeline(frame, found, folder, words, logger, fleet, resume=True, began=began)
 
 
 def replay(
@@ -329,7 +329,7 @@ def _fresh(fleet: Launcher, out: Path | None, name: str) -> Folder:
     with fleet.in_turn():
         if fleet.first:
             made = str(Folder.fresh(out, name).path)
-    return Folder(Path(fleet.told(made)), writes=fleet.first, trusts=True)
+    return Folder(Path(fleet.broadcast(made)), writes=fleet.first, trusts=True)
 
 
 def _device(name: str) -> torch.device:

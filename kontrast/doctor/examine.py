@@ -14,7 +14,7 @@ from kontrast.core.task_choice import one_task
 from kontrast.data.dataset.dataset import prepare
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import LEVELS, Examination, Finding
-from kontrast.recipes.choosing import settle
+from kontrast.recipes.choosing import resolve
 from kontrast.reporting.logger import Logger, NullLogger
 from kontrast.runs.build import modalities_of
 
@@ -63,7 +63,7 @@ def examine(
     if folder is not None:
         writable(folder / FILE)
     with tempfile.TemporaryDirectory(prefix="kontrast-") as cache:
-        frame, found, experiment, told = settle(
+        frame, found, experiment, chosen = resolve(
             data, asked, recipe=recipe, label=label, fields=fields, settings=settings, cache=Path(cache)
         )
         modalities = modalities_of(experiment)
@@ -79,7 +79,7 @@ def examine(
         )
         if not len(dataset):
             raise UserError(f"{frame.name}: none of its {len(frame):,} rows can be used: {dataset.quarantined[0][-1]}")
-        case = Case(frame, found, dataset, modalities, experiment, told, folder)
+        case = Case(frame, found, dataset, modalities, experiment, chosen, folder)
         findings = _ordered(case, logger)
     if folder is not None:
         write(findings, folder)

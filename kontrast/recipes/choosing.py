@@ -23,7 +23,7 @@ from kontrast.tasks.task import Task
 VALIDATION = 0.1  # default share of validation rows if the kept state or the end is chosen by them
 
 
-def settle(
+def resolve(
     data: object,
     asked: Experiment,
     *,

@@ -229,7 +229,7 @@ class Folder:
         """Step -> threads used from then on by the replayed run; None outside replays."""
         return dict(self.read_json(THREADS)) if (self.path / THREADS).is_file() else None
 
-    def settle(self, name: str) -> None:
+    def flush(self, name: str) -> None:
         """Flushes a file that was appended to, so that its lines are on disk."""
         if self.writes and (self.path / name).is_file():
             with (self.path / name).open("rb+") as file:

@@ -40,7 +40,7 @@ from kontrast.training.launcher import Launcher
 VIEWS_SHOWN = 6
 
 
-def travel(
+def run_pipeline(
     frame: Frame,
     fields: Mapping[str, Field],
     folder: Folder,
@@ -244,7 +244,7 @@ def _rows(
     most = model.experiment.plan.evaluation_rows
     if most is None:
         most = evaluation_rows.EARLIER if done else evaluation_rows.chosen(model, data, taught, budget)
-        most = int(fleet.told(str(most)))  # clocks differ between processes; the first one decides
+        most = int(fleet.broadcast(str(most)))  # clocks differ between processes; the first one decides
         model = replace(model, experiment=evaluation_rows.pinned(model.experiment, most))
         folder.write("experiment.json", model.experiment.to_json())
     rows = np.sort(taught[: evaluation_rows.TAUGHT * most]), np.sort(looked[:most])

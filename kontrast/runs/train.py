@@ -167,7 +167,7 @@ def _begun(
         total = steps_named(course.plan, next(iter(orders.values()))) or max(
             1, int(course.allowed / max(seconds, 1e-6))
         )
-        course.total = int(fleet.told(str(total)))
+        course.total = int(fleet.broadcast(str(total)))
     course.totals = folder.totals()
     return model, course, orders, first
 
@@ -188,9 +188,9 @@ def settled(
     rows, batch = len(order.sampled.rows), order.sampled.batch
     batch, seconds = pacing.paced(plan, batch, rows, seconds, budget.training())
     # Each process has measured for itself; the first one decides.
-    said, batch, seconds = json.loads(fleet.told(json.dumps([asdict(mode), plan.batch or batch, seconds])))
+    said, batch, seconds = json.loads(fleet.broadcast(json.dumps([asdict(mode), plan.batch or batch, seconds])))
     steps = steps_named(plan, order) or budget.training() / max(seconds, 1e-9)
-    cached = fleet.told(decided(plan, model, first, steps * batch / rows))
+    cached = fleet.broadcast(decided(plan, model, first, steps * batch / rows))
     whole = replace(forced(plan, PrecisionMode(**said)), batch=batch, cache_features=cached)
     return replace(model, experiment=replace(model.experiment, plan=whole)), PrecisionMode(**said), seconds
 
@@ -220,7 +220,7 @@ def _tell(course: TrainState, order: Sampler, first: Batches, logger: Logger, bu
     logger.fact("computing", " · ".join(w for w in (course.mode.words, str(fleet.device), fleet.words) if w))
     if plan.ema is not None:
         logger.fact("average", f"of the weights, with decay {plan.ema:g}: it is what is evaluated, kept and served")
-    if inexact := _inexact(learner, plan):
+    if inexact := inexact_passes(learner, plan):
         logger.fact("note", inexact)
     if lacking := _unrepeatable(learner, first, fleet, plan):
         logger.fact(
@@ -244,7 +244,7 @@ def optimiser_of(plan: Plan) -> tuple[Optimiser, float, float]:
     return made, rate, made.weight_decay if plan.weight_decay is None else plan.weight_decay
 
 
-def _inexact(learner: Learner, plan: Plan) -> str:
+def inexact_passes(learner: Learner, plan: Plan) -> str:
     """What several encoder passes per step compute differently from a single one; "" for nothing."""
     norms = sum(isinstance(m, _BatchNorm | RankNorm) for m in learner.modules())
     if plan.passes is None or plan.batch is None or plan.passes >= plan.batch or not norms:
@@ -289,7 +289,7 @@ class _Log:
     def checkpoint(self) -> None:
         """Saves this step unless saved; metrics are flushed first, never behind a checkpoint."""
         if self.step != self.course.step:
-            self.folder.settle(self.folder.metrics.name)
+            self.folder.flush(self.folder.metrics.name)
             self.folder.save_checkpoint(*self.course.state())
         self.saved, self.step = time.monotonic(), self.course.step
 

@@ -148,7 +148,7 @@ class Launcher:
             return list(wishes)
         return [n > 0 for n in self.ranks.sum(torch.tensor(wishes, dtype=torch.int32, device=self.device)).tolist()]
 
-    def told(self, words: str) -> str:
+    def broadcast(self, words: str) -> str:
         """Broadcasts text from the first process."""
         return self.fabric.broadcast(words)
 

@@ -256,7 +256,7 @@ def pretrain(
             course.seconds = earlier + time_.now() - started
             clock.tick(sum(map(len, batches.values())) * ranks.world, waited)
             course.total = course.totals.get(course.step, course.total)
-            if plan.minutes and _replanned(course.step, course.total):
+            if plan.minutes and replanned(course.step, course.total):
                 left = max(0.0, course.allowed - course.seconds)
                 course.total = course.step + int(
                     ranks.max(torch.tensor([left / clock.seconds_a_step], device=fleet.device))
@@ -275,14 +275,14 @@ def pretrain(
         ends.close()
 
 
-def _replanned(step: int, total: int) -> bool:
+def replanned(step: int, total: int) -> bool:
     """Whether the total is recomputed after this step."""
     return (step > 1 and step & (step - 1) == 0) or step % max(1, total // 20) == 0
 
 
 def _drawn(course: TrainState, reader: Reader, orders: Mapping[str, Sampler]) -> Generator[tuple[Batches, float]]:
     """Batches from the current step on, with augmented views and the seconds waited for each."""
-    fleet, early = course.fleet, _spare_core(course.fleet)
+    fleet, early = course.fleet, spare_core(course.fleet)
     drawn, drawings = course.learner.drawn, course.learner.drawings(reader.modalities, course.seed)
 
     def viewed(batches: Batches, step: int) -> Batches:
@@ -305,7 +305,7 @@ def _drawn(course: TrainState, reader: Reader, orders: Mapping[str, Sampler]) ->
             yield batches if early else viewed(batches, step), waited
 
 
-def _spare_core(fleet: Launcher) -> bool:
+def spare_core(fleet: Launcher) -> bool:
     """Whether views can be augmented alongside the step: on a CPU with idle cores.
 
     A GPU augments faster itself, and if all cores are busy another thread slows the step.

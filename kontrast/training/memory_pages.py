@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 _TRIM, _MMAP = -1, -3  # mallopt's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD, malloc.h
 # Bytes: what glibc settles at after large blocks were freed, and what keeps all of them (largest int).
-_USUAL = {_MMAP: 32 << 20, _TRIM: 64 << 20}
-_KEPT = {_MMAP: 1 << 30, _TRIM: (1 << 31) - 1}
+USUAL = {_MMAP: 32 << 20, _TRIM: 64 << 20}
+KEPT = {_MMAP: 1 << 30, _TRIM: (1 << 31) - 1}
 _ROOM, _LARGE, _HUGEPAGE = (1 << 30) - (1 << 21), 1 << 21, 14  # madvise's MADV_HUGEPAGE, mman.h
 
 
@@ -25,13 +25,13 @@ def kept_pages() -> Iterator[None]:
         yield
         return
     libc = ctypes.CDLL(None)
-    for name, value in _KEPT.items():
+    for name, value in KEPT.items():
         libc.mallopt(name, value)
     _enlarge(libc)
     try:
         yield
     finally:
-        for name, value in _USUAL.items():
+        for name, value in USUAL.items():
             libc.mallopt(name, value)
         libc.malloc_trim(0)
 

@@ -12,7 +12,7 @@ CHECKS = ("assert", "raises", "warns", "fail", "gradcheck", "gradgradcheck")
 # Private names that others decide on: those of Python, of notebooks, of torch's compiler and of torchjd.
 THEIRS = {"_exit", "_repr_html_", "_repr_svg_", "_dynamo", "_gramian"}
 # To be emptied: tests that still name what is private in rooms under reconstruction.
-NOT_YET = {"_changes", "_replanned", "_inexact", "_spare_core", "_KEPT", "_USUAL"}
+NOT_YET = {"_changes"}
 
 
 def calls(node):

@@ -15,7 +15,7 @@ from kontrast.data.samplers.shuffled import Shuffled
 from kontrast.runs.folder import Folder
 from kontrast.training import pacing
 from kontrast.training.budget import Budget
-from kontrast.training.loop import _replanned
+from kontrast.training.loop import replanned
 from tests.support.series import waves
 from tests.support.short_runs import QUICK, Facts
 
@@ -54,7 +54,7 @@ def test_training_gets_what_is_left_and_never_less_than_half():
 
 
 def test_the_first_steps_are_the_trial():
-    assert [step for step in range(1, 101) if _replanned(step, 400)] == [2, 4, 8, 16, 20, 32, 40, 60, 64, 80, 100]
+    assert [step for step in range(1, 101) if replanned(step, 400)] == [2, 4, 8, 16, 20, 32, 40, 60, 64, 80, 100]
 
 
 def test_a_run_says_how_long_it_is_and_pins_what_it_chose(tmp_path):

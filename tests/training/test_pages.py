@@ -96,4 +96,4 @@ def test_given_back_after_an_error_and_without_room_too(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: libc)
     with pytest.raises(KeyboardInterrupt), memory_pages.kept_pages():
         raise KeyboardInterrupt
-    assert libc.asked == [*memory_pages._KEPT.items(), *memory_pages._USUAL.items(), "trim"]
+    assert libc.asked == [*memory_pages.KEPT.items(), *memory_pages.USUAL.items(), "trim"]

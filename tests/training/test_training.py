@@ -28,7 +28,7 @@ from kontrast.losses.relations.same_key import SameKey
 from kontrast.tasks.task import Output, Task
 from kontrast.training.health import examine, likely_causes, too_short
 from kontrast.training.launcher import alone
-from kontrast.training.loop import _spare_core, schedule, twins_in
+from kontrast.training.loop import schedule, spare_core, twins_in
 from kontrast.training.memory import forecast
 from kontrast.training.optimiser import groups_of
 from kontrast.training.precision import choose, prepare
@@ -295,21 +295,21 @@ def test_pictures_come_with_their_channels_last_in_that_mode_alone_and_with_the_
 
 
 def test_passes_and_batch_norm_together_are_told_to_be_inexact_and_nothing_else_is():
-    from kontrast.runs.train import _inexact
+    from kontrast.runs.train import inexact_passes
 
     normed, plain = Small(), Small()
     normed.net.append(nn.BatchNorm1d(16))
-    assert "1 batch norms see a pass, not the batch of 64" in _inexact(normed, Plan(batch=64, passes=8))
-    assert not _inexact(normed, Plan(batch=64))
-    assert not _inexact(normed, Plan(batch=64, passes=64))
-    assert not _inexact(plain, Plan(batch=64, passes=8))
+    assert "1 batch norms see a pass, not the batch of 64" in inexact_passes(normed, Plan(batch=64, passes=8))
+    assert not inexact_passes(normed, Plan(batch=64))
+    assert not inexact_passes(normed, Plan(batch=64, passes=64))
+    assert not inexact_passes(plain, Plan(batch=64, passes=8))
 
 
 def test_views_drawn_beside_the_step_are_those_drawn_in_it(tmp_path, monkeypatch):
     x, _ = waves(48, length=32)
     found = []
     for early in (True, False):
-        monkeypatch.setattr("kontrast.training.loop._spare_core", lambda fleet, early=early: early)
+        monkeypatch.setattr("kontrast.training.loop.spare_core", lambda fleet, early=early: early)
         run = kt.train({"wave": x}, steps=7, settings={**FAST, "plan.batch": 16}, seed=3, out=tmp_path / str(early))
         found.append(load_file(run.path / "encoder" / "model.safetensors"))
     assert found[0].keys() == found[1].keys()
@@ -321,8 +321,8 @@ def test_a_core_is_spare_where_the_step_has_fewer_threads_than_there_are_cores(m
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(threads + 1), raising=False)
     monkeypatch.setattr("os.cpu_count", lambda: threads + 1)
     with alone(torch.device("cpu")) as fleet:
-        assert _spare_core(fleet)
+        assert spare_core(fleet)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(threads), raising=False)
     monkeypatch.setattr("os.cpu_count", lambda: threads)
     with alone(torch.device("cpu")) as fleet:
-        assert not _spare_core(fleet)
+        assert not spare_core(fleet)

@@ -10,7 +10,7 @@ from kontrast.core.task_choice import one_task
 from kontrast.data.schema.missing_values import emptied
 from kontrast.data.sources.open_source import open_frame
 from kontrast.data.tables.frame import Frame
-from kontrast.recipes.choosing import settle
+from kontrast.recipes.choosing import resolve
 from kontrast.runs.messages import left_out
 
 WORDS = Source().missing
@@ -55,7 +55,7 @@ def test_a_run_takes_them_as_missing_unless_told_to_keep_them(tmp_path):
     columns = {"text": [f"row {i} of {i * 7919}" for i in range(60)], "kind": ["cat", "dog", "NA"] * 20}
     for settings, classes in (({}, {"cat", "dog", None}), ({"source.missing": []}, {"cat", "dog", "NA"})):
         asked = Experiment(tasks=one_task(""))
-        made, found, experiment, _ = settle(
+        made, found, experiment, _ = resolve(
             columns, asked, recipe=None, label="kind", fields=None, settings=settings, cache=tmp_path
         )
         assert set(made.columns["kind"].to_pylist()) == classes
