@@ -11,29 +11,43 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kontrast import losses
+    from kontrast import layers, losses
     from kontrast.api import load, replay, resume, train
     from kontrast.core.embedding_table import EmbeddingTable
     from kontrast.core.embeddings import Embeddings, LossTerm
     from kontrast.core.errors import UserError
     from kontrast.core.experiment import Choice, Experiment, Plan, Source
+    from kontrast.core.task_choice import TaskChoice
+    from kontrast.data.view import Batch, View, ViewSpec
+    from kontrast.encoders.encoder_info import EncoderInfo
+    from kontrast.losses.between_views import between_views
     from kontrast.losses.engine.contrast import contrast
     from kontrast.losses.memory_forecast import forecast
     from kontrast.runs.run import Run
+    from kontrast.tasks.task import Output, Task
 
 __version__ = "0.1.0"
 __all__ = [
+    "Batch",
     "Choice",
     "EmbeddingTable",
     "Embeddings",
+    "EncoderInfo",
     "Experiment",
     "LossTerm",
+    "Output",
     "Plan",
     "Run",
     "Source",
+    "Task",
+    "TaskChoice",
     "UserError",
+    "View",
+    "ViewSpec",
+    "between_views",
     "contrast",
     "forecast",
+    "layers",
     "load",
     "losses",
     "replay",
@@ -42,6 +56,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Batch": "kontrast.data.view",
+    "View": "kontrast.data.view",
+    "ViewSpec": "kontrast.data.view",
+    "EncoderInfo": "kontrast.encoders.encoder_info",
+    "Output": "kontrast.tasks.task",
+    "Task": "kontrast.tasks.task",
+    "TaskChoice": "kontrast.core.task_choice",
+    "between_views": "kontrast.losses.between_views",
     "EmbeddingTable": "kontrast.core.embedding_table",
     "Embeddings": "kontrast.core.embeddings",
     "LossTerm": "kontrast.core.embeddings",
@@ -64,8 +86,8 @@ _OLD = {"Bank": "EmbeddingTable", "Rows": "Embeddings"}
 
 def __getattr__(name: str) -> object:
     """Public names are imported from where they live at their first use."""
-    if name == "losses":
-        return importlib.import_module("kontrast.losses")
+    if name in ("layers", "losses"):
+        return importlib.import_module(f"kontrast.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     if name in _OLD:

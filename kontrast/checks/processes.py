@@ -13,6 +13,7 @@ from torch.optim import SGD, Optimizer
 
 from kontrast.checks.results import Broken, near
 from kontrast.core import factory
+from kontrast.core.clock import Clock
 from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.ranks import RankFailed, Ranks, on_ranks
 from kontrast.data.view import Batch, View, ViewSpec
@@ -160,6 +161,7 @@ def trace(
     for n, batch in enumerate(batches):
         part = batch[slice(*(len(batch) * (ranks.rank + k) // ranks.world for k in (0, 1)))]
         moving.zero_grad()
+        learner.begin(Clock(n, n / len(batches)))
         outcome = step(learner, encode, {"": part}, ranks, seed=n, passes=passes, no_sync=no_sync)
         values.append(outcome.loss)
         gradients.append({name: p.grad.clone() for name, p in learned.items() if p.grad is not None})

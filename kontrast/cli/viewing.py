@@ -1,4 +1,4 @@
-"""Commands that look around: list, show, check-loss."""
+"""Commands that look around: list, show, check."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -92,22 +92,26 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `
 
 
 @app.command()
-def check_loss(
+def check(
     name: Annotated[
-        str, typer.Argument(metavar="LOSS", help="my_lab.ideas:MyLoss, or a name of `kontrast list losses`.")
+        str,
+        typer.Argument(metavar="NAME", help="my_lab.ideas:Mine, or a name of `kontrast list losses` or `list tasks`."),
     ],
     set_: Annotated[list[str] | None, typer.Option("--set", help="A setting of it: temperature=0.1")] = None,
     ranks: Annotated[
-        list[int] | None, typer.Option(min=2, max=64, help="Numbers of processes to try [2 and 3].")
+        list[int] | None, typer.Option(min=2, max=64, help="Numbers of processes to try [2 and 3; 2 for a task].")
     ] = None,
+    task: Annotated[bool, typer.Option("--task", help="The task of that name, where a loss has it too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Prove a loss: exact, in any tiling, in any order, safe in half precision, the same on one process as on several.
+    """Prove a loss or a task: exact, in any tiling, order and number of passes, the same on one process as on several.
 
     Exit code 1 where a property fails. Half a minute, most of it the starting of processes.
     """
-    from kontrast.checks.check import Finding
-    from kontrast.checks.check import check_loss as check
+    from kontrast.checks.check import check_loss
+    from kontrast.checks.results import Finding
+    from kontrast.checks.task import check_task
+    from kontrast.core import registry
 
     def tell(found: Finding) -> None:
         say(
@@ -116,7 +120,11 @@ def check_loss(
             else f"{found.verdict:<9}{found.name}{f': {found.detail}' * bool(found.detail)}"
         )
 
-    findings = check(name, settings=pairs(set_, "--set", value), worlds=tuple(ranks or (2, 3)), progress=tell)
+    settings = pairs(set_, "--set", value)
+    if task or (registry.fits("tasks", name) and not registry.fits("losses", name)):
+        findings = check_task(name, settings=settings, worlds=tuple(ranks or (2,)), progress=tell)
+    else:
+        findings = check_loss(name, settings=settings, worlds=tuple(ranks or (2, 3)), progress=tell)
     failed = sum(found.verdict == "failed" for found in findings)
     if not as_json:
         say(f"{name}: {len(findings) - failed} of {len(findings)} properties hold.")

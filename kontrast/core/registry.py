@@ -133,6 +133,17 @@ def load(room: str, name: str) -> Any:
     return made
 
 
+def fits(room: str, name: str) -> bool:
+    """Whether a room has a kind of that name, or the class of that name meets its contract."""
+    if ":" not in name:
+        return any(kind.room == room for kind in named(name)) or renamed.kind(room, name) is not None
+    try:
+        load(room, name)
+    except UserError:
+        return False
+    return True
+
+
 def singular(room: str) -> str:
     """Singular of a room's name, for messages: "loss" for "losses"."""
     known = {"losses": "loss", "modalities": "modality", "entries": "entry"}

@@ -11,7 +11,7 @@ class OldName(FutureWarning):
     """Warning about a name of an earlier version."""
 
 
-COMMANDS = {"score": "evaluate"}
+COMMANDS = {"score": "evaluate", "check-loss": "check"}
 OPTIONS = {"--log": "--tracker", "--outside": "--allow-outside"}
 ARGUMENTS = {"listener": "logger"}
 ROOMS = {"methods": "tasks", "listeners": "trackers", "scoring": "evaluators"}
