@@ -48,6 +48,9 @@ class ProxyAnchor(Centred):
     def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """Attraction averaged over centres with a sample, and repulsion averaged over all centres."""
         everyone = ranks.gather({"": with_class(self.stacked(out))})[""]
+        if not len(everyone):  # no row of any rank has a class
+            none = LossTerm(self.centres().z.sum() * 0, everyone.z.new_zeros(()))
+            return {"pull": none, "push": none}
         # Every rank holds all centres: each takes its share of them as anchors.
         mine = self.centres()[slice(ranks.rank, None, ranks.world)]
         return {
