@@ -204,12 +204,29 @@ def test_what_it_cannot_do_is_said_in_words():
 
 
 @pytest.mark.slow
-def test_the_recipe_trains_on_series_of_several_lengths_and_embeds_by_the_maximum(tmp_path):
+def test_the_recipe_trains_on_series_of_several_lengths_and_resumes_bit_for_bit(tmp_path, monkeypatch):
     g = torch.Generator().manual_seed(0)
-    rows = [torch.randn(20 + n % 9, generator=g).cumsum(0).tolist() for n in range(48)]
+    rows = {"x": [torch.randn(20 + n % 9, generator=g).cumsum(0).tolist() for n in range(48)]}
     small = {"encoders.series.hidden": 8, "encoders.series.out": 12, "encoders.series.depth": 3, "plan.batch": 12}
-    run = kt.train({"x": rows}, recipe="ts2vec", fields={"x": "series"}, settings=small, steps=4, out=tmp_path / "run")
-    assert run.embed({"x": rows[:5]}).z["x"].shape == (5, 12)
-    records = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
-    assert [set(r["terms"]) for r in records] == [{"instance", "temporal"}] * 4
+    how = {"recipe": "ts2vec", "fields": {"x": "series"}, "settings": {**small, "plan.checkpoint": 0}, "steps": 6}
+    whole = kt.train(rows, out=tmp_path / "whole", **how)
+    assert whole.embed({"x": rows["x"][:5]}).z["x"].shape == (5, 12)
+    records = [json.loads(line) for line in (whole.path / "metrics.jsonl").read_text().splitlines()]
+    assert [set(r["terms"]) for r in records] == [{"instance", "temporal"}] * 6
     assert records[-1]["loss"] < records[0]["loss"]
+    taken = []
+
+    def failing(*given, **named):
+        taken.append(1)
+        if len(taken) == 4:
+            raise RuntimeError("a power cut")
+        return step(*given, **named)
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        patch.setattr("kontrast.training.loop.step", failing)
+        kt.train(rows, out=tmp_path / "cut", **how)
+    resumed = kt.resume(tmp_path / "cut", data=rows)
+    again = [json.loads(line) for line in (resumed.path / "metrics.jsonl").read_text().splitlines()]
+    assert [r["loss"] for r in again] == [r["loss"] for r in records]
+    one, two = (run.embed(rows).z["x"] for run in (whole, resumed))
+    assert (one == two).all()
