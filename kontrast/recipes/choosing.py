@@ -180,6 +180,9 @@ def _method(views: Mapping[str, Field], asked: Choice, recipe: str | None, gold:
     if len(views) == 1:
         (field,) = views.values()
         return Choice("simclr", asked.settings), "as asked" if recipe else f"one {field.kind} field, no pairs"
+    if {"chosen", "rejected"} <= views.keys() and not recipe:
+        task = "bpr" if "anchor" in views else "bradley_terry"
+        return Choice(task, asked.settings), "'chosen' and 'rejected' say what was preferred"
     if gold is not None and len(views) == 2 and not recipe:
         one, two = views
         return Choice("scored", asked.settings), f"'{gold}' says how alike {one} and {two} are"
