@@ -41,6 +41,7 @@ def ablate(
     The same command again goes on where it was stopped; more swaps or seeds may be added.
     """
     from kontrast.core import registry
+    from kontrast.core.number_format import many
     from kontrast.runs.ablation import Ablation
     from kontrast.runs.ablation_page import write_ablation
     from kontrast.runs.ablation_result import result
@@ -63,7 +64,9 @@ def ablate(
     made = Ablation(out or Path("runs") / f"ablation-{recipe}", found, range(seed, seed + seeds), begun)
     heard = logger(quiet or as_json, False)
     if not as_json:
-        heard.fact("ablation", f"{len(found)} arms x {seeds} seeds in {made.path}; stop it at any time, it goes on")
+        heard.fact(
+            "ablation", f"{len(found)} arms x {many(seeds, 'seed')} in {made.path}; stop it at any time, it goes on"
+        )
     runner = _Runner(begun, device, quiet or as_json, len(found) * seeds)
     made.run(runner.train, lambda arm, at, words: heard.fact("arm", f"{arm.name}, seed {at}: {words}"))
     compared = result(made, level=level)

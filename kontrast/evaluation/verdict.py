@@ -13,6 +13,7 @@ State = Literal["learning", "nothing added", "harm", "collapsed", "too short", "
 Standing = Literal["better", "worse", "even"]
 PROBES = "preference", "linear", "knn", "spearman"
 ALIKE = 0.002  # AUC: smaller differences are negligible, even if many rows make them certain
+ALIKE_ROWS = "all rows embed alike"
 OFFER = (
     "The last weights are kept. With --keep best-by-validation the best of eleven states is, the untrained start among "
     "them."
@@ -99,6 +100,7 @@ def verdict(
     *,
     pairs: Measure | None,
     collapsed: bool,
+    how: str = ALIKE_ROWS,
     short: str = "",
     causes: Sequence[str] = (),
     kept: str = "",
@@ -112,7 +114,8 @@ def verdict(
         scores: Table of scores; used are the share of chosen answers that win, linear and kNN accuracy of whole rows
             and the Spearman correlation with gold scores, if present.
         pairs: AUC of positive against random pairs; None if too few rows are held out.
-        collapsed: Whether all rows embed alike.
+        collapsed: Whether the embeddings have collapsed.
+        how: How they have, as a clause. Default: all rows embed alike.
         short: Why the run was too short, in words that follow a colon; "" if it was long enough.
         causes: Usual causes of a standstill, the likeliest first.
         kept: Clause for the end of the sentence that names the kept state; "" for the last one.
@@ -138,7 +141,11 @@ def verdict(
     wrong = state not in ("learning", "not evaluated")
     offer = OFFER if wrong and not kept else ""
     return Verdict(
-        state, _sentence(state, scores, measures, short, kept), tuple(causes) if wrong else (), offer, tuple(measures)
+        state,
+        _sentence(state, scores, measures, how if collapsed else short, kept),
+        tuple(causes) if wrong else (),
+        offer,
+        tuple(measures),
     )
 
 
@@ -194,14 +201,14 @@ def _measure(row: Mapping[str, Any]) -> Measure | None:
 
 
 def _sentence(
-    state: State, scores: Sequence[Mapping[str, Any]], measures: Sequence[Measure], short: str, kept: str
+    state: State, scores: Sequence[Mapping[str, Any]], measures: Sequence[Measure], why: str, kept: str
 ) -> str:
     head = (
         _CLAIMS[state]
-        + ", in too short a run" * (state == "harm" and bool(short))
+        + ", in too short a run" * (state == "harm" and bool(why))
         + (_beside(scores, measures) if state == "learning" else "")
     )
-    first = "all rows embed alike" if state == "collapsed" else short if state in ("harm", "too short") else ""
+    first = why if state in ("collapsed", "harm", "too short") else ""
     if not measures:
         return f"{head}: {first or 'too few rows are held out to measure anything on'}."
     rows = many(max(measure.rows for measure in measures), "held-out row")

@@ -4,19 +4,21 @@ import itertools
 import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from kontrast.core.errors import printable
 from kontrast.core.number_format import clock, interval, many, number, share
 from kontrast.evaluation.look import NUMBERS
 from kontrast.evaluation.verdict import wrong
+from kontrast.training.health import Health
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 State = Literal["preparing", "training", "evaluating", "finished", "stopped"]
 COLUMN = 12
+HEALTH = tuple(part.name for part in fields(Health))
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
@@ -125,14 +127,8 @@ def _training(now: Snapshot, width: int) -> Iterator[tuple[str, str]]:
         told = (("effective_rank", "effective rank"), ("spread", "spread"), ("alignment", "alignment"))
         words = [f"{title} {number(found[key])}" for key, title in told if found.get(key) is not None]
         words += [f"uniformity {number(found['uniformity'])}"] if found.get("uniformity") is not None else []
-        gone = "COLLAPSED · " if _collapsed(found) else ""
+        gone = "COLLAPSED · " if Health(**{name: found.get(name, 0) for name in HEALTH}).collapsed else ""
         yield "health", f"{gone}{' · '.join(words)} · at step {now.health['step']:,}"
-
-
-def _collapsed(health: Mapping[str, Any]) -> bool:
-    """Whether embeddings are alike, by the rule of training/health.py."""
-    few = health.get("rows", 0) >= 16 and health.get("width", 0) >= 8 and health.get("effective_rank", 9.0) < 1.5
-    return few or health.get("spread", 1.0) < 0.05
 
 
 def _validation(now: Snapshot, width: int) -> Iterator[tuple[str, str]]:

@@ -107,7 +107,8 @@ def run_pipeline(
     told = verdict(
         scores,
         pairs=pairs,
-        collapsed=ended.health.collapsed,
+        collapsed=bool(ended.collapsed),
+        how=ended.collapsed,
         short=ended.short,
         causes=ended.causes,
         kept=ended.kept,

@@ -4,6 +4,7 @@ import copy
 import json
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import torch
@@ -30,7 +31,7 @@ from kontrast.runs.validation import Validation
 from kontrast.training import pacing
 from kontrast.training.budget import Budget
 from kontrast.training.determinism import unrepeatable
-from kontrast.training.health import Health, likely_causes, too_short
+from kontrast.training.health import Health, collapse, likely_causes, too_short
 from kontrast.training.launcher import Launcher
 from kontrast.training.learner import Batches, Learner
 from kontrast.training.loop import NotFinite, StepRecord, TrainState, pretrain
@@ -51,6 +52,7 @@ class TrainResult:
 
     Attributes:
         health: Spread and rank of the embeddings in the last batch that was checked.
+        collapsed: How the embeddings have collapsed, as a clause; "" if they have not.
         short: Why the run was too short for a verdict, or "".
         causes: Likely causes if the run has stalled or collapsed, the likeliest first.
         kept: Which state was kept, as a clause; "" for the last one.
@@ -60,6 +62,7 @@ class TrainResult:
     """
 
     health: Health
+    collapsed: str
     short: str
     causes: tuple[str, ...]
     kept: str
@@ -134,9 +137,11 @@ def train(
     assert log.last.health is not None
     logger.fact("health", log.last.health.words)
     model.save(folder)
-    causes = tuple(_causes(model, log.last, first))
+    own = _own_causes(model)
+    causes = tuple(_causes(model, log.last, first, own))
+    collapsed = collapse(log.start, log.last.health, named=bool(own))
     short = too_short(course.step)
-    return model, TrainResult(log.last.health, short, causes, kept, course.step, course.seconds, log.twins)
+    return model, TrainResult(log.last.health, collapsed, short, causes, kept, course.step, course.seconds, log.twins)
 
 
 def _begun(
@@ -269,6 +274,7 @@ class _Log:
         folder.write(folder.metrics.name, "".join(json.dumps(m) + "\n" for m in kept))
         healthy = [m for m in kept if m["health"]]
         self.last = StepRecord(**{**healthy[-1], "health": Health(**healthy[-1]["health"])}) if healthy else None
+        self.start = Health(**healthy[0]["health"]) if healthy else None
         self.collapsed = 0
         self.twins = sum(m["twins"] for m in kept)
         self.saved, self.step = time.monotonic(), course.step
@@ -277,7 +283,7 @@ class _Log:
         self.logger.moment(moment)
         self.twins += moment.twins
         if moment.health:
-            self.last = moment
+            self.start, self.last = self.start or moment.health, moment
             late = moment.step >= 20  # the first steps of a random network are no collapse
             self.collapsed = self.collapsed + 1 if moment.health.collapsed and late else 0
         self.folder.append(self.folder.metrics.name, json.dumps(asdict(moment)) + "\n")
@@ -294,7 +300,12 @@ class _Log:
         self.saved, self.step = time.monotonic(), self.course.step
 
 
-def _causes(model: Model, moment: StepRecord, first: Batches) -> list[str]:
+def _own_causes(model: Model) -> list[str]:
+    """Causes of a collapse that the tasks name of their own settings."""
+    return [cause for task in model.learner.parts.values() for cause in task.collapse_causes()]
+
+
+def _causes(model: Model, moment: StepRecord, first: Batches, own: Sequence[str]) -> list[str]:
     optimiser, rate, decay = optimiser_of(model.experiment.plan)
     rows = max(map(len, first.values()))
     pairs = len(model.fields) * rows * (rows - 1) / 2  # of rows, in every field
@@ -309,7 +320,7 @@ def _causes(model: Model, moment: StepRecord, first: Batches) -> list[str]:
         varied=min(_varied(x) for data in views for x in containers.tensors(data)),
         gradient=moment.gradient,
         short=too_short(moment.step),
-        own=[cause for task in model.learner.parts.values() for cause in task.collapse_causes()],
+        own=own,
     )
 
 

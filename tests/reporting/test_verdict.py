@@ -1,5 +1,7 @@
 """What a report claims, and how it writes numbers: never more than the intervals carry."""
 
+from dataclasses import replace
+
 import pytest
 
 from kontrast.core.number_format import clock, interval, number, round_number
@@ -7,6 +9,7 @@ from kontrast.evaluation.standing import standing
 from kontrast.evaluation.verdict import Measure, claim, of_older, verdict
 from kontrast.reporting.page.charts import ticks
 from kontrast.reporting.report import page
+from kontrast.training.health import Health, collapse
 from tests.support.report_stories import score, story
 
 
@@ -163,3 +166,17 @@ def test_runs_of_earlier_versions_are_evaluated_by_their_scores():
 def test_a_number_that_only_describes_is_not_called_better():
     rows = [score(0.7, 0.4, 0.5), score(70.0, 20.0, 5.0, name="effective rank", chance=None)]
     assert page(story(scores=rows)).count("trained is") == 2  # of the accuracy alone
+
+
+def test_a_collapse_says_how():
+    told = judged([probe(0.9, 0.1)], collapsed=True, how="embeddings use 3 directions, 27 at the start", causes=("x",))
+    assert told.words.startswith("It collapsed: embeddings use 3 directions, 27 at the start; on ")
+
+
+def test_lost_directions_are_a_collapse_where_a_task_names_its_cause():
+    start, end = (Health(rank, 128, 0.95, 0.1, -2.0, 64) for rank in (27.0, 3.1))
+    assert collapse(start, end, named=True) == "embeddings use 3 directions, 27 at the start"
+    assert collapse(start, end, named=False) == ""
+    assert collapse(start, replace(end, effective_rank=5.0), named=True) == ""
+    assert collapse(None, end, named=True) == ""
+    assert collapse(None, replace(end, spread=0.01), named=False) == "all rows embed alike"

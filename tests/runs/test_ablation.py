@@ -14,6 +14,9 @@ from kontrast.runs.ablation_page import markdown, page, write_ablation
 from kontrast.runs.ablation_result import result
 from kontrast.runs.folder import Folder
 from kontrast.runs.swap import Arm, arms
+from tests.support.command import call
+from tests.support.series import waves
+from tests.support.settings import FAST
 
 BEGUN = {"recipe": "simclr", "data": "waves", "steps": 8}
 N = 120
@@ -176,3 +179,28 @@ def test_the_result_is_written_as_markdown_json_and_a_page(ablated, tmp_path):
     assert "noise=9.0" in html
     said = list(made.words())
     assert any("COLLAPSED  noise=9.0" in line for line in said)
+
+
+@pytest.mark.slow
+def test_simsiam_without_its_stop_gradient_is_reported_as_collapsed_with_that_cause(tmp_path, capsys):
+    x, kinds = waves(200)
+    np.savez(tmp_path / "waves.npz", x=x.astype(np.float32), kind=kinds.astype(str))
+    words = ["ablate", "simsiam", "--data", tmp_path / "waves.npz", "--swap", "tasks.contrast.stop_gradient=false"]
+    words += ["--label", "kind", "--seeds", "1", "--steps", "40", "--out", tmp_path / "runs"]
+    words += ["--encoder", "series=tcn,hidden=16,out=32,depth=3", "--set", 'scores=[{"name": "knn"}]']
+    same = {
+        **FAST,
+        "plan.precision": '"32"',
+        "plan.learning_rate": 0.01,
+        **{f"tasks.contrast.{name}": 64 for name in ("width", "hidden")},
+    }
+    for name, value in same.items():
+        words += ["--set", f"{name}={value}"]
+    assert call(*words) == 0
+    told = capsys.readouterr().out
+    assert "COLLAPSED  stop_gradient=false" in told
+    assert "in 1 of 1 seed: stop_gradient=false: without a stop-gradient" in told
+    before = (tmp_path / "runs" / "simsiam" / "seed-0" / "scores.json").stat().st_mtime_ns
+    assert call(*words, "--quiet") == 0  # goes on: nothing is left to train
+    assert (tmp_path / "runs" / "simsiam" / "seed-0" / "scores.json").stat().st_mtime_ns == before
+    assert (tmp_path / "runs" / "ablation.md").read_text(encoding="utf8").startswith("# Ablation of simsiam\n")
