@@ -177,6 +177,6 @@ def test_lost_directions_are_a_collapse_where_a_task_names_its_cause():
     start, end = (Health(rank, 128, 0.95, 0.1, -2.0, 64) for rank in (27.0, 3.1))
     assert collapse(start, end, named=True) == "embeddings use 3 directions, 27 at the start"
     assert collapse(start, end, named=False) == ""
-    assert collapse(start, replace(end, effective_rank=5.0), named=True) == ""
+    assert collapse(start, replace(end, effective_rank=7.0), named=True) == ""
     assert collapse(None, end, named=True) == ""
     assert collapse(None, replace(end, spread=0.01), named=False) == "all rows embed alike"
