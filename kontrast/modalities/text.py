@@ -27,6 +27,7 @@ from kontrast.modalities.pretrained import folder_of
 
 END, BETWEEN = -1, -2
 TURN = "\n\nAssistant:"  # ends the prompt in transcripts such as HH-RLHF
+MASKS = ("[MASK]", "<mask>")  # how tokenizers spell the token that hides another
 NOTHING = "<nothing>"  # stands for a text that a tokenizer turns into no token at all
 RAW_WIDTH = 1024
 _DELETION, _MOST = 0.15, 0.9  # share of tokens left out; the most that a strong view raises it to
@@ -230,10 +231,13 @@ class Text(Modality):
         return self.show(view.cpu().numpy())
 
     def facts(self) -> Mapping[str, Any]:
-        """`vocabulary`, the number of token ids, and `spellings`, how each is written."""
+        """Number of token ids (`vocabulary`), their `spellings`, the `special` ones, and the `mask` token if any."""
         coder = self._fitted()
         size = coder.get_vocab_size()
-        return {"vocabulary": size, "spellings": tuple(coder.id_to_token(i) or "" for i in range(size))}
+        spellings = tuple(coder.id_to_token(i) or "" for i in range(size))
+        special = tuple(i for i in self._special if i >= 0)
+        mask = next((i for i in special if spellings[i] in MASKS), None)
+        return {"vocabulary": size, "spellings": spellings, "special": special, "mask": mask}
 
     def state(self) -> dict[str, Any]:
         """Length, token counts and the whole tokenizer, so that a run needs nothing else."""

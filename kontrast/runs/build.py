@@ -74,7 +74,8 @@ def learner_of(
         experiment: Names the tasks, their settings and the encoders.
         modalities: Field -> modality, fitted.
         facts: As from `facts_of`. A task that takes `classes` or `samples` gets the number of classes (of the label,
-            else of several labels or soft ones) and of training rows; `class_counts` are the rows per class.
+            else of several labels or soft ones) and of training rows; `class_counts` are the rows per class,
+            `target_facts` are the facts of all targets.
 
     Raises:
         UserError: No column gives a target that a task learns from, or training it exceeds the memory.
@@ -172,7 +173,7 @@ def _given(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments from the data that a task's constructor may take."""
     known = facts.get("targets", {})
     classes = [known[kind]["classes"] for kind in ("label", "labels", "soft") if kind in known]
-    given: dict[str, Any] = {"samples": facts["samples"]} if "samples" in facts else {}
+    given: dict[str, Any] = {"target_facts": known, **({"samples": facts["samples"]} if "samples" in facts else {})}
     if "label" in known:
         given["class_counts"] = known["label"]["counts"]
     return {**given, "classes": classes[0]} if classes else given

@@ -31,9 +31,9 @@ class Output(NamedTuple):
 class Task(nn.Module, ABC):
     """A self-supervised, supervised, preference or auxiliary objective. Several may share encoders in one run.
 
-    The constructor takes `encoders: EncoderInfo` first, then settings by name; of the facts `classes`, `class_counts`
-    and `samples` it gets those that it names. The names `fields`, `rows`, `sampler`, `rows_per_step`, `weight` and
-    `augmentations` are not free for settings: a run has these for every task.
+    The constructor takes `encoders: EncoderInfo` first, then settings by name; of the facts `classes`, `class_counts`,
+    `samples` and `target_facts` it gets those that it names. The names `fields`, `rows`, `sampler`, `rows_per_step`,
+    `weight` and `augmentations` are not free for settings: a run has these for every task.
 
     `forward` and `targets` may run on a part of the rows (gradient caching), so they must not mix rows. `compute_loss`
     gets all rows of this rank, asks `ranks` for the others', and returns sums with their counts. State that changes

@@ -175,12 +175,13 @@ def test_a_task_takes_a_step_and_every_encoder_gets_a_gradient(name):
     encoders = {
         field: factory.build("encoders", chosen or m.encoder, {}, given=m.facts()) for field, (m, _) in made.items()
     }
-    held = encoders_of(encoders)
+    held = encoders_of(encoders, modalities={field: m for field, (m, _) in made.items()})
     facts = {"classes": 3, "class_counts": [4, 4, 4], "samples": 12, "encoders": held.info}
+    facts["target_facts"] = {"label": {"classes": 3}, "number": {"mean": 2.0, "std": 1.4}}
     learner = single_task(factory.build("tasks", name, {}, given=facts), held)
     n = 12
     keys = {"id": torch.arange(n), "label": torch.arange(n) % 3, "score": torch.arange(n).double() % 5}
-    keys["sample"] = torch.arange(n)
+    keys |= {"sample": torch.arange(n), "number": keys["score"]}
     for number, kind in enumerate(kinds):
         everyone = torch.ones(n, dtype=torch.bool)
         has = everyone if len(kinds) == 1 else torch.arange(n) % 4 != number

@@ -7,20 +7,23 @@ from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.encoders.encoders import Encoders
 
 
-def encoders_of(networks, of=None):
-    """Encoders by key, and the key of each field (its name by default)."""
+def encoders_of(networks, of=None, modalities=None):
+    """Encoders by key, the key of each field (its name by default), and its fitted modality if a task asks."""
     of = of or {key: key for key in networks}
+    known = modalities or {}
     info = EncoderInfo(
         {field: networks[key].width for field, key in of.items()},
         {field: networks[key].dense_width for field, key in of.items()},
         of,
+        {field: type(m).__name__.lower() for field, m in known.items()},
+        {field: m.facts() for field, m in known.items()},
     )
     return Encoders(networks, of, info)
 
 
-def learner_of(make, networks=None, of=None, **settings):
+def learner_of(make, networks=None, of=None, modalities=None, **settings):
     """A learner of the task that `make(info, **settings)` builds."""
-    encoders = encoders_of(networks or {}, of)
+    encoders = encoders_of(networks or {}, of, modalities)
     return single_task(make(encoders.info, **settings), encoders)
 
 
