@@ -27,6 +27,7 @@ from kontrast.training.step import step
 
 ROWS = (12, 5, 7)  # of three steps: uneven on 2 and 3 ranks
 SIDE, WIDTH, CLASSES = 8, 6, 3
+NUMBERS = {"mean": 2.0, "std": 1.5}
 
 
 class Tiny(Encoder):
@@ -99,6 +100,7 @@ def learner_of(name: str, settings: Mapping[str, Any]) -> Learner:
         )
         encoders = Encoders({"image": Tiny()}, dict.fromkeys(fields, "image"), info)
         given = {"encoders": info, "classes": CLASSES, "class_counts": [4] * CLASSES, "samples": max(ROWS)}
+        given["target_facts"] = {**{key: {"classes": CLASSES} for key in ("label", "labels")}, "number": NUMBERS}
         task: Task = factory.build("tasks", name, settings, given=given)
         return single_task(task.double(), encoders.double())
 

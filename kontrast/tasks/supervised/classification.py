@@ -65,7 +65,7 @@ class Classification(OneField):
         """Cross-entropy of the rows of this rank whose target is known."""
         rows = self.stacked(out)
         wanted = self._wanted(rows.keys)
-        known = wanted.any(1)
+        known = (wanted > 0).any(1)
         scores, wanted = rows.z[known], wanted[known].to(rows.z.dtype)
         count = exact(known.sum())
         if self.target == "label":

@@ -193,7 +193,7 @@ def test_masked_prediction_has_a_loss_at_hidden_positions_alone_and_the_same_in_
     torch.testing.assert_close(values[0], values[1], rtol=1e-4, atol=1e-5)
     rows = outcome.rows[MAIN]["x"]
     assert not rows.keys["hidden"][5:].any()
-    found = learner.served.predict(rows.z).double()
+    found = learner.served.predict(rows.z).detach().double()
     losses = []
     for n, p in rows.keys["hidden"].nonzero().tolist():
         s, y = found[n, p], rows.keys["wanted"][n, p]
