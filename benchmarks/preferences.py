@@ -3,7 +3,8 @@
     python -m benchmarks.preferences --data FOLDER --recipes bradley_terry dpo --steps 150
 
 The split is fixed: three tenths of the first questions are held out, so that no question is on both sides. Language
-models are small and begin with random weights, so the likelihood of chosen answers has a weight in every recipe.
+models are small and begin with random weights unless `--model` names a folder; then the likelihood of chosen answers
+has a weight in every recipe. docs/start/preferences.md trains such a folder first.
 """
 
 import argparse
@@ -46,7 +47,8 @@ def main() -> None:
     for recipe in asked.recipes:
         ends = {"steps": asked.steps} if asked.steps else {"minutes": asked.minutes}
         settings: dict[str, Any] = {"plan.evaluation_rows": 1000, "plan.batch": asked.batch}
-        settings |= {} if recipe == "bradley_terry" else LANGUAGE
+        if recipe != "bradley_terry":
+            settings |= {"encoders.text.model": asked.model} if asked.model else LANGUAGE
         with tempfile.TemporaryDirectory() as folder:
             began = time.process_time()
             run = kt.train(table, recipe=recipe, settings=settings, seed=asked.seed, out=Path(folder) / "run", **ends)
@@ -67,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     )
     asked.add_argument("--data", type=Path, required=True)
     asked.add_argument("--recipes", nargs="*", choices=RECIPES, default=RECIPES)
+    asked.add_argument("--model", default="", help="folder of a causal language model to start from")
     asked.add_argument("--steps", type=int, default=None)
     asked.add_argument("--minutes", type=float, default=3.0)
     asked.add_argument("--batch", type=int, default=20)

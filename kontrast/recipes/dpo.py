@@ -4,7 +4,7 @@ Take it to align a causal language model with pairs of answers: fields `chosen` 
 field of its own. For example `kontrast train pairs.jsonl --recipe dpo --set encoders.text.model=FOLDER`.
 
 Parts: method `dpo`, encoder `causal_lm`, a frozen copy of the start.
-Settings: `beta` 0.1 as in the paper and in trl; `likelihood` 0. Without a pretrained model, set `likelihood` to 1.
+Settings: `beta` 0.1 as in the paper and in trl; `likelihood` 0. It needs a model that knows the language.
 Reference: Rafailov et al. 2023, arXiv:2305.18290.
 """
 

@@ -21,8 +21,8 @@ class DPO(AnswerTask):
     """Trains a causal language model by pairs of answers, tied to the model that it began as.
 
     Take it to align a pretrained model. The reference is a frozen copy of the start; its scores never change, so each
-    training row is scored once and kept, in checkpoints too. A small random model has to learn the language first: set
-    `likelihood`.
+    training row is scored once and kept, in checkpoints too. A small random model has to learn the language in a run
+    before: over a random reference, longer answers gain more whatever they say.
 
     Args:
         encoders: Facts of the encoders; takes `causal_lm`.
