@@ -35,8 +35,9 @@ class GivenNegatives(Relation):
     Example:
         >>> anchors = {"id": torch.tensor([[0], [1]])}
         >>> candidates = {"id": torch.tensor([0, 1, 0]), "given": torch.tensor([0, 0, 1])}
-        >>> [side.tolist() for side in GivenNegatives(weight=2.0).weights(anchors, candidates)]
-        [[[1, 0, 0], [0, 1, 0]], [[1.0, 1.0, 2.0], [1.0, 1.0, 1.0]]]
+        >>> positives, among = GivenNegatives(weight=2.0).weights(anchors, candidates)
+        >>> among.tolist()
+        [[1.0, 1.0, 2.0], [1.0, 1.0, 1.0]]
     """
 
     key: str = "given"
