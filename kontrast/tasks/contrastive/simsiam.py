@@ -28,6 +28,8 @@ class SimSiam(OneField):
         width: Width of the compared embeddings; 2,048 in the paper.
         layers: Linear layers of the head; 3 in the paper, 2 in its runs on CIFAR-10.
         bottleneck: Width of the predictor's hidden layer; a quarter of `width` in the paper.
+        output_norm: Whether the head ends in a batch norm without scale, as in most runs of the paper (ImageNet: 68.1
+            with, 67.4 without). It then hides a collapse: all rows of a batch but a few are alike.
         stop_gradient: Whether the embedding that is predicted gets no gradient, as in the paper. False shows what that
             is for: embeddings become constant.
 
@@ -47,9 +49,10 @@ class SimSiam(OneField):
         width: int = 512,
         layers: int = 2,
         bottleneck: int = 128,
+        output_norm: bool = False,
         stop_gradient: bool = True,
     ) -> None:
-        super().__init__(encoders, views=2, hidden=hidden, width=width, layers=layers, last_norm=True)
+        super().__init__(encoders, views=2, hidden=hidden, width=width, layers=layers, last_norm=output_norm)
         self.predictor, self.stop_gradient = Predictor(width=width, hidden=bottleneck), stop_gradient
         self.loss = NegativeCosine(stop=stop_gradient)
 

@@ -24,6 +24,7 @@ TASKS = {
     "moco v3": ("moco", {"queue": 0, "predictor": 7, "final_momentum": 1.0, **SMALL}),
     "byol": ("byol", SMALL),
     "simsiam": ("simsiam", {"bottleneck": 3, **SMALL}),
+    "simsiam, normed": ("simsiam", {"bottleneck": 3, "output_norm": True, **SMALL}),
     "instances": ("instance_discrimination", {"width": 5}),
     "instances by noise": ("instance_discrimination", {"width": 5, "noise": 9, "proximal": 2.0}),
 }
