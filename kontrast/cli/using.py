@@ -143,7 +143,7 @@ def report(
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     trust: Trust = False,
 ) -> None:
-    """Write report.html anew: one self-contained file with verdict, scores, map, neighbours and views."""
+    """Rewrite report.html: one self-contained file with verdict, scores, map, neighbours and views."""
     from kontrast import api
 
     path = api.load(run, trust_code=trust).report()
