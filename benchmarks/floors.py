@@ -109,7 +109,7 @@ SETS = {
     "ages": Set(
         ucr("ProximalPhalanxOutlineAgeGroup", "age"),
         {"series": "series", "age": "number", **LABELLED},
-        ("simclr", "rnc"),
+        ("simclr", "rnc", "regression"),
     ),
 }
 
