@@ -51,7 +51,13 @@ PREFERENCES = ("bradley_terry", "bpr", "dpo", "simpo", "cpl", "click")  # tests/
 PAIRS = ("clip", "cosent", "angle", *PREFERENCES)  # of several fields: tested where these are
 OWN = ("ts2vec", "simcse", "simcse_supervised")  # of one modality, with settings of their own: tested with their tasks
 IMAGES = ("rotation", "simclr_rotation_labels")
-HEADLESS = ("classification", "regression", "masked", "rotation")  # predict a target, so no width is a setting
+HEADLESS = (
+    "classification",
+    "regression",
+    "masked",
+    "rotation",
+    "reconstruction",
+)  # predict a target, so no width is a setting
 RECIPES = [name for name in registry.kinds("recipes") if name not in (*BROUGHT, *PAIRS, *OWN)]
 TAGS = [[*["x", "y"][: 1 + n % 2], f"class {c}"] for n, c in enumerate(LABEL)]
 TARGETS = {"age": LABEL * 10.0 + RNG.uniform(0, 5, N), "site": np.array(["a", "b"])[RNG.integers(0, 2, N)]}
