@@ -136,7 +136,7 @@ def _fitting(task: Choice, views: Mapping[str, Field]) -> Choice:
     """The task with all defaults named, so that each can be set.
 
     Raises:
-        UserError: It does not take so many fields.
+        UserError: It takes another number of fields.
     """
     factory.check("tasks", task.name, task.settings)
     task = factory.whole("tasks", task)

@@ -13,7 +13,7 @@ from kontrast.runs.lock import LOCK, held, in_use
 # Files that a run writes. The folder is removed only if it holds nothing else, such as notes or figures of its owner.
 OWN = (
     "banks", "cache", "embeddings", "checkpoints", "encoder", "exports", "index", "tensorboard", "wandb",
-    "data.json", "environment.json", "metrics.jsonl", "moments.jsonl",
+    "data.json", "environment.json", "messages.jsonl", "metrics.jsonl", "moments.jsonl", "validation.jsonl",
     "quarantine.csv", "report.html", "samples.json", "scores.json",
     "tags.json", "trained_on.safetensors", "doctor.json", "views.png", "mlflow.db", "mlflow.txt",
     "not-finite-step-*.safetensors", "*.part", "totals.json",

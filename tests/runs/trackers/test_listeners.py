@@ -237,5 +237,5 @@ def test_mlflow_needs_a_database_only_where_it_keeps_runs_in_a_file(mlflow, monk
         factory.build("trackers", "mlflow", {})
     factory.build("trackers", "mlflow", {"uri": "http://127.0.0.1:5000"})
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(UserError, match=r"pip install mlflow-skinny \(the whole"):
+    with pytest.raises(UserError, match=r"pip install mlflow-skinny \(the full"):
         factory.build("trackers", "mlflow", {"uri": "http://127.0.0.1:5000"})
