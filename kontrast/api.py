@@ -22,7 +22,7 @@ from kontrast.data.tables.uri import called
 from kontrast.recipes.choosing import override, resolve, with_tasks
 from kontrast.recipes.config import Config, configured
 from kontrast.reporting.logger import Logger, Loggers, NullLogger, hearing
-from kontrast.runs import kept
+from kontrast.runs import run_json
 from kontrast.runs.environment import environment
 from kontrast.runs.folder import Folder
 from kontrast.runs.interruption import stoppable
@@ -318,7 +318,7 @@ def _finished(folder: Folder, logger: Logger) -> Run:
 def _begun(folder: Folder, frame: Frame, experiment: Experiment) -> tuple[dict[str, str], dict[str, Field]]:
     """Recipe and columns as recorded when the run began, else inferred again."""
     if (folder.path / "data.json").is_file():
-        known = kept.data(folder)
+        known = run_json.data(folder)
         return known["recipe"], {name: Field(**field) for name, field in known["fields"].items()}
     return {"name": experiment.names, "why": "as begun"}, infer(frame, experiment.source.fields, None)
 

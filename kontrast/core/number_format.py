@@ -44,7 +44,7 @@ def interval(low: float | None, high: float | None) -> str:
     return f"[{number(low, digits)}, {number(high, digits)}]"
 
 
-UNTOLD = "too few rows for an interval"
+NO_INTERVAL = "too few rows for an interval"
 
 
 def share(part: float) -> str:

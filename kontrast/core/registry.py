@@ -253,8 +253,8 @@ def _refused(room: str, made: Any) -> str:
             return wanted
         parameters = inspect.signature(made).parameters.values()
         needed = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        told = made.__annotations__.get("return")
-        returned = told if isinstance(told, str) else getattr(told, "__name__", "")
+        annotation = made.__annotations__.get("return")
+        returned = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
         return wanted if needed or returned.split(".")[-1].strip("'\"") != "Experiment" else ""
     bases = made.__mro__[1:] if inspect.isclass(made) else ()
     if any(base.__module__.split(".")[0] == PACKAGE.name and vars(base).get("ROOM") == room for base in bases):

@@ -31,20 +31,20 @@ class Balance(Examination):
         numbers = {"classes": len(names), "largest": most, "smallest": least, "unlabelled": int((labels == "").sum())}
         found = [Finding("labels", "fact", words, numbers)]
         if most > _SKEW * least:
-            told = (
+            words = (
                 f"the largest class has {most / least:.0f} times the rows of the smallest: accuracy is mostly that of "
                 f"the large ones (always '{names[order[0]]}' scores {most / counts.sum():.0%})."
             )
-            found.append(Finding("imbalance", "warning", told, {"ratio": most / least}))
+            found.append(Finding("imbalance", "warning", words, {"ratio": most / least}))
         if held_out.any() and not held_out.all():
             trained, tested = (set(np.unique(labels[side]).tolist()) - {""} for side in (case.data.training, held_out))
             unseen, few = sorted(tested - trained), names[counts < _FEW].tolist()
             if unseen:
                 listed = ", ".join(f"'{name}'" for name in unseen[:5])
-                told = f"{len(unseen):,} classes are only held out ({listed}): kNN and probe cannot know them."
-                found.append(Finding("unseen classes", "warning", told, {"classes": unseen[:50]}))
+                words = f"{len(unseen):,} classes are only held out ({listed}): kNN and probe cannot know them."
+                found.append(Finding("unseen classes", "warning", words, {"classes": unseen[:50]}))
             if few:
                 listed = ", ".join(f"'{name}'" for name in few[:5])
-                told = f"{len(few):,} classes have fewer than {_FEW} rows ({listed}): their scores are chance."
-                found.append(Finding("small classes", "note", told, {"classes": few[:50]}))
+                words = f"{len(few):,} classes have fewer than {_FEW} rows ({listed}): their scores are chance."
+                found.append(Finding("small classes", "note", words, {"classes": few[:50]}))
         return found

@@ -18,17 +18,19 @@ class Captions(Examination):
 
     def __call__(self, case: Case) -> list[Finding]:
         """Returns facts on lists of texts, and a finding on pairs not one to one."""
-        told, numbers, shown, most = [], [], np.zeros(len(case.data), bool), 0.0
+        described, numbers, shown, most = [], [], np.zeros(len(case.data), bool), 0.0
         for one, of_one in case.content.items():
             for other, of_other in case.content.items():
                 contents, partners, rows = _several(of_one, of_other) if one != other else (0, 0, shown)
                 if contents:
-                    told.append((int(rows.sum()), f"{contents:,} {one} beside several {other} (up to {partners:,})"))
-                    numbers.append({"of": one, "several": other, "contents": contents, "rows": told[-1][0]})
+                    described.append(
+                        (int(rows.sum()), f"{contents:,} {one} beside several {other} (up to {partners:,})")
+                    )
+                    numbers.append({"of": one, "several": other, "contents": contents, "rows": described[-1][0]})
                     shown, most = shown | rows, max(most, float(rows.mean()))
         found = [finding for name in case.texts if (finding := _inside(case, name))]
-        if told:
-            listed = "; ".join(words for _, words in sorted(told, reverse=True)[:3])
+        if described:
+            listed = "; ".join(words for _, words in sorted(described, reverse=True)[:3])
             words = (
                 f"pairs are not one to one: {listed}. Training masks equal contents as negatives, but R@1 counts a "
                 "row's own partner only: read R@10, or put all partners of a row into one cell as a list."

@@ -20,7 +20,7 @@ class Leaks(Examination):
             return [
                 Finding("split", "note", "all rows are trained on: no score will show how well the encoder generalises")
             ]
-        told, levels, numbers, shown = [], [], {}, []
+        described, levels, numbers, shown = [], [], {}, []
         total = int(held_out.sum())
         for name, codes in case.content.items():
             seen = held_out & (codes >= 0) & np.isin(codes, codes[case.data.training])
@@ -34,16 +34,16 @@ class Leaks(Examination):
                 continue
             share = (exact + close) / total
             counted = " and ".join(f"{n:,} {how}" for n, how in ((exact, "exactly"), (close, "nearly")) if n)
-            told.append(f"{name} {counted} ({share:.1%})")
+            described.append(f"{name} {counted} ({share:.1%})")
             # A text shared by rows is no leak if another field distinguishes them.
             only = len(case.modalities) == 1 or case.fields[name].kind != "text"
             levels.append("warning" if share > _MANY and only else "note")
             numbers[name] = {"exact": exact, "near": close, "held out": total}
             shown += [*_twins(codes, seen, case.data.training)[:2], *near[:2].tolist()]
-        if not told:
+        if not described:
             return [_clean(case)]
         words = (
-            f"of {total:,} held-out rows training has seen a copy: {'; '.join(told)}. That rewards memory: put "
+            f"of {total:,} held-out rows training has seen a copy: {'; '.join(described)}. That inflates scores: put "
             f"copies on one side with a split column, or drop them{'' if case.own_split else ' (now split by hash)'}."
         )
         return [Finding("split leak", gravest(levels), words, numbers, case.paired(shown))]

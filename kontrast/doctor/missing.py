@@ -31,8 +31,8 @@ class Missing(Examination):
             for p, n in sorted(zip(patterns, counts, strict=True), key=lambda pair: -pair[1])
         ]
         if len(case.modalities) > 1 and any(gaps.values()):
-            told = (f"{c['rows']:,} with {' + '.join(c['has'])}" for c in combinations[:_COMBINATIONS])
-            parts.append("together: " + ", ".join(told))
+            listed = (f"{c['rows']:,} with {' + '.join(c['has'])}" for c in combinations[:_COMBINATIONS])
+            parts.append("together: " + ", ".join(listed))
         parts += [f"{n:,} without {name}" for name, n in columns.items()]
         numbers = {"missing": {**gaps, **columns}, "combinations": combinations}
         found.append(Finding("missing", "fact", " · ".join(parts), numbers))

@@ -50,10 +50,10 @@ class Overfit(Examination):
             torch.nn.utils.clip_grad_norm_(learner.parameters(), plan.clip or math.inf)
             optimiser.step()
             learner.after_update(outcome.rows, Ranks(alone=True))
-        return [_told(losses, rows, rate)]
+        return [_finding(losses, rows, rate)]
 
 
-def _told(losses: list[float], rows: int, rate: float) -> Finding:
+def _finding(losses: list[float], rows: int, rate: float) -> Finding:
     first, last = losses[0], min(losses[-5:])
     done = f"{rows} rows with fixed views, {len(losses)} steps: loss {first:.2f} -> {last:.2f}"
     numbers = {"first": first, "last": last, "steps": len(losses), "rows": rows}

@@ -30,8 +30,8 @@ def tell(findings: Sequence[Finding], logger: Logger, command: str = "") -> None
         )
         logger.fact(finding.level, _folded(f"{finding.name}: {finding.words}") + rows)
     counts = {level: sum(f.level == level for f in findings) for level in ("error", "warning", "note")}
-    told = " · ".join(f"{n} {level}{'s' * (n > 1)}" for level, n in counts.items() if n) or "nothing wrong found"
-    logger.fact("verdict", told)
+    summary = " · ".join(f"{n} {level}{'s' * (n > 1)}" for level, n in counts.items() if n) or "nothing wrong found"
+    logger.fact("verdict", summary)
     if command and not counts["error"]:
         logger.fact("next", command)
 

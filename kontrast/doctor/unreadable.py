@@ -11,22 +11,24 @@ class Unreadable(Examination):
 
     def __call__(self, case: Case) -> list[Finding]:
         """Returns a warning if rows cannot be read, or an error if training would refuse the data."""
-        aside = case.data.quarantined
-        if not aside:
+        unreadable = case.data.quarantined
+        if not unreadable:
             return []
         reasons: dict[str, list[str]] = {}
-        for _, name, field, reason in aside:
+        for _, name, field, reason in unreadable:
             reasons.setdefault(f"{field}: {reason}" if field else reason, []).append(name)
         ordered = sorted(reasons.items(), key=lambda item: -len(item[1]))
-        told = "; ".join(f"{len(ids):,} {reason.rstrip('.')} ('{ids[0]}')" for reason, ids in ordered[:3])
+        listed = "; ".join(f"{len(ids):,} {reason.rstrip('.')} ('{ids[0]}')" for reason, ids in ordered[:3])
         more = f"; and {len(ordered) - 3} more reasons" if len(ordered) > 3 else ""
-        share, accepted = len(aside) / len(case.frame), case.experiment.source.quarantine
+        share, accepted = len(unreadable) / len(case.frame), case.experiment.source.quarantine
         refused = share > accepted
         do = (
             f"Training accepts {accepted:.0%}. Correct them, or leave them out with --quarantine {share + 0.01:.2f}."
             if refused
             else "Training leaves them out."
         )
-        words = f"{len(aside):,} of {len(case.frame):,} rows ({share:.1%}) cannot be read: {told}{more}. {do}"
-        numbers = {"rows": len(aside), "reasons": {reason: len(ids) for reason, ids in ordered}}
-        return [Finding("unreadable", "error" if refused else "warning", words, numbers, [a[1] for a in aside[:5]])]
+        words = f"{len(unreadable):,} of {len(case.frame):,} rows ({share:.1%}) cannot be read: {listed}{more}. {do}"
+        numbers = {"rows": len(unreadable), "reasons": {reason: len(ids) for reason, ids in ordered}}
+        return [
+            Finding("unreadable", "error" if refused else "warning", words, numbers, [row[1] for row in unreadable[:5]])
+        ]

@@ -14,7 +14,7 @@ from kontrast.encoders.transformer import Transformer
 from kontrast.exports.card import card
 from kontrast.exports.export import Export, Subject
 from kontrast.exports.pretrained import write_causal, write_timm, write_transformer
-from kontrast.runs import kept
+from kontrast.runs import run_json
 from kontrast.runs.build import tower_of
 from kontrast.runs.folder import Folder
 
@@ -46,7 +46,7 @@ class Hub(Export):
         if data is not None:
             data = {**data, "name": Path(str(data["name"])).name, "quarantined": []}
             copy.write_json("data.json", data)
-        scores = kept.scores(run) if (run.path / "scores.json").is_file() else None
+        scores = run_json.scores(run) if (run.path / "scores.json").is_file() else None
         if scores is not None:
             copy.write_json("scores.json", scores)
         loading = ["import kontrast", "", 'run = kontrast.load("THIS-FOLDER")', "bank = run.embed(data)"]
@@ -76,7 +76,7 @@ class Hub(Export):
 
 def _libraries(subject: Subject, folder: Path) -> dict[str, str]:
     """Writes timm and transformers encoders in their own format; returns how to load each."""
-    model, told = subject.model, {}
+    model, calls = subject.model, {}
     towers = {tower_of(model.experiment, field): field for field in model.fields}
     theirs = {
         tower: field
@@ -97,8 +97,8 @@ def _libraries(subject: Subject, folder: Path) -> dict[str, str]:
             assert isinstance(encoder, CausalLM)
             write_causal(encoder, modality, here)
             call = 'transformers.AutoModelForCausalLM.from_pretrained("{}")'
-        told[tower] = call.format("THIS-FOLDER" if len(theirs) == 1 else f"THIS-FOLDER/{tower}")
-    return told
+        calls[tower] = call.format("THIS-FOLDER" if len(theirs) == 1 else f"THIS-FOLDER/{tower}")
+    return calls
 
 
 def _without_paths(experiment: Experiment) -> Experiment:

@@ -48,16 +48,16 @@ class Onnx(Export):
         needs("onnx", "export")
         needs("onnxscript", "export")
         fields = subject.fields(self.field)
-        told = {}
+        described = {}
         for i, field in enumerate(fields):
             here = folder if len(fields) == 1 else folder / _slug(field, i)
             here.mkdir(exist_ok=True)
             parity = self._field(subject, field, here)
-            told[field] = (
+            described[field] = (
                 f"{here.relative_to(folder) / 'model.onnx'}: max |difference| {parity['largest_difference']:.1e}, "
                 f"least cosine {parity['least_cosine']:.7f}, over {parity['rows']} {parity['of']}"
             )
-        return told
+        return described
 
     def _field(self, subject: Subject, field: str, folder: Path) -> dict[str, Any]:
         view = subject.model.experiment.views[field].name

@@ -17,7 +17,7 @@ from kontrast.encoders.transformer import Transformer
 from kontrast.exports.card import card
 from kontrast.exports.export import Export, Subject
 from kontrast.exports.pretrained import write_transformer
-from kontrast.runs import kept
+from kontrast.runs import run_json
 from kontrast.runs.build import tower_of
 from kontrast.runs.folder import Folder, save_tensors
 from kontrast.runs.model import Model
@@ -66,8 +66,8 @@ class SentenceTransformers(Export):
 def _card(subject: Subject, field: str) -> str:
     """Model card with the lines that load the folder in sentence-transformers."""
     run = Folder(subject.run.path)
-    data = kept.data(run) if (run.path / "data.json").is_file() else None
-    scores = kept.scores(run) if (run.path / "scores.json").is_file() else None
+    data = run_json.data(run) if (run.path / "data.json").is_file() else None
+    scores = run_json.scores(run) if (run.path / "scores.json").is_file() else None
     loading = [
         "from sentence_transformers import SentenceTransformer",
         "",

@@ -23,7 +23,7 @@ class StateDict(Export):
 
     def write(self, subject: Subject, folder: Path) -> Mapping[str, Any]:
         """Writes a file per encoder, and README.md."""
-        model, told, lines = subject.model, {}, []
+        model, described, lines = subject.model, {}, []
         towers = {tower_of(model.experiment, field): field for field in model.fields}
         parts = {tower: model.learner.encoders.encoder(field).state_dict() for tower, field in towers.items()}
         if self.heads:
@@ -32,7 +32,7 @@ class StateDict(Export):
             file = f"{name}.safetensors" if name.isidentifier() else f"tower-{number}.safetensors"
             save_tensors(tensors, folder / file, {"format": "pt"})
             count = sum(value.numel() for value in tensors.values())
-            told[file] = f"{len(tensors)} tensors, {count:,} numbers"
+            described[file] = f"{len(tensors)} tensors, {count:,} numbers"
             chosen = model.experiment.encoders.get(name)
             what = f"encoder `{chosen.name}`, settings {chosen.settings}" if chosen else "heads and the like"
             lines += [f"## {file}", "", f"{name}: {what}.", "", "| name | shape | type |", "|---|---|---|"]
@@ -42,8 +42,8 @@ class StateDict(Export):
             "# Weights",
             "",
             "    from safetensors.torch import load_file",
-            f'    load_file("{next(iter(told))}")',
+            f'    load_file("{next(iter(described))}")',
             "",
         ]
         (folder / "README.md").write_text("\n".join([*readme, *lines]), encoding="utf8")
-        return told
+        return described

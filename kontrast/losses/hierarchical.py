@@ -1,4 +1,4 @@
-"""Hierarchical contrast of TS2Vec: instants and samples are told apart at every scale of time."""
+"""Hierarchical contrast of TS2Vec: instants and samples are contrasted at every scale of time."""
 
 from collections.abc import Sequence
 
@@ -29,10 +29,10 @@ def hierarchical(
 ) -> dict[str, LossTerm]:
     """Contrast of two views of series, instant by instant, at every scale of time.
 
-    Per instant, the other view of the sample is told from other samples of the batch and from their views
-    (instance-wise). Per sample, the same instant of the other view is told from other instants (temporal). Then every
-    two instants are pooled by their maximum, until one is left; the result is the mean over scales. Similarities are
-    inner products, without temperature.
+    Per instant, the other view of the sample is contrasted with other samples of the batch and with their views
+    (instance-wise). Per sample, the same instant of the other view is contrasted with other instants (temporal). Then
+    every two instants are pooled by their maximum, until one is left; the result is the mean over scales. Similarities
+    are inner products, without temperature.
 
     An instant that `mask` leaves out is neither anchor nor candidate, and a pooled instant exists if both of its halves
     do. Series of other lengths therefore give the same in any padding and on any number of ranks.

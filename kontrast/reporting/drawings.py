@@ -90,11 +90,11 @@ def map_drawing(bank: EmbeddingTable, points: Points | None = None, *, width: in
     """
     points = spread_out(bank) if points is None else points
     labels = np.full(len(bank), "") if bank.labels is None else bank.labels
-    told = category("label", [str(label) for label in labels[points.row]])
+    classes = category("label", [str(label) for label in labels[points.row]])
     fields, marks = list(bank.z), []
-    for (x, y), row, field, code in zip(points.xy, points.row, points.field, told["codes"], strict=True):
-        colour = COLOURS[code] if code < len(COLOURS) and told["values"][code] else REST
-        if len(told["values"]) == 1:
+    for (x, y), row, field, code in zip(points.xy, points.row, points.field, classes["codes"], strict=True):
+        colour = COLOURS[code] if code < len(COLOURS) and classes["values"][code] else REST
+        if len(classes["values"]) == 1:
             colour = COLOURS[0]
         words = [str(bank.ids[row]), str(labels[row]), fields[field] if bank.shared and len(fields) > 1 else ""]
         left, top = 8 + x * (width - 16), 8 + y * (height - 16)
@@ -119,11 +119,11 @@ def curve_drawing(moments: Sequence[Mapping[str, Any]], name: str, *, width: int
     Raises:
         UserError: No record has that number.
     """
-    told = [(m["step"], {**m, **(m.get("health") or {})}.get(name)) for m in moments]
+    values = [(m["step"], {**m, **(m.get("health") or {})}.get(name)) for m in moments]
     known = {key for m in moments for key, value in {**m, **(m.get("health") or {})}.items() if _number(value)}
     if known and name not in known:
         raise UserError(f"a run has no curve '{name}'{did_you_mean(name, known)}")
-    points = binned([(float(x), float(y)) for x, y in told if y is not None and np.isfinite(y)])
+    points = binned([(float(x), float(y)) for x, y in values if y is not None and np.isfinite(y)])
     if not points:
         return Drawing(_svg(f"<text x='8' y='24'>no {esc(name)} yet</text>", f"no {esc(name)}", width, height))
     xs, ys = np.array(points).T

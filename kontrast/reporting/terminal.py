@@ -67,7 +67,7 @@ class Screen(Logger):
 
     def look(self, look: Look) -> None:
         """Adds the leading number of the validation rows to the line of the training."""
-        lead = next((key for key, told in NUMBERS.items() if told.rises and key in look.values), None)
+        lead = next((key for key, kind in NUMBERS.items() if kind.rises and key in look.values), None)
         self.validation = f" · {NUMBERS[lead].title} {number(look.values[lead])}" if lead else ""
 
     def _show(self, line: str) -> None:

@@ -124,8 +124,8 @@ def _training(now: Snapshot, width: int) -> Iterator[tuple[str, str]]:
         yield "rate", " · ".join(words)
     if now.health:
         found = now.health["health"]
-        told = (("effective_rank", "effective rank"), ("spread", "spread"), ("alignment", "alignment"))
-        words = [f"{title} {number(found[key])}" for key, title in told if found.get(key) is not None]
+        named = (("effective_rank", "effective rank"), ("spread", "spread"), ("alignment", "alignment"))
+        words = [f"{title} {number(found[key])}" for key, title in named if found.get(key) is not None]
         words += [f"uniformity {number(found['uniformity'])}"] if found.get("uniformity") is not None else []
         gone = "COLLAPSED · " if Health(**{name: found.get(name, 0) for name in HEALTH}).collapsed else ""
         yield "health", f"{gone}{' · '.join(words)} · at step {now.health['step']:,}"
@@ -139,15 +139,15 @@ def _validation(now: Snapshot, width: int) -> Iterator[tuple[str, str]]:
     part = f" · {share(spent / trained)} of the time" if trained else ""
     yield "validation", f"{many(len(now.looks), 'look')} at {many(last.get('rows') or 0, 'row')}{part}"
     size = min(max(width - COLUMN - 62, 8), 40)
-    for key, told in NUMBERS.items():
+    for key, kind in NUMBERS.items():
         known = [(look["step"], look["values"][key]) for look in now.looks if look["values"].get(key) is not None]
         if not known:
             continue
         line = spark([value for _, value in known], size)
-        words = f"{told.title:<13} {line:<{min(size, len(now.looks))}}  {number(known[-1][1]):<6}"
+        words = f"{kind.title:<13} {line:<{min(size, len(now.looks))}}  {number(known[-1][1]):<6}"
         words += f" from {number(known[0][1])}"
-        if told.rises is not None:
-            at, best = max(known, key=lambda one: (one[1] if told.rises else -one[1], one[0]))
+        if kind.rises is not None:
+            at, best = max(known, key=lambda one: (one[1] if kind.rises else -one[1], one[0]))
             words += f", best {number(best)} at step {at:,}"
         yield "", words
 

@@ -9,9 +9,9 @@ from kontrast.core.errors import UserError
 from kontrast.core.number_format import clock, interval, many, number
 from kontrast.evaluation.intervals import Found
 from kontrast.evaluation.over_seeds import difference_over_seeds, half_width, mean_over_seeds
-from kontrast.runs import kept
+from kontrast.runs import run_json
 from kontrast.runs.ablation import Ablation, finished
-from kontrast.runs.common_rows import shared
+from kontrast.runs.common_rows import common_rows
 from kontrast.runs.compare import numbers_of
 from kontrast.runs.folder import Folder
 from kontrast.runs.run import Run, evaluators
@@ -134,8 +134,8 @@ class Result:
         wide = max(len(one.arm.name) for one in self.outcomes)
         for one in self.outcomes:
             lead = one.lines[0] if one.lines else None
-            told = f"{lead.words:<20}  {lead.change:<22}" if lead else ""
-            yield f"  {one.verdict or 'recipe':<9}  {one.arm.name:<{wide}}  {told}  {clock(one.seconds)}".rstrip()
+            described = f"{lead.words:<20}  {lead.change:<22}" if lead else ""
+            yield f"  {one.verdict or 'recipe':<9}  {one.arm.name:<{wide}}  {described}  {clock(one.seconds)}".rstrip()
             if one.why:
                 yield f"  {'':<9}  {one.why}"
         yield ""
@@ -169,7 +169,7 @@ def result(made: Ablation, *, level: float = 0.95) -> Result:
     numbers, rows = _numbers(runs, made.seeds[0])
     failed = made.failed()
     outcomes = tuple(_outcome(made, at, runs, numbers, failed, level) for at in range(len(made.arms)))
-    steps = kept.scores(Folder(next(run.path for (at, _), run in runs.items() if at == 0)))["steps"]
+    steps = run_json.scores(Folder(next(run.path for (at, _), run in runs.items() if at == 0)))["steps"]
     return Result(outcomes, rows, len(made.seeds), steps, level)
 
 
@@ -180,7 +180,7 @@ def _numbers(runs: Mapping[_Place, Run], seed: int) -> tuple[dict[_Place, dict[s
     """Numbers of each run on the rows that all share, and how many rows these are."""
     if len(runs) < 2:
         raise UserError("an ablation compares two runs or more; only one was trained to its end.")
-    same = shared(list(runs.values()))
+    same = common_rows(list(runs.values()))
     judging = evaluators(next(iter(runs.values())).experiment)
     found = {
         place: numbers_of(judging, train, test, seed) for place, (train, test) in zip(runs, same.banks, strict=True)
@@ -198,13 +198,13 @@ def _outcome(
 ) -> Outcome:
     arm = made.arms[at]
     seeds = tuple(seed for seed in made.seeds if (at, seed) in runs)
-    scores = [kept.scores(Folder(runs[at, seed].path)) for seed in seeds]
+    scores = [run_json.scores(Folder(runs[at, seed].path)) for seed in seeds]
     both = [seed for seed in seeds if (0, seed) in runs]
     mine = [numbers[at, seed] for seed in seeds]
     pairs = [(numbers[0, seed], numbers[at, seed]) for seed in both] if at else []
     lines = _ordered(_lines(mine, pairs, level))
     if not any(line.merit for line in lines):
-        others = [_auc(kept.scores(Folder(runs[0, seed].path))) for seed in both] if at else []
+        others = [_auc(run_json.scores(Folder(runs[0, seed].path))) for seed in both] if at else []
         lines = _pair_lines([_auc(one) for one in scores], others, level) + lines
     lost = [words for key, words in failed.items() if key.startswith(f"{arm.slug}/")]
     collapsed = [one["verdict"] for one in scores if one["verdict"]["state"] == "collapsed"]

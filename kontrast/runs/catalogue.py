@@ -11,7 +11,7 @@ from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Experiment, Source
 from kontrast.core.number_format import number
 from kontrast.core.task_choice import one_task
-from kontrast.runs import kept
+from kontrast.runs import run_json
 from kontrast.runs.folder import Folder
 from kontrast.runs.lock import LOCK
 
@@ -103,11 +103,11 @@ def entry(path: Path) -> Entry:
     try:
         experiment = folder.experiment() if begun else Experiment(tasks=one_task(), source=Source(data=""))
         data, recipe = Path(experiment.source.data).name, experiment.names
-        known = kept.data(folder) if (path / "data.json").is_file() else {}
+        known = run_json.data(folder) if (path / "data.json").is_file() else {}
         data, recipe = known.get("name", data), known.get("recipe", {}).get("name", recipe)
         rows = " ".join(str(known.get("fingerprint", {}).get(part)) for part in ("ids", "labels"))
         if (path / "scores.json").is_file():
-            scores = kept.scores(folder)
+            scores = run_json.scores(folder)
             verdict, steps, minutes = scores["verdict"]["state"], scores["steps"], scores["seconds"] / 60
             score = leading(scores["scores"])
             score_name = score["name"] if score else ""

@@ -8,7 +8,7 @@ import numpy as np
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.core.unit_rows import unit
-from kontrast.runs import kept
+from kontrast.runs import run_json
 from kontrast.runs.folder import Folder
 from kontrast.runs.run import Run
 
@@ -16,7 +16,7 @@ LOOKED_AT = 500  # largest number of rows whose raw features are compared betwee
 
 
 @dataclass(frozen=True)
-class Shared:
+class CommonRows:
     """The rows that several runs share.
 
     Attributes:
@@ -30,7 +30,7 @@ class Shared:
     notes: tuple[str, ...]
 
 
-def shared(runs: Sequence[Run]) -> Shared:
+def common_rows(runs: Sequence[Run]) -> CommonRows:
     """Finds the rows that every run held out, by id.
 
     Unless the data have equal fingerprints, rows of equal id are checked for equal labels, and for raw features that
@@ -53,12 +53,12 @@ def shared(runs: Sequence[Run]) -> Shared:
         if len(ids) < len(test)
     ]
     tests = [_rows(test, ids) for test in tests]
-    prints = [kept.data(Folder(run.path))["fingerprint"] for run in runs]
+    prints = [run_json.data(Folder(run.path))["fingerprint"] for run in runs]
     for run, test, mark in zip(runs[1:], tests[1:], prints[1:], strict=True):
         if mark != prints[0]:
             notes += _same(runs[0], tests[0], run, test, ids)
     train = [run.embeddings("trained-train") for run in runs]
-    return Shared(
+    return CommonRows(
         tuple(zip(train, _alike(tests), strict=True)), _thumbnails(runs[0], list(tests[0].z), ids), tuple(notes)
     )
 
@@ -120,5 +120,5 @@ def _thumbnails(run: Run, fields: Sequence[str], ids: Sequence[str]) -> dict[str
     """Thumbnails of the rows with these ids, from the run's report."""
     every = run.embeddings("trained-test").ids.tolist()
     place = {row: at for at, row in enumerate(every)}
-    shown = kept.samples(Folder(run.path))["thumbnails"]
+    shown = run_json.samples(Folder(run.path))["thumbnails"]
     return {name: [shown[name][place[row]] for row in ids] for name in fields if name in shown}

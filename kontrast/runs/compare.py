@@ -11,7 +11,7 @@ from kontrast.core.errors import UserError
 from kontrast.core.number_format import many, number
 from kontrast.evaluation.evaluator import Evaluator
 from kontrast.evaluation.intervals import Found, apart, find_all
-from kontrast.runs.common_rows import Shared, shared
+from kontrast.runs.common_rows import CommonRows, common_rows
 from kontrast.runs.run import Run, evaluators
 
 Verdict = Literal["BETTER", "WORSE", "SAME", "HIGHER", "LOWER"]
@@ -91,7 +91,7 @@ class Comparison:
     folders: tuple[str, ...]
     level: float
     pairs: tuple[Pair, ...]
-    shared: Shared
+    shared: CommonRows
     verdicts: tuple[str, ...] = ()
 
     @property
@@ -123,8 +123,8 @@ class Comparison:
             for pair in self.pairs
         ]
         notes = [*self.shared.notes, self.chance]
-        told = dict(zip(self.folders, self.verdicts, strict=False))
-        return {"rows": self.rows, "level": self.level, "verdicts": told, "notes": notes, "pairs": pairs}
+        verdicts = dict(zip(self.folders, self.verdicts, strict=False))
+        return {"rows": self.rows, "level": self.level, "verdicts": verdicts, "notes": notes, "pairs": pairs}
 
     def words(self, *, every: bool = True) -> Iterator[str]:
         """Lines for the terminal: one per pair, led by its verdict.
@@ -177,7 +177,7 @@ def compare(
         raise UserError(f"compare takes two runs or more; found {len(runs)}.")
     if not 0.5 <= level < 1:
         raise UserError(f"compare: level={level:g}; expected 0.5 or more and less than 1, such as 0.95.")
-    same = shared(runs)
+    same = common_rows(runs)
     chosen = _evaluators(runs[0], scores)
     found = [numbers_of(chosen, train, test, seed) for train, test in same.banks]
     places = itertools.combinations(range(len(runs)), 2) if every_pair else ((0, two) for two in range(1, len(runs)))

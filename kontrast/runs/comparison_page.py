@@ -57,8 +57,8 @@ def _claim(made: Comparison, pair: Pair) -> str:
 
 def _own(made: Comparison) -> str:
     """The list of each run's verdict on itself."""
-    told = [(name, words) for name, words in zip(made.names, made.verdicts, strict=False) if words]
-    items = "".join(f"<li><b>{esc(name)}</b> {esc(words)}</li>" for name, words in told)
+    named = [(name, words) for name, words in zip(made.names, made.verdicts, strict=False) if words]
+    items = "".join(f"<li><b>{esc(name)}</b> {esc(words)}</li>" for name, words in named)
     return f"<h3>Each by itself</h3><ul class='plain'>{items}</ul>" if items else ""
 
 

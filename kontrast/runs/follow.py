@@ -11,7 +11,7 @@ from kontrast.core import untrusted_json
 from kontrast.core.errors import UserError
 from kontrast.core.number_format import many
 from kontrast.reporting.watch_frame import Snapshot, State
-from kontrast.runs import kept
+from kontrast.runs import run_json
 from kontrast.runs.folder import MOMENT, Folder
 from kontrast.runs.lock import holder
 from kontrast.runs.message_file import messages
@@ -75,7 +75,7 @@ class Follower:
             Folder.existing(self.path)  # says what is wrong
         with untrusted_json.fitting(str(self.path)):
             self._metrics()
-            ended = kept.scores(Folder(self.path)) if (self.path / "scores.json").is_file() else {}
+            ended = run_json.scores(Folder(self.path)) if (self.path / "scores.json").is_file() else {}
             state, who = self._state(bool(ended))
             return Snapshot(
                 name=self.path.resolve().name,
@@ -105,7 +105,7 @@ class Follower:
     def _data(self) -> str:
         if not (self.path / "data.json").is_file():
             return ""
-        facts = kept.data(Folder(self.path))
+        facts = run_json.data(Folder(self.path))
         parts = [many(facts["train"], "training row")] if isinstance(facts.get("train"), int) else []
         parts += [f"{facts['validation']:,} for validation"] if facts.get("validation") else []
         return " · ".join([facts["name"], facts["recipe"]["name"], *parts])

@@ -45,9 +45,9 @@ def held(path: Path, doing: str) -> Iterator[bool]:
         raise UserError(f"cannot write in {path}: {error.strerror or error}.") from error
     try:
         if locked:
-            told = {"process": os.getpid(), "host": platform.node(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+            facts = {"process": os.getpid(), "host": platform.node(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
             # Not written atomically: if it is half-written, a message says less, and nothing else depends on it.
-            (path / HOLDER).write_text(json.dumps({**told, "doing": doing}) + "\n", encoding="utf8")
+            (path / HOLDER).write_text(json.dumps({**facts, "doing": doing}) + "\n", encoding="utf8")
         yield locked
     finally:
         if locked:
@@ -92,16 +92,16 @@ class _Lock:
 
 
 def _holder(path: Path) -> str:
-    told = holder(path)
-    if not told:  # it has just begun, or is just ending
+    facts = holder(path)
+    if not facts:  # it has just begun, or is just ending
         return "another process writes to it"
-    return f"process {told['process']} on {told['host']} writes to it since {told['since']} ({told['doing']})"
+    return f"process {facts['process']} on {facts['host']} writes to it since {facts['since']} ({facts['doing']})"
 
 
 def holder(path: Path) -> dict[str, Any]:
     """Content of HOLDER; empty if the file is missing or not whole."""
     try:
-        told = json.loads((path / HOLDER).read_text(encoding="utf8"))
+        facts = json.loads((path / HOLDER).read_text(encoding="utf8"))
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) and told.keys() >= {"process", "host", "since", "doing"} else {}
+    return facts if isinstance(facts, dict) and facts.keys() >= {"process", "host", "since", "doing"} else {}

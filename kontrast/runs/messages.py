@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kontrast.core.number_format import UNTOLD, interval, number
+from kontrast.core.number_format import NO_INTERVAL, interval, number
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.modality import Modality
 from kontrast.data.samplers.sampler import Sampler
@@ -180,7 +180,7 @@ def scores(table: Sequence[Mapping[str, Any]], most: int = 14) -> str:
         beside = [_raw(row)] if row["raw"] else []
         beside += [f"untrained {number(row['untrained']['value'])}"] if row["untrained"] else []
         beside += [f"chance {number(row['chance'])}"] if row["chance"] is not None else []
-        ends = UNTOLD if trained["low"] is None else f"[{number(trained['low'])}, {number(trained['high'])}]"
+        ends = NO_INTERVAL if trained["low"] is None else f"[{number(trained['low'])}, {number(trained['high'])}]"
         lines.append(f"{row['name']:<{width}}  {number(trained['value'])} {ends:<14} {' · '.join(beside)}")
     return "\n".join([*lines, f"and {more} more in the report"] if more > 0 else lines)
 

@@ -19,7 +19,7 @@ from kontrast.core.experiment import Choice, Experiment
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.modality import Modality
 from kontrast.encoders.encoder import Encoder
-from kontrast.runs import kept
+from kontrast.runs import run_json
 from kontrast.runs.build import learner_of, modalities_of
 from kontrast.runs.folder import TARGETS, Folder, load_tensors, save_tensors
 from kontrast.training.learner import Learner
@@ -83,7 +83,7 @@ class Model:
         own = replace(experiment, encoders=_kept(folder, experiment))
         modalities = modalities_of(own)
         states = folder.read_json("encoder/modalities.json")
-        facts = kept.targets(folder)
+        facts = run_json.targets(folder)
         file = folder.path / "encoder" / WEIGHTS
         weights = renamed.tensors(load_tensors(file))
         if (folder.path / "encoder" / HEADS).is_file():

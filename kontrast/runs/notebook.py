@@ -11,7 +11,7 @@ from kontrast.evaluation.standing import label
 from kontrast.evaluation.verdict import claim
 from kontrast.reporting.drawings import Points, curve_drawing, map_drawing, spread_out
 from kontrast.reporting.page.safe import esc
-from kontrast.runs import kept
+from kontrast.runs import run_json
 from kontrast.runs.folder import Folder
 
 MOST, SNIPPET = 10, 20_000  # scores shown; characters of a thumbnail, so that an output cell stays small
@@ -40,11 +40,11 @@ def card(folder: Folder) -> str:
     if not (folder.path / "scores.json").is_file():
         step = f"at step {moments[-1]['step']:,} of {moments[-1]['total']:,}" if moments else "before its first step"
         return _framed(f"<h4>{name}: not finished</h4><p>{step}; {esc(folder.go_on)}</p>{curve}")
-    found = kept.scores(folder)
+    found = run_json.scores(folder)
     scores = [row for row in found["scores"] if row["trained"]]
     head, rest = claim(found["verdict"]["words"])
     bank = EmbeddingTable.load(folder.embeddings / "trained-test.parquet")
-    shown = kept.samples(folder)["thumbnails"]
+    shown = run_json.samples(folder)["thumbnails"]
     return _framed(
         f"<h4>{name}</h4><p><b>{esc(head)}</b> {esc(rest)}</p>{_table(scores)}"
         f"<div class='rows'>{_map(bank, shown)}{curve}</div>"

@@ -100,8 +100,8 @@ def begin(old: Run, out: Path | None) -> Folder:
     used = [(moment["step"], moment.get("threads", 0)) for moment in folder.moments()]
     turns = [(step, after) for (step, before), (_, after) in itertools.pairwise(used) if after != before]
     fresh.write_json(THREADS, turns)
-    told = folder.read_json("environment.json")
-    fresh.write_json("environment.json", {**told, "command": f"kontrast replay {old.path}"})
+    recorded = folder.read_json("environment.json")
+    fresh.write_json("environment.json", {**recorded, "command": f"kontrast replay {old.path}"})
     return fresh
 
 

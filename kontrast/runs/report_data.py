@@ -5,26 +5,26 @@ import json
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.reporting.page import doctor
 from kontrast.reporting.report import Story
-from kontrast.runs import kept
+from kontrast.runs import run_json
 from kontrast.runs.folder import Folder
 from kontrast.runs.monitor_file import read_looks
 
 
-def gather(folder: Folder) -> Story:
+def report_data(folder: Folder) -> Story:
     """Data of the report of a finished run.
 
     Raises:
         UserError: A file of the run is missing or damaged.
     """
-    scores = kept.scores(folder)
-    samples = kept.samples(folder)
-    environment = kept.environment(folder)
+    scores = run_json.scores(folder)
+    samples = run_json.samples(folder)
+    environment = run_json.environment(folder)
     return Story(
         title=folder.path.name,
         command=environment["command"],
         experiment=json.loads(folder.experiment().to_json()),
         environment=environment,
-        data=kept.data(folder),
+        data=run_json.data(folder),
         moments=folder.moments(),
         looks=read_looks(folder.path),
         verdict=scores["verdict"],

@@ -27,7 +27,7 @@ from kontrast.evaluation.evaluator import Evaluator
 from kontrast.reporting.drawings import Drawing, curve_drawing, map_drawing
 from kontrast.reporting.logger import Logger, NullLogger
 from kontrast.reporting.report import write_report
-from kontrast.runs import kept, messages
+from kontrast.runs import messages, run_json
 from kontrast.runs.build import learner_of
 from kontrast.runs.embedder import Embedder
 from kontrast.runs.folder import TRAINED_ON, Folder, load_tensors
@@ -35,7 +35,7 @@ from kontrast.runs.lock import held
 from kontrast.runs.margins import with_margins, with_rule
 from kontrast.runs.model import Model, Precision, raw_bank
 from kontrast.runs.notebook import card
-from kontrast.runs.report_data import gather
+from kontrast.runs.report_data import report_data
 from kontrast.runs.search_query import ask
 from kontrast.search import index as indexing
 from kontrast.search.index import Hit, Index
@@ -83,12 +83,12 @@ class Run:
     @property
     def scores(self) -> list[dict[str, Any]]:
         """The scores: per number its interval, and the baselines raw features and untrained encoder."""
-        return kept.scores(self.folder)["scores"]
+        return run_json.scores(self.folder)["scores"]
 
     @property
     def verdict(self) -> dict[str, Any]:
         """Whether the run learned anything: state, words and likely causes."""
-        return kept.scores(self.folder)["verdict"]
+        return run_json.scores(self.folder)["verdict"]
 
     def embeddings(self, name: str = "trained-test") -> EmbeddingTable:
         """The embeddings that the run's scores were computed from.
@@ -194,7 +194,7 @@ class Run:
         """Number of rows that the run was trained on, by their content, whatever their ids."""
         file = self.path / TRAINED_ON
         known = {name: hashes.numpy() for name, hashes in load_tensors(file).items()} if file.is_file() else {}
-        return int(fingerprint.seen(dataset.content, known).sum())
+        return int(fingerprint.trained_rows(dataset.content, known).sum())
 
     def index(
         self,
@@ -234,7 +234,7 @@ class Run:
                 if data is None
                 else self.embed(data, outside=outside, logger=logger)
             )
-            if data is None and logger and (said := messages.indexed(kept.scores(self.folder).get("rows"))):
+            if data is None and logger and (said := messages.indexed(run_json.scores(self.folder).get("rows"))):
                 logger.fact("note", said)
             label = next((name for name, kind in self.experiment.source.fields.items() if kind == "label"), None)
             return indexing.build(bank, self.path / "index", engine=engine, settings=settings, label=label)
@@ -301,7 +301,7 @@ class Run:
     def report(self) -> Path:
         """Writes report.html anew, as one self-contained file, and returns its path."""
         with fitting(str(self.path)):
-            return write_report(gather(self.folder), self.path / "report.html")
+            return write_report(report_data(self.folder), self.path / "report.html")
 
     def module(self, field: str | None = None) -> Embedder:
         """The trained encoder of a field as a torch module, for your own training loop.

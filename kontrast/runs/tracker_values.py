@@ -5,7 +5,7 @@ from typing import Any
 
 from kontrast.core.experiment import leaves
 from kontrast.evaluation.look import Look
-from kontrast.runs import kept
+from kontrast.runs import run_json
 from kontrast.runs.folder import Folder
 from kontrast.training.loop import StepRecord
 
@@ -17,8 +17,8 @@ def of_moment(moment: StepRecord) -> dict[str, float]:
 
     With several tasks: `gradient/simclr` and `cosine/simclr to rotation`, if measured at this step.
     """
-    told = {name: value for name, value in vars(moment).items() if name not in LEFT_OUT and value is not None}
-    numbers = {f"train/{name}": float(value) for name, value in told.items()}
+    values = {name: value for name, value in vars(moment).items() if name not in LEFT_OUT and value is not None}
+    numbers = {f"train/{name}": float(value) for name, value in values.items()}
     numbers |= {f"terms/{name}": float(value) for name, value in moment.terms.items()}
     numbers |= {f"gradient/{task}": norm for task, norm in moment.norms.items()}
     numbers |= {f"cosine/{pair.replace('/', ' to ')}": value for pair, value in moment.cosines.items()}
@@ -45,7 +45,7 @@ def of_scores(folder: Path) -> dict[str, float]:
     if not (folder / "scores.json").is_file():
         return {}
     found: dict[str, float | None] = {}
-    for row in kept.scores(Folder(folder))["scores"]:
+    for row in run_json.scores(Folder(folder))["scores"]:
         name = f"scores/{row['name'].replace('>', ' to ')}"
         for key, value in (row["trained"] or {}).items():
             found[name if key == "value" else f"{name}/{key}"] = value

@@ -18,8 +18,8 @@ from kontrast.core.errors import UserError, printable
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.runs.folder import Folder
-from kontrast.runs.kept import harmless
 from kontrast.runs.model import Model
+from kontrast.runs.run_json import harmless
 from kontrast.search.index import build
 from tests.support.command import call
 from tests.support.settings import FAST

@@ -82,9 +82,9 @@ def test_a_row_is_seen_where_every_field_that_it_has_is():
     known = fingerprint.trained({"a": np.array([1, 2, -3, 9]), "b": np.array([5, -1, 6, 9])}, np.array([0, 1, 2]))
     assert {name: hashes.tolist() for name, hashes in known.items()} == {"a": [1, 2], "b": [5, 6]}
     content = {"a": np.array([1, 1, -1, 9, 2, -1]), "b": np.array([5, 9, 6, 5, -5, -6])}
-    assert fingerprint.seen(content, known).tolist() == [True, False, True, False, True, False]
-    assert fingerprint.seen({"a": np.array([1, 9])}, known).tolist() == [True, False]
-    assert not fingerprint.seen({"a": np.array([1])}, {}).any()
+    assert fingerprint.trained_rows(content, known).tolist() == [True, False, True, False, True, False]
+    assert fingerprint.trained_rows({"a": np.array([1, 9])}, known).tolist() == [True, False]
+    assert not fingerprint.trained_rows({"a": np.array([1])}, {}).any()
 
 
 def test_a_filter_knows_the_labels_by_the_columns_own_name_and_missing_ones_as_null(tmp_path):

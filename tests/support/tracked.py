@@ -18,7 +18,7 @@ def moment(step, total=12):
     return StepRecord(step, total, 0, 5 / step, {"contrast": 5 / step}, 100.0, 0.1, 1.0, 1e-3, 1.0, 8, 7, 0, health)
 
 
-def told(logger, folder, steps, finish=True):
+def logged(logger, folder, steps, finish=True):
     with hearing(logger, folder.path):
         logger.fact("data", "120 rows\nall readable")
         for step in steps:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Source
 from kontrast.data.dataset.packing import Packing, Progress, packing, sample
-from kontrast.data.dataset.split_assignment import Sides, divider, of_kind, settled, sides
+from kontrast.data.dataset.split_assignment import Sides, divider, keep_duplicates_together, of_kind, sides
 from kontrast.data.dataset.store import Store
 from kontrast.data.modality import Modality
 from kontrast.data.schema import fingerprint, split
@@ -202,7 +202,7 @@ def _packed(
     if fit:
         _fit(frame, modalities, found)
     packed = pack()
-    rows = settled(found.of(packed.kept), packed, validation, notes)
+    rows = keep_duplicates_together(found.of(packed.kept), packed, validation, notes)
     if fit and again and (found.training[packed.kept] & ~rows.training).any():
         side = found.side.copy()
         side[packed.kept] = rows.side

@@ -90,7 +90,7 @@ def sides(frame: Frame, fields: Mapping[str, Field], source: Source, seed: int, 
         units, column, found = keys, of_kind(fields, "split"), None
         if column:
             who = f"{frame.name}, column '{column}'"
-            found = split.given(*coded(frame.columns[column]), who, validate=source.validation != 0)
+            found = split.sides_of(*coded(frame.columns[column]), who, validate=source.validation != 0)
         said = found is not None
         if found is None:
             side = _drawn(keys, source.held_out, asked, seed)
@@ -109,7 +109,7 @@ def _drawn(units: np.ndarray, held_out: float, validation: float, seed: int) -> 
     return np.where(held, split.HELD_OUT, np.where(watching, split.VALIDATION, split.TRAIN)).astype(np.int8)
 
 
-def settled(sides: Sides, packed: Packing, asked: float | None, notes: list[str]) -> Sides:
+def keep_duplicates_together(sides: Sides, packed: Packing, asked: float | None, notes: list[str]) -> Sides:
     """Sides of the usable rows; duplicates share a side unless the data says otherwise.
 
     Args:

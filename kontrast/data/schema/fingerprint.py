@@ -140,7 +140,7 @@ def trained(content: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np
     return {name: np.unique(codes[rows][codes[rows] >= 0]) for name, codes in content.items()}
 
 
-def seen(content: Mapping[str, np.ndarray], known: Mapping[str, np.ndarray]) -> np.ndarray:
+def trained_rows(content: Mapping[str, np.ndarray], known: Mapping[str, np.ndarray]) -> np.ndarray:
     """Rows that were trained on in every field that they have.
 
     They are compared by cached content, not by id: row 17 of another file is another row, and a copy has another id.

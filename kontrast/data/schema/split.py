@@ -82,7 +82,7 @@ def _under(column: str, frames: Mapping[str, Frame], name: str) -> Column:
         ) from error
 
 
-def given(values: Sequence[Any], codes: np.ndarray, who: str, *, validate: bool = True) -> np.ndarray | None:
+def sides_of(values: Sequence[Any], codes: np.ndarray, who: str, *, validate: bool = True) -> np.ndarray | None:
     """Side of each row as its split column says.
 
     Args:

@@ -12,7 +12,7 @@ from kontrast.data.schema import split
 from kontrast.data.sources.python_values import frame_of_table
 from kontrast.data.sources.source_reader import SourceReader
 from kontrast.data.tables import uri
-from kontrast.data.tables.arrow_cache import told
+from kontrast.data.tables.arrow_cache import refusing_damage
 from kontrast.data.tables.column_reader import plain
 from kontrast.data.tables.frame import ANYWHERE, Frame
 
@@ -51,7 +51,7 @@ class HubDataset(SourceReader):
         where = folder or Path.cwd()
         within = () if folder else (Path(HF_CACHE_HOME),) if hub else ANYWHERE
         if isinstance(data, datasets.Dataset):
-            with told(name):
+            with refusing_damage(name):
                 return replace(_frame(data, name, where), within=within)
         assert isinstance(data, datasets.DatasetDict)
         unknown = [key for key in data if split.part(key) is None]
@@ -60,7 +60,7 @@ class HubDataset(SourceReader):
                 f"DatasetDict has a part '{unknown[0]}'; expected train, test, validation. "
                 "Pass only parts of these names."
             )
-        with told(name):
+        with refusing_damage(name):
             frames = {str(key): _frame(part, f"{name}, {key}", where) for key, part in data.items()}
             return replace(split.joined(frames, name), within=within)
 

@@ -44,8 +44,8 @@ def frame_of_table(table: pa.Table, name: str, folder: Path | None) -> Frame:
         UserError: two columns have one name.
     """
     # One name may be written in two ways (é as one sign or as two); no one could tell such columns apart.
-    told = [unicodedata.normalize("NFC", name) for name in table.column_names]
-    doubles = sorted({n for n in told if told.count(n) > 1}) if len(set(told)) < len(told) else []
+    names = [unicodedata.normalize("NFC", name) for name in table.column_names]
+    doubles = sorted({n for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
     if doubles:
         raise UserError(f"{name}: several columns are named '{doubles[0]}'; rename them.")
     columns = {n: _tensors(table[n]) for n in table.column_names}

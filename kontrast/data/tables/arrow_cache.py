@@ -31,12 +31,12 @@ def spilled(
     """
     who = str(files[0])
     if cache is None:
-        with told(who):
+        with refusing_damage(who):
             return _held(*read())
     marks = [f"{file.resolve()} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
     target = _place(cache, marks)
     if not target.exists():
-        with told(who), atomic_cache(target, needed=sum(file.stat().st_size for file in files)) as part:
+        with refusing_damage(who), atomic_cache(target, needed=sum(file.stat().st_size for file in files)) as part:
             schema, batches = read()
             write(part, _plain_schema(schema), _plain(schema, batches))
     return mapped(target)
@@ -54,17 +54,17 @@ def fetched(name: str, cache: Path | None, read: Callable[[], tuple[pa.Schema, I
         UserError: a damaged source, or a full disk.
     """
     if cache is None:
-        with told(name):
+        with refusing_damage(name):
             return _held(*read())
     target = _place(cache, [name])
-    with told(name), atomic_cache(target) as part:
+    with refusing_damage(name), atomic_cache(target) as part:
         schema, batches = read()
         write(part, _plain_schema(schema), _plain(schema, batches))
     return mapped(target)
 
 
 @contextmanager
-def told(who: str) -> Iterator[None]:
+def refusing_damage(who: str) -> Iterator[None]:
     """Turns what Arrow raises for damage into UserError; errors of the disk, which have a number, pass."""
     try:
         yield

@@ -109,7 +109,7 @@ class Folded(Kernel):
         return self.one
 
 
-def settle(**terms: LossTerm) -> Tensor:
+def reduce_terms(**terms: LossTerm) -> Tensor:
     """One tensor from several loss terms, by the current reduction.
 
     Returns:

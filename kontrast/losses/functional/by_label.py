@@ -17,7 +17,7 @@ from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive.rank_n_contrast import RankNContrast
 from kontrast.losses.contrastive.supcon_inside import SupConInside
 from kontrast.losses.engine import dense, input_checks
-from kontrast.losses.engine.adapters import Tempered, gathered, rows, settle
+from kontrast.losses.engine.adapters import Tempered, gathered, reduce_terms, rows
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.positives import pull
 from kontrast.losses.engine.temperature import by_class
@@ -72,7 +72,7 @@ def supcon(z: Tensor, labels: Labels, *, temperature: float | Tensor = 0.1) -> T
         if value is not None:
             return value
     ours, everyone, kernel = _labelled(z, labels, temperature)
-    return settle(loss=contrast(ours, everyone, SameKey("label"), loss=InfoNCE(), kernel=kernel))
+    return reduce_terms(loss=contrast(ours, everyone, SameKey("label"), loss=InfoNCE(), kernel=kernel))
 
 
 def supcon_inside(z: Tensor, labels: Labels, *, temperature: float | Tensor = 0.1, mean: bool = True) -> Tensor:
@@ -105,7 +105,7 @@ def supcon_inside(z: Tensor, labels: Labels, *, temperature: float | Tensor = 0.
     """
     loss = SupConInside(mean=input_checks.flag(mean, "mean"))
     ours, everyone, kernel = _labelled(z, labels, temperature)
-    return settle(loss=contrast(ours, everyone, SameKey("label"), loss=loss, kernel=kernel))
+    return reduce_terms(loss=contrast(ours, everyone, SameKey("label"), loss=loss, kernel=kernel))
 
 
 def _labelled(z: Tensor, labels: Labels, temperature: float | Tensor) -> tuple[Embeddings, Embeddings, Kernel]:
@@ -163,7 +163,7 @@ def gensupcon(
         relation = Soft("soft") & KeyWeight("1/soft", of="anchor")
         relation = relation + alpha * (Soft("teacher") & KeyWeight("1/teacher", of="anchor"))
     mean = contrast(ours, everyone, relation, loss=InfoNCE(), kernel=Tempered(temperature))
-    return settle(loss=mean if teacher is None else (1 + alpha) * mean)
+    return reduce_terms(loss=mean if teacher is None else (1 + alpha) * mean)
 
 
 def soft_nearest_neighbour(z: Tensor, labels: Labels, *, temperature: float | Tensor = 1.0) -> Tensor:
@@ -197,7 +197,7 @@ def soft_nearest_neighbour(z: Tensor, labels: Labels, *, temperature: float | Te
     """
     ours = rows(z, {"label": input_checks.labels(labels, input_checks.embeddings(z))})
     kernel = Distance(temperature=input_checks.temperature(temperature))
-    return settle(loss=contrast(ours, gathered(ours), SameKey("label"), loss=SupConInside(), kernel=kernel))
+    return reduce_terms(loss=contrast(ours, gathered(ours), SameKey("label"), loss=SupConInside(), kernel=kernel))
 
 
 def multi_positive(z: Tensor, labels: Labels, *, temperature: float | Tensor = 0.1) -> Tensor:
@@ -230,7 +230,7 @@ def multi_positive(z: Tensor, labels: Labels, *, temperature: float | Tensor = 0
     """
     ours = rows(z, {"label": input_checks.labels(labels, input_checks.embeddings(z))})
     kernel = Tempered(temperature)
-    return settle(loss=contrast(ours, gathered(ours), SameKey("label"), loss=HeroCon(), kernel=kernel))
+    return reduce_terms(loss=contrast(ours, gathered(ours), SameKey("label"), loss=HeroCon(), kernel=kernel))
 
 
 def fscl(z: Tensor, labels: Labels, groups: Labels, *, temperature: float | Tensor = 0.1, even: bool = False) -> Tensor:
@@ -277,7 +277,7 @@ def fscl(z: Tensor, labels: Labels, groups: Labels, *, temperature: float | Tens
         relation = relation & KeyWeight("share")
         weight = pull(ours, everyone, relation) / (1 + peers)
     kernel = Tempered(temperature)
-    return settle(loss=contrast(ours, everyone, relation, loss=InfoNCE(), kernel=kernel, weight=weight))
+    return reduce_terms(loss=contrast(ours, everyone, relation, loss=InfoNCE(), kernel=kernel, weight=weight))
 
 
 def herocon(z: Tensor, labels: Labels, *, temperature: float | Tensor = 1.0) -> Tensor:
@@ -317,7 +317,7 @@ def herocon(z: Tensor, labels: Labels, *, temperature: float | Tensor = 1.0) -> 
         f"label {n}": contrast(ours, everyone, LabelColumn("labels", n), loss=HeroCon(), kernel=kernel)
         for n in range(sets.shape[1])
     }
-    return settle(**terms)
+    return reduce_terms(**terms)
 
 
 def rnc(z: Tensor, targets: Labels, *, temperature: float | Tensor = 2.0) -> Tensor:
@@ -354,7 +354,7 @@ def rnc(z: Tensor, targets: Labels, *, temperature: float | Tensor = 2.0) -> Ten
     if bool((unknown := target.isnan()).any()):
         ours = ours[~unknown]
     relation = TargetSimilarity("target", shape="order")
-    return settle(loss=contrast(ours, gathered(ours), relation, loss=RankNContrast(root=True), kernel=kernel))
+    return reduce_terms(loss=contrast(ours, gathered(ours), relation, loss=RankNContrast(root=True), kernel=kernel))
 
 
 def share_of(ours: Embeddings, everyone: Embeddings, relation: Relation) -> Tensor:

@@ -13,7 +13,7 @@ from kontrast.losses.alignment.negative_cosine import NegativeCosine
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.adapters import Folded, gathered, rows, settle
+from kontrast.losses.engine.adapters import Folded, gathered, reduce_terms, rows
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.pairwise.pair_margin import PairMargin
@@ -100,12 +100,12 @@ def infonce(
     kernel = Folded(unit)
     forth = contrast(ours, candidates, relation, loss=InfoNCE(), kernel=kernel)
     if not both:
-        return settle(loss=forth)
+        return reduce_terms(loss=forth)
     asked = gathered(rows(asking, {} if guides is None else {"guide": guides[0]}))
     keys = rows(sphere(key), {} if guides is None else {"guide": guides[1]}, view=1)
     relation = _mined(SameKey("id"), false_negatives, hardness, guides is not None, guide_margin)
     back = contrast(keys, asked, relation, loss=InfoNCE(), kernel=kernel)
-    return settle(forth=0.5 * forth, back=0.5 * back)
+    return reduce_terms(forth=0.5 * forth, back=0.5 * back)
 
 
 def pair_margin(z: Tensor, labels: Any, *, margin: float = 1.0, near: float = 0.0, power: float = 2.0) -> Tensor:
@@ -140,7 +140,7 @@ def pair_margin(z: Tensor, labels: Any, *, margin: float = 1.0, near: float = 0.
     """
     ours = rows(sphere(input_checks.embeddings(z)), {"label": input_checks.labels(labels, z)})
     loss = PairMargin(margin=margin, near=near, power=power)
-    return settle(loss=contrast(ours, gathered(ours), SameKey("label"), loss=loss, kernel=Dot()))
+    return reduce_terms(loss=contrast(ours, gathered(ours), SameKey("label"), loss=loss, kernel=Dot()))
 
 
 def simsiam(p: Tensor, t: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ def simsiam(p: Tensor, t: Tensor) -> Tensor:
         tensor(-1.)
     """
     input_checks.aligned(p=p, t=t)
-    return settle(loss=NegativeCosine()(rows(p), rows(t, view=1)))
+    return reduce_terms(loss=NegativeCosine()(rows(p), rows(t, view=1)))
 
 
 def mined_triplet(z: Tensor, labels: Any, loss: ContrastiveLoss, mining: str, seed: int) -> Tensor:
@@ -178,7 +178,7 @@ def mined_triplet(z: Tensor, labels: Any, loss: ContrastiveLoss, mining: str, se
     ours = rows(sphere(input_checks.embeddings(z)) * 2**0.5, {"label": input_checks.labels(labels, z)})
     same = SameKey("label")
     relation = EasyPositive(same) if mining == "easy" else DistanceWeighted(same, seed=seed)
-    return settle(loss=contrast(ours, gathered(ours), relation, loss=loss, kernel=Folded(2.0)))
+    return reduce_terms(loss=contrast(ours, gathered(ours), relation, loss=loss, kernel=Folded(2.0)))
 
 
 def _guides(

@@ -15,7 +15,7 @@ from kontrast.layers.memory_bank import MemoryBank
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive.nce import NCE
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.adapters import Tempered, gathered, rows, settle, views
+from kontrast.losses.engine.adapters import Tempered, gathered, reduce_terms, rows, views
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.engine.reduction import collapse
 from kontrast.losses.kernel import Kernel
@@ -77,7 +77,7 @@ def instance_discrimination(
     )
     noise = None if noise is None else _drawn(noise, z, memory)
     ours, kernel = rows(z, {"id": ids}), Tempered(temperature)
-    return settle(**instance_terms(ours, memory, SameKey("id"), kernel=kernel, noise=noise, proximal=proximal))
+    return reduce_terms(**instance_terms(ours, memory, SameKey("id"), kernel=kernel, noise=noise, proximal=proximal))
 
 
 def instance_terms(
@@ -162,7 +162,7 @@ def sogclr(z1: Tensor, z2: Tensor, ids: Any, estimates: Estimates, *, temperatur
     cos = (sphere(z1) * sphere(z2)).sum(-1).repeat(2) / kernel.temperature
     losses = per_row(ours, everyone, relation, loss=InfoNCE(), kernel=kernel)
     if len(everyone) < 4:
-        return settle(loss=contrast(ours, everyone, relation, loss=InfoNCE(), kernel=kernel))  # refuses, in words
+        return reduce_terms(loss=contrast(ours, everyone, relation, loss=InfoNCE(), kernel=kernel))  # refuses, in words
     log_g = losses + cos.detach() - math.log(len(everyone) - 2)
     log_u = estimates.update(ids.repeat(2), log_g).to(log_g)
     far = (log_g - log_u).exp()
@@ -170,7 +170,7 @@ def sogclr(z1: Tensor, z2: Tensor, ids: Any, estimates: Estimates, *, temperatur
     # far (mass - S) + (far - 1) S is far * mass - S, the gradient wanted; the value is put right beside it.
     slope = pushed.total + ((far - 1) * cos).sum()
     total = slope - slope.detach() + (log_u - cos.detach()).sum()
-    return settle(loss=LossTerm(total, exact(total.new_tensor(len(ours)))))
+    return reduce_terms(loss=LossTerm(total, exact(total.new_tensor(len(ours)))))
 
 
 def _drawn(noise: Any, z: Tensor, memory: MemoryBank) -> Tensor:

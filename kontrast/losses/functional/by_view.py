@@ -11,7 +11,7 @@ from kontrast.losses.bidirectional import mutual
 from kontrast.losses.contrastive.debiased import Debiased
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine import dense, input_checks
-from kontrast.losses.engine.adapters import Tempered, fixed, gathered, rows, settle, views
+from kontrast.losses.engine.adapters import Tempered, fixed, gathered, reduce_terms, rows, views
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.reduction import collapse
 from kontrast.losses.kernels.dot import Dot
@@ -57,7 +57,7 @@ def ntxent(*z: Tensor, temperature: float | Tensor = 0.1) -> Tensor:
         if dense.small(2 * len(z[0]), 2 * len(z[0]), dense.FEW) and len(z[0]) > 1:
             return dense.ntxent(*z, kernel.temperature**0.5)
     ours = views(*z)
-    return settle(loss=contrast(ours, gathered(ours), SameKey("id"), loss=InfoNCE(), kernel=kernel))
+    return reduce_terms(loss=contrast(ours, gathered(ours), SameKey("id"), loss=InfoNCE(), kernel=kernel))
 
 
 def clip(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.07) -> Tensor:
@@ -94,7 +94,7 @@ def clip(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.07) -> Tenso
     if dense.small(len(z1), len(z2), dense.FEW):
         return dense.clip(z1, z2, root)
     forth, back = mutual(rows(sphere(z1, root)), rows(sphere(z2, root), view=1), SameKey("id"), loss=InfoNCE())
-    return settle(forth=0.5 * forth, back=0.5 * back)
+    return reduce_terms(forth=0.5 * forth, back=0.5 * back)
 
 
 def dcl(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1) -> Tensor:
@@ -123,7 +123,7 @@ def dcl(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1) -> Tensor:
         >>> round(dcl(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(1 + 1) - 1
         -0.3069
     """
-    return settle(loss=_apart(views(z1, z2), temperature))
+    return reduce_terms(loss=_apart(views(z1, z2), temperature))
 
 
 def dclw(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1, sigma: float = 0.5) -> Tensor:
@@ -162,7 +162,7 @@ def dclw(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1, sigma: fl
     w = 2 - alike * (n / total).to(alike.dtype)
     pull = ((1 - w) * cos / temperature).repeat(2)  # once for each of both views as anchors
     pulled = LossTerm(collapse(pull), exact(collapse(torch.ones_like(pull))))
-    return settle(loss=_apart(ours, temperature), weights=pulled)
+    return reduce_terms(loss=_apart(ours, temperature), weights=pulled)
 
 
 def debiased(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.5, prior: float = 0.1) -> Tensor:
@@ -231,7 +231,7 @@ def hard_negative(
     ours = views(z1, z2)
     kernel = Tempered(temperature)
     loss = Debiased(prior=prior, hardness=hardness, temperature=kernel.temperature)
-    return settle(loss=contrast(ours, gathered(ours), SameKey("id"), loss=loss, kernel=kernel))
+    return reduce_terms(loss=contrast(ours, gathered(ours), SameKey("id"), loss=loss, kernel=kernel))
 
 
 def moco(q: Tensor, k: Tensor, queue: Tensor, *, temperature: float | Tensor = 0.2) -> Tensor:
@@ -268,7 +268,7 @@ def moco(q: Tensor, k: Tensor, queue: Tensor, *, temperature: float | Tensor = 0
     old = fixed(queue.detach().to(k), {"queue": torch.ones(len(queue), dtype=torch.bool, device=k.device)})
     relation = SameKey("id") & CandidatesOnly(WithinGroup("id") | KeyWeight("queue", what="among"))
     kernel = Tempered(temperature)
-    return settle(loss=contrast(rows(q), Embeddings.stack(own, old), relation, loss=InfoNCE(), kernel=kernel))
+    return reduce_terms(loss=contrast(rows(q), Embeddings.stack(own, old), relation, loss=InfoNCE(), kernel=kernel))
 
 
 def npair(f: Tensor, g: Tensor, *, l2: float = 0.02) -> Tensor:
@@ -302,7 +302,7 @@ def npair(f: Tensor, g: Tensor, *, l2: float = 0.02) -> Tensor:
     l2 = float(input_checks.number(l2, "l2", least=0))
     picked = contrast(rows(f), gathered(rows(g, view=1)), SameKey("id"), loss=InfoNCE(), kernel=Dot())
     squares = (wide(f).square().sum(1) + wide(g).square().sum(1)) / 2
-    return settle(loss=picked, norm=l2 * LossTerm(collapse(squares), exact(collapse(torch.ones_like(squares)))))
+    return reduce_terms(loss=picked, norm=l2 * LossTerm(collapse(squares), exact(collapse(torch.ones_like(squares)))))
 
 
 def _apart(ours: Embeddings, temperature: float | Tensor) -> LossTerm:

@@ -9,7 +9,7 @@ from kontrast.core.errors import UserError
 from kontrast.core.normalize import sphere, wide
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.adapters import Tempered, fixed, gathered, rows, settle
+from kontrast.losses.engine.adapters import Tempered, fixed, gathered, reduce_terms, rows
 from kontrast.losses.engine.class_counts import counts
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.positives import chosen
@@ -60,7 +60,7 @@ def kcl(
     ours = rows(z, {"label": input_checks.labels(labels, z), "id": input_checks.slots(ids, z, "ids")})
     everyone = gathered(ours)
     ours, relation = _few(ours, everyone, k, seed)
-    return settle(loss=contrast(ours, everyone, relation, loss=InfoNCE(), kernel=Tempered(temperature)))
+    return reduce_terms(loss=contrast(ours, everyone, relation, loss=InfoNCE(), kernel=Tempered(temperature)))
 
 
 def tsc(
@@ -123,7 +123,7 @@ def tsc(
     whole = relation & KeyWeight("share", of="anchor")
     whole = whole + strength * (SameKey("label") & KeyWeight("target"))
     mean = contrast(ours, candidates, whole, loss=InfoNCE(), kernel=Tempered(temperature))
-    return settle(loss=(1 + strength) * mean)
+    return reduce_terms(loss=(1 + strength) * mean)
 
 
 def bcl(z: Tensor, labels: Labels, centres: Tensor | None = None, *, temperature: float | Tensor = 0.1) -> Tensor:
@@ -165,7 +165,7 @@ def bcl(z: Tensor, labels: Labels, centres: Tensor | None = None, *, temperature
     candidates = Embeddings(candidates.z, {**candidates.keys, "count": counts(candidates.keys["label"])})
     kernel = Tempered(temperature)
     relation = SameKey("label") & Balanced("label", "count")
-    return settle(loss=contrast(ours, candidates, relation, loss=InfoNCE(), kernel=kernel))
+    return reduce_terms(loss=contrast(ours, candidates, relation, loss=InfoNCE(), kernel=kernel))
 
 
 def paco(
@@ -238,7 +238,7 @@ def paco(
     )
     relation = SameKey("label") & KeyWeight("pull")
     relation = relation if prior is None else relation & KeyWeight("count", what="among")
-    return settle(loss=contrast(ours, Embeddings.stack(others, own), relation, loss=InfoNCE(), kernel=Dot()))
+    return reduce_terms(loss=contrast(ours, Embeddings.stack(others, own), relation, loss=InfoNCE(), kernel=Dot()))
 
 
 def _prior(given: Labels, centres: Tensor) -> Tensor:

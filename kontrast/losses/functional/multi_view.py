@@ -11,7 +11,7 @@ from kontrast.core.normalize import sphere, wide
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.contrastive.supcon_inside import SupConInside
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.adapters import gathered, rows, settle
+from kontrast.losses.engine.adapters import gathered, reduce_terms, rows
 from kontrast.losses.engine.contrast import contrast, per_row
 from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.relations.key_weight import KeyWeight
@@ -59,7 +59,7 @@ def mil_nce(z: Tensor, bags: Tensor, *, temperature: float | Tensor = 1.0, both:
     clips = Embeddings(ours.z, {**ours.keys, "view": torch.full_like(ours.keys["view"], -1)})
     asking = (clips, gathered(narrations), SameKey("id"))
     if not both:
-        return settle(loss=contrast(*asking, loss=SupConInside(), kernel=Dot()))
+        return reduce_terms(loss=contrast(*asking, loss=SupConInside(), kernel=Dot()))
     asked = (narrations, gathered(clips), SameKey("id", apart=True))
     own = (clips.z[:, None] * wide(bags)).sum(-1)  # (N, K)
     pull = own.logsumexp(1)
@@ -74,7 +74,7 @@ def mil_nce(z: Tensor, bags: Tensor, *, temperature: float | Tensor = 1.0, both:
     # The slope is that of (1 - share) forth + share back - pull, with shares held; the value is put right beside it.
     slope = first.total + second.total - (share.sum(1) * pull).sum() + (share * own).sum()
     total = slope - slope.detach() + (whole - pull.detach()).sum()
-    return settle(loss=LossTerm(total, exact(total.new_tensor(len(z)))))
+    return reduce_terms(loss=LossTerm(total, exact(total.new_tensor(len(z)))))
 
 
 def herocon_views(v1: Tensor, v2: Tensor, g1: Tensor, g2: Tensor) -> Tensor:
@@ -128,4 +128,4 @@ def herocon_views(v1: Tensor, v2: Tensor, g1: Tensor, g2: Tensor) -> Tensor:
     )
     relation = SameKey("id") & KeyWeight("pulls") & KeyWeight("counts", what="among")
     anchors = rows(torch.cat([b, a], 1))
-    return settle(loss=contrast(anchors, candidates, relation, loss=InfoNCE(), kernel=Dot()))
+    return reduce_terms(loss=contrast(anchors, candidates, relation, loss=InfoNCE(), kernel=Dot()))

@@ -9,7 +9,7 @@ from kontrast.core import factory
 from kontrast.core.embeddings import Embeddings
 from kontrast.core.ranks import Ranks
 from kontrast.losses.contrastive_loss import ContrastiveLoss
-from kontrast.losses.engine.adapters import rows, settle
+from kontrast.losses.engine.adapters import reduce_terms, rows
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.reduction import Reduction
 from kontrast.losses.kernel import Kernel
@@ -77,6 +77,6 @@ class Contrastive(LossModule):
         def compared() -> Tensor:
             ours = embeddings if isinstance(embeddings, Embeddings) else rows(embeddings, keys)
             everyone = Ranks().gather({"": ours if candidates is None else candidates})[""]
-            return settle(loss=contrast(ours, everyone, self.relation, loss=self.loss, kernel=self.kernel))
+            return reduce_terms(loss=contrast(ours, everyone, self.relation, loss=self.loss, kernel=self.kernel))
 
         return self.reduced(compared)

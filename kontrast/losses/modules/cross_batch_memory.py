@@ -10,7 +10,7 @@ from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.losses.contrastive_loss import ContrastiveLoss
-from kontrast.losses.engine.adapters import fixed, gathered, rows, settle
+from kontrast.losses.engine.adapters import fixed, gathered, reduce_terms, rows
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.engine.reduction import Reduction
 from kontrast.losses.kernel import Kernel
@@ -94,7 +94,7 @@ class CrossBatchMemory(LossModule):
         def compared() -> Tensor:
             ours = rows(z, {"label": labels})
             everyone = Embeddings.stack(gathered(ours), fixed(earlier, {"label": theirs}))
-            return settle(loss=contrast(ours, everyone, self.relation, loss=self.loss, kernel=self.kernel))
+            return reduce_terms(loss=contrast(ours, everyone, self.relation, loss=self.loss, kernel=self.kernel))
 
         found = self.reduced(compared)
         if self.training:

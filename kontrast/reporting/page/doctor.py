@@ -45,7 +45,7 @@ def section(findings: Sequence[Mapping[str, Any]]) -> str:
     grave = [finding for finding in findings if finding["level"] in _GRAVE]
     facts = [finding for finding in findings if finding["level"] not in _GRAVE and not finding.get("picture")]
     counts = {level: sum(f["level"] == level for f in grave) for level in _GRAVE}
-    told = " · ".join(many(n, level) for level, n in counts.items() if n) or "nothing wrong found"
+    summary = " · ".join(many(n, level) for level, n in counts.items() if n) or "nothing wrong found"
     pictures = "".join(
         f"<h3>Views before training</h3><div class='scroll'><img class='sheet' alt='rows as they are and as training "
         f"sees them' src='{esc(f['picture'])}'></div>"
@@ -54,7 +54,7 @@ def section(findings: Sequence[Mapping[str, Any]]) -> str:
     )
     listed = "".join(f"<div><dt>{esc(f['name'])}</dt><dd>{esc(f['words'])}</dd></div>" for f in facts)
     return (
-        f"<p class='note'>Before the first step: {told}.</p>"
+        f"<p class='note'>Before the first step: {summary}.</p>"
         + (f"<ul class='findings'>{''.join(map(_item, grave))}</ul>" if grave else "")
         + (f"<h3>Facts</h3><dl class='pairs'>{listed}</dl>" if facts else "")
         + pictures

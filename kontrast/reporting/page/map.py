@@ -33,9 +33,9 @@ def layout(bank: EmbeddingTable, shelf: Shelf, points: int = POINTS, seed: int =
     """
     spaces = _spaces(bank)
     rows = sample(len(bank), max(points // sum(len(blocks) for _, blocks in spaces), 1), seed)
-    told = columns(bank, rows)
-    planes = [_plane(name, blocks, rows, told) for name, blocks in spaces]
-    titles, named_by = _titles(bank, rows, told)
+    listed = columns(bank, rows)
+    planes = [_plane(name, blocks, rows, listed) for name, blocks in spaces]
+    titles, named_by = _titles(bank, rows, listed)
     thumbs = [[shelf.place(name, int(row)) for name in bank.z] for row in rows]
     return {
         "planes": [plane for plane in planes if plane["row"]],
@@ -44,7 +44,7 @@ def layout(bank: EmbeddingTable, shelf: Shelf, points: int = POINTS, seed: int =
         "ids": [str(i) for i in bank.ids[rows]],
         "titles": titles,
         "named_by": named_by,
-        "columns": told,
+        "columns": listed,
         "thumbs": thumbs,
         "of": len(bank),
     }
@@ -106,10 +106,10 @@ def _spaces(bank: EmbeddingTable) -> list[tuple[str, list[np.ndarray]]]:
     return [("whole rows", [bank.whole()]), *((name, [z]) for name, z in bank.z.items())]
 
 
-def _titles(bank: EmbeddingTable, rows: np.ndarray, told: list[dict[str, Any]]) -> tuple[list[str], str]:
+def _titles(bank: EmbeddingTable, rows: np.ndarray, listed: list[dict[str, Any]]) -> tuple[list[str], str]:
     """Title of each row (first text column, else label, else id) and its column."""
-    texts = [column for column in told if column["kind"] == "text"]
-    labels = [column for column in told if column["name"] == "label" and column["kind"] == "category"]
+    texts = [column for column in listed if column["kind"] == "text"]
+    labels = [column for column in listed if column["name"] == "label" and column["kind"] == "category"]
     ids = [str(i) for i in bank.ids[rows]]
     if texts:
         return [value or row for value, row in zip(texts[0]["values"], ids, strict=True)], texts[0]["name"]
@@ -119,7 +119,7 @@ def _titles(bank: EmbeddingTable, rows: np.ndarray, told: list[dict[str, Any]]) 
     return ids, ""
 
 
-def _plane(name: str, blocks: list[np.ndarray], rows: np.ndarray, told: list[dict[str, Any]]) -> dict[str, Any]:
+def _plane(name: str, blocks: list[np.ndarray], rows: np.ndarray, listed: list[dict[str, Any]]) -> dict[str, Any]:
     """Points of all blocks on one plane, as plain values.
 
     Coordinates are integers up to 9,999, `row` is an index into `rows`, and `names` holds, per column, the points at
@@ -143,7 +143,7 @@ def _plane(name: str, blocks: list[np.ndarray], rows: np.ndarray, told: list[dic
         "row": row.tolist(),
         "field": field.tolist(),
         "near": _near(z, row).tolist(),
-        "names": [_names(xy, column, row) for column in told],
+        "names": [_names(xy, column, row) for column in listed],
     }
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from kontrast.core.number_format import UNTOLD, interval, number, round_number
+from kontrast.core.number_format import NO_INTERVAL, interval, number, round_number
 from kontrast.evaluation.metric_result import RAW
 from kontrast.evaluation.standing import label, standing
 from kontrast.reporting.page.safe import esc
@@ -119,7 +119,7 @@ def _row(score: Mapping[str, Any]) -> str:
 def _value(value: Mapping[str, Any] | None) -> str:
     if not value:
         return "–"
-    bounds = interval(value.get("low"), value.get("high")) or (UNTOLD if _known(value.get("value")) else "")
+    bounds = interval(value.get("low"), value.get("high")) or (NO_INTERVAL if _known(value.get("value")) else "")
     return number(value.get("value")) + (f" <small>{bounds}</small>" if bounds else "")
 
 

@@ -18,15 +18,15 @@ def sheet(title: str, over: str, sections: Sequence[tuple[str, str, str]], snipp
         sections: (key, name, HTML) each; sections without HTML are left out.
         snippets: Thumbnails that maps and galleries refer to by index.
     """
-    told = [(key, name, body) for key, name, body in sections if body]
+    filled = [(key, name, body) for key, name, body in sections if body]
     script = _piece("script.js")
     return Template(_piece("page.html")).substitute(
         title=esc(title),
         over=esc(over),
         policy=_policy(script),
         style=_piece("style.css"),
-        links="".join(f"<a href='#{key}'>{name}</a>" for key, name, _ in told),
-        sections="\n".join(_section(key, name, body) for key, name, body in told),
+        links="".join(f"<a href='#{key}'>{name}</a>" for key, name, _ in filled),
+        sections="\n".join(_section(key, name, body) for key, name, body in filled),
         data=block("shelf", snippets),
         script=script,
     )

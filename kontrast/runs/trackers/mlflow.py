@@ -98,15 +98,15 @@ class Mlflow(Logger):
         with atomic_write(mark) as aside:
             aside.write_text(self.run, encoding="utf8")
         settings = of_experiment(self.folder).items()
-        told = [self.mlflow.entities.Param(_key(name), str(value)[:LONGEST]) for name, value in settings]
-        for start in range(0, len(told), AT_ONCE):
-            self.client.log_batch(self.run, params=told[start : start + AT_ONCE])
+        entries = [self.mlflow.entities.Param(_key(name), str(value)[:LONGEST]) for name, value in settings]
+        for start in range(0, len(entries), AT_ONCE):
+            self.client.log_batch(self.run, params=entries[start : start + AT_ONCE])
 
     def _tell(self, numbers: Mapping[str, float]) -> None:
         metric, now = self.mlflow.entities.Metric, int(time.time() * 1000)
-        told = [metric(_key(name), value, now, self.step) for name, value in numbers.items()]
-        for start in range(0, len(told), AT_ONCE):
-            self.client.log_batch(self.run, metrics=told[start : start + AT_ONCE])
+        entries = [metric(_key(name), value, now, self.step) for name, value in numbers.items()]
+        for start in range(0, len(entries), AT_ONCE):
+            self.client.log_batch(self.run, metrics=entries[start : start + AT_ONCE])
 
 
 def _key(name: str) -> str:

@@ -12,7 +12,7 @@ from kontrast.core import factory
 from kontrast.core.errors import UserError
 from kontrast.reporting.logger import Logger, Loggers, hearing
 from kontrast.runs.tracker_values import of_experiment, of_moment, of_scores
-from tests.support.tracked import FOUND, moment, told
+from tests.support.tracked import FOUND, logged, moment
 
 
 def test_what_trackers_are_told_is_flat_and_finite(folder):
@@ -71,7 +71,7 @@ def curves(path):
 
 def test_tensorboard_shows_curves_scores_and_words(folder):
     pytest.importorskip("tensorboard")
-    told(factory.build("trackers", "tensorboard", {"every": 5}), folder, range(1, 13))
+    logged(factory.build("trackers", "tensorboard", {"every": 5}), folder, range(1, 13))
     found = curves(folder.path / "tensorboard")
     assert [(x.step, round(x.value, 4)) for x in found.Scalars("train/loss")] == [
         (s, round(5 / s, 4)) for s in (1, 4, 5, 10, 12)
@@ -83,8 +83,8 @@ def test_tensorboard_shows_curves_scores_and_words(folder):
 
 def test_tensorboard_goes_on_where_a_resumed_run_does(folder):
     pytest.importorskip("tensorboard")
-    told(factory.build("trackers", "tensorboard", {"every": 1}), folder, range(1, 9), finish=False)
-    told(factory.build("trackers", "tensorboard", {"every": 1}), folder, range(6, 13))
+    logged(factory.build("trackers", "tensorboard", {"every": 1}), folder, range(1, 9), finish=False)
+    logged(factory.build("trackers", "tensorboard", {"every": 1}), folder, range(6, 13))
     found = curves(folder.path / "tensorboard")
     assert [x.step for x in found.Scalars("train/loss")] == list(range(1, 13))
 
@@ -93,7 +93,7 @@ def test_a_refused_run_leaves_nothing_behind(folder):
     pytest.importorskip("tensorboard")
     pytest.importorskip("wandb")
     for name in ("tensorboard", "wandb"):
-        told(factory.build("trackers", name, {}), folder, (), finish=False)
+        logged(factory.build("trackers", name, {}), folder, (), finish=False)
     assert [p.name for p in folder.path.iterdir()] == ["experiment.json"]
 
 
@@ -103,8 +103,8 @@ def test_wandb_writes_offline_without_a_key_and_one_id_for_a_resumed_run(folder,
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody is there: whoever calls out fails
-    told(factory.build("trackers", "wandb", {"every": 1}), folder, range(1, 9), finish=False)
-    told(factory.build("trackers", "wandb", {"every": 1}), folder, range(6, 13))
+    logged(factory.build("trackers", "wandb", {"every": 1}), folder, range(1, 9), finish=False)
+    logged(factory.build("trackers", "wandb", {"every": 1}), folder, range(6, 13))
     files = sorted((folder.path / "wandb").glob("offline-run-*/*.wandb"))
     known = (folder.path / "wandb" / "id.txt").read_text()
     assert {file.name for file in files} == {f"run-{known}.wandb"}
@@ -199,7 +199,7 @@ def mlflow(monkeypatch):
 
 
 def test_mlflow_gets_settings_curves_scores_and_the_end(folder, mlflow):
-    told(factory.build("trackers", "mlflow", {"every": 5}), folder, range(1, 13))
+    logged(factory.build("trackers", "mlflow", {"every": 5}), folder, range(1, 13))
     assert mlflow[0] == ("open", f"sqlite:///{folder.path.resolve() / 'mlflow.db'}")
     assert mlflow[1:3] == [("experiment", "kontrast"), ("run", "17", "waves-1")]
     assert ("param", "abc", "plan.batch", "256") in mlflow
@@ -210,10 +210,10 @@ def test_mlflow_gets_settings_curves_scores_and_the_end(folder, mlflow):
 
 def test_mlflow_goes_on_in_the_run_of_an_interrupted_one(folder, mlflow, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///elsewhere.db")
-    told(factory.build("trackers", "mlflow", {}), folder, range(1, 4), finish=False)
+    logged(factory.build("trackers", "mlflow", {}), folder, range(1, 4), finish=False)
     assert mlflow[-1] == ("end", "abc", "KILLED")
     mlflow.clear()
-    told(factory.build("trackers", "mlflow", {}), folder, range(3, 13))
+    logged(factory.build("trackers", "mlflow", {}), folder, range(3, 13))
     assert mlflow[:2] == [("open", "sqlite:///elsewhere.db"), ("again", "abc", "RUNNING")]
 
 

@@ -23,10 +23,10 @@ import sys
 from pathlib import Path
 from kontrast.core import factory
 from kontrast.runs.folder import Folder
-from tests.support.tracked import told
+from tests.support.tracked import logged
 folder = Folder(Path(sys.argv[1]))
-told(factory.build("trackers", "mlflow", {"every": 5}), folder, range(1, 9), finish=False)
-told(factory.build("trackers", "mlflow", {"every": 5}), folder, range(6, 13))
+logged(factory.build("trackers", "mlflow", {"every": 5}), folder, range(1, 9), finish=False)
+logged(factory.build("trackers", "mlflow", {"every": 5}), folder, range(6, 13))
 """
 
 READ = """
