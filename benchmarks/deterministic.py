@@ -33,7 +33,8 @@ from kontrast.recipes.choosing import choose as choose_recipe
 from kontrast.reporting.logger import Logger
 from kontrast.runs.build import modalities_of
 from kontrast.runs.folder import Folder
-from kontrast.runs.model import Model, method_of
+from kontrast.runs.build import learner_of
+from kontrast.runs.model import Model
 from kontrast.runs.step_rows import first_views, order_of
 from kontrast.runs.train import train
 from kontrast.training.determinism import repeatable
@@ -86,15 +87,15 @@ def measured(name: str, batch: int, steps: int, rounds: int) -> str:
         experiment, _ = choose_recipe(fields, Experiment(Source(held_out=0.0), tasks=one_task(""), plan=plan), None)
         plan, modalities = experiment.plan, modalities_of(experiment)
         data = prepare(frame, fields, modalities, source=experiment.source, seed=0, cache=cache, fit=True)
-        model = Model(experiment, modalities, method_of(experiment, modalities))
+        model = Model(experiment, modalities, learner_of(experiment, modalities))
         first = first_views(model, Reader(data, modalities), order_of(model, data).at(0), cpu)
-        rule, _ = choose(model.method, first, plan, steps)
-        found, _ = choose(model.method, first, replace(plan, deterministic="off", compile="off"), steps)
+        rule, _ = choose(model.learner, first, plan, steps)
+        found, _ = choose(model.learner, first, replace(plan, deterministic="off", compile="off"), steps)
         for turn in range(rounds):
             for how in ("auto", "off") if turn % 2 else ("off", "auto"):
                 told = replace(experiment, plan=replace(forced(plan, rule), deterministic=how))
                 heard, folder = Times(), Folder.fresh(Path(scratch) / f"{turn}-{how}", name)
-                fresh = Model(told, modalities, method_of(told, modalities))
+                fresh = Model(told, modalities, learner_of(told, modalities))
                 with repeatable(told.plan, cpu):
                     train(fresh, data, folder, heard, fleet, resume=False)
                 speeds[how].append((len(heard.seconds) - COLD) / sum(heard.seconds[COLD:]))

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from kontrast.layers.towers import Towers
+from kontrast.encoders.encoder_info import EncoderInfo
+from kontrast.encoders.encoders import Encoders
 from PIL import Image as Pil
 from torch import Tensor, nn
 
@@ -27,7 +28,10 @@ from kontrast.recipes.choosing import choose
 from kontrast.reporting.logger import Logger
 from kontrast.runs.build import modalities_of
 from kontrast.runs.folder import Folder
-from kontrast.runs.model import Model, method_of
+from kontrast.runs.build import learner_of
+from kontrast.runs.model import Model
+from kontrast.training.learner import Learner
+from kontrast.core.task_choice import MAIN
 from kontrast.runs.train import train
 from kontrast.tasks.contrastive.simclr import SimCLR
 from kontrast.training.launcher import alone
@@ -111,17 +115,19 @@ def kontrast_run(
         folder.write("experiment.json", experiment.to_json())
         modalities = modalities_of(experiment)
         data = prepare(frame, fields, modalities, source=experiment.source, seed=seed, cache=folder.cache, fit=True)
-        method = _with(network, modalities, seed) if network else method_of(experiment, modalities)
-        model = Model(experiment, modalities, method)
+        learner = _with(network, modalities, seed) if network else learner_of(experiment, modalities)
+        model = Model(experiment, modalities, learner)
         started(model)
         train(model, data, folder, logger, fleet, resume=False)
         return folder.experiment()
 
 
-def _with(network: Callable[[], Encoder], modalities: dict[str, Modality], seed: int) -> SimCLR:
+def _with(network: Callable[[], Encoder], modalities: dict[str, Modality], seed: int) -> Learner:
     torch.manual_seed(seed)
     (field,) = modalities
-    return SimCLR(Towers({"image": network()}, {field: "image"}), hidden=512, width=128)
+    encoder = network()
+    info = EncoderInfo({field: encoder.width}, networks={field: "image"})
+    return Learner(Encoders({"image": encoder}, info.networks, info), {MAIN: SimCLR(info, hidden=512, width=128)}, MAIN)
 
 
 def load(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:

@@ -42,7 +42,8 @@ from kontrast.recipes.choosing import choose
 from kontrast.reporting.logger import Logger
 from kontrast.runs.build import modalities_of
 from kontrast.runs.folder import Folder
-from kontrast.runs.model import Model, method_of
+from kontrast.runs.build import learner_of
+from kontrast.runs.model import Model
 from kontrast.runs.train import train
 from kontrast.training.launcher import alone
 from kontrast.training.loop import StepRecord
@@ -102,7 +103,7 @@ def ours(turn: Turn, way: Way, precision: Literal["auto", "32"]) -> tuple[float,
         modalities = modalities_of(experiment)
         data = prepare(frame, fields, modalities, source=experiment.source, seed=0, cache=folder.cache, fit=True)
         train(
-            Model(experiment, modalities, method_of(experiment, modalities)), data, folder, watch, fleet, resume=False
+            Model(experiment, modalities, learner_of(experiment, modalities)), data, folder, watch, fleet, resume=False
         )
         chosen = folder.experiment().plan.precision
     return watch.a_text(turn.batch), {"32": "float32"}.get(chosen, chosen)

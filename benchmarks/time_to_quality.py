@@ -140,8 +140,8 @@ class Watch(Logger):
     def _accuracy(self) -> float:
         assert self.model is not None
         ((field, modality),) = self.model.modalities.items()
-        method = copy.deepcopy(self.model.method).eval()
-        return knn(lambda p: method.embed(field, modality.preprocess(p)), self.task)
+        learner = copy.deepcopy(self.model.learner).eval()
+        return knn(lambda p: learner.embed(field, modality.preprocess(p)), self.task)
 
 
 def default_arm(task: Task, seed: int, target: float) -> Arm:
