@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from kontrast.core.experiment import Experiment, Plan, Source
+from kontrast.core.ranks import Ranks
 from kontrast.core.task_choice import one_task
 from kontrast.data.dataset.dataset import prepare
 from kontrast.data.dataset.reader import Reader
@@ -31,11 +32,10 @@ from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.recipes.choosing import choose as choose_recipe
 from kontrast.reporting.logger import Logger
-from kontrast.runs.build import modalities_of
+from kontrast.runs.build import learner_of, modalities_of
 from kontrast.runs.folder import Folder
-from kontrast.runs.build import learner_of
 from kontrast.runs.model import Model
-from kontrast.runs.step_rows import first_views, order_of
+from kontrast.runs.step_rows import first_views, orders_of
 from kontrast.runs.train import train
 from kontrast.training.determinism import repeatable
 from kontrast.training.launcher import alone
@@ -88,7 +88,7 @@ def measured(name: str, batch: int, steps: int, rounds: int) -> str:
         plan, modalities = experiment.plan, modalities_of(experiment)
         data = prepare(frame, fields, modalities, source=experiment.source, seed=0, cache=cache, fit=True)
         model = Model(experiment, modalities, learner_of(experiment, modalities))
-        first = first_views(model, Reader(data, modalities), order_of(model, data).at(0), cpu)
+        first = first_views(model, Reader(data, modalities), orders_of(model, data), cpu, Ranks(alone=True))
         rule, _ = choose(model.learner, first, plan, steps)
         found, _ = choose(model.learner, first, replace(plan, deterministic="off", compile="off"), steps)
         for turn in range(rounds):

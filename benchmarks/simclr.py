@@ -11,30 +11,28 @@ from typing import Any
 
 import numpy as np
 import torch
-from kontrast.encoders.encoder_info import EncoderInfo
-from kontrast.encoders.encoders import Encoders
 from PIL import Image as Pil
 from torch import Tensor, nn
 
 from kontrast.core.experiment import Experiment, Source
-from kontrast.core.task_choice import one_task
+from kontrast.core.task_choice import MAIN, one_task
 from kontrast.data.dataset.dataset import prepare
 from kontrast.data.modality import Modality
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.encoders.encoder import Encoder
+from kontrast.encoders.encoder_info import EncoderInfo
+from kontrast.encoders.encoders import Encoders
 from kontrast.encoders.features import Features
 from kontrast.recipes.choosing import choose
 from kontrast.reporting.logger import Logger
-from kontrast.runs.build import modalities_of
+from kontrast.runs.build import learner_of, modalities_of
 from kontrast.runs.folder import Folder
-from kontrast.runs.build import learner_of
 from kontrast.runs.model import Model
-from kontrast.training.learner import Learner
-from kontrast.core.task_choice import MAIN
 from kontrast.runs.train import train
 from kontrast.tasks.contrastive.simclr import SimCLR
 from kontrast.training.launcher import alone
+from kontrast.training.learner import Learner
 
 SIDE = 32
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, lightly's default

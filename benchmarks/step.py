@@ -40,7 +40,8 @@ from torch.optim import Optimizer
 
 from benchmarks.contestants import plain_ntxent
 from benchmarks.simclr import Backbone, Pooled, generated, kontrast_run, lightly_loader, load
-from kontrast.data.dataset.reader import Batch, draw
+from kontrast.data.dataset.drawing import Drawing
+from kontrast.data.view import Batch, View, ViewSpec
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.resnet import ResNet
 from kontrast.layers.head import Head
@@ -211,11 +212,12 @@ def drawing(images: np.ndarray, batch: int) -> float:
     """The seconds that both views of a batch take by themselves, the median of 9."""
     modality = Image(size=32, channels=3, mean=[0.5] * 3, std=[0.25] * 3)
     x = torch.from_numpy(images[:batch]).permute(0, 3, 1, 2).contiguous()
-    some, draws = Batch({"image": x}, {"id": torch.arange(len(x))}), {"image.1": "image", "image.2": "image"}
+    some = Batch({"image": View("image", x)}, {"id": torch.arange(len(x))})
+    draw = Drawing({"image.1": ViewSpec("image"), "image.2": ViewSpec("image")}, {"image": modality}, seed=0)
     taken = []
     for epoch in range(9):
         begun = time.perf_counter()
-        draw(some, draws, {"image": modality}, seed=0, epoch=epoch)
+        draw(some, epoch)
         taken.append(time.perf_counter() - begun)
     return statistics.median(taken)
 

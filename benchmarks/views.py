@@ -31,11 +31,12 @@ import numpy as np
 import torch
 from PIL import Image as Pil
 
-from kontrast.data.dataset.reader import Batch, draw
+from kontrast.data.dataset.drawing import Drawing
+from kontrast.data.view import Batch, View, ViewSpec
 from kontrast.modalities.image import Image
 
 BARS = {32: 10.0, 64: 5.0, 224: 3.0}  # times lightly; for other sizes, that of the next larger
-DRAWS = {"image.1": "image", "image.2": "image"}
+DRAWS = {"image.1": ViewSpec("image"), "image.2": ViewSpec("image")}
 OTHERS = ("lightly", "lightly with blur", "torchvision v2")
 
 
@@ -69,9 +70,11 @@ def kontrast(images: list[np.ndarray], size: int) -> Callable[[], object]:
     modality = Image(size=size, channels=3, mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
     ids = torch.arange(len(images))
     batch = Batch(
-        {"image": modality.collate([np.ascontiguousarray(i.transpose(2, 0, 1)) for i in images])}, {"id": ids}
+        {"image": View("image", modality.collate([np.ascontiguousarray(i.transpose(2, 0, 1)) for i in images]))},
+        {"id": ids},
     )
-    return lambda: draw(batch, DRAWS, {"image": modality}, seed=0, epoch=0)
+    drawing = Drawing(DRAWS, {"image": modality}, seed=0)
+    return lambda: drawing(batch, 0)
 
 
 def lightly(images: list[np.ndarray], size: int, blur: float) -> Callable[[], object]:

@@ -44,7 +44,7 @@ def between_views(
         >>> z = torch.eye(4)
         >>> both = Embeddings(z, keys), Embeddings(z, {**keys, "view": keys["view"] + 1})
         >>> round(float(between_views(both, Ranks(), temperature=1.0).value()), 3)
-        1.166
+        1.165
     """
     ours = Embeddings.stack(*views)
     everyone = ranks.gather({"": ours})[""]

@@ -80,12 +80,7 @@ def run_pipeline(
         known = facts_of(data)
         experiment = resolved(experiment, modalities)
         model = Model(experiment, modalities, learner_of(experiment, modalities, known).to(fleet.device), facts=known)
-    logger.fact("recipe", f"{recipe['name']} · {recipe['why']}")
-    if learnt := messages.targets(data, model.learner.needs):
-        logger.fact("targets", learnt)
-    logger.fact("encoder", describe(model.learner))
-    if seen := messages.views(modalities):
-        logger.fact("views", seen)
+    _introduce(model, data, recipe, logger)
     try_out(model, data, fleet)
     done = resume and (folder.embeddings / "untrained-test.parquet").is_file()
     model, rows, pairs_of, sizes = _rows(model, data, folder, logger, fleet, budget, done=done)
@@ -133,6 +128,16 @@ def run_pipeline(
     logger.fact("next", messages.next_steps(folder.path, model, some=some))
     folder.drop_cache()
     return run
+
+
+def _introduce(model: Model, data: Dataset, recipe: Mapping[str, str], logger: Logger) -> None:
+    """Logs what is trained, from which targets, with which encoders and views."""
+    logger.fact("recipe", f"{recipe['name']} · {recipe['why']}")
+    if learnt := messages.targets(data, model.learner.needs):
+        logger.fact("targets", learnt)
+    logger.fact("encoder", describe(model.learner))
+    if seen := messages.views(model.modalities):
+        logger.fact("views", seen)
 
 
 def _read(

@@ -77,7 +77,7 @@ def refused_or_begun(world, capsys, *words):
     before = sorted(p.name for p in world.iterdir())
     capsys.readouterr()
     try:
-        code = call(*words, "--out", "new") if words[0] in ("train", "demo") else call(*words)
+        code = call(*words, "--out", "new") if words[0] in ("train", "demo", "ablate") else call(*words)
     except Begun:
         shutil.rmtree(world / "new", ignore_errors=True)
         return True
@@ -106,7 +106,12 @@ COMMANDS = {
     "search": ["search", "run", "--like", "one.npz"],
     "compare": ["compare", "run", "run"],
     "prune": ["prune", "."],
-    "check-loss": ["check-loss", "simpo"],
+    "check": ["check", "simpo"],
+    "ablate": [
+        *("ablate", "simclr", "--data", "series.npz", "--swap", "tasks.contrast.temperature=0.3", *SMALL),
+        *("--encoder", f"series={TINY['series']}"),
+    ],
+    "watch": ["watch", "run", "--once"],
 }
 
 

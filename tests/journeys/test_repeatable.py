@@ -131,14 +131,14 @@ def test_an_operation_without_a_deterministic_form_is_refused_by_name_where_one_
 
 
 def test_training_refuses_it_too_and_leaves_a_run_that_can_go_on(rows, whole, tmp_path, capsys, monkeypatch):
-    run, embed = tmp_path / "run", SimCLR.compare
+    run, embed = tmp_path / "run", SimCLR.compute_loss
 
-    def compare(self, rows, ranks):
+    def compute_loss(self, out, ranks):
         lacking()
-        return embed(self, rows, ranks)
+        return embed(self, out, ranks)
 
     with monkeypatch.context() as patch:
-        patch.setattr(SimCLR, "compare", compare)
+        patch.setattr(SimCLR, "compute_loss", compute_loss)
         words = ["train", rows, "--steps", 8, *SMALL, *OFTEN]
         said = refused(capsys, *words, "--out", run, "--deterministic")
         assert "put_ has no deterministic form" in said

@@ -71,6 +71,7 @@ def ask(path, trust=False):
 def readers_of(pattern):
     return {
         "encoder/model.safetensors": ("model", "embed", "search"),
+        "encoder/tasks.safetensors": ("model", "embed", "search"),
         "encoder/modalities.json": ("model", "embed"),
         "encoder/targets.json": ("model", "embed"),
         "trained_on.safetensors": ("score",),
@@ -92,7 +93,8 @@ def readers_of(pattern):
 @pytest.mark.parametrize(
     "pattern",
     [
-        *("encoder/model.safetensors", "encoder/modalities.json", "encoder/targets.json"),
+        *("encoder/model.safetensors", "encoder/tasks.safetensors", "encoder/modalities.json"),
+        *("encoder/targets.json",),
         *("trained_on.safetensors", "embeddings/*.parquet", "embeddings/untrained-pairs.safetensors"),
         *("checkpoints/*.safetensors", "index/index.json", "index/tables-*/*.faiss", "index/tables-*/*.parquet"),
         *("experiment.json", "scores.json", "samples.json", "data.json", "environment.json"),
@@ -130,6 +132,7 @@ def test_every_file_of_a_run_is_covered_or_never_read_as_more_than_text(finished
             "checkpoints/.sha256",
         ),
         *("data.json", "encoder/modalities.json", "encoder/model.safetensors", "encoder/targets.json"),
+        *("encoder/tasks.safetensors", "messages.jsonl"),  # the latter is read as text, line by line
         *("environment.json", "experiment.json", "index/index.json", "metrics.jsonl"),
         *("index/tables-/space0.parquet", "index/tables-/space0-.faiss", "report.html", "samples.json", "scores.json"),
         *("trained_on.safetensors", ".lock"),  # the lock is empty, and never read
@@ -287,7 +290,7 @@ def test_code_inside_of_a_run_folder_is_never_imported(finished, tmp_path, monke
             Model.load(Folder.existing(Path("." if place == sent else "..")))
     assert not (tmp_path / MARK).exists()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="cannot load method 'inner:Method'"):  # from elsewhere it is not found
+    with pytest.raises(UserError, match="cannot load task 'inner:Method'"):  # from elsewhere it is not found
         Model.load(Folder(sent, trusts=True))
 
 

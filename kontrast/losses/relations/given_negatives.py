@@ -13,7 +13,7 @@ from kontrast.losses.relation import Pairs, Relation, equal, nobody
 
 @dataclass(frozen=True)
 class GivenNegatives(Relation):
-    """Positives of the same sample, and negatives that the data gives for it, which may weigh more or less.
+    """Positives of the same sample, and weighted negatives that the data gives for it.
 
     Take it for triples: an anchor, its positive, and a text (picture ...) that is close and yet wrong. Candidates are
     the positives and the given negatives of all samples. Only the weight of the anchor's own given negative changes;

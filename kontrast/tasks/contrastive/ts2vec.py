@@ -49,7 +49,7 @@ class TS2Vec(Task):
     Example:
         >>> info = EncoderInfo({"ecg": 320}, dense={"ecg": 320}, modalities={"ecg": "series"})
         >>> TS2Vec(info).views()
-        {'ecg': ViewSpec(field='ecg', role='original', augmentation=None)}
+        {'ecg': ViewSpec(field='ecg', role='original', augmentation=None, mixing=None)}
     """
 
     most = 1

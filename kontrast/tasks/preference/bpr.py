@@ -49,7 +49,9 @@ class BPR(PreferenceTask):
         Rendle et al. 2009, arXiv:1205.2618.
 
     Example:
-        >>> BPR(EncoderInfo({"anchor": 8, "chosen": 8, "rejected": 8}), similarity="dot", temperature=1.0).width
+        >>> widths = {"anchor": 8, "chosen": 8, "rejected": 8}
+        >>> info = EncoderInfo(widths, networks=dict.fromkeys(widths, "text"))
+        >>> BPR(info, similarity="dot", temperature=1.0).width
         8
     """
 
