@@ -339,10 +339,10 @@ def _saved(broken: NotFinite, folder: Folder, course: TrainState) -> UserError:
     name = f"not-finite-step-{broken.step}.safetensors"
     tensors: dict[str, torch.Tensor] = {}
     for batch in broken.batches.values():
-        for name, view in batch.views.items():
+        for which, view in batch.views.items():
             parts = containers.tensors(view.data)
-            tensors |= {f"view {name}{f' {k}' if k else ''}": x for k, x in enumerate(parts)}
-        tensors |= {f"key {name}": key for name, key in batch.keys.items()}
+            tensors |= {f"view {which}{f' {k}' if k else ''}": x for k, x in enumerate(parts)}
+        tensors |= {f"key {which}": key for which, key in batch.keys.items()}
     folder.save_tensors(name, tensors)
     return UserError(
         f"{broken}; training stopped. The batch is in {folder.path / name}. Most often the learning rate is too high "

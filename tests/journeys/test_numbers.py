@@ -108,7 +108,8 @@ COMMANDS = {
     "prune": ["prune", "."],
     "check": ["check", "simpo"],
     "ablate": [
-        *("ablate", "simclr", "--data", "series.npz", "--swap", "tasks.contrast.temperature=0.3", *SMALL),
+        *("ablate", "simclr", "--data", "series.npz", "--swap", "tasks.contrast.temperature=0.3"),
+        *("--set", "plan.batch=8", "--set", 'scores=["knn"]', "--quiet"),
         *("--encoder", f"series={TINY['series']}"),
     ],
     "watch": ["watch", "run", "--once"],
