@@ -22,7 +22,9 @@ def ablate(
     data: Annotated[str | None, typer.Option(help="What to train on; the recipe may bring it.")] = None,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Seeds of each arm.")] = 3,
     seed: Annotated[int, typer.Option(help="The first seed; it also splits the rows, for all arms alike.")] = 0,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps of every run; what the recipe says if none.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=999_999_999, help="Steps of every run; what the recipe says if none.")
+    ] = None,
     label: Annotated[str | None, typer.Option(help="The column of labels to evaluate by.")] = None,
     field: Annotated[list[str] | None, typer.Option(help="COLUMN=KIND where inference is wrong.")] = None,
     encoder: Annotated[
