@@ -62,7 +62,8 @@ class Encoders(nn.Module):
     def train(self, mode: bool = True) -> "Encoders":
         """Sets the mode of all encoders but the reference, which never trains."""
         super().train(mode)
-        self.reference.eval()
+        for network in self.reference.values():
+            network.eval()
         return self
 
     @torch.no_grad()
