@@ -18,6 +18,9 @@ class Choice:
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        return hash((self.name, *sorted(self.settings)))  # values may be lists and tables, which have no hash
+
 
 def choice(value: Any, where: str = "choice") -> Choice:
     """A Choice from a name, from {"name": ..., settings}, or from a Choice.
