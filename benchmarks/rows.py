@@ -108,8 +108,8 @@ def stage(name: str, table: Path, cache: Path) -> dict[str, float]:
     from kontrast.data.dataset.dataset import prepare
     from kontrast.data.schema.fields import infer
     from kontrast.data.sources.open_source import open_frame, readers
-    from kontrast.modalities.series import Series
-    from kontrast.modalities.text import Text
+    from kontrast.modalities.series.series import Series
+    from kontrast.modalities.text.text import Text
 
     torch.set_num_threads(1)
     readers()

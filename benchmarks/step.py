@@ -46,7 +46,7 @@ from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.resnet import ResNet
 from kontrast.layers.head import Head
 from kontrast.losses.functional import ntxent
-from kontrast.modalities.image import Image
+from kontrast.modalities.image.image import Image
 from kontrast.reporting.logger import Logger
 from kontrast.runs.model import Model
 from kontrast.training.loop import StepRecord

@@ -33,7 +33,7 @@ from PIL import Image as Pil
 
 from kontrast.data.dataset.drawing import Drawing
 from kontrast.data.view import Batch, View, ViewSpec
-from kontrast.modalities.image import Image
+from kontrast.modalities.image.image import Image
 
 BARS = {32: 10.0, 64: 5.0, 224: 3.0}  # times lightly; for other sizes, that of the next larger
 DRAWS = {"image.1": ViewSpec("image"), "image.2": ViewSpec("image")}

@@ -43,7 +43,6 @@ from kontrast.core.task_choice import one_task
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.losses import functional
-from kontrast.modalities import augmentations
 from kontrast.recipes.choosing import choose
 
 _PART = re.compile(
@@ -186,9 +185,10 @@ def reference(of: str) -> str:
         if "ROOM" in vars(base)
     )
     if of == "augmentations":  # those that modalities are made of are functions
-        files = sorted(Path(augmentations.__path__[0]).glob("[a-z]*.py"))
+        files = sorted(Path(kontrast.__path__[0]).glob("modalities/*/augmentations/[a-z]*.py"))
         held = {kind.module for kinds in registry.rooms().values() for kind in kinds.values()}
-        more = [name for file in files if (name := f"{augmentations.__name__}.{file.stem}") not in held]
+        names = (f"kontrast.modalities.{file.parts[-3]}.augmentations.{file.stem}" for file in files)
+        more = [name for name in names if name not in held]
     else:
         more = []
     kinds_of_it = (_directive(f"{kind.module}.{kind.attribute}", members=members) for kind in found)

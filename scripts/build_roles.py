@@ -16,9 +16,9 @@ from kontrast.core import random_streams, registry
 from kontrast.data.modality import Modality
 from kontrast.data.view import Role
 from kontrast.doctor.sheet import sheet
-from kontrast.modalities.image import Image
-from kontrast.modalities.series import Series
-from kontrast.modalities.text import Text
+from kontrast.modalities.image.image import Image
+from kontrast.modalities.series.series import Series
+from kontrast.modalities.text.text import Text
 
 EMOJI = registry.PACKAGE / "data" / "bundled" / "emoji.parquet"
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "roles.png"

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from kontrast.core import factory
 from kontrast.core.errors import UserError
 from kontrast.encoders.tokens import Tokens
-from kontrast.modalities.text import Text
+from kontrast.modalities.text.text import Text
 
 SENTENCES = [
     "A man is playing a guitar.",

@@ -28,7 +28,7 @@ from kontrast.data.schema.fields import infer
 from kontrast.data.sources import open_source
 from kontrast.data.tables import uri
 from kontrast.data.tables.frame import Frame
-from kontrast.modalities.picture import picture
+from kontrast.modalities.image.picture import picture
 
 from . import seeds
 

@@ -19,7 +19,7 @@ from kontrast.core import registry
 from kontrast.core.atomic_files import atomic_write, writable
 from kontrast.core.errors import UserError
 from kontrast.data.schema import file_tree
-from kontrast.modalities.text import Text
+from kontrast.modalities.text.text import Text
 from kontrast.runs.run import Run
 from kontrast.search.index import Index
 from kontrast.training.clock import Clock, watched

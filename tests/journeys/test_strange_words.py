@@ -214,7 +214,7 @@ def test_names_that_are_no_file_s_are_refused_in_words(tmp_path, name, monkeypat
 
 def test_cells_that_are_no_file_s_name_are_set_aside(tmp_path):
     from kontrast.core.errors import Unreadable
-    from kontrast.modalities.picture import picture
+    from kontrast.modalities.image.picture import picture
 
     for name in ("a\0b.png", "x" * 300 + ".png", "..", ".", "a\nb.png", "\ud800.png"):
         with pytest.raises(Unreadable):

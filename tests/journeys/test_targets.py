@@ -18,7 +18,7 @@ from kontrast.data.dataset.reader import Reader
 from kontrast.data.schema import target
 from kontrast.data.schema.fields import infer
 from kontrast.data.tables.frame import Frame
-from kontrast.modalities.text import Text
+from kontrast.modalities.text.text import Text
 from kontrast.runs import messages
 from kontrast.tasks.parts import relation_of, targets_of
 from tests.support.series import waves

@@ -11,10 +11,10 @@ from kontrast.core import random_streams
 from kontrast.core.choice import Choice
 from kontrast.data.view import Role
 from kontrast.encoders.tcn import TCN
-from kontrast.modalities.augmentations.series import Changes, augment, past
-from kontrast.modalities.image import Image
-from kontrast.modalities.series import Series
-from kontrast.modalities.text import Text
+from kontrast.modalities.image.image import Image
+from kontrast.modalities.series.augmentations.changes import Changes, augment, past
+from kontrast.modalities.series.series import Series
+from kontrast.modalities.text.text import Text
 from tests.support.pictures import fitted as image_of
 
 ROLES: tuple[Role, ...] = get_args(Role)

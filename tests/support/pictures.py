@@ -1,6 +1,6 @@
 """Pictures as the image modality reads them, and one that is fitted."""
 
-from kontrast.modalities.image import Image
+from kontrast.modalities.image.image import Image
 
 
 def read(cell, folder=None, **settings):

@@ -15,8 +15,8 @@ from kontrast.core.experiment import Choice, Experiment, Plan
 from kontrast.core.task_choice import one_task
 from kontrast.data.view import Batch, View
 from kontrast.encoders.encoder import Encoder
-from kontrast.modalities.series import Series
-from kontrast.modalities.text import Text
+from kontrast.modalities.series.series import Series
+from kontrast.modalities.text.text import Text
 from kontrast.reporting.logger import Logger
 from kontrast.runs.build import learner_of
 from kontrast.training.memory import forecast

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kontrast.data.modality import Modality
 from kontrast.exports.entry import Entry
-from kontrast.modalities.image import Image as Pictures
+from kontrast.modalities.image.image import Image as Pictures
 
 
 class Image(Entry):

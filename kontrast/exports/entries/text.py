@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kontrast.data.modality import Modality
 from kontrast.exports.entry import Entry
-from kontrast.modalities.text import END
+from kontrast.modalities.text.text import END
 
 
 class Text(Entry):

@@ -15,7 +15,7 @@ from kontrast.data.dataset.dataset import prepare
 from kontrast.data.schema import fingerprint, split
 from kontrast.data.schema.fields import infer
 from kontrast.data.tables.frame import Frame
-from kontrast.modalities.text import Text
+from kontrast.modalities.text.text import Text
 from kontrast.runs import messages
 
 

@@ -24,7 +24,7 @@ from kontrast.core.experiment import Experiment
 from kontrast.data.sources import csv, jsonl, ts
 from kontrast.data.sources.open_source import open_frame
 from kontrast.data.tables import numpy_file
-from kontrast.modalities.picture import MEGAPIXELS, picture
+from kontrast.modalities.image.picture import MEGAPIXELS, picture
 from tests.support.settings import FAST
 
 pytestmark = pytest.mark.slow

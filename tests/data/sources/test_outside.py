@@ -13,7 +13,7 @@ from kontrast.core.experiment import Source
 from kontrast.data.dataset.dataset import prepare
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
-from kontrast.modalities.image import Image as Pictures
+from kontrast.modalities.image.image import Image as Pictures
 from tests.support.command import call
 from tests.support.settings import FAST
 

@@ -180,7 +180,7 @@ def test_no_source_loads_a_pickle(tmp_path, source, at):
 @pytest.mark.parametrize("protocol", range(6))
 def test_no_picture_is_a_pickle(protocol):
     from kontrast.core.errors import Unreadable
-    from kontrast.modalities.picture import picture
+    from kontrast.modalities.image.picture import picture
 
     with pytest.raises(Unreadable):
         picture(pickle.dumps(Evil(), protocol=protocol), Path())

@@ -15,9 +15,9 @@ from kontrast.data.view import Batch, View
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.encoders.features import Features
-from kontrast.modalities.image import Image
-from kontrast.modalities.series import Series
-from kontrast.modalities.text import Text
+from kontrast.modalities.image.image import Image
+from kontrast.modalities.series.series import Series
+from kontrast.modalities.text.text import Text
 from kontrast.tasks.masking import MASKINGS, along, over_cells
 from kontrast.tasks.pretext.masked import Masked
 from kontrast.tasks.pretext.rotation import Rotation, turned

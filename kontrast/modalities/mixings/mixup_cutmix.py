@@ -9,8 +9,8 @@ from kontrast.core import random_streams
 from kontrast.core.factory import Range
 from kontrast.core.random_streams import Streams
 from kontrast.data.mixing import Mixing
-from kontrast.modalities.augmentations.cutmix import CutMix
-from kontrast.modalities.augmentations.mixup import MixUp
+from kontrast.modalities.mixings.cutmix import CutMix
+from kontrast.modalities.mixings.mixup import MixUp
 
 
 class MixUpCutMix(Mixing):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kontrast.core import random_streams
-from kontrast.modalities.image import Image
+from kontrast.modalities.image.image import Image
 
 pytestmark = pytest.mark.perf
 

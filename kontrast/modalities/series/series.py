@@ -16,7 +16,7 @@ from kontrast.core.factory import Range
 from kontrast.data.augmentation import AugmentationChoice, applied, augmentation_of, streams_of
 from kontrast.data.modality import Modality
 from kontrast.data.view import Role
-from kontrast.modalities.augmentations.series import Changes, augment, ends, moments, past
+from kontrast.modalities.series.augmentations.changes import Changes, augment, ends, moments, past
 
 _LONGEST = 512  # samples kept of a series where the user names no length
 _RAW = 128  # raw features a channel

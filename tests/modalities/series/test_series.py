@@ -12,7 +12,7 @@ import torch
 
 from kontrast.core import factory, random_streams
 from kontrast.core.errors import Unreadable, UserError
-from kontrast.modalities.series import Series
+from kontrast.modalities.series.series import Series
 from tests.support.places import ROOT
 
 NAN = math.nan

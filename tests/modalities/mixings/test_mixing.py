@@ -12,9 +12,9 @@ from kontrast.data.mixing import mix, mixing_of
 from kontrast.data.samplers.sampler import Sampled
 from kontrast.data.samplers.shuffled import Shuffled
 from kontrast.data.view import View
-from kontrast.modalities.augmentations.cutmix import CutMix
-from kontrast.modalities.augmentations.mixup import MixUp
-from kontrast.modalities.augmentations.mixup_cutmix import MixUpCutMix
+from kontrast.modalities.mixings.cutmix import CutMix
+from kontrast.modalities.mixings.mixup import MixUp
+from kontrast.modalities.mixings.mixup_cutmix import MixUpCutMix
 
 N = 40
 

@@ -12,7 +12,7 @@ from PIL import Image as Pil
 
 from kontrast.core import factory
 from kontrast.core.errors import Unreadable, UserError
-from kontrast.modalities.image import Image
+from kontrast.modalities.image.image import Image
 from tests.support.pictures import fitted, read
 
 

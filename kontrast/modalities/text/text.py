@@ -7,34 +7,31 @@ In a batch -1 is after the end, -2 between two texts of one row, and between a p
 import html
 import json
 import math
-import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from kontrast.core import random_streams
-from kontrast.core.errors import Unreadable, UserError, needs
+from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.factory import Range
 from kontrast.data.modality import Modality
 from kontrast.data.view import Role
-from kontrast.modalities.pretrained import folder_of
+from kontrast.modalities.text.tokenizer import learned, pretrained
 
 END, BETWEEN = -1, -2
 TURN = "\n\nAssistant:"  # ends the prompt in transcripts such as HH-RLHF
 MASKS = ("[MASK]", "<mask>")  # how tokenizers spell the token that hides another
-NOTHING = "<nothing>"  # stands for a text that a tokenizer turns into no token at all
 RAW_WIDTH = 1024
 _DELETION, _MOST = 0.15, 0.9  # share of tokens left out; the most that a strong view raises it to
 _SHORT = (0.25, 0.5)  # share of the tokens in a local view
 _FEWEST = 4  # tokens of a local view, if the text has them
 _PAST = 0.5  # share of the tokens in a context view
-_LONG_WORD = re.compile(r"\S{256}")
 
 
 class Text(Modality):
@@ -136,10 +133,10 @@ class Text(Modality):
     def fit(self, items: Sequence[np.ndarray]) -> None:
         """Learns or loads the vocabulary, and counts the rows that hold each token."""
         if self.tokenizer:
-            self._coder, most = _pretrained(self.tokenizer)
+            self._coder, most = pretrained(self.tokenizer)
             self._limit = self.length or min(most, 256)
         else:
-            self._coder = _learned((text for item in items for text in item), self.vocabulary)
+            self._coder = learned((text for item in items for text in item), self.vocabulary)
         self._limited()
         frequency = np.zeros(self._coder.get_vocab_size(), dtype=np.int64)
         for item in items:
@@ -317,48 +314,6 @@ def _string(cell: Any) -> str:
     if isinstance(cell, int | float | np.number | np.bool_) and cell == cell:
         return str(cell)
     raise Unreadable(f"found {type(cell).__name__} {str(cell)[:40]!r}, expected a string, or a list of strings")
-
-
-def _learned(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """Trains a byte-level BPE.
-
-    A merge needs two occurrences and stays within a word, so a tiny corpus gets a small vocabulary.
-    """
-    coder = Tokenizer(models.BPE())
-    coder.normalizer = normalizers.Sequence(
-        [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
-    )
-    coder.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    coder.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        min_frequency=2,
-        max_token_length=24,  # scripts without spaces: no token for a whole sentence
-        special_tokens=[NOTHING],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    # Merging takes the square of a word's length: 44 s for one cell of 200,000 letters. No token is as long as a piece.
-    coder.train_from_iterator((_LONG_WORD.sub(r"\g<0> ", text) for text in texts), trainer)
-    return coder
-
-
-def _pretrained(name: str) -> tuple[Tokenizer, int]:
-    """Loads a transformers tokenizer by folder or hub name, and the number of tokens its model takes."""
-    transformers = needs("transformers", "text")
-    folder = folder_of(name, weights=False)
-    try:
-        found = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # the tokenizers library raises bare ones for any damage
-        raise UserError(
-            f"text: {folder} holds no tokenizer that can be read; expected tokenizer.json. "
-            f"Found: {(str(error).splitlines() or [type(error).__name__])[0]}"
-        ) from error
-    if not found.is_fast:
-        raise UserError(
-            f"text: the tokenizer in {folder} is none of the tokenizers library; expected tokenizer.json beside it."
-        )
-    return Tokenizer.from_str(found.backend_tokenizer.to_str()), found.model_max_length
 
 
 def _text_number(batch: Tensor) -> Tensor:

@@ -22,10 +22,10 @@ from kontrast.core.factory import Range
 from kontrast.data.augmentation import AugmentationChoice, applied, augmentation_of, streams_of
 from kontrast.data.modality import Modality
 from kontrast.data.view import Role
-from kontrast.modalities import mirroring
-from kontrast.modalities.augmentations.cutout import Cutout
-from kontrast.modalities.augmentations.image import LIGHT, LUMA, SMALL_CROP, STRONG, WEAK, Strength, augment
-from kontrast.modalities.picture import picture
+from kontrast.modalities.image import mirroring
+from kontrast.modalities.image.augmentations.cutout import Cutout
+from kontrast.modalities.image.augmentations.pipeline import LIGHT, LUMA, SMALL_CROP, STRONG, WEAK, Strength, augment
+from kontrast.modalities.image.picture import picture
 
 # `read` shrinks a short side to this (or to `size`, if larger): a sample of photographs must fit into memory.
 _KEPT = 512

@@ -9,7 +9,7 @@ import torch
 
 from kontrast.core import random_streams
 from kontrast.core.errors import Unreadable, UserError
-from kontrast.modalities.text import Text
+from kontrast.modalities.text.text import Text
 
 HERE = Path(".")
 CORPUS = [f"the {c} {a} {v} over the lazy dog" for c in ("red", "brown", "Grüne") for a in ("fox", "cat", "bird")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kontrast.core import random_streams
-from kontrast.modalities.image import Image
+from kontrast.modalities.image.image import Image
 from tests.support.pictures import fitted, read
 
 
@@ -106,7 +106,7 @@ def test_pictures_that_are_something_else_in_a_mirror_are_not_mirrored(rng):
 
 def test_jitter_is_brightness_contrast_saturation_and_hue_as_the_slow_way_has_it(rng):
     """Each step by itself on one pixel array in float64, in YIQ, against the one matrix."""
-    from kontrast.modalities.augmentations.image import STRONG, recolour
+    from kontrast.modalities.image.augmentations.pipeline import STRONG, recolour
 
     x = torch.from_numpy(0.4 + 0.2 * rng.random((6, 3, 4, 4))).float()  # far from the cut at 0 and 1
     keys = random_streams.key(0, 0, torch.arange(6), 0)
@@ -127,7 +127,7 @@ def test_jitter_is_brightness_contrast_saturation_and_hue_as_the_slow_way_has_it
 
 def test_crops_have_the_area_and_the_place_they_should():
     """An image of its own coordinates shows where every pixel of a view was taken."""
-    from kontrast.modalities.augmentations.image import STRONG, warp
+    from kontrast.modalities.image.augmentations.pipeline import STRONG, warp
 
     n, size = 500, 32
     ramp = (torch.arange(size) + 0.5) / size

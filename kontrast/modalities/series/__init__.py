@@ -1,0 +1,1 @@
+"""Time series: reading, normalisation, changes for training."""

@@ -1,0 +1,1 @@
+"""Texts: reading, vocabularies, deletion of tokens."""
