@@ -33,10 +33,10 @@ from kontrast.data.sources.open_source import open_frame
 from kontrast.recipes.choosing import choose as choose_recipe
 from kontrast.reporting.logger import Logger
 from kontrast.runs.build import learner_of, modalities_of
-from kontrast.runs.folder import Folder
+from kontrast.runs.folder.folder import Folder
 from kontrast.runs.model import Model
-from kontrast.runs.step_rows import first_views, orders_of
-from kontrast.runs.train import train
+from kontrast.runs.pipeline.step_rows import first_views, orders_of
+from kontrast.runs.pipeline.train import train
 from kontrast.training.determinism import repeatable
 from kontrast.training.launcher import alone
 from kontrast.training.loop import StepRecord

@@ -41,9 +41,9 @@ from kontrast.data.sources.open_source import open_frame
 from kontrast.recipes.choosing import choose
 from kontrast.reporting.logger import Logger
 from kontrast.runs.build import learner_of, modalities_of
-from kontrast.runs.folder import Folder
+from kontrast.runs.folder.folder import Folder
 from kontrast.runs.model import Model
-from kontrast.runs.train import train
+from kontrast.runs.pipeline.train import train
 from kontrast.training.launcher import alone
 from kontrast.training.loop import StepRecord
 

@@ -22,13 +22,13 @@ from kontrast.data.tables.uri import called
 from kontrast.recipes.choosing import override, resolve, with_tasks
 from kontrast.recipes.config import Config, configured
 from kontrast.reporting.logger import Logger, Loggers, NullLogger, hearing
-from kontrast.runs import run_json
-from kontrast.runs.environment import environment
-from kontrast.runs.folder import Folder
-from kontrast.runs.interruption import stoppable
-from kontrast.runs.message_file import MessageLog
-from kontrast.runs.pipeline import run_pipeline
-from kontrast.runs.replay import Replay, begin, same
+from kontrast.runs.comparison.replay import Replay, begin, same
+from kontrast.runs.folder import run_json
+from kontrast.runs.folder.environment import environment
+from kontrast.runs.folder.folder import Folder
+from kontrast.runs.folder.message_file import MessageLog
+from kontrast.runs.pipeline.interruption import stoppable
+from kontrast.runs.pipeline.pipeline import run_pipeline
 from kontrast.runs.run import Run
 from kontrast.training.determinism import repeatable
 from kontrast.training.launcher import Launcher, Strategy, launch, usual_device

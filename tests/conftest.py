@@ -51,7 +51,7 @@ def published():
 def folder(tmp_path):
     """A run folder that holds its settings and nothing else yet."""
     from kontrast.core.experiment import Experiment, Plan
-    from kontrast.runs.folder import Folder
+    from kontrast.runs.folder.folder import Folder
 
     made = Folder(tmp_path / "waves-1")
     made.path.mkdir()

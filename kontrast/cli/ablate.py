@@ -44,10 +44,10 @@ def ablate(
     """
     from kontrast.core import registry
     from kontrast.core.number_format import many
-    from kontrast.runs.ablation import Ablation
-    from kontrast.runs.ablation_page import write_ablation
-    from kontrast.runs.ablation_result import result
-    from kontrast.runs.swap import arms
+    from kontrast.runs.comparison.ablation import Ablation
+    from kontrast.runs.comparison.ablation_page import write_ablation
+    from kontrast.runs.comparison.ablation_result import result
+    from kontrast.runs.comparison.swap import arms
 
     settings = pairs(set_, "--set", value) | ({"source.outside": True} if outside else {})
     found = arms(recipe, swap, value)

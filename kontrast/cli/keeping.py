@@ -26,7 +26,7 @@ def compare(
     """Say where runs stand on the held-out rows they share: BETTER, SAME or WORSE, with paired intervals."""
     from kontrast import api
     from kontrast.core.atomic_files import writable
-    from kontrast.runs.compare import compare as compared
+    from kontrast.runs.comparison.compare import compare as compared
 
     if html is not None:
         writable(html)
@@ -36,7 +36,7 @@ def compare(
     for line in [json.dumps(made.to_json(), ensure_ascii=False)] if as_json else made.words(every=not brief):
         say(line)
     if html is not None:
-        from kontrast.runs.comparison_page import write_comparison
+        from kontrast.runs.comparison.comparison_page import write_comparison
 
         write_comparison(made, html)
         if not as_json:
@@ -54,7 +54,7 @@ def runs_(
     as_json: AsJson = False,
 ) -> None:
     """List the runs under a folder."""
-    from kontrast.runs.catalogue import catalogue, lines
+    from kontrast.runs.folder.catalogue import catalogue, lines
 
     found = catalogue(folders or [Path("runs")], sort=sort, tag=tag)
     for line in (json.dumps(one.to_json(), ensure_ascii=False) for one in found) if as_json else lines(found):
@@ -68,7 +68,7 @@ def tag(
     remove: Annotated[list[str] | None, typer.Option("--remove", help="Take this tag away.")] = None,
 ) -> None:
     """Tag a run; a tagged run is never pruned whole. Without a tag: show those it has."""
-    from kontrast.runs.catalogue import retag
+    from kontrast.runs.folder.catalogue import retag
 
     say(", ".join(retag(run, add=tags or (), remove=remove or ())) or "no tags")
 
@@ -83,8 +83,8 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", help="Do it; otherwise it is only listed.")] = False,
 ) -> None:
     """List what can be removed from the runs under a folder, and remove it with --yes."""
-    from kontrast.runs import prune as pruning
-    from kontrast.runs.catalogue import catalogue
+    from kontrast.runs.folder import prune as pruning
+    from kontrast.runs.folder.catalogue import catalogue
 
     found = pruning.plan(
         catalogue(folders or [Path("runs")]), caches=caches, checkpoints=checkpoints, unfinished=unfinished, best=best

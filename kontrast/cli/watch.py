@@ -25,7 +25,7 @@ def watch(
     from rich.console import Console
 
     from kontrast.reporting.watch_frame import frame
-    from kontrast.runs.follow import Follower
+    from kontrast.runs.folder.follow import Follower
 
     console = Console(file=sys.stdout, highlight=False)
     follower = Follower(Path(run))

@@ -14,7 +14,7 @@ from kontrast.doctor.examination import Examination, Finding
 from kontrast.doctor.steps import first_batch, without_compiling
 from kontrast.encoders.precision_mode import PrecisionMode
 from kontrast.losses.memory_forecast import forecast as loss_plan
-from kontrast.runs.step_rows import steps_named
+from kontrast.runs.pipeline.step_rows import steps_named
 from kontrast.training import memory, pacing
 from kontrast.training.budget import Budget
 from kontrast.training.launcher import usual_device

@@ -11,7 +11,7 @@ from kontrast.core.ranks import Ranks
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 from kontrast.doctor.steps import first_batch
-from kontrast.runs.train import optimiser_of
+from kontrast.runs.pipeline.train import optimiser_of
 from kontrast.training.launcher import usual_device
 from kontrast.training.optimiser import groups_of
 from kontrast.training.step import step

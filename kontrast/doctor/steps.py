@@ -7,7 +7,7 @@ from kontrast.core.ranks import Ranks
 from kontrast.data.dataset.reader import Reader
 from kontrast.data.samplers.sampler import Sampler
 from kontrast.doctor.case import Case
-from kontrast.runs.step_rows import first_views, orders_of
+from kontrast.runs.pipeline.step_rows import first_views, orders_of
 from kontrast.training.launcher import usual_device
 from kontrast.training.learner import Batches
 

@@ -14,9 +14,9 @@ from kontrast.encoders.transformer import Transformer
 from kontrast.exports.card import card
 from kontrast.exports.export import Export, Subject
 from kontrast.exports.pretrained import write_causal, write_timm, write_transformer
-from kontrast.runs import run_json
 from kontrast.runs.build import tower_of
-from kontrast.runs.folder import Folder
+from kontrast.runs.folder import run_json
+from kontrast.runs.folder.folder import Folder
 
 
 class Hub(Export):

@@ -14,7 +14,7 @@ from kontrast.encoders.adapters.lora import Adapted
 from kontrast.encoders.causal_lm import CausalLM
 from kontrast.encoders.timm import Timm
 from kontrast.encoders.transformer import Transformer
-from kontrast.runs.folder import save_tensors
+from kontrast.runs.folder.folder import save_tensors
 
 END = "<|end|>"  # written of a small model's start and end, which its tokenizer does not know
 

@@ -17,9 +17,9 @@ from kontrast.encoders.transformer import Transformer
 from kontrast.exports.card import card
 from kontrast.exports.export import Export, Subject
 from kontrast.exports.pretrained import write_transformer
-from kontrast.runs import run_json
 from kontrast.runs.build import tower_of
-from kontrast.runs.folder import Folder, save_tensors
+from kontrast.runs.folder import run_json
+from kontrast.runs.folder.folder import Folder, save_tensors
 from kontrast.runs.model import Model
 
 _ROOT = "sentence_transformers.models."

@@ -6,7 +6,7 @@ from typing import Any
 
 from kontrast.exports.export import Export, Subject
 from kontrast.runs.build import tower_of
-from kontrast.runs.folder import save_tensors
+from kontrast.runs.folder.folder import save_tensors
 
 
 class StateDict(Export):

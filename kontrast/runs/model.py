@@ -19,9 +19,9 @@ from kontrast.core.experiment import Choice, Experiment
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.modality import Modality
 from kontrast.encoders.encoder import Encoder
-from kontrast.runs import run_json
 from kontrast.runs.build import learner_of, modalities_of
-from kontrast.runs.folder import TARGETS, Folder, load_tensors, save_tensors
+from kontrast.runs.folder import run_json
+from kontrast.runs.folder.folder import TARGETS, Folder, load_tensors, save_tensors
 from kontrast.training.learner import Learner
 
 WEIGHTS, HEADS = "model.safetensors", "tasks.safetensors"

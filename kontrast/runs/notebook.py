@@ -11,8 +11,8 @@ from kontrast.evaluation.standing import label
 from kontrast.evaluation.verdict import claim
 from kontrast.reporting.drawings import Points, curve_drawing, map_drawing, spread_out
 from kontrast.reporting.page.safe import esc
-from kontrast.runs import run_json
-from kontrast.runs.folder import Folder
+from kontrast.runs.folder import run_json
+from kontrast.runs.folder.folder import Folder
 
 MOST, SNIPPET = 10, 20_000  # scores shown; characters of a thumbnail, so that an output cell stays small
 THUMBS, SIDE, WIDTH, HEIGHT = 24, 44, 520, 360

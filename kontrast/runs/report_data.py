@@ -5,9 +5,9 @@ import json
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.reporting.page import doctor
 from kontrast.reporting.report import Story
-from kontrast.runs import run_json
-from kontrast.runs.folder import Folder
-from kontrast.runs.monitor_file import read_looks
+from kontrast.runs.folder import run_json
+from kontrast.runs.folder.folder import Folder
+from kontrast.runs.folder.monitor_file import read_looks
 
 
 def report_data(folder: Folder) -> Story:

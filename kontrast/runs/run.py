@@ -27,11 +27,12 @@ from kontrast.evaluation.evaluator import Evaluator
 from kontrast.reporting.drawings import Drawing, curve_drawing, map_drawing
 from kontrast.reporting.logger import Logger, NullLogger
 from kontrast.reporting.report import write_report
-from kontrast.runs import messages, run_json
+from kontrast.runs import messages
 from kontrast.runs.build import learner_of
 from kontrast.runs.embedder import Embedder
-from kontrast.runs.folder import TRAINED_ON, Folder, load_tensors
-from kontrast.runs.lock import held
+from kontrast.runs.folder import run_json
+from kontrast.runs.folder.folder import TRAINED_ON, Folder, load_tensors
+from kontrast.runs.folder.lock import held
 from kontrast.runs.margins import with_margins, with_rule
 from kontrast.runs.model import Model, Precision, raw_bank
 from kontrast.runs.notebook import card

@@ -5,8 +5,8 @@ from typing import Any
 
 from kontrast.core.experiment import leaves
 from kontrast.evaluation.look import Look
-from kontrast.runs import run_json
-from kontrast.runs.folder import Folder
+from kontrast.runs.folder import run_json
+from kontrast.runs.folder.folder import Folder
 from kontrast.training.loop import StepRecord
 
 LEFT_OUT = ("step", "total", "terms", "health", "skipped", "norms", "cosines")

@@ -39,7 +39,7 @@ def quick():
     from kontrast.doctor import forecast
     from kontrast.evaluation import intervals
     from kontrast.evaluation.linear import Linear
-    from kontrast.runs import train
+    from kontrast.runs.pipeline import train
     from kontrast.training.precision import PrecisionMode
 
     named = train.steps_named

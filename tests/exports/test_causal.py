@@ -6,7 +6,7 @@ import torch
 import kontrast as kt
 from kontrast.exports.exporting import export
 from kontrast.reporting.logger import NullLogger
-from kontrast.runs.folder import Folder
+from kontrast.runs.folder.folder import Folder
 from kontrast.runs.model import Model
 
 transformers = pytest.importorskip("transformers")

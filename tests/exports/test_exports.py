@@ -241,7 +241,7 @@ def test_timm_reads_a_hub_folder(digits, tmp_path):
     config = net.pretrained_cfg
     assert config["input_size"] == (1, 64, 64)
     files = sorted((digits / "2").glob("*.png"))[:6]
-    from kontrast.runs.folder import Folder
+    from kontrast.runs.folder.folder import Folder
     from kontrast.runs.model import Model
 
     modality = Model.load(Folder(run.path)).modalities["image"]

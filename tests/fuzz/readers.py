@@ -204,7 +204,7 @@ def where(place: Path) -> tuple[list[bytes], Feed]:
 def experiment(place: Path) -> tuple[list[bytes], Feed]:
     """experiment.json, to where its parts are found and checked."""
     from kontrast.runs.build import modalities_of
-    from kontrast.runs.folder import Folder
+    from kontrast.runs.folder.folder import Folder
 
     def feed(data: bytes) -> None:
         (place / "experiment.json").write_bytes(data)
@@ -262,7 +262,7 @@ def _short(content: bytes) -> bytes:
 
 
 def _report(run: Any) -> None:
-    from kontrast.runs.catalogue import catalogue, lines
+    from kontrast.runs.folder.catalogue import catalogue, lines
 
     list(lines(catalogue([run.path])))
     run._repr_html_()
@@ -278,7 +278,7 @@ def _index(run: Any) -> None:
 
 
 def _embed(run: Any) -> None:
-    from kontrast.runs.folder import Folder
+    from kontrast.runs.folder.folder import Folder
     from kontrast.runs.model import Model
 
     model = Model.load(Folder(run.path))
@@ -287,7 +287,7 @@ def _embed(run: Any) -> None:
 
 def checkpoint(place: Path) -> tuple[list[bytes], Feed]:
     """A checkpoint whose hash fits; what it holds is put into the training that goes on."""
-    from kontrast.runs.folder import Folder
+    from kontrast.runs.folder.folder import Folder
 
     folder = place / "checkpoints"
     folder.mkdir()

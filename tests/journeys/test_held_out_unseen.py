@@ -12,7 +12,7 @@ from kontrast.data.schema import fingerprint, split
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.reporting.logger import Logger
-from kontrast.runs.folder import Folder
+from kontrast.runs.folder.folder import Folder
 from kontrast.runs.model import Model
 from tests.support.series import waves
 from tests.support.settings import FAST

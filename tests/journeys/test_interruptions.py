@@ -112,7 +112,7 @@ def test_a_stopped_run_says_how_to_go_on_and_ends_as_if_never_stopped(whole, wav
 def test_a_run_stopped_while_it_reads_can_be_resumed(whole, waves, tmp_path, capsys, monkeypatch, sent):
     run = tmp_path / "early"
     with monkeypatch.context() as patch:
-        patch.setattr("kontrast.runs.pipeline.prepare", lambda *_, **__: os.kill(os.getpid(), sent))
+        patch.setattr("kontrast.runs.pipeline.pipeline.prepare", lambda *_, **__: os.kill(os.getpid(), sent))
         said = refused(
             capsys, "train", waves, "--steps", STEPS, *SHORT, *OFTEN, "--quiet", "--out", run, code=128 + sent
         )

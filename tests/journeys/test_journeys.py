@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 import kontrast as kt
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.reporting.logger import Logger
-from kontrast.runs.train import Interrupted
+from kontrast.runs.pipeline.train import Interrupted
 from tests.support.series import waves
 from tests.support.settings import FAST
 

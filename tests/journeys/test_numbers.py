@@ -12,13 +12,13 @@ import pytest
 import torch
 from typer.main import get_command
 
-import kontrast.runs.pipeline
+import kontrast.runs.pipeline.pipeline
 from kontrast.cli.app import app, value
 from kontrast.core import factory, random_streams, registry
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Plan, Source
 from kontrast.recipes.choosing import override
-from kontrast.runs.trial import try_out
+from kontrast.runs.pipeline.trial import try_out
 from kontrast.training.memory import capacity
 from kontrast.training.parameter_count import refuse_beyond
 from tests.support.command import call
@@ -69,7 +69,7 @@ def begun(world, monkeypatch):
         try_out(*asked)
         raise Begun
 
-    monkeypatch.setattr(kontrast.runs.pipeline, "try_out", stop)
+    monkeypatch.setattr(kontrast.runs.pipeline.pipeline, "try_out", stop)
 
 
 def refused_or_begun(world, capsys, *words):
@@ -160,7 +160,7 @@ def asked(world):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(world)
-        patch.setattr(kontrast.runs.pipeline, "try_out", keep)
+        patch.setattr(kontrast.runs.pipeline.pipeline, "try_out", keep)
         for kind in TINY:
             with pytest.raises(Begun):
                 call(*training(kind), "--out", "new")

@@ -16,9 +16,9 @@ import torch
 from kontrast import api
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Plan
-from kontrast.runs import pipeline
-from kontrast.runs.catalogue import catalogue
-from kontrast.runs.folder import Folder
+from kontrast.runs.folder.catalogue import catalogue
+from kontrast.runs.folder.folder import Folder
+from kontrast.runs.pipeline import pipeline
 from kontrast.tasks.contrastive.simclr import SimCLR
 from kontrast.training.determinism import repeatable, unrepeatable
 from tests.support.command import call

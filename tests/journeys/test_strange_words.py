@@ -17,9 +17,9 @@ from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError, printable
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
-from kontrast.runs.folder import Folder
+from kontrast.runs.folder.folder import Folder
+from kontrast.runs.folder.run_json import harmless
 from kontrast.runs.model import Model
-from kontrast.runs.run_json import harmless
 from kontrast.search.index import build
 from tests.support.command import call
 from tests.support.settings import FAST
@@ -102,8 +102,8 @@ def test_a_screen_and_a_stream_of_facts_show_nothing_unseen(capsys):
 def test_no_word_becomes_markup_in_any_page(strange, tmp_path):
     run, data = strange
     from kontrast.doctor.examine import examine
-    from kontrast.runs.compare import compare
-    from kontrast.runs.comparison_page import write_comparison
+    from kontrast.runs.comparison.compare import compare
+    from kontrast.runs.comparison.comparison_page import write_comparison
 
     examine(data, settings=FAST, out=run.path)
     run.report()

@@ -13,7 +13,7 @@ from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import Interrupted
 from kontrast.evaluation.preference import RULE
 from kontrast.reporting.logger import NullLogger
-from kontrast.runs.folder import Folder
+from kontrast.runs.folder.folder import Folder
 from kontrast.runs.model import Model
 
 pytest.importorskip("transformers")

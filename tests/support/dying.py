@@ -19,9 +19,10 @@ from pathlib import Path
 
 import kontrast.api
 import kontrast.cli
-import kontrast.runs.pipeline
+import kontrast.runs.pipeline.pipeline
 from kontrast.core import embedding_table
-from kontrast.runs import folder, pipeline
+from kontrast.runs.folder import folder
+from kontrast.runs.pipeline import pipeline
 
 
 class Moments:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kontrast import cli
-from kontrast.runs.folder import THREADS, Folder
+from kontrast.runs.folder.folder import THREADS, Folder
 from kontrast.training import threads as watched
 from kontrast.training.threads import WINDOW, Threads, waiting
 from tests.support.command import call
@@ -127,7 +127,7 @@ def test_the_command_line_spins_less_unless_the_user_has_said_how(monkeypatch):
 
 def test_a_script_is_warned_that_began_before_anything_could_be_set(monkeypatch):
     from kontrast.reporting.logger import NullLogger
-    from kontrast.runs import starvation
+    from kontrast.runs.pipeline import starvation
 
     for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
         monkeypatch.delenv(name, raising=False)

@@ -18,8 +18,8 @@ from torch import nn
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import on_ranks
 from kontrast.layers.rank_norm import over_ranks
-from kontrast.runs.folder import Folder
-from kontrast.runs.lock import held
+from kontrast.runs.folder.folder import Folder
+from kontrast.runs.folder.lock import held
 from kontrast.training.launcher import launch
 from tests.support.command import call
 

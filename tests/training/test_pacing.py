@@ -12,7 +12,7 @@ from kontrast.core.experiment import Plan
 from kontrast.data.dataset.length_buckets import bucketed
 from kontrast.data.samplers.sampler import Sampled
 from kontrast.data.samplers.shuffled import Shuffled
-from kontrast.runs.folder import Folder
+from kontrast.runs.folder.folder import Folder
 from kontrast.training import pacing
 from kontrast.training.budget import Budget
 from kontrast.training.loop import replanned
@@ -72,7 +72,7 @@ def test_a_run_says_how_long_it_is_and_pins_what_it_chose(tmp_path):
 
 
 def test_minutes_hold_all_of_a_run_and_are_kept_where_it_goes_on(tmp_path, monkeypatch):
-    from kontrast.runs import pipeline
+    from kontrast.runs.pipeline import pipeline
 
     heard, embed = Facts(), pipeline.Model.embed
 

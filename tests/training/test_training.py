@@ -295,7 +295,7 @@ def test_pictures_come_with_their_channels_last_in_that_mode_alone_and_with_the_
 
 
 def test_passes_and_batch_norm_together_are_told_to_be_inexact_and_nothing_else_is():
-    from kontrast.runs.train import inexact_passes
+    from kontrast.runs.pipeline.train import inexact_passes
 
     normed, plain = Small(), Small()
     normed.net.append(nn.BatchNorm1d(16))

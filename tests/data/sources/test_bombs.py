@@ -258,7 +258,7 @@ def test_a_number_of_ten_thousand_digits_is_refused(tmp_path):
 
 
 def test_a_huge_file_of_a_run_is_refused_unread(tmp_path):
-    from kontrast.runs.folder import Folder
+    from kontrast.runs.folder.folder import Folder
 
     with (tmp_path / "experiment.json").open("wb") as file:
         file.truncate(10**11)
@@ -305,7 +305,7 @@ def test_parquet_of_absurd_row_groups_is_refused_or_read_in_bounds(tmp_path):
 
 
 def test_a_checkpoint_that_claims_much_is_refused(tmp_path):
-    from kontrast.runs.folder import load_tensors
+    from kontrast.runs.folder.folder import load_tensors
 
     said = json.dumps({"w": {"dtype": "F32", "shape": [10**6, 10**6], "data_offsets": [0, 4 * 10**12]}}).encode()
     for content in (struct.pack("<Q", len(said)) + said, struct.pack("<Q", 2**60) + said):

@@ -166,7 +166,7 @@ def test_a_search_by_a_table_keeps_to_its_folder_too(world):
 
     fine = written(world, ["in/a.png", "in/b.png", "in/c.png", "in/d.png", "in/e.png", "in/f.png"])
     run = kontrast.train(fine, steps=2, settings=FAST, out=world / "run", device="cpu")
-    from kontrast.runs.folder import Folder
+    from kontrast.runs.folder.folder import Folder
     from kontrast.runs.model import Model
 
     model = Model.load(Folder(run.path))

@@ -22,7 +22,7 @@ WRITE = """
 import sys
 from pathlib import Path
 from kontrast.core import factory
-from kontrast.runs.folder import Folder
+from kontrast.runs.folder.folder import Folder
 from tests.support.tracked import logged
 folder = Folder(Path(sys.argv[1]))
 logged(factory.build("trackers", "mlflow", {"every": 5}), folder, range(1, 9), finish=False)

@@ -1,0 +1,1 @@
+"""From rows to report: trial, training, validation, evaluation."""

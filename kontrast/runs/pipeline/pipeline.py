@@ -1,0 +1,308 @@
+"""The pipeline of a run: reads rows, trains, evaluates and writes the report."""
+
+import csv
+import io
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kontrast.core import random_streams
+from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.errors import UserError
+from kontrast.core.experiment import Experiment
+from kontrast.data.dataset.dataset import Dataset, Quarantined, TooManyUnreadable, prepare
+from kontrast.data.schema import fingerprint
+from kontrast.data.schema.fields import Field
+from kontrast.data.tables.frame import Frame
+from kontrast.evaluation.evaluate import evaluate
+from kontrast.evaluation.metric_result import MetricResult
+from kontrast.evaluation.verdict import pair_measure, verdict
+from kontrast.reporting.logger import Logger
+from kontrast.runs import messages
+from kontrast.runs.build import describe, facts_of, learner_of, modalities_of
+from kontrast.runs.folder.folder import QUARANTINE, TRAINED_ON, Folder
+from kontrast.runs.margins import with_margins, with_rule
+from kontrast.runs.model import Model, raw_bank
+from kontrast.runs.pipeline import evaluation_rows
+from kontrast.runs.pipeline.held_pairs import before, keep_before, measured
+from kontrast.runs.pipeline.resolve import resolved
+from kontrast.runs.pipeline.train import train
+from kontrast.runs.pipeline.trial import try_out
+from kontrast.runs.run import BANKS, Run, evaluators
+from kontrast.training.budget import Budget
+from kontrast.training.launcher import Launcher
+
+VIEWS_SHOWN = 6
+
+
+def run_pipeline(
+    frame: Frame,
+    fields: Mapping[str, Field],
+    folder: Folder,
+    recipe: dict[str, str],
+    logger: Logger,
+    fleet: Launcher,
+    *,
+    resume: bool,
+    began: float,
+) -> Run:
+    """Runs the folder's experiment on opened rows, up to scores and report.
+
+    Returns in the first process only.
+
+    Args:
+        frame: The rows.
+        fields: Column -> its kind and the reason for it.
+        folder: The run folder, with experiment.json.
+        recipe: `name` of the recipe, and `why` it was chosen.
+        logger: Receives facts, progress and the numbers of each step.
+        fleet: The processes of the run.
+        resume: Whether to continue from the newest checkpoint.
+        began: When the run began, by `time.perf_counter()`; its minutes count from then.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UserError: Rows that cannot be used or have changed since the run began, or an experiment that does not fit.
+        Interrupted: Ctrl-C or SIGTERM.
+    """
+    experiment = folder.experiment()
+    budget = Budget(experiment.plan.minutes, began)
+    modalities = modalities_of(experiment)
+    with fleet.in_turn():
+        data = _read(frame, fields, experiment, modalities, folder, recipe, logger)
+        known = facts_of(data)
+        experiment = resolved(experiment, modalities)
+        model = Model(experiment, modalities, learner_of(experiment, modalities, known).to(fleet.device), facts=known)
+    _introduce(model, data, recipe, logger)
+    try_out(model, data, fleet)
+    done = resume and (folder.embeddings / "untrained-test.parquet").is_file()
+    model, rows, pairs_of, sizes = _rows(model, data, folder, logger, fleet, budget, done=done)
+    if fleet.first and not done:
+        ruled = partial(with_rule, model, data)
+        _bank(folder, "raw", lambda part: raw_bank(modalities, data, part), rows, ruled)
+        start = time.perf_counter()
+        keep_before(folder, pairs_of(model))
+        scored = partial(with_margins, model, data)
+        _bank(folder, "untrained", lambda part: model.embed(data, part, progress=logger.progress), rows, scored)
+        budget.after = time.perf_counter() - start  # embedding with the trained weights takes as long
+    model, ended = train(model, data, folder, logger, fleet, resume=resume, budget=budget)
+    scored = partial(with_margins, model, data)
+    _bank(folder, "trained", lambda part: model.embed(data, part, progress=logger.progress), rows, scored)
+    run = Run(folder.path, folder.trusts)
+    banks = {which: (run.embeddings(f"{which}-train"), run.embeddings(f"{which}-test")) for which in BANKS}
+    scores = evaluate(evaluators(experiment), banks, experiment.seed)
+    pairs = pair_measure(pairs_of(model), before(folder))
+    told = verdict(
+        scores,
+        pairs=pairs,
+        collapsed=bool(ended.collapsed),
+        how=ended.collapsed,
+        short=ended.short,
+        causes=ended.causes,
+        kept=ended.kept,
+    )
+    folder.write_json("samples.json", _samples(model, data, rows[1]))
+    folder.write_json(
+        "scores.json",
+        {
+            "verdict": told.to_json(),
+            "steps": ended.steps,
+            "seconds": ended.seconds,
+            "rows": {part: {"evaluated": n, "of": of} for part, (n, of) in sizes.items()},
+            "data": {part: _word(data, index) for part, index in zip(("train", "test"), rows, strict=True)},
+            "scores": scores,
+        },
+    )
+    logger.fact("verdict", messages.verdict(told))
+    logger.fact("scores", messages.scores(scores))
+    run.report()
+    logger.fact("run", f"{folder.path}    report.html · encoder/ · embeddings/ · experiment.json")
+    some = any(n < of for n, of in sizes.values())
+    logger.fact("next", messages.next_steps(folder.path, model, some=some))
+    folder.drop_cache()
+    return run
+
+
+def _introduce(model: Model, data: Dataset, recipe: Mapping[str, str], logger: Logger) -> None:
+    """Logs what is trained, from which targets, with which encoders and views."""
+    logger.fact("recipe", f"{recipe['name']} · {recipe['why']}")
+    if learnt := messages.targets(data, model.learner.needs):
+        logger.fact("targets", learnt)
+    logger.fact("encoder", describe(model.learner))
+    if seen := messages.views(model.modalities):
+        logger.fact("views", seen)
+
+
+def _read(
+    frame: Frame,
+    fields: Mapping[str, Field],
+    experiment: Experiment,
+    modalities: dict[str, Any],
+    folder: Folder,
+    recipe: dict[str, str],
+    logger: Logger,
+) -> Dataset:
+    """Reads, caches and splits the rows; refuses to resume on other rows."""
+    known = folder.read_json("data.json") if (folder.path / "data.json").is_file() else None
+    early = known is not None and "validation" not in known  # an old run: it recorded no validation rows and targets
+    try:
+        data = prepare(
+            frame,
+            fields,
+            modalities,
+            source=experiment.source,
+            seed=experiment.seed,
+            cache=folder.cache,
+            fit=True,
+            progress=lambda done, total: logger.progress("reading", done, total),
+            again=not early,
+        )
+    except TooManyUnreadable as refused:
+        listed = _quarantine(folder, refused.quarantined)
+        raise UserError(f"{refused} All of them are in {listed}.") from refused
+    if data.quarantined:
+        _quarantine(folder, data.quarantined)
+    now = {
+        name: part
+        for name, part in data.fingerprint.items()
+        if not early or known is None or name in known["fingerprint"]
+    }
+    if known is not None and known["fingerprint"] != now:
+        raise UserError(
+            f"{frame.name} has changed since {folder.path} was begun; a resumed run must see the same rows."
+        )
+    kinds = {name: {"kind": f.kind, "why": f.why} for name, f in fields.items()}
+    told = {**facts(data), "fingerprint": now, "fields": kinds, "recipe": recipe}
+    if early:
+        del told["validation"]  # its absence marks an old run
+    folder.write_json("data.json", told)
+    known_rows = fingerprint.trained(data.content, np.flatnonzero(data.training))
+    folder.save_tensors(TRAINED_ON, {name: torch.from_numpy(hashes) for name, hashes in known_rows.items()})
+    logger.fact("data", messages.data(data, kinds, folder.path))
+    logger.fact("split", messages.split(data))
+    if data.labels is not None and (new := messages.unseen(data.labels[~data.held_out], data.labels[data.held_out])):
+        logger.fact("note", new)
+    return data
+
+
+def facts(data: Dataset) -> dict[str, Any]:
+    """Facts of the data for data.json: counts, labels, quarantined rows, fingerprint."""
+    labels = None
+    if data.labels is not None:
+        names, counts = np.unique(data.labels[data.labels != ""], return_counts=True)
+        labels = dict(sorted(zip(names.tolist(), counts.tolist(), strict=True), key=lambda pair: -pair[1]))
+    return {
+        "name": data.name,
+        "rows": len(data.ids),
+        "train": int(data.training.sum()),
+        "validation": int(data.validation.sum()),
+        "held_out": int(data.held_out.sum()),
+        "divided": data.divided,
+        "missing": dict(data.missing),
+        "duplicates": data.duplicates,
+        "quarantined": [dict(zip(("row", "id", "field", "reason"), q, strict=True)) for q in data.quarantined],
+        "labels": labels,
+        "fingerprint": data.fingerprint,
+    }
+
+
+def _quarantine(folder: Folder, rows: Sequence[Quarantined]) -> Path:
+    """Writes quarantine.csv: the rows that were left out, each with its reason."""
+    out = io.StringIO()
+    csv.writer(out).writerows([("row", "id", "field", "reason"), *rows])
+    return folder.write(QUARANTINE, out.getvalue())
+
+
+def _shuffled(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of training and held-out rows, ordered by seed and ids alone."""
+    order = np.argsort(random_streams.mix(torch.from_numpy(data.keys) + random_streams.folded(seed)).numpy())
+    return order[data.training[order]], order[data.held_out[order]]
+
+
+def _rows(
+    model: Model, data: Dataset, folder: Folder, logger: Logger, fleet: Launcher, budget: Budget, *, done: bool
+) -> tuple[Model, tuple[np.ndarray, np.ndarray], Callable[[Model], MetricResult | None], dict[str, tuple[int, int]]]:
+    """Chooses the rows that the run is evaluated on.
+
+    Their number is written to experiment.json before any is embedded.
+
+    Args:
+        model: The untrained model.
+        data: The dataset.
+        folder: The run folder.
+        logger: Receives the number of rows if not all are evaluated.
+        fleet: The processes of the run.
+        budget: The minutes of the run.
+        done: Whether an earlier session has embedded them untrained; without a number in the plan it is an old run.
+
+    Returns:
+        The model with the number in its plan; sorted training and held-out rows; a function that measures positive
+        pairs of a model on held-out rows; and per part the rows evaluated and the rows there are.
+    """
+    taught, looked = _shuffled(data, model.experiment.split_seed)
+    most = model.experiment.plan.evaluation_rows
+    if most is None:
+        most = evaluation_rows.EARLIER if done else evaluation_rows.chosen(model, data, taught, budget)
+        most = int(fleet.broadcast(str(most)))  # clocks differ between processes; the first one decides
+        model = replace(model, experiment=evaluation_rows.pinned(model.experiment, most))
+        folder.write("experiment.json", model.experiment.to_json())
+    rows = np.sort(taught[: evaluation_rows.TAUGHT * most]), np.sort(looked[:most])
+    sizes = {"train": (len(rows[0]), len(taught)), "test": (len(rows[1]), len(looked))}
+    short = budget.minutes is not None and most < evaluation_rows.USUAL
+    if said := evaluation_rows.words(sizes["train"], sizes["test"], short=short):
+        logger.fact("evaluation", said)
+    return model, rows, lambda now: measured(now, data, looked, most), sizes
+
+
+def _bank(
+    folder: Folder,
+    name: str,
+    embed: Callable[[np.ndarray], EmbeddingTable],
+    rows: tuple[np.ndarray, np.ndarray],
+    scored: Callable[[EmbeddingTable, np.ndarray], EmbeddingTable],
+) -> None:
+    """Writes the embeddings of training and held-out rows, the latter with what else they are evaluated by."""
+    train, test = rows
+    embed(train).save(folder.embeddings / f"{name}-train.parquet")
+    scored(embed(test), test).save(folder.embeddings / f"{name}-test.parquet")
+
+
+def _word(data: Dataset, rows: np.ndarray) -> str:
+    """The fingerprint of the rows that a score was computed on."""
+    return fingerprint.of_rows(data.ids[rows], {name: codes[rows] for name, codes in data.content.items()})
+
+
+def _samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:
+    """Thumbnails of all evaluated rows, and augmented views of a few training rows."""
+    shown: dict[str, list[str | None]] = {}
+    for name, modality in model.modalities.items():
+        has = data.stores[name].has[rows]
+        packed = iter(data.stores[name].rows(rows[has]))
+        shown[name] = [modality.show(next(packed)) if there else None for there in has]
+    views = []
+    for name, modality in model.modalities.items():
+        few = np.flatnonzero(data.stores[name].has & data.training)[:VIEWS_SHOWN]
+        batch = modality.collate(data.stores[name].rows(few))
+        ids = torch.from_numpy(data.keys[few])
+        drawn = [
+            modality.augment(batch.clone(), random_streams.key(model.experiment.seed, 0, ids, n), ids) for n in range(3)
+        ]
+        for k, row in enumerate(few):
+            looks = [modality.look(view[k]) for view in drawn]
+            views.append(
+                {
+                    "id": str(data.ids[row]),
+                    "field": name,
+                    "original": modality.show(data.stores[name].rows(few[k : k + 1])[0]),
+                    "views": looks,
+                }
+            )
+    return {"thumbnails": shown, "views": views}
