@@ -67,7 +67,7 @@ _SHAPES = {
 
 
 def parts(text: str) -> str:
-    """A page with its marked parts as they should be."""
+    """Writes the marked parts of a page anew."""
     return _PART.sub(lambda found: f"{found[1]}\n{_made(found[2], found[3])}\n\n{found[4]}", text)
 
 
@@ -78,37 +78,37 @@ def _made(part: str, name: str | None) -> str:
 
 
 def commands() -> dict[str, Callable[..., object]]:
-    """The commands of the application, by name."""
+    """Lists the commands of the application by name."""
     found = {c.name or c.callback.__name__.replace("_", "-"): c.callback for c in app.registered_commands if c.callback}
     return {name: found[name] for name in sorted(found)}
 
 
 def parameters(name: str) -> Iterator[tuple[list[str], Any, Any, inspect.Parameter]]:
-    """(its names on the command line, what typer is told of it, its type, the parameter) of a command's parameters."""
+    """Yields (names on the command line, typer's settings, type, parameter) per parameter of a command."""
     for parameter in inspect.signature(commands()[name], eval_str=True).parameters.values():
-        kind, told = get_args(parameter.annotation)
+        kind, settings = get_args(parameter.annotation)
         # in Annotated, typer takes the first name for a default
-        said = [one for one in (told.default, *(told.param_decls or ())) if isinstance(one, str)]
-        yield said or [f"--{parameter.name.replace('_', '-')}"], told, kind, parameter
+        said = [one for one in (settings.default, *(settings.param_decls or ())) if isinstance(one, str)]
+        yield said or [f"--{parameter.name.replace('_', '-')}"], settings, kind, parameter
 
 
 def options(name: str) -> str:
-    """What a command says of itself, and its arguments and options as tables."""
+    """Renders a command's help, and its arguments and options as tables."""
     given, named = [], []
-    for names, told, kind, parameter in parameters(name):
-        if isinstance(told, OptionInfo):
+    for names, settings, kind, parameter in parameters(name):
+        if isinstance(settings, OptionInfo):
             default = "" if parameter.default in (None, False, parameter.empty) else f" Default: `{parameter.default}`."
-            words = " ".join(filter(None, [", ".join(f"`{one}`" for one in names), _takes(kind, told.metavar)]))
-            named.append((words, (told.help or "") + default))
+            words = " ".join(filter(None, [", ".join(f"`{one}`" for one in names), _takes(kind, settings.metavar)]))
+            named.append((words, (settings.help or "") + default))
         else:
-            given.append((f"`{told.metavar or parameter.name.upper()}`", told.help or ""))
+            given.append((f"`{settings.metavar or parameter.name.upper()}`", settings.help or ""))
     text = re.sub(r"(?<![`\w-])--[a-z-]+", r"`\g<0>`", inspect.cleandoc(commands()[name].__doc__ or ""))
     text += "\n\n" + _table(("argument", "what"), given) if given else ""
     return text + ("\n\n" + _table(("option", "what"), named) if named else "\n\nIt has no options.")
 
 
 def _takes(kind: Any, metavar: str | None) -> str:
-    """What follows an option, in words."""
+    """Describes the value that an option takes."""
     inner = next((part for part in get_args(kind) if part is not type(None)), kind)
     if get_origin(kind) is Literal:
         return f"`{'|'.join(get_args(kind))}`"
@@ -120,12 +120,12 @@ def _takes(kind: Any, metavar: str | None) -> str:
 
 
 def kinds(room: str) -> str:
-    """What a room holds."""
+    """Lists the kinds of a room with their first sentences."""
     return _table(("name", "what it is"), [(f"`{k.name}`", k.summary) for k in registry.kinds(room).values()])
 
 
 def losses() -> str:
-    """Every loss with its contract, equation and paper."""
+    """Lists every loss with its contract, equation and paper."""
     rows = []
     for kind in registry.kinds("losses").values():
         made = registry.load("losses", kind.name)
@@ -137,7 +137,7 @@ def losses() -> str:
 
 
 def functions() -> str:
-    """Every loss as a module: how it is called, the function of the same, and its first sentence."""
+    """Lists every loss module with its call, its function and its first sentence."""
     rows = []
     for kind in registry.kinds("modules").values():
         made = registry.load("modules", kind.name)
@@ -149,7 +149,7 @@ def functions() -> str:
 
 
 def recipes() -> str:
-    """Which recipe each shape of data gets, and why: asked of the code that decides it in a run."""
+    """Lists the recipe that each example gets, and why, as decided by the code of a run."""
     rows = []
     with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
         example_data.make(Path())
@@ -157,15 +157,15 @@ def recipes() -> str:
             frame = open_frame(data, cache=Path(name) / "cache")
             fields = infer(frame, {}, None)
             chosen, why = choose(fields, Experiment(tasks=one_task("")), None)
-            told = {column: f.kind for column, f in fields.items() if f.kind not in ("meta", "ignore")}
-            taken = ", ".join(f"{column} is {kind}" for column, kind in told.items())
-            towers = ", ".join(f"{tower}: `{one.name}`" for tower, one in chosen.encoders.items())
-            rows.append((shape, f"`{data}`", taken, f"`{chosen.names}`", why, towers))
+            kinds_of = {column: f.kind for column, f in fields.items() if f.kind not in ("meta", "ignore")}
+            columns = ", ".join(f"{column} is {kind}" for column, kind in kinds_of.items())
+            encoders = ", ".join(f"{key}: `{one.name}`" for key, one in chosen.encoders.items())
+            rows.append((shape, f"`{data}`", columns, f"`{chosen.names}`", why, encoders))
     return _table(("what you have", "for example", "what is seen in it", "recipe", "why", "encoder"), rows)
 
 
 def reference(of: str) -> str:
-    """Directives of mkdocstrings, each replaced by a signature and a docstring when the site is built."""
+    """Writes directives of mkdocstrings, which the site replaces by signatures and docstrings."""
     if of == "kt":
         made = [getattr(kontrast, name) for name in kontrast.__all__]
         return "\n\n".join(_directive(f"{one.__module__}.{one.__qualname__}") for one in made if callable(one))
@@ -196,7 +196,7 @@ def reference(of: str) -> str:
 
 
 def reference_of(page: Path) -> str:
-    """What a page of the reference is about: a room, or `kt`, `functional`, `augmentations`."""
+    """Names the subject of a reference page: a room, or `kt`, `functional`, `augmentations`."""
     found = re.search(r"<!-- reference: ([\w-]+) -->", page.read_text(encoding="utf8"))
     return found[1] if found else ""
 
@@ -211,7 +211,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def stale() -> Iterator[Path]:
-    """The pages whose marked parts are not what the code says."""
+    """Names the pages whose marked parts are out of date."""
     for page in pages.pages():
         text = page.read_text(encoding="utf8")
         if parts(text) != text:
@@ -219,7 +219,7 @@ def stale() -> Iterator[Path]:
 
 
 def shared(folder: Path, shell: pages.Shell) -> None:
-    """The data, and the runs that several pages begin with, in the working folder `folder`."""
+    """Makes the example data and the runs that several pages begin with in `folder`."""
     example_data.make(folder)
     for words in ("clothes/", "clothes/ --set tasks.contrast.temperature=0.5", "pairs.csv"):
         code, said = shell(["train", *words.split(), "--steps", "30"])
@@ -227,7 +227,7 @@ def shared(folder: Path, shell: pages.Shell) -> None:
 
 
 def record(only: Sequence[str]) -> None:
-    """Fill in what the sessions that show nothing yet print, on pages that have one."""
+    """Runs the console blocks that show no output yet, and fills their output in."""
     wanted = [p for p in pages.pages() if any(map(_silent, pages.blocks(p))) and (not only or p.stem in only)]
     with tempfile.TemporaryDirectory() as name:
         base = Path(name) / "shared"
@@ -237,18 +237,18 @@ def record(only: Sequence[str]) -> None:
         for page in wanted:
             folder = Path(name) / "-".join(page.relative_to(pages.DOCS).parts)
             lay_out(page, base, folder)
-            told: dict[str, str] = {}
+            printed: dict[str, str] = {}
             with contextlib.chdir(folder):
-                pages.run(page, folder, shell, heard=lambda b, said, told=told: told.update({b.text: said}))
+                pages.run(page, folder, shell, heard=lambda b, said, printed=printed: printed.update({b.text: said}))
             text = page.read_text(encoding="utf8")
             for block in filter(_silent, pages.blocks(page)):
-                text = text.replace(f"\n{block.text}```", f"\n{told[block.text]}```", 1)
+                text = text.replace(f"\n{block.text}```", f"\n{printed[block.text]}```", 1)
             page.write_text(text, encoding="utf8")
             print(f"recorded {page.relative_to(pages.DOCS)}", flush=True)
 
 
 def shell(words: Sequence[str]) -> tuple[int, str]:
-    """A command in this process, which need not import everything again: (exit code, what it printed)."""
+    """Runs a command in this process; returns its exit code and output."""
     argv, sys.argv = sys.argv, ["kontrast", *words]
     try:
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
@@ -261,7 +261,7 @@ def shell(words: Sequence[str]) -> tuple[int, str]:
 
 
 def lay_out(page: Path, base: Path, folder: Path) -> None:
-    """A folder for a page: the data, and the runs it needs."""
+    """Copies the example data and the runs that a page needs into a new folder."""
     shutil.copytree(base, folder, ignore=lambda at, names: ["runs"] if Path(at) == base else [])
     for run in pages.needs(page):
         shutil.copytree(base / run, folder / run)
@@ -272,6 +272,7 @@ def _silent(block: pages.Block) -> bool:
 
 
 def main() -> None:
+    """Rewrites pages that are out of date; with --sessions also records console blocks."""
     for page in list(stale()):
         page.write_text(parts(page.read_text(encoding="utf8")), encoding="utf8")
         print(f"wrote {page.relative_to(pages.DOCS)}")

@@ -41,7 +41,7 @@ Array = np.ndarray
 
 
 def fetch(package: str, folder: Path) -> dict[str, bytes]:
-    """The wanted files of the pinned npm package, by their path in it."""
+    """Downloads the pinned npm package; returns its wanted files by path."""
     pinned = f"{package}@{PACKAGES[package]}"
     command = ["npm", "pack", pinned, "--silent", "--pack-destination", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -59,21 +59,22 @@ def fetch(package: str, folder: Path) -> dict[str, bytes]:
 
 
 def same_emoji(hexcode: str) -> str:
-    """A key that both sources agree on: they differ in where they write the variation selector."""
+    """Drops the variation selector, which the two sources write in different places."""
     return hexcode.replace("-FE0F", "")
 
 
 def by_emoji(data: bytes) -> dict[str, dict]:
+    """Reads the entries of one language, by emoji."""
     return {same_emoji(entry["hexcode"]): entry for entry in json.loads(data)}
 
 
 def clean(name: str) -> str:
-    """The name with escapes decoded: Danish and Swedish have a literal backslash-x{23} where a # belongs."""
+    """Decodes escapes: Danish and Swedish have a literal backslash-x{23} instead of a #."""
     return re.sub(r"\\x\{([0-9A-Fa-f]+)\}", lambda found: chr(int(found[1], 16)), name)
 
 
 def captions(name: str, tags: list[str], entry: dict) -> list[str]:
-    """The name, the name with its tags, then the Unicode name and the chat names where they say something else."""
+    """Lists the name, the name with its tags, the Unicode name and the chat names, without repeats."""
     chat = [re.sub("[-_]", " ", short) for short in entry["short_names"] if len(short) > 2]
     unique: dict[str, str] = {}
     for caption in [name, f"{name}: {', '.join(tags)}", entry["name"].lower(), *chat]:
@@ -82,18 +83,19 @@ def captions(name: str, tags: list[str], entry: dict) -> list[str]:
 
 
 def premultiplied(pixels: Array) -> Array:
-    """Colours times opacity, so that distance is what is seen, and a colour nobody sees does not count."""
+    """Multiplies colours by opacity, so that invisible colours do not count as distant."""
     alpha = pixels[:, 3:]
     return np.concatenate([(pixels[:, :3] * alpha + 127) // 255, alpha], axis=1)
 
 
 def nearest(colours: Array, palette: Array) -> Array:
+    """Index of the nearest palette colour, per colour."""
     # In whole numbers, so that every machine picks the same; the colour's own square makes no difference to the choice.
     return ((palette**2).sum(axis=1) - 2 * colours @ palette.T).argmin(axis=1)
 
 
 def fit_palette(colours: Array, counts: Array, size: int, rounds: int = 12) -> Array:
-    """At most size colours by k-means: from the most frequent ones, adding the worst served ones as it goes."""
+    """Palette of at most `size` colours by k-means, which adds the worst represented colours in each round."""
     if len(colours) <= size:
         return colours
     palette = colours[np.argsort(-counts, kind="stable")[: size // 4]]
@@ -102,7 +104,7 @@ def fit_palette(colours: Array, counts: Array, size: int, rounds: int = 12) -> A
         weight = np.bincount(label, counts, len(palette))
         total = np.stack([np.bincount(label, counts * column, len(palette)) for column in colours.T], axis=1)
         palette = np.unique(np.rint(total[weight > 0] / weight[weight > 0, None]).astype(int), axis=0)
-        if step < rounds - 2:  # the last two rounds only settle
+        if step < rounds - 2:  # the last two rounds add none
             error = counts * ((colours - palette[nearest(colours, palette)]) ** 2).sum(axis=1)
             room = min(size - len(palette), size // 8)
             palette = np.unique(np.concatenate([palette, colours[np.argsort(-error, kind="stable")[:room]]]), axis=0)
@@ -110,18 +112,18 @@ def fit_palette(colours: Array, counts: Array, size: int, rounds: int = 12) -> A
 
 
 def decibels(colours: Array, counts: Array, shown: Array) -> float:
-    """The peak signal-to-noise ratio of the colours as shown, over black or white, whichever is worse."""
+    """Peak signal-to-noise ratio over black or white, whichever is worse."""
     change = colours - shown
     errors = [change[:, :3] - background * change[:, 3:] for background in (0, 1)]
     worst = max(float((error**2).mean(axis=1) @ counts) / counts.sum() for error in errors)
     return float(10 * np.log10(255**2 / max(worst, 1e-9)))
 
 
-def small_png(png: bytes, who: str) -> bytes:
-    """The drawing as a palette PNG with transparency, about half the bytes."""
+def small_png(png: bytes, name: str) -> bytes:
+    """Encodes a drawing as a palette PNG with transparency, in about half the bytes."""
     picture = Image.open(io.BytesIO(png)).convert("RGBA")
     if picture.size != (SIDE, SIDE):
-        raise SystemExit(f"build_emoji: {who} is {picture.size}, expected {SIDE} by {SIDE}: did the package change?")
+        raise SystemExit(f"build_emoji: {name} is {picture.size}, expected {SIDE} by {SIDE}: did the package change?")
     pixels = premultiplied(np.asarray(picture, dtype=int).reshape(-1, 4))
     colours, index, counts = np.unique(pixels, axis=0, return_inverse=True, return_counts=True)
     palette = colours
@@ -148,7 +150,7 @@ def small_png(png: bytes, who: str) -> bytes:
 
 
 def build_rows(google: dict[str, bytes], twitter: dict[str, bytes], names: dict[str, bytes]) -> list[dict]:
-    """One row an emoji that both vendors draw and every language names, without the bare skin tone swatches."""
+    """One row per emoji that both vendors draw and every language names, without skin tone swatches."""
     languages = dict(sorted((path.split("/")[1], by_emoji(data)) for path, data in names.items()))
     rows = []
     for entry in sorted(json.loads(google["package/emoji.json"]), key=lambda entry: entry["unified"]):
@@ -174,6 +176,7 @@ def build_rows(google: dict[str, bytes], twitter: dict[str, bytes], names: dict[
 
 
 def write(rows: list[dict]) -> None:
+    """Writes the rows as Parquet, with their licences as metadata."""
     languages = pa.struct([pa.field(language, pa.string()) for language in rows[0]["names"]])
     schema = pa.schema(
         {
@@ -202,6 +205,7 @@ def write(rows: list[dict]) -> None:
 
 
 def main() -> None:
+    """Fetches the packages, builds the rows and writes the file."""
     if shutil.which("npm") is None:
         raise SystemExit("build_emoji: found no npm, expected it on the PATH to fetch the packages: install Node.js.")
     with tempfile.TemporaryDirectory() as folder:

@@ -20,11 +20,11 @@ class Arrow(SourceReader):
     reads = "Arrow or Feather"
 
     def claims(self, data: object) -> bool:
-        """By suffix."""
+        """Claims .arrow, .feather and .ipc files."""
         return isinstance(data, Path) and data.suffix.lower() in {".arrow", ".feather", ".ipc"} and data.is_file()
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """Streams and compressed files (Feather's default) are rewritten once, so that they too stay on disk."""
+        """Maps the file into memory; rewrites streams and compressed files (Feather's default) once first."""
         assert isinstance(data, Path)
 
         def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:

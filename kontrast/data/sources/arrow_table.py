@@ -16,11 +16,11 @@ class ArrowTable(SourceReader):
     reads = "a pyarrow Table"
 
     def claims(self, data: object) -> bool:
-        """By type."""
+        """Claims Arrow tables."""
         return isinstance(data, pa.Table | pa.RecordBatch)
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """The same columns, not copied."""
+        """Takes the columns without a copy."""
         assert isinstance(data, pa.Table | pa.RecordBatch)
         table = pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
         return frame_of_table(table, "table", None)

@@ -39,11 +39,11 @@ class Csv(SourceReader):
     reads = "CSV or TSV with a header"
 
     def claims(self, data: object) -> bool:
-        """By suffix."""
+        """Claims .csv and .tsv files, also gzipped."""
         return isinstance(data, Path) and _suffix(data) in _DELIMITERS and data.is_file()
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """A memory-mapped table, read in two passes: the first finds each column's type, the second converts."""
+        """Writes a memory-mapped table; a first pass finds each column's type, a second converts."""
         assert isinstance(data, Path)
 
         def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:

@@ -17,12 +17,12 @@ class DataFrame(SourceReader):
     reads = "a pandas DataFrame"
 
     def claims(self, data: object) -> bool:
-        """By type, if pandas is imported."""
+        """Claims pandas frames; False as long as pandas is not imported."""
         pandas = sys.modules.get("pandas")
         return pandas is not None and isinstance(data, pandas.DataFrame)
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """Arrow columns; NaN in a column of objects or strings is missing, as pandas means it."""
+        """Converts to Arrow columns; NaN in columns of objects or strings becomes missing, as in pandas."""
         import pandas
 
         assert isinstance(data, pandas.DataFrame)

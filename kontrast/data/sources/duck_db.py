@@ -28,11 +28,11 @@ class DuckDB(SourceReader):
     reads = "a query (duckdb:FILE#QUERY)"
 
     def claims(self, data: object) -> bool:
-        """By its scheme."""
+        """Claims addresses that begin with duckdb:."""
         return isinstance(data, str) and data.startswith("duckdb:")
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """A memory-mapped table of what the query gives, asked anew each time."""
+        """Runs the query anew and writes its rows into a memory-mapped table."""
         assert isinstance(data, str)
         where, query = uri.asked(data, _EXAMPLE)
         file = where.removeprefix("duckdb:")

@@ -21,11 +21,11 @@ class Folder(SourceReader):
     reads = "a folder with train and test tables, or one table"
 
     def claims(self, data: object) -> bool:
-        """Tables named like parts of a split, a single table without pictures beside it, or one named metadata."""
+        """Claims folders of tables: parts of a split, a single table, or one named metadata."""
         return isinstance(data, Path) and (bool(split_files.sets(data, _TABLES)) or _single(data) is not None)
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """The tables under each other; paths in them are relative to the folder."""
+        """Concatenates the tables; paths in them are relative to the folder."""
         assert isinstance(data, Path)
         single = _single(data)
         if single is None:

@@ -28,7 +28,7 @@ class HubDataset(SourceReader):
     reads = "a Dataset of Hugging Face (hf:NAME, or saved in a folder)"
 
     def claims(self, data: object) -> bool:
-        """By type, if datasets is imported; a folder by the files that `save_to_disk` writes."""
+        """Claims datasets of the `datasets` library, and folders that `save_to_disk` wrote."""
         if isinstance(data, Path):
             files = [(data / name).is_file() for name in ("dataset_dict.json", "dataset_info.json", "state.json")]
             return files[0] or all(files[1:])
@@ -38,7 +38,7 @@ class HubDataset(SourceReader):
         return datasets is not None and isinstance(data, datasets.Dataset | datasets.DatasetDict)
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """The Arrow table underneath; images stay encoded, class numbers become names."""
+        """Takes the Arrow table of the dataset; images stay encoded, class numbers become names."""
         import datasets
         from datasets.config import HF_CACHE_HOME
 

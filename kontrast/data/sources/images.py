@@ -23,11 +23,11 @@ class Images(SourceReader):
     reads = "a folder of images"
 
     def claims(self, data: object) -> bool:
-        """A folder with a picture anywhere in it."""
+        """Claims folders with a picture at any depth."""
         return isinstance(data, Path) and data.is_dir() and next(file_tree.walked(data, SUFFIXES), None) is not None
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """The paths of the pictures, sorted; the files stay closed."""
+        """Lists the paths of the pictures, sorted; opens no picture."""
         assert isinstance(data, Path)
         paths = sorted(file_tree.walked(data, SUFFIXES))
         image = pa.chunked_array([pa.array([file_tree.spelled(path) for path in paths], pa.string())])

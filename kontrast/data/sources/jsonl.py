@@ -33,13 +33,11 @@ class Jsonl(SourceReader):
     reads = "JSON Lines"
 
     def claims(self, data: object) -> bool:
-        """By suffix."""
+        """Claims .jsonl, .ndjson and .json files, also gzipped."""
         return isinstance(data, Path) and bool(_SUFFIXES & {s.lower() for s in data.suffixes[-2:]}) and data.is_file()
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """A memory-mapped table, read in two passes: the first finds the columns and their types, the second
-        converts.
-        """
+        """Writes a memory-mapped table; a first pass finds columns and types, a second converts."""
         assert isinstance(data, Path)
 
         def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:

@@ -41,11 +41,11 @@ class Mixed(SourceReader):
     reads = "a .json that mixes or joins several"
 
     def claims(self, data: object) -> bool:
-        """By its first bytes: an object with mix or join."""
+        """Claims .json files that hold an object with the key mix or join."""
         return isinstance(data, Path) and _mixes(data)
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """One Frame: rows under each other stay where they are, joined ones are written to the cache."""
+        """Concatenates sources without copying their rows, or writes joined rows to the cache."""
         assert isinstance(data, Path)
         said = untrusted_json.tree(untrusted_json.text(data), str(data))
         what = "mix" if "mix" in said else "join"

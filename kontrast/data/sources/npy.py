@@ -15,10 +15,10 @@ class Npy(SourceReader):
     reads = ".npy"
 
     def claims(self, data: object) -> bool:
-        """By suffix."""
+        """Claims .npy files."""
         return isinstance(data, Path) and data.suffix.lower() == ".npy" and data.is_file()
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """Memory-mapped; nothing pickled is loaded."""
+        """Maps the array into memory; refuses pickled objects."""
         assert isinstance(data, Path)
         return frame_of({"X": numpy_file.mapped(data)}, data.name, data.parent)

@@ -24,11 +24,11 @@ class Npz(SourceReader):
     reads = ".npz of arrays"
 
     def claims(self, data: object) -> bool:
-        """By suffix."""
+        """Claims .npz files."""
         return isinstance(data, Path) and data.suffix.lower() == ".npz" and data.is_file()
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """In memory, one array after the other; nothing pickled is loaded."""
+        """Reads one array after the other into memory; refuses pickled objects."""
         assert isinstance(data, Path)
         arrays = numpy_file.archive(data)
         if kind := unsupported.of_arrays(arrays):

@@ -16,11 +16,11 @@ class NumpyArray(SourceReader):
     reads = "a numpy array or torch tensor"
 
     def claims(self, data: object) -> bool:
-        """By type."""
+        """Claims numpy arrays and torch tensors."""
         import torch
 
         return isinstance(data, np.ndarray | torch.Tensor)
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """Not copied."""
+        """Takes the array as one column, without a copy."""
         return frame_of({"X": data}, "array")

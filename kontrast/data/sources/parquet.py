@@ -24,11 +24,11 @@ class Parquet(SourceReader):
     reads = "Parquet"
 
     def claims(self, data: object) -> bool:
-        """By suffix; a folder by what lies in it or in its folders."""
+        """Claims Parquet files, and folders that hold such files at any depth."""
         return isinstance(data, Path) and bool(_files(data))
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """A memory-mapped table; nested records named bytes and path (Hugging Face images) stay undecoded."""
+        """Writes a memory-mapped table; images of Hugging Face (bytes and path) stay encoded."""
         assert isinstance(data, Path)
         groups: dict[str, list[Path]] = {}
         for file in _files(data):

@@ -18,12 +18,12 @@ class PolarsFrame(SourceReader):
     reads = "a polars DataFrame"
 
     def claims(self, data: object) -> bool:
-        """By type, if polars is imported."""
+        """Claims polars frames; False as long as polars is not imported."""
         polars = sys.modules.get("polars")
         return polars is not None and isinstance(data, polars.DataFrame | polars.LazyFrame)
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """Arrow columns, not copied where Arrow can hold them; a null is missing, NaN is a number."""
+        """Converts to Arrow columns, mostly without a copy; null is missing, NaN is a number."""
         import polars
 
         oldest = polars.CompatLevel.oldest()  # strings as Arrow wrote them before it had views of them

@@ -28,12 +28,13 @@ class Postgresql(SourceReader):
     reads = "a query (postgresql://USER@HOST/DATABASE#QUERY)"
 
     def claims(self, data: object) -> bool:
-        """By its scheme."""
+        """Claims addresses that begin with postgresql:// or postgres://."""
         return isinstance(data, str) and data.startswith(("postgresql://", "postgres://"))
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """A memory-mapped table of what the query gives, asked anew each time; give it an ORDER BY, so that a resumed
-        run finds the rows in the same order.
+        """Runs the query anew and writes its rows into a memory-mapped table.
+
+        A resumed run needs the same order of rows: sort them with ORDER BY.
         """
         assert isinstance(data, str)
         uri.refuse_secrets(data, "set the variable PGPASSWORD, or write it into ~/.pgpass.")

@@ -16,11 +16,11 @@ class PythonColumns(SourceReader):
     reads = "a dict of columns"
 
     def claims(self, data: object) -> bool:
-        """By type."""
+        """Claims dicts of columns."""
         return isinstance(data, Mapping)
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """One column a key, equal in length."""
+        """Makes a column of each key; all must be of one length."""
         assert isinstance(data, Mapping)
         if not data:
             raise UserError("data is an empty dict; expected columns, such as {'text': [...], 'image': [...]}.")

@@ -16,11 +16,11 @@ class PythonRows(SourceReader):
     reads = "a list of dicts"
 
     def claims(self, data: object) -> bool:
-        """By type."""
+        """Claims lists and tuples, of dicts."""
         return isinstance(data, list | tuple)
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """A key that a row lacks is missing there."""
+        """Makes a column of each key; a row without that key has a missing cell."""
         assert isinstance(data, list | tuple)
         if not data:
             raise UserError("data is an empty list; expected rows, such as [{'text': ...}, {'text': ...}].")

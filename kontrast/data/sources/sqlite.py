@@ -28,11 +28,11 @@ class Sqlite(SourceReader):
     reads = "a query (sqlite:FILE#QUERY)"
 
     def claims(self, data: object) -> bool:
-        """By its scheme."""
+        """Claims addresses that begin with sqlite:."""
         return isinstance(data, str) and data.startswith("sqlite:")
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """A memory-mapped table of what the query gives, asked anew each time."""
+        """Runs the query anew and writes its rows into a memory-mapped table."""
         assert isinstance(data, str)
         where, wanted = uri.asked(data, "sqlite:shop.db#SELECT * FROM products")
         path = Path(where.removeprefix("sqlite:")).expanduser()

@@ -43,11 +43,11 @@ class TarShards(SourceReader):
     reads = "WebDataset shards (.tar)"
 
     def claims(self, data: object) -> bool:
-        """By suffix; a folder by what lies in it."""
+        """Claims tar files, folders of them, and patterns such as part-{000..009}.tar."""
         return isinstance(data, Path) and (bool(_BRACES.search(data.name)) or bool(_files(data)))
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """A memory-mapped table, read in two passes: the first finds the columns, the second converts."""
+        """Writes a memory-mapped table; a first pass finds the columns, a second converts."""
         assert isinstance(data, Path)
         groups: dict[str, list[Path]] = {}
         for file in _files(data):

@@ -28,14 +28,14 @@ class Texts(SourceReader):
     reads = "a folder of text files"
 
     def claims(self, data: object) -> bool:
-        """A folder of several texts, at least half of its files: a README, alone or beside a table, is no data."""
+        """Claims folders of several text files that make up at least half of all files."""
         if not isinstance(data, Path) or not data.is_dir():
             return False
         texts = sum(1 for _ in file_tree.walked(data, SUFFIXES))
         return texts > 1 and 2 * texts >= sum(1 for _ in file_tree.walked(data, None))
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """The texts, sorted by path, in one memory-mapped table."""
+        """Writes the texts, sorted by path, into one memory-mapped table."""
         assert isinstance(data, Path)
         paths = sorted(file_tree.walked(data, SUFFIXES))
         for path in paths:

@@ -26,11 +26,11 @@ class Ts(SourceReader):
     reads = "UEA .ts"
 
     def claims(self, data: object) -> bool:
-        """By suffix, for a file or for the parts that belong to a folder or stem."""
+        """Claims .ts files, and folders or stems whose parts are .ts files."""
         return isinstance(data, Path) and bool(split_files.sets(data, (".ts",)))
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """All rows, in memory."""
+        """Reads all rows into memory."""
         assert isinstance(data, Path)
         return split_files.opened(data, (".ts",), _read)
 

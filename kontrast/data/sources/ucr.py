@@ -26,7 +26,7 @@ class Ucr(SourceReader):
     reads = "UCR .tsv"
 
     def claims(self, data: object) -> bool:
-        """By suffix and first lines of nothing but numbers, at least three."""
+        """Claims .tsv and .txt files whose first lines hold three numbers or more, nothing else."""
         files = (
             [f for one in split_files.sets(data, _SUFFIXES).values() for f in one.values()]
             if isinstance(data, Path)
@@ -35,7 +35,7 @@ class Ucr(SourceReader):
         return bool(files) and all(map(_is_numbers, files))
 
     def open(self, data: object, cache: Path | None) -> Frame:
-        """All rows, in memory."""
+        """Reads all rows into memory."""
         assert isinstance(data, Path)
         return split_files.opened(data, _SUFFIXES, _read)
 
