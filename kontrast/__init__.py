@@ -10,6 +10,8 @@ Nothing heavy is imported until it is used.
 import importlib
 from typing import TYPE_CHECKING
 
+from kontrast.core.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from kontrast import layers, losses
     from kontrast.api import load, replay, resume, train
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from kontrast.runs.run import Run
     from kontrast.tasks.task import Output, Task
 
-__version__ = "0.1.0"
 __all__ = [
     "Batch",
     "Choice",
@@ -44,6 +45,7 @@ __all__ = [
     "UserError",
     "View",
     "ViewSpec",
+    "__version__",
     "between_views",
     "contrast",
     "forecast",

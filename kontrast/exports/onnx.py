@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kontrast.core import factory
 from kontrast.core.errors import UserError, needs
+from kontrast.core.version import VERSION
 from kontrast.data.modality import Modality
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.features import Features
@@ -73,10 +74,8 @@ class Onnx(Export):
                 f"onnx: the graph of '{field}' is not true to the run: its embeddings have a cosine of only "
                 f"{parity['least_cosine']:.4f} with the run's own. Please report this with experiment.json."
             )
-        from kontrast import __version__
-
         facts = {
-            "kontrast": __version__,
+            "kontrast": VERSION,
             "field": field,
             "modality": view,
             "inputs": {name: list(axes) for name, axes in entry.axes.items()},

@@ -6,6 +6,8 @@ import platform
 import sys
 from typing import Any
 
+from kontrast.core.version import VERSION
+
 NOTED = (
     "torch",
     "torchvision",
@@ -28,9 +30,7 @@ def environment(command: str, device: str, processes: str) -> dict[str, Any]:
         device: Name of the device.
         processes: Number of processes and strategy in words, "" for a single one.
     """
-    from kontrast import __version__
-
-    versions = {"kontrast": __version__}
+    versions = {"kontrast": VERSION}
     for name in NOTED:
         try:
             versions[name] = importlib.metadata.version(name)
