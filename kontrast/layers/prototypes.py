@@ -11,7 +11,7 @@ class Prototypes(nn.Module):
     """Cosines of embeddings (B, D) to learned prototypes: (B, prototypes).
 
     The directions are normalised at every use, so no extra step has to renormalise them. SwAV (arXiv:2006.09882) takes
-    3,000 for ImageNet, about three per class, and freezes them in the first epoch: `requires_grad_(False)`.
+    3,000 for ImageNet, about three per class; SwAV and DINO freeze them in the first epoch.
 
     Args:
         width: Width D of the embeddings.
@@ -24,8 +24,14 @@ class Prototypes(nn.Module):
             raise UserError(f"prototypes: prototypes={prototypes} (at least 2), width={width} (at least 1).")
         self.directions = nn.Parameter(F.normalize(torch.randn(prototypes, width), dim=1))
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Cosines in float32 or better, whatever the autocast."""
+    def forward(self, z: Tensor, *, frozen: bool = False) -> Tensor:
+        """Cosines in float32 or better, whatever the autocast.
+
+        Args:
+            z: (B, D) embeddings.
+            frozen: Whether the prototypes get no gradient. Default: False.
+        """
         with torch.autocast(z.device.type, enabled=False):
             z = z if z.dtype == torch.float64 else z.float()
-            return F.normalize(z, dim=-1) @ F.normalize(self.directions, dim=-1).to(z.dtype).mT
+            directions = self.directions.detach() if frozen else self.directions
+            return F.normalize(z, dim=-1) @ F.normalize(directions, dim=-1).to(z.dtype).mT

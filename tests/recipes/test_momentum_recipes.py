@@ -1,4 +1,4 @@
-"""MoCo, BYOL, SimSiam and instance discrimination in whole runs: floors, resume bit for bit, a collapse."""
+"""MoCo, BYOL, DINO, SimSiam and instance discrimination in whole runs: floors, resume bit for bit, a collapse."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from kontrast.reporting.logger import Logger
 
 pytestmark = pytest.mark.slow
 
-RECIPES = ("moco", "moco_v1", "moco_v3", "byol", "simsiam", "instance_discrimination")
+RECIPES = ("moco", "moco_v1", "moco_v3", "byol", "dino", "simsiam", "instance_discrimination")
 N, SIDE = 150, 16
 LABEL = np.arange(N) % 3
 SMALL = {"plan.batch": 24, "encoders.image.base": 8}
@@ -63,7 +63,8 @@ class Hand(Logger):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_sixty_steps_teach_what_the_colour_hides(tmp_path, recipe):
-    _, run = train(recipe, tmp_path / "run", steps=60)
+    settings = {"tasks.contrast.crops": 2} if recipe == "dino" else {}
+    _, run = train(recipe, tmp_path / "run", steps=60, settings=settings)
     linear = next(row for row in run.scores if row["name"].startswith("linear"))
     assert linear["trained"]["value"] > linear["untrained"]["value"] + 0.05
     pairs = [m for m in run.verdict["measures"] if m["name"].startswith("AUC")]
@@ -77,6 +78,7 @@ def test_sixty_steps_teach_what_the_colour_hides(tmp_path, recipe):
         ("moco", "image", {"tasks.contrast.queue": 60}),
         ("moco_v3", "series", {}),
         ("byol", "image", {}),
+        ("dino", "image", {"tasks.contrast.crops": 2}),
         ("simsiam", "series", {}),
         ("instance_discrimination", "series", {"tasks.contrast.noise": 20}),
     ],
@@ -94,7 +96,8 @@ def test_copies_queue_and_memory_are_resumed_bit_for_bit(tmp_path, recipe, kind,
         states.append(load_file(last))
     one, two = states
     assert one.keys() == two.keys()
-    kept = [name for name in one if any(part in name for part in ("momentum.", "copied.", "queue.", "memory."))]
+    parts = ("momentum.", "copied.", "queue.", "memory.", "centre.")
+    kept = [name for name in one if any(part in name for part in parts)]
     assert bool(kept) == (recipe != "simsiam")
     for name, value in one.items():
         assert torch.equal(value, two[name]), f"{name} differs after resuming"

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Annotated
 
 import torch
-from torch import Tensor
 
 from kontrast.core.clock import Clock
 from kontrast.core.embeddings import Embeddings, LossTerm
@@ -71,7 +70,7 @@ class SwAV(OneField):
 
     def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """Mean cross-entropy of the other views' predictions, for each of the two global views."""
-        scores = {name: self._scores(self.having(out[name]).z) for name in self.views()}
+        scores = {name: self.prototypes(self.having(out[name]).z, frozen=self.still) for name in self.views()}
         terms = {}
         for name in super().views():
             assigned = self.loss.targets(scores[name].detach(), ranks)
@@ -79,8 +78,3 @@ class SwAV(OneField):
             total = torch.stack([term.total for term in found]).mean(0)
             terms[name] = 0.5 * replace(found[0], total=total)
         return terms
-
-    def _scores(self, z: Tensor) -> Tensor:
-        """Cosines to prototypes, without gradient for these while they do not move."""
-        own = self.prototypes.directions
-        return torch.func.functional_call(self.prototypes, {"directions": own.detach() if self.still else own}, (z,))
