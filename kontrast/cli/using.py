@@ -1,4 +1,4 @@
-"""Commands that use a run: embed, evaluate, index, search, report."""
+"""Commands that use a run: embed, evaluate, caption, index, search, report."""
 
 import json
 from pathlib import Path
@@ -65,6 +65,22 @@ def evaluate(
 
     table = api.load(run, trust_code=trust).evaluate(data, outside=outside, logger=logger(quiet or as_json, False))
     say(json.dumps(table, ensure_ascii=False) if as_json else messages.scores(table))
+
+
+@app.command()
+def caption(
+    run: RunFolder,
+    data: Data,
+    outside: Outside = False,
+    trust: Trust = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write captions of data with a run that learned them (--recipe coca, --task captioning)."""
+    from kontrast import api
+
+    for row in api.load(run, trust_code=trust).caption(data, outside=outside, logger=logger(quiet or as_json, False)):
+        say(json.dumps(row, ensure_ascii=False) if as_json else f"{row['id']}\t{row['field']}\t{row['caption']}")
 
 
 def _smaller(run: "Run", bank: "EmbeddingTable", form: Any, width: int | None, out: Path, heard: "Logger") -> None:

@@ -121,6 +121,16 @@ class EmbeddingTable:
             return EmbeddingTable(z, ids, labels, pa.table(named), marks.get(b"shared") == b"True", golds, margins)
 
 
+def joined(one: EmbeddingTable, two: EmbeddingTable) -> EmbeddingTable:
+    """Concatenates the rows of two embedding tables; labels are kept if both have them."""
+    labels = None if one.labels is None or two.labels is None else np.concatenate([one.labels, two.labels])
+    z = {name: np.concatenate([one.z[name], two.z[name]]) for name in one.z}
+    metadata = pa.concat_tables([one.metadata, two.metadata], promote_options="permissive")
+    golds = None if one.golds is None or two.golds is None else np.concatenate([one.golds, two.golds])
+    margins = None if one.margins is None or two.margins is None else np.concatenate([one.margins, two.margins])
+    return EmbeddingTable(z, np.concatenate([one.ids, two.ids]), labels, metadata, one.shared, golds, margins)
+
+
 def _block(column: pa.ChunkedArray, who: str) -> np.ndarray:
     """(N, D) float32; a row is NaN throughout, or of length 1."""
     kind = column.type

@@ -10,6 +10,7 @@ from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.number_format import clock, many, number
 from kontrast.evaluation.verdict import claim, tone
 from kontrast.reporting.page import doctor, facts
+from kontrast.reporting.page.captions import captions
 from kontrast.reporting.page.charts import curves, validation
 from kontrast.reporting.page.gallery import gallery
 from kontrast.reporting.page.map import layout, map_section
@@ -46,6 +47,8 @@ class Story:
         bank: Embeddings of the test rows.
         thumbnails: Field -> one HTML snippet, or None, per row of `bank`.
         views: {"id", "original": html, "views": [html]} and, if there are several fields, "field".
+        captions: {"rows": n, "loss" and "shuffled": nats per token, "shown": [{"row": number in `bank`, "field",
+            "said", "true"}]}.
         doctor: Findings of `kontrast doctor --out RUN`.
     """
 
@@ -62,6 +65,7 @@ class Story:
     bank: EmbeddingTable | None = None
     thumbnails: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     views: Sequence[Mapping[str, Any]] = ()
+    captions: Mapping[str, Any] = field(default_factory=dict)
     doctor: Sequence[Mapping[str, Any]] = ()
 
 
@@ -93,6 +97,7 @@ def page(story: Story) -> str:
         ("space", "Map", "" if map_data is None else map_section(map_data, shelf.left_out)),
         ("nearest", "Neighbours", near),
         ("scores", "Scores", scores(story.scores, story.not_evaluated, [] if bank is None else list(bank.z))),
+        ("captions", "Captions", captions(story.captions, story.thumbnails)),
         ("curves", "Training", curves(story.moments, width)),
         ("validation", "Validation", validation(story.looks)),
         (

@@ -33,5 +33,6 @@ def report_data(folder: Folder) -> Story:
         bank=EmbeddingTable.load(folder.embeddings / "trained-test.parquet"),
         thumbnails=samples["thumbnails"],
         views=samples["views"],
+        captions=samples["captions"],
         doctor=doctor.load(folder.path),
     )

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-import pyarrow as pa
 
 from kontrast.core import factory, random_streams, registry, renamed
-from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.embedding_table import EmbeddingTable, joined
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
 from kontrast.core.untrusted_json import fitting
@@ -27,7 +26,7 @@ from kontrast.evaluation.evaluator import Evaluator
 from kontrast.reporting.drawings import Drawing, curve_drawing, map_drawing
 from kontrast.reporting.logger import Logger, NullLogger
 from kontrast.reporting.report import write_report
-from kontrast.runs import messages
+from kontrast.runs import captions, messages
 from kontrast.runs.build import learner_of
 from kontrast.runs.embedder import Embedder
 from kontrast.runs.folder import run_json
@@ -133,6 +132,24 @@ class Run:
         model = model.halved() if precision == "bf16" else model
         with self._opened(model, data, outside, logger) as dataset:
             return model.embed(dataset, batch=batch, progress=logger.progress)
+
+    def caption(self, data: object, *, outside: bool = False, logger: Logger | None = None) -> list[dict[str, Any]]:
+        """Writes the text of rows from their other fields, with the decoder that the task `captioning` trained.
+
+        Args:
+            data: The rows: a path or an object in memory, as for `kontrast.train`; they need no text.
+            outside: Whether cells may name files outside of the data's folder; such rows are left out otherwise.
+            logger: Receives progress and the rows left out. Default: none.
+
+        Returns:
+            {"id", "field", "caption"} for each row and field that it has.
+
+        Raises:
+            UserError: The run has no such task, no field of it is in the data, or no row can be read.
+        """
+        model = Model.load(self.folder)
+        with self._opened(model, data, outside, logger or NullLogger()) as dataset:
+            return captions.of_rows(model, dataset)
 
     def evaluate(self, data: object, *, outside: bool = False, logger: Logger | None = None) -> list[dict[str, Any]]:
         """Evaluates the run on other data.
@@ -376,13 +393,3 @@ def evaluators(experiment: Experiment) -> list[Evaluator]:
     named = experiment.scores or tuple(Choice(name) for name in registry.kinds("evaluators"))
     made: list[Evaluator] = [factory.build("evaluators", score.name, score.settings) for score in named]
     return sorted(made, key=lambda evaluate: evaluate.place)
-
-
-def joined(one: EmbeddingTable, two: EmbeddingTable) -> EmbeddingTable:
-    """Concatenates the rows of two embedding tables; labels are kept if both have them."""
-    labels = None if one.labels is None or two.labels is None else np.concatenate([one.labels, two.labels])
-    z = {name: np.concatenate([one.z[name], two.z[name]]) for name in one.z}
-    metadata = pa.concat_tables([one.metadata, two.metadata], promote_options="permissive")
-    golds = None if one.golds is None or two.golds is None else np.concatenate([one.golds, two.golds])
-    margins = None if one.margins is None or two.margins is None else np.concatenate([one.margins, two.margins])
-    return EmbeddingTable(z, np.concatenate([one.ids, two.ids]), labels, metadata, one.shared, golds, margins)

@@ -33,6 +33,19 @@ def test_resnet_takes_sizes_that_are_no_power_of_two():
 
 
 @pytest.mark.parametrize("make", [lambda: ResNet(channels=3), lambda: Timm(model=SMALL, size=32)])
+def test_the_gradient_of_dense_features_of_two_rows_is_the_sum_of_that_of_each(make):
+    torch.manual_seed(0)
+    net, x = make().double().eval(), torch.randn(2, 3, 32, 32).double()
+    weight = torch.randn_like(net(x).dense)
+
+    def slopes(*rows):
+        loss = sum((net(x[at]).dense * weight[at]).sum() for at in rows)
+        return torch.autograd.grad(loss, list(net.parameters()), allow_unused=True, materialize_grads=True)
+
+    torch.testing.assert_close(slopes(slice(0, 1), slice(1, 2)), slopes(slice(0, 2)))
+
+
+@pytest.mark.parametrize("make", [lambda: ResNet(channels=3), lambda: Timm(model=SMALL, size=32)])
 def test_in_eval_mode_a_row_does_not_depend_on_its_batch(make):
     net = make().eval()
     x = torch.randn(5, 3, 32, 32)

@@ -48,7 +48,7 @@ def texts():
 KINDS = {"image": pictures, "series": series, "text": texts}
 BROUGHT = ("emoji",)  # brings data of its own
 PREFERENCES = ("bradley_terry", "bpr", "dpo", "simpo", "cpl", "click")  # tests/recipes/test_preferences.py
-PAIRS = ("clip", "cosent", "angle", *PREFERENCES)  # of several fields: tested where these are
+PAIRS = ("clip", "coca", "cosent", "angle", *PREFERENCES)  # of several fields: tested where these are
 OWN = ("ts2vec", "simcse", "simcse_supervised")  # of one modality, with settings of their own: tested with their tasks
 IMAGES = ("rotation", "simclr_rotation_labels")
 HEADLESS = (

@@ -43,6 +43,12 @@ _TARGETS = {"samples": int, "targets": {"*": {"kind": str, "column": str, "class
 _SAMPLES = {
     "thumbnails": {"*": [(str, type(None))]},
     "views": [{"id": str, "field": str, "original": str, "views": [str]}],
+    "captions?": {
+        "rows": int,
+        "loss": _NUMBER,
+        "shuffled": _NUMBER,
+        "shown": [{"row": int, "field": str, "said": str, "true": str}],
+    },
 }
 # Pictures as kontrast writes them, which are most snippets, pass as they are; the others are parsed.
 _PICTURE = re.compile(r'<img alt="" src="data:image/png;base64,[A-Za-z0-9+/=]*">|[^<>]*')
@@ -88,7 +94,7 @@ def samples(folder: Folder) -> dict[str, Any]:
         {**row, "original": harmless(row["original"]), "views": [harmless(view) for view in row["views"]]}
         for row in found["views"]
     ]
-    return {"thumbnails": thumbnails, "views": views}
+    return {"thumbnails": thumbnails, "views": views, "captions": found.get("captions") or {}}
 
 
 def harmless(snippet: str) -> str:

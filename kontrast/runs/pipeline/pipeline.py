@@ -24,7 +24,7 @@ from kontrast.evaluation.evaluate import evaluate
 from kontrast.evaluation.metric_result import MetricResult
 from kontrast.evaluation.verdict import pair_measure, verdict
 from kontrast.reporting.logger import Logger
-from kontrast.runs import messages
+from kontrast.runs import captions, messages
 from kontrast.runs.build import describe, facts_of, learner_of, modalities_of
 from kontrast.runs.folder.folder import QUARANTINE, TRAINED_ON, Folder
 from kontrast.runs.margins import with_margins, with_rule
@@ -109,7 +109,8 @@ def run_pipeline(
         causes=ended.causes,
         kept=ended.kept,
     )
-    folder.write_json("samples.json", _samples(model, data, rows[1]))
+    said = captions.samples(model, data, rows[1])
+    folder.write_json("samples.json", {**_samples(model, data, rows[1]), **({"captions": said} if said else {})})
     folder.write_json(
         "scores.json",
         {
@@ -123,6 +124,8 @@ def run_pipeline(
     )
     logger.fact("verdict", messages.verdict(told))
     logger.fact("scores", messages.scores(scores))
+    if said:
+        logger.fact("captions", captions.words(said))
     run.report()
     logger.fact("run", f"{folder.path}    report.html · encoder/ · embeddings/ · experiment.json")
     some = any(n < of for n, of in sizes.values())
