@@ -20,9 +20,9 @@ T = 0.1  # the temperature of all; others' conventions that differ are in `bench
 class Own(ContrastiveLoss):
     """What a user writes without a thought for speed: InfoNCE on plain matrices."""
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """log sum_k Q e^S - sum_j P S / sum_j P."""
-        P, Q = attract.dense(), among.dense()
+        P, Q = positives.dense(), candidates.dense()
         log_mass = torch.where(Q.bool(), similarity, -torch.inf).logsumexp(-1)
         return log_mass - (P * similarity).sum(-1) / P.sum(-1).clamp_min(1e-12)
 

@@ -64,10 +64,10 @@ def _one_by_one(loss: ContrastiveLoss, rows: Embeddings, relation: Relation) -> 
     total, count, found = a.sum() * 0, a.new_zeros(()), a.new_zeros(len(rows))
     for i in range(len(rows)):
         shape = (1, 1, len(rows))
-        attract = Weights(shape, P[i].double()[None, None])
-        among = Weights(shape, torch.ones_like(P[i])[None, None] if Q is None else Q[i][None, None])
-        weight = loss.counted(attract, among).double().sum()
-        each = loss.per_anchor((a[i] @ c.mT)[None, None], attract, among)
+        positives = Weights(shape, P[i].double()[None, None])
+        candidates = Weights(shape, torch.ones_like(P[i])[None, None] if Q is None else Q[i][None, None])
+        weight = loss.counted(positives, candidates).double().sum()
+        each = loss.per_anchor((a[i] @ c.mT)[None, None], positives, candidates)
         if each.shape != (1, 1):
             raise Broken(f"per_anchor gave a shape {tuple(each.shape)} for one anchor; expected (1, 1)")
         if weight:
@@ -79,10 +79,10 @@ def own_slope(make: Make) -> str:
     """`slope` gives the losses and gradients that autograd gives, parameters included."""
     weight = torch.rand(similarity().shape[:2], generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 0.1
     for form in FORMS:
-        loss, (attract, among) = _built(make), weights_of(form)
-        counted = weight * (loss.counted(attract, among) > 0)
-        value, d_s, scale, *rest = loss.slope(similarity(), attract, among, counted)
-        wanted, d_wanted, one, *rest_wanted = ContrastiveLoss.slope(loss, similarity(), attract, among, counted)
+        loss, (positives, candidates) = _built(make), weights_of(form)
+        counted = weight * (loss.counted(positives, candidates) > 0)
+        value, d_s, scale, *rest = loss.slope(similarity(), positives, candidates, counted)
+        wanted, d_wanted, one, *rest_wanted = ContrastiveLoss.slope(loss, similarity(), positives, candidates, counted)
         counts = counted > 0
         near(f"{form} weights: the value of slope()", [value[counts]], [wanted[counts]])
         near(f"{form} weights: d loss / d similarity", [d_s * scale[..., None]], [d_wanted * one[..., None]])
@@ -97,15 +97,15 @@ def finite_differences(make: Make) -> str:
 
     A loss that stops gradients on purpose differs, so a mismatch is only a doubt.
     """
-    loss, (attract, among) = _built(make), weights_of("dense")
-    counts = (loss.counted(attract, among) > 0).double()
+    loss, (positives, candidates) = _built(make), weights_of("dense")
+    counts = (loss.counted(positives, candidates) > 0).double()
     step, g = 1e-6, torch.Generator().manual_seed(2)
-    _, d_s, scale, *_ = loss.slope(similarity(), attract, among, counts)
+    _, d_s, scale, *_ = loss.slope(similarity(), positives, candidates, counts)
     for _ in range(3):
         way = torch.randn(similarity().shape, generator=g, dtype=torch.float64)
         with torch.no_grad():
             there, back = (
-                torch.where(counts > 0, loss.per_anchor(similarity() + h * way, attract, among), 0).sum()
+                torch.where(counts > 0, loss.per_anchor(similarity() + h * way, positives, candidates), 0).sum()
                 for h in (step, -step)
             )
         found, wanted = (d_s * scale[..., None] * way).sum().item(), ((there - back) / (2 * step)).item()

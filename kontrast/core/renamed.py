@@ -32,6 +32,8 @@ KINDS = {
         "within": "within_group",
     },
 }
+# (room, kind, setting) -> old value: its value now
+VALUES = {("relations", "key_weight", "what"): {"attract": "positives", "among": "candidates"}}
 # parts of the algebra of relations, which are no files of a room
 ALGEBRA = {"counting": "candidates_only", "pulling": "positives_only"}
 # states of verdicts
@@ -76,6 +78,14 @@ def kind(room: str, name: str) -> str | None:
 def kinds(name: str) -> list[tuple[str, str]]:
     """(room, name of today) of all kinds that had this name, with a notice."""
     return [(room, new) for room in KINDS if (new := kind(room, name))]
+
+
+def value(room: str, kind: str, setting: str, given: T) -> T | str:
+    """Current value of a setting, with a notice if the given one is old."""
+    new = VALUES.get((room, kind, setting), {}).get(str(given))
+    if new is not None:
+        notice(f"{setting}={given!r} ({kind})", repr(new))
+    return given if new is None else new
 
 
 def notice(old: str, new: str) -> None:

@@ -14,20 +14,20 @@ class ContrastiveLoss(nn.Module, ABC):
     """Loss of each anchor from its similarities and two weights, tile by tile.
 
     A loss sees no process, device or modality. Subclasses implement `per_anchor`; `log_sum` and `mean` are fast
-    building blocks, `attract.dense()` gives a plain matrix.
+    building blocks, `positives.dense()` gives a plain matrix.
 
     Attributes:
         usual: Settings of the training step that suit the loss where the user names none: its kernel, its temperature.
-        softmax: Whether L_i is log_sum(S, among) - mean(S, attract) and nothing else, which needs fewer products. Not
-            inherited, since a subclass may compute something else.
+        softmax: Whether L_i is log_sum(S, candidates) - mean(S, positives) and nothing else, which needs fewer
+            products. Not inherited, since a subclass may compute something else.
         precise: Whether similarities and weights must be float64, because order or cancellation decides.
 
     Example:
         >>> from kontrast.losses import Contrastive
         >>> from kontrast.losses.relations.same_key import SameKey
         >>> class NearestPositive(ContrastiveLoss):
-        ...     def per_anchor(self, similarity, attract, among):
-        ...         return -similarity.masked_fill(attract.dense() == 0, -torch.inf).amax(-1)
+        ...     def per_anchor(self, similarity, positives, candidates):
+        ...         return -similarity.masked_fill(positives.dense() == 0, -torch.inf).amax(-1)
         >>> loss = Contrastive(loss=NearestPositive(), kernel="dot", relation=SameKey("label"))
         >>> loss(torch.eye(2)[[0, 0, 1]], {"label": torch.tensor([0, 0, 1])})
         tensor(-1.)
@@ -47,39 +47,39 @@ class ContrastiveLoss(nn.Module, ABC):
         return list(self.parameters())
 
     @abstractmethod
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor.
 
         Args:
             similarity: S (l, n, M): l problems, n anchors, M candidates.
-            attract: P (l, n, M), the weights of positives.
-            among: Q (l, n, M), the weights of candidates.
+            positives: P (l, n, M), the weights of positives.
+            candidates: Q (l, n, M), the weights of candidates.
 
         Returns:
             (l, n); values of anchors that do not count are ignored.
         """
 
-    def counted(self, attract: Weights, among: Weights) -> Tensor:
+    def counted(self, positives: Weights, candidates: Weights) -> Tensor:
         """Weight of each anchor in the mean, shape (l, n).
 
         By default 1 with a positive, else 0. Override it for losses that need more than a positive (a triplet needs a
         negative too), or less. Anchors with 0 are dropped.
         """
-        return attract.sum() > 0
+        return positives.sum() > 0
 
-    def chance(self, attract: Weights, among: Weights) -> Tensor | None:
+    def chance(self, positives: Weights, candidates: Weights) -> Tensor | None:
         """Loss (l, n) of each anchor if all similarities are equal; None if it depends on their value."""
         return None
 
-    def slope(self, similarity: Tensor, attract: Weights, among: Weights, weight: Tensor) -> tuple[Tensor, ...]:
+    def slope(self, similarity: Tensor, positives: Weights, candidates: Weights, weight: Tensor) -> tuple[Tensor, ...]:
         """Losses and their gradients, by autograd; a loss may derive its own.
 
         The contract test compares an override with this implementation.
 
         Args:
             similarity: (l, n, M); may be overwritten.
-            attract: (l, n, M), the weights of positives.
-            among: (l, n, M), the weights of candidates.
+            positives: (l, n, M), the weights of positives.
+            candidates: (l, n, M), the weights of candidates.
             weight: (l, n), of each anchor's loss.
 
         Returns:
@@ -87,7 +87,7 @@ class ContrastiveLoss(nn.Module, ABC):
             gradient of each tensor of `learned`.
         """
         with torch.enable_grad():
-            each = self.per_anchor(similarity.requires_grad_(), attract, among)
+            each = self.per_anchor(similarity.requires_grad_(), positives, candidates)
             learned = [p for p in self.learned() if p.requires_grad]
             d_s, *rest = torch.autograd.grad(each, [similarity, *learned], weight, materialize_grads=True)
             found = {id(p): d for p, d in zip(learned, rest, strict=True)}
@@ -99,8 +99,8 @@ class _LogSum(torch.autograd.Function):
     """Log-sum-exp with one saved matrix; autograd's own keeps three."""
 
     @staticmethod
-    def forward(ctx: Any, s: Tensor, among: Weights) -> Tensor:
-        e, top = among.exp_(s.clone())
+    def forward(ctx: Any, s: Tensor, candidates: Weights) -> Tensor:
+        e, top = candidates.exp_(s.clone())
         mass = e.sum(-1, keepdim=True).clamp_min(torch.finfo(e.dtype).tiny)
         ctx.save_for_backward(e, mass)
         return (mass.log() + top).squeeze(-1)

@@ -16,7 +16,7 @@ from kontrast.losses.relations.key_weight import KeyWeight
 from kontrast.losses.relations.same_key import SameKey
 
 SAMPLE = SameKey("id")
-_THERE = KeyWeight("mask") & KeyWeight("mask", what="among")
+_THERE = KeyWeight("mask") & KeyWeight("mask", what="candidates")
 
 
 def hierarchical(

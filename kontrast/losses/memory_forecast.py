@@ -145,8 +145,8 @@ class _Probe:
         shape = (1, ANCHORS, CANDIDATES)
         with AliveBytes() as alive, torch.enable_grad():
             (t,) = tiles(self.relation & Distinct(), left, right, shape, a.z.dtype, ANCHORS * CANDIDATES)
-            each = self.loss.per_anchor((a.z @ c.z.mT)[None], t.attract, t.among)
-            counts = self.loss.counted(t.attract, t.among)
+            each = self.loss.per_anchor((a.z @ c.z.mT)[None], t.positives, t.candidates)
+            counts = self.loss.counted(t.positives, t.candidates)
             torch.autograd.grad((each * counts).sum(), [a.z, c.z])
         return alive.most
 

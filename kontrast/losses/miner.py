@@ -20,26 +20,26 @@ class Seen:
 
     Attributes:
         similarity: (l, n, M) from the kernel, without gradient.
-        attract: (l, n, M) weights of positives so far, dense.
-        among: (l, n, M) weights of candidates so far, dense.
-        anchors: Keys (l or 1, n, 1, ...).
-        candidates: Keys (l or 1, 1, M, ...).
+        positives: (l, n, M) weights of positives so far, dense.
+        candidates: (l, n, M) weights of candidates so far, dense.
+        anchor_keys: Keys (l or 1, n, 1, ...).
+        candidate_keys: Keys (l or 1, 1, M, ...).
         unit: Similarity where the cosine (inner product, squared distance) is 1: 1 / temperature.
         width: Of the embeddings.
     """
 
     similarity: Tensor
-    attract: Tensor
-    among: Tensor
-    anchors: Keys
-    candidates: Keys
+    positives: Tensor
+    candidates: Tensor
+    anchor_keys: Keys
+    candidate_keys: Keys
     unit: float
     width: int
 
     @property
-    def repel(self) -> Tensor:
+    def negatives(self) -> Tensor:
         """Weights of negatives (l, n, M): candidates that are no positives."""
-        return self.among * (1 - self.attract).clamp_min(0)
+        return self.candidates * (1 - self.positives).clamp_min(0)
 
 
 class Miner(Relation, ABC):
@@ -116,8 +116,9 @@ def picked(
 def _pick(
     similarity: Tensor, *, tile: Tile, miners: tuple[Miner, ...], a: Keys, c: Keys, unit: float, width: int
 ) -> tuple[Weights, Weights]:
-    attract, among = (w.dense().to(similarity.dtype) for w in (tile.attract, tile.among))
+    positives, candidates = (w.dense().to(similarity.dtype) for w in (tile.positives, tile.candidates))
     for miner in miners:
-        seen = Seen(similarity, attract, among, a, c, unit, width)
-        attract, among = (w.to(similarity.dtype) for w in miner.pick(seen))
-    return Weights(tile.attract.shape, attract), Weights(tile.among.shape, among, bound=tile.among.bound)
+        seen = Seen(similarity, positives, candidates, a, c, unit, width)
+        positives, candidates = (w.to(similarity.dtype) for w in miner.pick(seen))
+    shape, bound = tile.candidates.shape, tile.candidates.bound
+    return Weights(tile.positives.shape, positives), Weights(shape, candidates, bound=bound)

@@ -165,8 +165,8 @@ class Times(Relation):
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
         """P times the number, and Q."""
-        attract, among = self.one.weights(a, c)
-        return attract * self.by, among
+        positives, candidates = self.one.weights(a, c)
+        return positives * self.by, candidates
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
         """Lists of the relation."""
@@ -208,8 +208,8 @@ class CandidatesOnly(Relation):
 
     def weights(self, a: Keys, c: Keys) -> tuple[Tensor, Tensor | None]:
         """Ones, and Q of the relation."""
-        attract, among = self.one.weights(a, c)
-        return torch.ones_like(attract), among
+        positives, candidates = self.one.weights(a, c)
+        return torch.ones_like(positives), candidates
 
     def few(self, a: Keys, c: Keys) -> tuple[Pairs | None, Pairs | None]:
         """No short list of positives; the relation's list of excluded candidates."""

@@ -61,7 +61,8 @@ def relation_from_json(value: Mapping[str, Any] | str) -> Relation:
         if key != name_keys[0]
     }
     if name not in ALGEBRA:
-        return factory.build("relations", name, settings)
+        now = {key: renamed.value("relations", name, key, part) for key, part in settings.items()}
+        return factory.build("relations", name, now)
     known = [field.name for field in fields(ALGEBRA[name])]
     for key in settings:
         if key not in known:

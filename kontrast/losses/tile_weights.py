@@ -104,16 +104,16 @@ class Tile:
     Attributes:
         lead: The problems of the stack.
         rows: The anchors.
-        attract: Weights of positives.
-        among: Weights of candidates.
+        positives: Weights of positives.
+        candidates: Weights of candidates.
         pick: What a miner makes of the weights once similarities are known; None without a miner.
         compare: Similarities of a kernel that is no inner product; None for inner products.
     """
 
     lead: slice
     rows: slice
-    attract: Weights
-    among: Weights
+    positives: Weights
+    candidates: Weights
     pick: Callable[[Tensor], tuple[Weights, Weights]] | None = None
     compare: Callable[[Tensor, Tensor], Tensor] | None = None
 
@@ -123,7 +123,7 @@ class Tile:
 
     def seen(self, similarity: Tensor) -> tuple[Weights, Weights]:
         """Both weights at these similarities (l, n, M), after the miner if there is one."""
-        return (self.attract, self.among) if self.pick is None else self.pick(similarity)
+        return (self.positives, self.candidates) if self.pick is None else self.pick(similarity)
 
 
 def usual(candidates: int) -> int:
@@ -171,7 +171,7 @@ def tiles(
         for lead, start in itertools.product(range(0, L, stack), range(first, last, rows)):
             size = (min(stack, L - lead), min(rows, last - start), M)
             tile = _tile(relation, a, c, lists, size, lead, start, first, dtype)
-            yield replace(tile, among=replace(tile.among, bound=bound))
+            yield replace(tile, candidates=replace(tile.candidates, bound=bound))
         if None not in lists:  # at most four times as many, since later rows may have more pairs
             found = max(1, *(len(one.i) for one in lists if one))
             many = max(BLOCK, min(4 * many, many * (budget // SHARE) // found))

@@ -40,6 +40,6 @@ class Template(ContrastiveLoss):
         super().__init__()
         self.scale = scale
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Similarities (l, n, M) and the two weights of a tile -> the loss of each anchor (l, n)."""
-        return self.scale * (log_sum(similarity, among) - mean(similarity, attract))
+        return self.scale * (log_sum(similarity, candidates) - mean(similarity, positives))

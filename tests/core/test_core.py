@@ -246,3 +246,10 @@ def test_files_of_a_run_folder_keep_the_names_that_they_have(tmp_path):
 def test_kinds_are_shown_by_an_earlier_name():
     with pytest.warns(renamed.OldName, match="twins .* exclude_duplicates"):
         assert renamed.kinds("twins") == [("relations", "exclude_duplicates")]
+
+
+@pytest.mark.parametrize(("old", "new"), [("attract", "positives"), ("among", "candidates")])
+def test_what_a_key_weighs_is_read_by_an_earlier_word(old, new):
+    stored = {"relation": "key_weight", "key": "prior", "what": old, "of": "candidate"}
+    with pytest.warns(renamed.OldName, match=f"what='{old}' .* is called '{new}' now"):
+        assert relation_to_json(relation_from_json(stored)) == {**stored, "what": new}

@@ -63,7 +63,7 @@ def test_positions_become_rows_or_separate_problems():
 @pytest.mark.parametrize("axis", [0, 1])
 def test_a_stack_is_each_of_its_problems_alone_and_the_mask_leaves_rows_out(axis):
     rows, other = dense(), dense(view=1)
-    relation = SameKey("id") & KeyWeight("mask") & KeyWeight("mask", what="among") & KeyWeight("mask", of="anchor")
+    relation = SameKey("id") & KeyWeight("mask") & KeyWeight("mask", what="candidates") & KeyWeight("mask", of="anchor")
     anchors, candidates = rows.stacked(axis), other.stacked(axis)
     found = contrast(anchors, candidates, relation, loss=InfoNCE(), kernel=Dot())
     total, count = 0.0, 0

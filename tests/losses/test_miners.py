@@ -230,8 +230,8 @@ def test_drawn_negatives_follow_one_over_the_density_of_distances():
     P[..., 0] = 1
     keys = {"row": torch.arange(lots)[None, :, None] * 77}, {"row": torch.arange(M)[None, None] + 10**6}
     seen = Seen(s, P, torch.ones_like(P), *keys, unit=1.0, width=width)
-    _, among = DistanceWeighted(LABEL, cutoff=cutoff, limit=limit).pick(seen)
-    found = among[0, :, 1:].mean(0)
+    _, candidates = DistanceWeighted(LABEL, cutoff=cutoff, limit=limit).pick(seen)
+    found = candidates[0, :, 1:].mean(0)
     near = d.clamp_min(cutoff)
     q = near ** (width - 2) * (1 - near.square() / 4) ** ((width - 3) / 2)
     wanted = torch.where(d < limit, 1 / q, 0)

@@ -53,7 +53,7 @@ def plain(anchors, candidates, relation, kernel, weight=None):
     (t,) = tiles(relation & Distinct(), left, right, size, anchors.z.dtype, len(anchors) * len(candidates))
     a, c = kernel(anchors.z, candidates.z)
     loss = InfoNCE()
-    each, counts = loss.per_anchor((a @ c.mT)[None], t.attract, t.among), loss.counted(t.attract, t.among)
+    each, counts = loss.per_anchor((a @ c.mT)[None], t.positives, t.candidates), loss.counted(t.positives, t.candidates)
     counts = counts if weight is None else counts * weight
     return torch.where(counts > 0, each, 0).mul(counts).sum(), counts.sum()
 
@@ -99,8 +99,8 @@ class Tiled(InfoNCE):
 
 def test_a_child_of_infonce_with_another_value_is_not_taken_for_it():
     class Doubled(InfoNCE):
-        def per_anchor(self, similarity, attract, among):
-            return 2 * super().per_anchor(similarity, attract, among)
+        def per_anchor(self, similarity, positives, candidates):
+            return 2 * super().per_anchor(similarity, positives, candidates)
 
         slope = InfoNCE.__mro__[1].slope
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum, mean
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.negatives import repel
+from kontrast.losses.engine.negatives import negative_weights
 from kontrast.losses.tile_weights import Weights
 
 
@@ -62,12 +62,12 @@ class Debiased(ContrastiveLoss):
         """The temperature if it is a tensor, since the floor depends on it."""
         return [self.temperature] if isinstance(self.temperature, Tensor) else []
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n)."""
-        against = repel(attract, among)
+        against = negative_weights(positives, candidates)
         tiny = torch.finfo(similarity.dtype).tiny
         n = against.sum().clamp_min(tiny)
-        pulled = log_sum(similarity, attract) - attract.sum().clamp_min(tiny).log()
+        pulled = log_sum(similarity, positives) - positives.sum().clamp_min(tiny).log()
         pushed = log_sum(similarity * (1 + self.hardness), against)
         if self.hardness:
             pushed = pushed - log_sum(similarity * self.hardness, against) + n.log()
@@ -75,4 +75,4 @@ class Debiased(ContrastiveLoss):
         near = (pulled - top).exp()
         far = ((pushed - top).exp() - self.prior * n * near) / (1 - self.prior)
         floor = n * (-1 / self.temperature - top).exp()
-        return (near + torch.maximum(far, floor)).log() + top - mean(similarity, attract)
+        return (near + torch.maximum(far, floor)).log() + top - mean(similarity, positives)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum
-from kontrast.losses.engine.negatives import repel
+from kontrast.losses.engine.negatives import negative_weights
 from kontrast.losses.tile_weights import Weights
 
 
@@ -43,21 +43,21 @@ class HeroCon(ContrastiveLoss):
 
     usual: ClassVar[Mapping[str, Any]] = {"kernel": "cosine", "temperature": 0.1}
 
-    def counted(self, attract: Weights, among: Weights) -> Tensor:
+    def counted(self, positives: Weights, candidates: Weights) -> Tensor:
         """Number of positives of each anchor, shape (l, n): pairs are averaged, not anchors."""
-        return attract.count()
+        return positives.count()
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Mean loss of each anchor's positive pairs, shape (l, n)."""
-        against = log_sum(similarity, repel(attract, among))[..., None]
-        if attract.at is None:
-            P = attract.dense().to(similarity.dtype)
+        against = log_sum(similarity, negative_weights(positives, candidates))[..., None]
+        if positives.at is None:
+            P = positives.dense().to(similarity.dtype)
             pulls = P > 0
             # Where nothing attracts, a logit of its own keeps infinities out of the gradient.
             own = torch.where(pulls, similarity + P.clamp_min(torch.finfo(P.dtype).tiny).log(), against)
             lost = torch.where(pulls, F.softplus(against - own), 0).sum(-1)
         else:
-            i, j = (side[attract.values > 0] for side in attract.at)
-            own = similarity[:, i, j] + attract.values[attract.values > 0].log()
+            i, j = (side[positives.values > 0] for side in positives.at)
+            own = similarity[:, i, j] + positives.values[positives.values > 0].log()
             lost = torch.zeros_like(against[..., 0]).index_add(-1, i, F.softplus(against[:, i, 0] - own))
-        return lost / attract.count().clamp_min(1)
+        return lost / positives.count().clamp_min(1)

@@ -38,34 +38,35 @@ class InfoNCE(ContrastiveLoss):
 
     softmax = True
 
-    def counted(self, attract: Weights, among: Weights) -> Tensor:
+    def counted(self, positives: Weights, candidates: Weights) -> Tensor:
         """Anchors with a positive and a candidate, shape (l, n)."""
-        return (attract.sum() > 0) & (among.sum() > 0)
+        return (positives.sum() > 0) & (candidates.sum() > 0)
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n)."""
-        return log_sum(similarity, among) - mean(similarity, attract)
+        return log_sum(similarity, candidates) - mean(similarity, positives)
 
-    def chance(self, attract: Weights, among: Weights) -> Tensor:
+    def chance(self, positives: Weights, candidates: Weights) -> Tensor:
         """Logarithm of the candidates' total weight, shape (l, n)."""
-        return among.sum().clamp_min(1e-12).log()
+        return candidates.sum().clamp_min(1e-12).log()
 
-    def slope(self, similarity: Tensor, attract: Weights, among: Weights, weight: Tensor) -> tuple[Tensor, ...]:
+    def slope(self, similarity: Tensor, positives: Weights, candidates: Weights, weight: Tensor) -> tuple[Tensor, ...]:
         """Losses and gradient dL_i/dS_ij = softmax_ij - P_ij / sum P_i, in one buffer."""
-        share = 1 / attract.sum().clamp_min(1e-12)
-        pull = attract.dot(similarity) * share
-        e, top = among.exp_(similarity, among.bound)
+        share = 1 / positives.sum().clamp_min(1e-12)
+        pull = positives.dot(similarity) * share
+        e, top = candidates.exp_(similarity, candidates.bound)
         tiny = torch.finfo(e.dtype).tiny
-        if attract.at is None:
+        if positives.at is None:
             mass = e.sum(-1).clamp_min(tiny)
-            e.addcmul_(attract.dense().to(e.dtype), (share * mass)[..., None], value=-1)
-        else:  # the attracted apart: p - P would cancel, and at p = 1 leave nothing but rounding
-            i, j = attract.at
+            e.addcmul_(positives.dense().to(e.dtype), (share * mass)[..., None], value=-1)
+        else:  # positives apart: p - P would cancel, and at p = 1 leave only rounding
+            i, j = positives.at
             drawn = e[:, i, j]
             e[:, i, j] = 0
             others = e.sum(-1)
             drawn_sum = torch.zeros_like(others).index_add(-1, i, drawn)
             mass = (others + drawn_sum).clamp_min(tiny)
             share = share.expand_as(others)
-            e[:, i, j] = (drawn - attract.values * (share * drawn_sum)[:, i]) - attract.values * (share * others)[:, i]
+            listed, rest = (share * drawn_sum)[:, i], (share * others)[:, i]
+            e[:, i, j] = (drawn - positives.values * listed) - positives.values * rest
         return (mass.log() + top.squeeze(-1)) - pull, e, weight / mass

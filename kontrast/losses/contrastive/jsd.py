@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kontrast.losses.contrastive_loss import ContrastiveLoss
-from kontrast.losses.engine.negatives import repel
+from kontrast.losses.engine.negatives import negative_weights
 from kontrast.losses.tile_weights import Weights
 
 
@@ -41,8 +41,8 @@ class JSD(ContrastiveLoss):
 
     usual: ClassVar[Mapping[str, Any]] = {"kernel": "dot"}
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n)."""
-        N, up = repel(attract, among), F.softplus(similarity)
-        pull = attract.dot(up - similarity) / attract.sum().clamp_min(1e-12)
+        N, up = negative_weights(positives, candidates), F.softplus(similarity)
+        pull = positives.dot(up - similarity) / positives.sum().clamp_min(1e-12)
         return pull + N.dot(up) / N.sum().clamp_min(1e-12) - 2 * math.log(2)

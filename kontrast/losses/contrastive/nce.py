@@ -44,6 +44,6 @@ class NCE(ContrastiveLoss):
         super().__init__()
         self.shift = input_checks.number(shift, "nce: shift")
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n)."""
-        return attract.dot(F.softplus(self.shift - similarity)) + among.dot(F.softplus(similarity - self.shift))
+        return positives.dot(F.softplus(self.shift - similarity)) + candidates.dot(F.softplus(similarity - self.shift))

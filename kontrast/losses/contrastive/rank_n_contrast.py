@@ -51,13 +51,13 @@ class RankNContrast(ContrastiveLoss):
         super().__init__()
         self.root = input_checks.flag(root, "rank_n_contrast: root")
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n), by running sums over candidates sorted by P."""
         floor = 1e-18 if similarity.dtype == torch.float64 else 1e-12  # a root has no slope at 0
         s = -(floor - similarity.clamp_max(0)).sqrt() if self.root else similarity
-        P = attract.dense().to(s.dtype)
+        P = positives.dense().to(s.dtype)
         closeness, order = P.sort(dim=-1)
-        s, counts = s.gather(-1, order), among.dense().to(s.dtype).expand(P.shape).gather(-1, order)
+        s, counts = s.gather(-1, order), candidates.dense().to(s.dtype).expand(P.shape).gather(-1, order)
         top = s.masked_fill(counts == 0, -torch.inf).amax(-1, keepdim=True).clamp_min(torch.finfo(s.dtype).min).detach()
         mass = ((s - top).clamp_max(60).exp() * counts).cumsum(-1)
         last = torch.searchsorted(closeness, closeness, right=True) - 1

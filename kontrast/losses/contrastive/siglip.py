@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.negatives import repel, repelled_
+from kontrast.losses.engine.negatives import negative_weights, scale_by_negatives_
 from kontrast.losses.tile_weights import Weights
 
 
@@ -56,23 +56,23 @@ class SigLIP(ContrastiveLoss):
         else:
             self.register_buffer("bias", torch.tensor(float(bias)))
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n); softplus(-x) is softplus(x) - x."""
-        x, P, N = similarity + self.bias, attract.dense(), repel(attract, among).dense()
+        x, P, N = similarity + self.bias, positives.dense(), negative_weights(positives, candidates).dense()
         return ((P + N) * F.softplus(x) - P * x).sum(-1)
 
-    def slope(self, similarity: Tensor, attract: Weights, among: Weights, weight: Tensor) -> tuple[Tensor, ...]:
+    def slope(self, similarity: Tensor, positives: Weights, candidates: Weights, weight: Tensor) -> tuple[Tensor, ...]:
         """Losses and gradient dL_i/dS_ij = (P_ij + N_ij) sigmoid(S_ij + b) - P_ij."""
         x = similarity.add_(self.bias.detach())
         each = F.softplus(x)
-        pulled = attract.dot(each) - attract.dot(x)
-        each = pulled + repelled_(each, attract, among).sum(-1)
-        if attract.at is None:
-            P = attract.dense()
-            d = x.sigmoid_().mul_(repel(attract, among).dense().add_(P)).sub_(P)
+        pulled = positives.dot(each) - positives.dot(x)
+        each = pulled + scale_by_negatives_(each, positives, candidates).sum(-1)
+        if positives.at is None:
+            P = positives.dense()
+            d = x.sigmoid_().mul_(negative_weights(positives, candidates).dense().add_(P)).sub_(P)
         else:
-            d, at = x.sigmoid_(), attract.at
-            pull = attract.values * (d[:, *at] - 1)
-            repelled_(d, attract, among)[:, *at] += pull
+            d, at = x.sigmoid_(), positives.at
+            pull = positives.values * (d[:, *at] - 1)
+            scale_by_negatives_(d, positives, candidates)[:, *at] += pull
         d_bias = [(d.sum(-1) * weight).sum()] if isinstance(self.bias, nn.Parameter) else []
         return each, d, weight, *d_bias

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from kontrast.losses.contrastive_loss import ContrastiveLoss, mean
-from kontrast.losses.engine.negatives import repel
+from kontrast.losses.engine.negatives import negative_weights
 from kontrast.losses.tile_weights import Weights
 
 
@@ -37,6 +37,6 @@ class Spectral(ContrastiveLoss):
 
     usual: ClassVar[Mapping[str, Any]] = {"kernel": "dot"}
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n)."""
-        return mean(similarity.square(), repel(attract, among)) - 2 * mean(similarity, attract)
+        return mean(similarity.square(), negative_weights(positives, candidates)) - 2 * mean(similarity, positives)

@@ -46,18 +46,18 @@ class SupConInside(ContrastiveLoss):
         super().__init__()
         self.mean = mean
 
-    def counted(self, attract: Weights, among: Weights) -> Tensor:
+    def counted(self, positives: Weights, candidates: Weights) -> Tensor:
         """Anchors with a positive and a candidate, shape (l, n)."""
-        return (attract.sum() > 0) & (among.sum() > 0)
+        return (positives.sum() > 0) & (candidates.sum() > 0)
 
-    def chance(self, attract: Weights, among: Weights) -> Tensor:
+    def chance(self, positives: Weights, candidates: Weights) -> Tensor:
         """Logarithm of the candidates' weight, over the positives' if those are summed."""
-        among_all = among.sum().clamp_min(1e-12).log()
-        return among_all if self.mean else among_all - attract.sum().clamp_min(1e-12).log()
+        among_all = candidates.sum().clamp_min(1e-12).log()
+        return among_all if self.mean else among_all - positives.sum().clamp_min(1e-12).log()
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n)."""
-        pulled = log_sum(similarity, attract)
+        pulled = log_sum(similarity, positives)
         if self.mean:
-            pulled = pulled - attract.sum().clamp_min(torch.finfo(similarity.dtype).tiny).log()
-        return log_sum(similarity, among) - pulled
+            pulled = pulled - positives.sum().clamp_min(torch.finfo(similarity.dtype).tiny).log()
+        return log_sum(similarity, candidates) - pulled

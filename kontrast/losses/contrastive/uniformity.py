@@ -70,8 +70,8 @@ class _Potential(ContrastiveLoss):
         super().__init__()
         self.most = most
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
-        return among.dot((similarity - self.most).exp())
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
+        return candidates.dot((similarity - self.most).exp())
 
-    def counted(self, attract: Weights, among: Weights) -> Tensor:
-        return torch.ones_like(attract.sum())
+    def counted(self, positives: Weights, candidates: Weights) -> Tensor:
+        return torch.ones_like(positives.sum())

@@ -298,7 +298,7 @@ def _passed(
     for t in walked:
         at = 0 if len(c) == 1 else t.lead  # a plain matrix product in place is faster than a batched one
         a_t, c_t = a[at, t.rows], c[at]
-        if held.numel() < (size := math.prod(t.attract.shape)):
+        if held.numel() < (size := math.prod(t.positives.shape)):
             held = a.new_empty(size)  # shared by all tiles: fresh memory for each costs a tenth of the time
         s = held[:size].view(*a_t.shape[:-1], -1)
         graph = None
@@ -307,16 +307,16 @@ def _passed(
         else:
             graph = _graph(t.compare, a_t, c_t)
             s.copy_(graph[0].detach())
-        s = s.view(t.attract.shape)
-        attract, among = t.seen(s)
-        counts = loss.counted(attract, among).to(a.dtype) * weight[t.lead, t.rows]
-        negatives += ((among.sum() - attract.count()) * (counts > 0)).sum()
-        level = loss.chance(attract, among)
+        s = s.view(t.positives.shape)
+        positives, candidates = t.seen(s)
+        counts = loss.counted(positives, candidates).to(a.dtype) * weight[t.lead, t.rows]
+        negatives += ((candidates.sum() - positives.count()) * (counts > 0)).sum()
+        level = loss.chance(positives, candidates)
         chance += torch.nan if level is None else torch.where(counts > 0, level, 0).mul(counts).sum()
         if not any(needed):
-            each = loss.per_anchor(s, attract, among)
+            each = loss.per_anchor(s, positives, candidates)
         else:
-            each, d_s, scale, *d_rest = loss.slope(s, attract, among, counts)
+            each, d_s, scale, *d_rest = loss.slope(s, positives, candidates, counts)
             d_s, scale = d_s.view(*a_t.shape[:-1], -1), scale.reshape(*a_t.shape[:-1], 1)
             into = d_a if d_a is None else d_a[at, t.rows], d_c if d_c is None else d_c[at]
             if graph is None:

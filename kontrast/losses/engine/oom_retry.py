@@ -72,5 +72,5 @@ class Once(torch.autograd.Function):
         raise UserError(
             "a second derivative of a contrastive loss was asked for (by a gradient penalty?); the engine has only the "
             "first, since it keeps no matrix of similarities. Take it of the other terms only, or make the matrix "
-            "yourself: loss.per_anchor(similarity, attract, among) of a ContrastiveLoss can be differentiated twice."
+            "yourself, as loss.per_anchor(similarity, positives, candidates) can be differentiated twice."
         )

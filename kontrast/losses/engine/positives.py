@@ -22,7 +22,7 @@ def pull(anchors: Embeddings, candidates: Embeddings, relation: Relation, *, til
     """
     sums = anchors.z.new_zeros(len(anchors), dtype=torch.promote_types(anchors.z.dtype, torch.float32))
     for t in _walk(anchors, candidates, relation, sums.dtype, tile):
-        sums[t.rows] = t.attract.sum()[0].to(sums.dtype)
+        sums[t.rows] = t.positives.sum()[0].to(sums.dtype)
     return sums
 
 
@@ -42,10 +42,10 @@ def chosen(
     of_a, of_c = named(anchors)["row"], named(candidates)["row"]
     salt = random_streams.mix(torch.tensor(seed, device=anchors.z.device) + 1)
     for t in _walk(anchors, candidates, relation, torch.float32, tile):
-        if t.attract.at is None:
-            i, j = t.attract.dense()[0].nonzero(as_tuple=True)
+        if t.positives.at is None:
+            i, j = t.positives.dense()[0].nonzero(as_tuple=True)
         else:
-            i, j = (side[t.attract.values != 0] for side in t.attract.at)
+            i, j = (side[t.positives.values != 0] for side in t.positives.at)
         draw = random_streams.mix(random_streams.mix(of_a[t.rows][i] + salt) + of_c[j])
         order = draw.argsort()
         order = order[i[order].argsort(stable=True)]

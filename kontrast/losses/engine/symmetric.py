@@ -6,7 +6,7 @@ the gradient of both directions at once: four products for CLIP instead of six; 
 serves both, two instead of three.
 
 Conditions: a similarity that treats both sides alike and is small enough that no maximum has to be subtracted, and a
-relation that can list its pairs, namely those that attract and those that are no full candidates. Listed pairs are
+relation that can list its pairs, namely positives and candidates of a weight other than 1. Listed pairs are
 taken out of the blocks and computed one by one, so that nothing cancels.
 """
 
@@ -47,15 +47,15 @@ class Side:
 
     Attributes:
         at: (K,) the anchor of each pair.
-        attract: (K,) its weight as a positive.
-        among: (K,) its weight as a candidate.
+        positives: (K,) its weight as a positive.
+        candidates: (K,) its weight as a candidate.
         weight: (N,) weight of each anchor in the mean.
         M: Number of candidates.
     """
 
     at: Tensor
-    attract: Tensor
-    among: Tensor
+    positives: Tensor
+    candidates: Tensor
     weight: Tensor
     M: int
 
@@ -66,12 +66,12 @@ class Side:
     @cached_property
     def pulled(self) -> Tensor:
         """Sum of the attraction of each anchor, (N,)."""
-        return self.sum(self.attract)
+        return self.sum(self.positives)
 
     @cached_property
     def there(self) -> Tensor:
         """Number of candidates of each anchor, (N,)."""
-        return self.sum(self.among - 1) + self.M
+        return self.sum(self.candidates - 1) + self.M
 
     @cached_property
     def counts(self) -> Tensor:
@@ -80,7 +80,7 @@ class Side:
 
     def tally(self) -> tuple[Tensor, Tensor, Tensor]:
         """Number of counted anchors, number of negative pairs, and the loss at equal similarities."""
-        repels = self.there - self.sum((self.attract != 0).to(self.weight.dtype))
+        repels = self.there - self.sum((self.positives != 0).to(self.weight.dtype))
         level = self.there.clamp_min(1e-12).log() * self.counts
         return exact(self.counts).sum(), exact(repels * (self.counts > 0)).sum(), exact(level).sum()
 
@@ -91,8 +91,8 @@ class Side:
             s: (K,) similarities of the listed pairs.
             others: (N,) sums of e^S over all other pairs.
         """
-        mass = (others + self.sum(s.exp() * self.among)).clamp_min(torch.finfo(s.dtype).tiny)
-        each = mass.log() - self.sum(self.attract * s) / self.pulled.clamp_min(1e-12)
+        mass = (others + self.sum(s.exp() * self.candidates)).clamp_min(torch.finfo(s.dtype).tiny)
+        each = mass.log() - self.sum(self.positives * s) / self.pulled.clamp_min(1e-12)
         return (exact(torch.where(self.counts > 0, each, 0)) * self.counts).sum()
 
     def slopes(self, s: Tensor, others: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,11 +101,11 @@ class Side:
         The gradient of a pair is weight (e^s Q / mass - P share). The mass is split into the listed pairs and the
         others: where an anchor's only positive holds all of the mass, the difference would leave nothing but rounding.
         """
-        e = s.exp() * self.among
+        e = s.exp() * self.candidates
         drawn = self.sum(e)
         mass = (others + drawn).clamp_min(torch.finfo(s.dtype).tiny)
         factor = grad.to(s.dtype) * self.counts / mass
-        share = self.attract * (1 / self.pulled.clamp_min(1e-12))[self.at]
+        share = self.positives * (1 / self.pulled.clamp_min(1e-12))[self.at]
         return factor, ((e - share * drawn[self.at]) - share * others[self.at]) * factor[self.at]
 
 
@@ -177,9 +177,9 @@ def _outgrown(relation: Relation, a: Keys, c: Keys, most: int) -> bool:
 
 def _side(relation: Relation, a: Keys, c: Keys, pairs: Pairs, weight: Tensor, like: Tensor) -> Side:
     i, j = pairs
-    attract, among = relation.weights({k: v[i] for k, v in a.items()}, {k: v[j] for k, v in c.items()})
-    full = like.new_ones(len(i)) if among is None else among.to(like.dtype)
-    return Side(i, attract.to(like.dtype), full, weight, len(next(iter(c.values()))))
+    positives, candidates = relation.weights({k: v[i] for k, v in a.items()}, {k: v[j] for k, v in c.items()})
+    full = like.new_ones(len(i)) if candidates is None else candidates.to(like.dtype)
+    return Side(i, positives.to(like.dtype), full, weight, len(next(iter(c.values()))))
 
 
 @dataclass(frozen=True)

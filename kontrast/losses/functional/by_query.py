@@ -224,7 +224,7 @@ def _candidates(
     one, zero = torch.ones_like(ours.z[:, 0]), torch.zeros_like(flat[:, 0])
     ours = Embeddings(ours.z, {**ours.keys, "pulls": one, "seen": one if in_batch else 0 * one})
     more = Embeddings(more.z, {**more.keys, "id": ids, "view": view, "pulls": zero, "seen": zero if own else zero + 1})
-    whose = WithinGroup("id") | KeyWeight("seen", what="among")
+    whose = WithinGroup("id") | KeyWeight("seen", what="candidates")
     return gathered(Embeddings.stack(ours, more)), SameKey("id") & KeyWeight("pulls") & CandidatesOnly(whose)
 
 

@@ -114,7 +114,7 @@ def instance_terms(
             Embeddings(own.z, {**own.keys, "own": zero + 1, "noise": zero}),
             Embeddings(drawn.z, {**drawn.keys, "own": one - 1, "noise": one}),
         )
-        marked = relation & KeyWeight("own") & KeyWeight("noise", what="among")
+        marked = relation & KeyWeight("own") & KeyWeight("noise", what="candidates")
         loss = NCE(shift=math.log(len(noise)) + float(memory.log_mean))
         terms = {"loss": contrast(ours, candidates, marked, loss=loss, kernel=kernel)}
     if proximal:

@@ -266,7 +266,7 @@ def moco(q: Tensor, k: Tensor, queue: Tensor, *, temperature: float | Tensor = 0
     input_checks.centres(queue, k, "queue", per="old key")
     own = rows(k.detach(), {"queue": torch.zeros(len(k), dtype=torch.bool, device=k.device)}, view=1)
     old = fixed(queue.detach().to(k), {"queue": torch.ones(len(queue), dtype=torch.bool, device=k.device)})
-    relation = SameKey("id") & CandidatesOnly(WithinGroup("id") | KeyWeight("queue", what="among"))
+    relation = SameKey("id") & CandidatesOnly(WithinGroup("id") | KeyWeight("queue", what="candidates"))
     kernel = Tempered(temperature)
     return reduce_terms(loss=contrast(rows(q), Embeddings.stack(own, old), relation, loss=InfoNCE(), kernel=kernel))
 

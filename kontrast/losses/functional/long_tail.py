@@ -237,7 +237,7 @@ def paco(
         {"label": of_class, "pull": full, "count": full if prior is None else _prior(prior, centres).to(unit.dtype)},
     )
     relation = SameKey("label") & KeyWeight("pull")
-    relation = relation if prior is None else relation & KeyWeight("count", what="among")
+    relation = relation if prior is None else relation & KeyWeight("count", what="candidates")
     return reduce_terms(loss=contrast(ours, Embeddings.stack(others, own), relation, loss=InfoNCE(), kernel=Dot()))
 
 

@@ -126,6 +126,6 @@ def herocon_views(v1: Tensor, v2: Tensor, g1: Tensor, g2: Tensor) -> Tensor:
             },
         ),
     )
-    relation = SameKey("id") & KeyWeight("pulls") & KeyWeight("counts", what="among")
+    relation = SameKey("id") & KeyWeight("pulls") & KeyWeight("counts", what="candidates")
     anchors = rows(torch.cat([b, a], 1))
     return reduce_terms(loss=contrast(anchors, candidates, relation, loss=InfoNCE(), kernel=Dot()))

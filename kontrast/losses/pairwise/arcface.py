@@ -56,11 +56,11 @@ class ArcFace(ContrastiveLoss):
         self.margin = input_checks.number(margin, "arcface: margin", least=0, below=math.pi, hint=turn)
         self.scale = input_checks.number(scale, "arcface: scale", above=0)
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n)."""
         cos = similarity.clamp(-1 + 1e-6, 1 - 1e-6)
         turned = cos * math.cos(self.margin) - (1 - cos.square()).sqrt() * math.sin(self.margin)
         beyond = cos - self.margin * math.sin(self.margin)
         turned = torch.where(cos > math.cos(math.pi - self.margin), turned, beyond)
-        logits = self.scale * torch.where(attract.dense() > 0, turned, similarity)
-        return log_sum(logits, among) - mean(logits, attract)
+        logits = self.scale * torch.where(positives.dense() > 0, turned, similarity)
+        return log_sum(logits, candidates) - mean(logits, positives)

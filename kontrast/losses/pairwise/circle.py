@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.negatives import repel
+from kontrast.losses.engine.negatives import negative_weights
 from kontrast.losses.tile_weights import Weights
 
 
@@ -51,13 +51,13 @@ class Circle(ContrastiveLoss):
         self.margin = input_checks.number(margin, "circle: margin", least=0, most=1)
         self.scale = input_checks.number(scale, "circle: scale", above=0)
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n)."""
         s, m, fixed = similarity, self.margin, similarity.detach()
         pull = -self.scale * (1 + m - fixed).clamp_min(0) * (s - (1 - m))
         push = self.scale * (fixed + m).clamp_min(0) * (s - m)
-        return F.softplus(log_sum(push, repel(attract, among)) + log_sum(pull, attract))
+        return F.softplus(log_sum(push, negative_weights(positives, candidates)) + log_sum(pull, positives))
 
-    def counted(self, attract: Weights, among: Weights) -> Tensor:
+    def counted(self, positives: Weights, candidates: Weights) -> Tensor:
         """Anchors with a positive and a negative, shape (l, n)."""
-        return (attract.sum() > 0) & (repel(attract, among).sum() > 0)
+        return (positives.sum() > 0) & (negative_weights(positives, candidates).sum() > 0)

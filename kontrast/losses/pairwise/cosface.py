@@ -16,7 +16,7 @@ class CosFace(ContrastiveLoss):
     Take it for recognition with many known classes; the candidates are class centres (`layers.proxies`), the relation
     is `SameKey("label")`, S is the cosine (kernel temperature 1). With views or labelled rows as candidates it is
     `InfoNCE` with an additive margin. `ArcFace` puts the margin on the angle. A margin from class frequencies is logit
-    adjustment, a weight of candidates: `KeyWeight(prior, what="among")`.
+    adjustment, a weight of candidates: `KeyWeight(prior, what="candidates")`.
 
     Args:
         margin: Subtracted from the cosine, from 0 to 2; 0.35 as in the paper and in pytorch-metric-learning.
@@ -50,7 +50,7 @@ class CosFace(ContrastiveLoss):
         self.margin = input_checks.number(margin, "cosface: margin", least=0, most=2, hint=", of the cosine")
         self.scale = input_checks.number(scale, "cosface: scale", above=0)
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n)."""
-        logits = self.scale * (similarity - self.margin * attract.dense())
-        return log_sum(logits, among) - mean(logits, attract)
+        logits = self.scale * (similarity - self.margin * positives.dense())
+        return log_sum(logits, candidates) - mean(logits, positives)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.negatives import repel
+from kontrast.losses.engine.negatives import negative_weights
 from kontrast.losses.tile_weights import Weights
 
 
@@ -62,14 +62,14 @@ class MultiSimilarity(ContrastiveLoss):
         self.centre = input_checks.number(centre, "multi_similarity: centre", least=-1, most=1, hint=", a cosine")
         self.slack = None if slack is None else input_checks.number(slack, "multi_similarity: slack", hint=", or None")
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n)."""
-        P, N = attract.dense(), repel(attract, among).dense()
+        P, N = positives.dense(), negative_weights(positives, candidates).dense()
         if self.slack is not None:
             fixed = similarity.detach()
             nearest = fixed.masked_fill(N == 0, -torch.inf).amax(-1, keepdim=True)
             farthest = fixed.masked_fill(P == 0, torch.inf).amin(-1, keepdim=True)
             P, N = P * (fixed < nearest + self.slack), N * (fixed > farthest - self.slack)
-        near = log_sum(-self.pull * (similarity - self.centre), Weights(attract.shape, P))
-        far = log_sum(self.push * (similarity - self.centre), Weights(attract.shape, N))
+        near = log_sum(-self.pull * (similarity - self.centre), Weights(positives.shape, P))
+        far = log_sum(self.push * (similarity - self.centre), Weights(positives.shape, N))
         return F.softplus(near) / self.pull + F.softplus(far) / self.push

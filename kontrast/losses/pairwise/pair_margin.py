@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kontrast.losses.contrastive_loss import ContrastiveLoss, mean
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.negatives import repel
+from kontrast.losses.engine.negatives import negative_weights
 from kontrast.losses.tile_weights import Weights
 
 
@@ -55,9 +55,9 @@ class PairMargin(ContrastiveLoss):
         self.power = input_checks.number(power, "pair_margin: power", least=1)
         self.sphere = input_checks.flag(sphere, "pair_margin: sphere")
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n)."""
         square = 2 - 2 * similarity if self.sphere else -similarity
         d = square.clamp_min(1e-12).sqrt()
         pull, push = (d - self.near).clamp_min(0), (self.margin - d).clamp_min(0)
-        return mean(pull**self.power, attract) + mean(push**self.power, repel(attract, among))
+        return mean(pull**self.power, positives) + mean(push**self.power, negative_weights(positives, candidates))

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from kontrast.losses.contrastive_loss import ContrastiveLoss, log_sum
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.negatives import repel
+from kontrast.losses.engine.negatives import negative_weights
 from kontrast.losses.tile_weights import Weights
 
 
@@ -55,12 +55,12 @@ class ProxyAnchor(ContrastiveLoss):
         self.margin = input_checks.number(margin, "proxy_anchor: margin", least=0, most=2, hint=", of the cosine")
         self.scale = input_checks.number(scale, "proxy_anchor: scale", above=0)
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n)."""
         if self.side == "pull":
-            return F.softplus(log_sum(-self.scale * (similarity - self.margin), attract))
-        return F.softplus(log_sum(self.scale * (similarity + self.margin), repel(attract, among)))
+            return F.softplus(log_sum(-self.scale * (similarity - self.margin), positives))
+        return F.softplus(log_sum(self.scale * (similarity + self.margin), negative_weights(positives, candidates)))
 
-    def counted(self, attract: Weights, among: Weights) -> Tensor:
+    def counted(self, positives: Weights, candidates: Weights) -> Tensor:
         """Proxies with a sample for "pull", all proxies for "push", shape (l, n)."""
-        return attract.sum() > 0 if self.side == "pull" else torch.ones_like(attract.sum())
+        return positives.sum() > 0 if self.side == "pull" else torch.ones_like(positives.sum())

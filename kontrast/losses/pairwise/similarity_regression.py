@@ -5,7 +5,7 @@ from torch import Tensor
 
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.negatives import repel
+from kontrast.losses.engine.negatives import negative_weights
 from kontrast.losses.tile_weights import Weights
 
 
@@ -44,16 +44,18 @@ class SimilarityRegression(ContrastiveLoss):
         super().__init__()
         self.off = input_checks.number(off, "similarity_regression: off", least=0)
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Loss of each anchor, shape (l, n)."""
-        return attract.dot((1 - similarity).square()) + self.off * repel(attract, among).dot(similarity.square())
+        return positives.dot((1 - similarity).square()) + self.off * negative_weights(positives, candidates).dot(
+            similarity.square()
+        )
 
-    def counted(self, attract: Weights, among: Weights) -> Tensor:
+    def counted(self, positives: Weights, candidates: Weights) -> Tensor:
         """Ones, shape (l, n): every anchor counts."""
-        return torch.ones_like(attract.sum())
+        return torch.ones_like(positives.sum())
 
-    def slope(self, similarity: Tensor, attract: Weights, among: Weights, weight: Tensor) -> tuple[Tensor, ...]:
+    def slope(self, similarity: Tensor, positives: Weights, candidates: Weights, weight: Tensor) -> tuple[Tensor, ...]:
         """Losses and gradient dL_i/dS_ij = 2 off N_ij S_ij - 2 P_ij (1 - S_ij)."""
-        each, P = self.per_anchor(similarity, attract, among), attract.dense()
-        d = (self.off * repel(attract, among).dense()).add_(P).mul_(similarity).sub_(P).mul_(2)
+        each, P = self.per_anchor(similarity, positives, candidates), positives.dense()
+        d = (self.off * negative_weights(positives, candidates).dense()).add_(P).mul_(similarity).sub_(P).mul_(2)
         return each, d, weight

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from kontrast.losses.contrastive_loss import ContrastiveLoss
 from kontrast.losses.engine import input_checks
-from kontrast.losses.engine.negatives import repel
+from kontrast.losses.engine.negatives import negative_weights
 from kontrast.losses.tile_weights import Weights
 
 
@@ -63,14 +63,14 @@ class Triplet(ContrastiveLoss):
         self.triplets = input_checks.choice(triplets, "triplet: triplets", ("all", "semihard", "hard"))
         self.soft = input_checks.flag(soft, "triplet: soft")
 
-    def counted(self, attract: Weights, among: Weights) -> Tensor:
+    def counted(self, positives: Weights, candidates: Weights) -> Tensor:
         """Number of triplets of each anchor (of positives if mined), shape (l, n)."""
-        p, n = attract.sum(), repel(attract, among).sum()
+        p, n = positives.sum(), negative_weights(positives, candidates).sum()
         return p * n if self.triplets == "all" else (p if self.triplets == "semihard" else p > 0) * (n > 0)
 
-    def per_anchor(self, similarity: Tensor, attract: Weights, among: Weights) -> Tensor:
+    def per_anchor(self, similarity: Tensor, positives: Weights, candidates: Weights) -> Tensor:
         """Mean over an anchor's triplets, shape (l, n)."""
-        P, N = attract.dense(), repel(attract, among).dense()
+        P, N = positives.dense(), negative_weights(positives, candidates).dense()
         if self.triplets == "hard":
             farthest = similarity.masked_fill(P == 0, torch.inf).amin(-1)
             nearest = similarity.masked_fill(N == 0, -torch.inf).amax(-1)
@@ -81,11 +81,11 @@ class Triplet(ContrastiveLoss):
         parts = self._soft(similarity, P, N) if self.soft else _hinges(similarity, P, N, self.margin)
         return parts / (P.sum(-1) * N.sum(-1)).clamp_min(1e-12)
 
-    def slope(self, similarity: Tensor, attract: Weights, among: Weights, weight: Tensor) -> tuple[Tensor, ...]:
+    def slope(self, similarity: Tensor, positives: Weights, candidates: Weights, weight: Tensor) -> tuple[Tensor, ...]:
         """Losses and gradients; soft triplets are summed here, for autograd would keep a matrix per positive."""
         if self.triplets != "all" or not self.soft:
-            return super().slope(similarity, attract, among, weight)
-        P, N = attract.dense(), repel(attract, among).dense()
+            return super().slope(similarity, positives, candidates, weight)
+        P, N = positives.dense(), negative_weights(positives, candidates).dense()
         d, total = torch.zeros_like(similarity), torch.zeros_like(weight)
         for at, p in _each_positive(P):
             x = similarity - similarity.gather(-1, at) + self.margin

@@ -66,14 +66,14 @@ class DistanceWeighted(Miner):
 
     def pick(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """All positives, and the k largest of log weight + Gumbel noise: a draw without replacement."""
-        P, repels = seen.attract, seen.repel > 0
+        P, repels = seen.positives, seen.negatives > 0
         wanted = (P > 0).sum(-1, keepdim=True) if self.k is None else torch.full_like(P[..., :1], self.k)
         scores = (self._log_weights(seen, repels) + self._noise(seen)).masked_fill(~repels, -torch.inf)
         order = scores.argsort(dim=-1, descending=True, stable=True)
         ranks = torch.arange(order.shape[-1], device=order.device).expand_as(order)
         place = torch.empty_like(order).scatter_(-1, order, ranks)
         drawn = (scores > -torch.inf) & (place < wanted)
-        return P, torch.where((P > 0) | drawn, seen.among, 0)
+        return P, torch.where((P > 0) | drawn, seen.candidates, 0)
 
     def reads(self) -> frozenset[str]:
         """Names of the relation's keys and of `lot`."""
@@ -91,9 +91,9 @@ class DistanceWeighted(Miner):
 
     def _noise(self, seen: Seen) -> Tensor:
         """Standard Gumbel numbers, one per pair."""
-        own = seen.anchors["row"]
-        own = own if self.lot is None else random_streams.mix(own + seen.anchors[self.lot].long())
+        own = seen.anchor_keys["row"]
+        own = own if self.lot is None else random_streams.mix(own + seen.anchor_keys[self.lot].long())
         salt = torch.tensor(self.seed + 1, device=own.device)
-        lot = random_streams.mix(random_streams.mix(own + random_streams.mix(salt)) + seen.candidates["row"])
+        lot = random_streams.mix(random_streams.mix(own + random_streams.mix(salt)) + seen.candidate_keys["row"])
         u = (((lot >> 40) & 0xFFFFFF).to(seen.similarity.dtype) + 0.5) * 2.0**-24
         return -(-u.log()).log()

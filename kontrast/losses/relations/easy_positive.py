@@ -39,7 +39,7 @@ class EasyPositive(Miner):
 
     def pick(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """One positive (the first of equals), and all negatives."""
-        P = seen.attract
+        P = seen.positives
         nearest = seen.similarity.masked_fill(P <= 0, -torch.inf).argmax(-1, keepdim=True)
         pulls = torch.zeros_like(P).scatter_(-1, nearest, P.gather(-1, nearest))
-        return pulls, torch.where((P > 0) & (pulls <= 0), 0, seen.among)
+        return pulls, torch.where((P > 0) & (pulls <= 0), 0, seen.candidates)

@@ -40,7 +40,7 @@ class FalseNegatives(Miner):
 
     def pick(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """All positives, and candidates without false negatives; anchors without a positive keep all."""
-        s, P = seen.similarity, seen.attract
+        s, P = seen.similarity, seen.positives
         nearest = s.masked_fill(P <= 0, -torch.inf).amax(-1, keepdim=True)
         known = nearest > -torch.inf
-        return P, torch.where((P <= 0) & known & (s > nearest + self.margin * seen.unit), 0, seen.among)
+        return P, torch.where((P <= 0) & known & (s > nearest + self.margin * seen.unit), 0, seen.candidates)

@@ -35,8 +35,8 @@ class GivenNegatives(Relation):
     Example:
         >>> anchors = {"id": torch.tensor([[0], [1]])}
         >>> candidates = {"id": torch.tensor([0, 1, 0]), "given": torch.tensor([0, 0, 1])}
-        >>> positives, among = GivenNegatives(weight=2.0).weights(anchors, candidates)
-        >>> among.tolist()
+        >>> positives, weights = GivenNegatives(weight=2.0).weights(anchors, candidates)
+        >>> weights.tolist()
         [[1.0, 1.0, 2.0], [1.0, 1.0, 1.0]]
     """
 

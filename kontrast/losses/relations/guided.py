@@ -47,13 +47,12 @@ class Guided(Miner):
 
     def pick(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """All positives, and candidates without the guide's false negatives; anchors without a positive keep all."""
-        a, c = (
-            F.normalize(keys[self.key].to(seen.similarity.dtype), dim=-1) for keys in (seen.anchors, seen.candidates)
-        )
-        guide, P = torch.einsum("...c,...c->...", a, c).expand_as(seen.similarity), seen.attract
+        sides = seen.anchor_keys, seen.candidate_keys
+        a, c = (F.normalize(keys[self.key].to(seen.similarity.dtype), dim=-1) for keys in sides)
+        guide, P = torch.einsum("...c,...c->...", a, c).expand_as(seen.similarity), seen.positives
         nearest = guide.masked_fill(P <= 0, -torch.inf).amax(-1, keepdim=True)
         limit = nearest - self.margin if self.how == "absolute" else nearest - self.margin * nearest.abs()
-        return P, torch.where((P <= 0) & (nearest > -torch.inf) & (guide > limit), 0, seen.among)
+        return P, torch.where((P <= 0) & (nearest > -torch.inf) & (guide > limit), 0, seen.candidates)
 
     def reads(self) -> frozenset[str]:
         """Names of the relation's keys and of the guide's embeddings."""

@@ -42,8 +42,8 @@ class Hard(Miner):
 
     def pick(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """One candidate on each mined side, the first of equals."""
-        s, P, N = seen.similarity, seen.attract, seen.repel
-        pulls, counts = P, seen.among
+        s, P, N = seen.similarity, seen.positives, seen.negatives
+        pulls, counts = P, seen.candidates
         if self.sides != "negatives":
             farthest = s.masked_fill(P <= 0, torch.inf).argmin(-1, keepdim=True)
             pulls = torch.zeros_like(P).scatter_(-1, farthest, P.gather(-1, farthest))

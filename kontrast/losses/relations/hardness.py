@@ -45,4 +45,4 @@ class Hardness(Miner):
     def pick(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """Positives unchanged, negatives weighed."""
         tilt = (self.strength * seen.similarity / seen.unit).clamp(-MOST, MOST).exp()
-        return seen.attract, torch.where(seen.attract > 0, seen.among, seen.among * tilt)
+        return seen.positives, torch.where(seen.positives > 0, seen.candidates, seen.candidates * tilt)

@@ -53,7 +53,7 @@ class SemiHard(Miner):
 
     def pick(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """All positives, and the nearest negatives behind the farthest positive."""
-        s, P, N = seen.similarity, seen.attract, seen.repel
+        s, P, N = seen.similarity, seen.positives, seen.negatives
         farthest = s.masked_fill(P <= 0, torch.inf).amin(-1, keepdim=True)
         band = (N > 0) & (s < farthest)
         if self.margin is not None:
@@ -61,4 +61,4 @@ class SemiHard(Miner):
         if self.k is not None:
             best = s.masked_fill(~band, -torch.inf).topk(min(self.k, s.shape[-1]), dim=-1).indices
             band &= torch.zeros_like(band).scatter_(-1, best, True)
-        return P, torch.where((P > 0) | band, seen.among, 0)
+        return P, torch.where((P > 0) | band, seen.candidates, 0)

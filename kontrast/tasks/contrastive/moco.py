@@ -153,6 +153,6 @@ def _marked(rows: Embeddings, *, own: bool) -> Embeddings:
 
 def _queued(content: str) -> Relation:
     """Positive is the own key; candidates are it and the queued keys of other samples and contents."""
-    own = WithinGroup("id") & KeyWeight("own", what="among")
-    old = SameKey("id", apart=True) & KeyWeight("queued", what="among") & ExcludeDuplicates(content)
+    own = WithinGroup("id") & KeyWeight("own", what="candidates")
+    old = SameKey("id", apart=True) & KeyWeight("queued", what="candidates") & ExcludeDuplicates(content)
     return SameKey("id") & KeyWeight("own") & CandidatesOnly(own | old)

@@ -66,7 +66,7 @@ class PaCo(OneField):
         counts = torch.as_tensor(list(class_counts), dtype=torch.float32)
         self.register_buffer("prior", counts / counts.sum().clamp_min(1))
         self.loss, self.kernel = InfoNCE(), Dot()
-        self.relation = SameKey("label") & KeyWeight("pull") & KeyWeight("count", what="among")
+        self.relation = SameKey("label") & KeyWeight("pull") & KeyWeight("count", what="candidates")
 
     def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """All views against all views and all centres."""

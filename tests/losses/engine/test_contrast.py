@@ -25,8 +25,8 @@ from kontrast.losses.relations.within_group import WithinGroup
 class Plain(ContrastiveLoss):
     """A user's own loss: dense matrices and autograd, no tuned slope."""
 
-    def per_anchor(self, similarity, attract, among):
-        P, Q = attract.dense(), among.dense()
+    def per_anchor(self, similarity, positives, candidates):
+        P, Q = positives.dense(), candidates.dense()
         log_mass = torch.where(Q.bool(), similarity, -torch.inf).logsumexp(-1)
         return log_mass - (P * similarity).sum(-1) / P.sum(-1).clamp_min(1e-12)
 
@@ -47,18 +47,18 @@ def rows_of(n=18, views=2, width=16, classes=6, seed=0):
     return Embeddings(z, {**keys, "content": torch.where(ids < 4, ids // 2, ids)})
 
 
-def slow(rows, attract, among, temperature):
+def slow(rows, positives, candidates, temperature):
     """log sum_k Q e^S - sum_j P S / sum P by explicit pairs; anchors without a positive are left out."""
     z, total, counted = F.normalize(rows.z.detach(), dim=1), 0.0, 0
     keys = {k: v.tolist() for k, v in rows.keys.items()}
     at = [{k: v[i] for k, v in keys.items()} for i in range(len(z))]
     for i in range(len(z)):
         others = [j for j in range(len(z)) if j != i]
-        P = {j: float(attract(at[i], at[j])) for j in others}
+        P = {j: float(positives(at[i], at[j])) for j in others}
         if not sum(P.values()):
             continue
         S = {j: float(z[i] @ z[j]) / temperature for j in others}
-        mass = math.fsum(math.exp(S[k]) for k in others if among(at[i], at[k]))
+        mass = math.fsum(math.exp(S[k]) for k in others if candidates(at[i], at[k]))
         total += math.log(mass) - math.fsum(P[j] * S[j] for j in others) / math.fsum(P.values())
         counted += 1
     return total / counted
@@ -89,9 +89,9 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_engine_equals_a_slow_loop_in_every_tiling_for_tuned_and_plain_losses(case):
-    relation, attract, among = CASES[case]
+    relation, positives, candidates = CASES[case]
     rows = rows_of()
-    expected = slow(rows, attract, among, 0.2)
+    expected = slow(rows, positives, candidates, 0.2)
     kernel = Cosine(temperature=0.2, learnable=True).double()
     kernel.log_scale.data = torch.tensor(1 / 0.2, dtype=torch.float64).log()
     found = []

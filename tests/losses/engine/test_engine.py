@@ -35,8 +35,8 @@ class Plain(ContrastiveLoss):
         super().__init__()
         self.sharp = nn.Parameter(torch.tensor(1.5))
 
-    def per_anchor(self, similarity, attract, among):
-        P, Q, S = attract.dense(), among.dense(), self.sharp * similarity
+    def per_anchor(self, similarity, positives, candidates):
+        P, Q, S = positives.dense(), candidates.dense(), self.sharp * similarity
         return torch.where(Q.bool(), S, -torch.inf).logsumexp(-1) - (P * S).sum(-1) / P.sum(-1).clamp_min(1e-12)
 
 
@@ -47,13 +47,13 @@ class Starved(ContrastiveLoss):
         super().__init__()
         self.inner, self.most, self.error, self.tried = InfoNCE(), most, error, []
 
-    def per_anchor(self, similarity, attract, among):
+    def per_anchor(self, similarity, positives, candidates):
         self._allocate(similarity)
-        return self.inner.per_anchor(similarity, attract, among)
+        return self.inner.per_anchor(similarity, positives, candidates)
 
-    def slope(self, similarity, attract, among, weight):
+    def slope(self, similarity, positives, candidates, weight):
         self._allocate(similarity)
-        return self.inner.slope(similarity, attract, among, weight)
+        return self.inner.slope(similarity, positives, candidates, weight)
 
     def _allocate(self, similarity):
         self.tried.append(similarity.shape[1])
@@ -78,7 +78,7 @@ def whole(anchors, candidates, relation, loss, kernel):
     size = (1, len(anchors), len(candidates))
     (t,) = tiles(relation & Distinct(), left, right, size, anchors.z.dtype, len(anchors) * len(candidates))
     a, c = kernel(anchors.z, candidates.z)
-    each, counts = loss.per_anchor((a @ c.mT)[None], t.attract, t.among), loss.counted(t.attract, t.among)
+    each, counts = loss.per_anchor((a @ c.mT)[None], t.positives, t.candidates), loss.counted(t.positives, t.candidates)
     return torch.where(counts > 0, each, 0).mul(counts).sum()
 
 
@@ -203,7 +203,9 @@ def test_many_positives_a_row_are_never_all_listed_at_once():
     keys = {"id": torch.arange(n), "view": torch.zeros(n).long(), "label": torch.randint(0, 40, (n,), generator=g)}
     left = {name: key[None] for name, key in named(Embeddings(torch.zeros(n, 1), keys)).items()}
     with AliveBytes() as alive:
-        pairs = sum(len(t.attract.values) for t in tiles(SameKey("label"), left, left, (1, n, n), torch.float32, TILE))
+        pairs = sum(
+            len(t.positives.values) for t in tiles(SameKey("label"), left, left, (1, n, n), torch.float32, TILE)
+        )
     assert pairs == keys["label"].bincount().square().sum()
     assert alive.most < 60e6
 

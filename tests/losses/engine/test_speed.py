@@ -49,8 +49,8 @@ class Untuned(InfoNCE):
 class Users(ContrastiveLoss):
     """A user's own loss, on plain matrices."""
 
-    def per_anchor(self, similarity, attract, among):
-        P, Q = attract.dense(), among.dense()
+    def per_anchor(self, similarity, positives, candidates):
+        P, Q = positives.dense(), candidates.dense()
         log_mass = torch.where(Q.bool(), similarity, -torch.inf).logsumexp(-1)
         return log_mass - (P * similarity).sum(-1) / P.sum(-1).clamp_min(1e-12)
 

@@ -102,9 +102,9 @@ def test_relations_take_minus_one_for_unknown_in_tiles_and_in_lists():
         ids = torch.arange(6)
         keys = {"id": ids, "view": ids * 0, "label": key}
         for relation in (SameKey("label"), WithinGroup("label")):
-            attract, among = relation.weights({"label": key[:, None]}, {"label": key[None]})
-            assert attract.tolist() == ((label[:, None] == label) & (label[:, None] >= 0)).tolist()
-            assert among is None or torch.equal(among, attract)
+            positives, candidates = relation.weights({"label": key[:, None]}, {"label": key[None]})
+            assert positives.tolist() == ((label[:, None] == label) & (label[:, None] >= 0)).tolist()
+            assert candidates is None or torch.equal(candidates, positives)
         rows = Embeddings(z, keys)
         found = contrast(rows, rows, SameKey("label"), loss=InfoNCE(), kernel=Cosine(temperature=0.5), tile=6).value()
         known = label >= 0

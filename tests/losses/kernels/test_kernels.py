@@ -96,7 +96,7 @@ def test_a_prior_among_the_candidates_is_logit_adjustment():
     )
     rows = Embeddings(z, {"id": ids, "view": ids, "label": labels})
     classes = Embeddings(centres, {"id": -1 - ids[:4], "view": ids[:4], "label": ids[:4], "prior": prior})
-    relation = SameKey("label") & KeyWeight("prior", what="among")
+    relation = SameKey("label") & KeyWeight("prior", what="candidates")
     found = contrast(rows, classes, relation, loss=InfoNCE(), kernel=Dot()).value()
     wanted = F.cross_entropy(z @ centres.T + prior.log(), labels) + prior[labels].log().mean()
     torch.testing.assert_close(found, wanted)

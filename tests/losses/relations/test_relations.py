@@ -135,7 +135,7 @@ CASES = {  # the relation, who attracts, who counts (None: everyone)
     "preferred": (Preferred(), lambda a, c: a["prompt"] == c["prompt"] and c["chosen"], same("prompt")),
     "weighed": (SameKey("label") & KeyWeight("weight"), lambda a, c: (a["label"] == c["label"]) * c["weight"], None),
     "weighed anchor": (KeyWeight("weight", of="anchor"), lambda a, c: a["weight"], None),
-    "prior": (SameKey("id") & KeyWeight("weight", what="among"), same("id"), lambda a, c: c["weight"]),
+    "prior": (SameKey("id") & KeyWeight("weight", what="candidates"), same("id"), lambda a, c: c["weight"]),
     "balanced": (
         SameKey("label") & Balanced(),
         same("label"),
@@ -169,7 +169,7 @@ CASES = {  # the relation, who attracts, who counts (None: everyone)
         lambda a, c: a["label"] != c["label"] and a["group"] == c["group"],
     ),
     "moco": (
-        SameKey("id") & CandidatesOnly(WithinGroup("id") | KeyWeight("chosen", what="among")),
+        SameKey("id") & CandidatesOnly(WithinGroup("id") | KeyWeight("chosen", what="candidates")),
         same("id"),
         lambda a, c: max(a["id"] == c["id"], c["chosen"]),
     ),
@@ -210,19 +210,19 @@ def dense(relation, rows, budget):
     """Both weights as the engine sees them, tile by tile, lists and all."""
     keys = {name: key[None] for name, key in named(rows).items()}
     parts = list(tiles(relation, keys, keys, (1, N, N), torch.float64, budget))
-    return [torch.cat([getattr(t, side).dense()[0].double() for t in parts]) for side in ("attract", "among")]
+    return [torch.cat([getattr(t, side).dense()[0].double() for t in parts]) for side in ("positives", "candidates")]
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("budget", [700, 1 << 20])
 def test_a_relation_says_what_a_slow_loop_says_and_listing_its_pairs_changes_nothing(case, budget):
-    relation, attract, among = CASES[case]
+    relation, positives, candidates = CASES[case]
     rows = rows_of()
     lists = {name: key.tolist() for name, key in rows.keys.items()}
     at = [{name: values[i] for name, values in lists.items()} for i in range(N)]
     expected = [
         torch.tensor([[float(f(a, c)) for c in at] for a in at], dtype=torch.float64)
-        for f in (attract, among or (lambda a, c: 1))
+        for f in (positives, candidates or (lambda a, c: 1))
     ]
     for found, wanted in zip(dense(relation, rows, budget), expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-7)
@@ -244,9 +244,9 @@ def test_a_new_relation_says_in_tiles_what_it_says_of_each_pair(name, budget):
 @pytest.mark.parametrize("case", ["same", "near", "near in a series", "neighbours", "either", "mixed", "deep"])
 def test_relations_of_few_pairs_list_them(case):
     keys = named(rows_of())
-    attract, _ = CASES[case][0].few(keys, keys)
-    assert attract is not None
-    assert len(attract[0]) < N * N / 10
+    positives, _ = CASES[case][0].few(keys, keys)
+    assert positives is not None
+    assert len(positives[0]) < N * N / 10
 
 
 class Watched(dict):
@@ -278,9 +278,9 @@ def test_mixed_rows_list_the_few_pairs_with_a_content_in_common():
     ids = torch.arange(300).repeat(2)
     rows = Embeddings(torch.zeros(600, 1), {"id": ids, "view": torch.zeros(600), "content": ids, "other": ids.roll(1)})
     keys = named(rows)
-    attract, among = ExcludeDuplicates("content", "other").few(keys, keys)
-    listed = torch.zeros(600, 600, dtype=torch.bool).index_put(among, torch.tensor(True))
-    assert attract is None
+    positives, candidates = ExcludeDuplicates("content", "other").few(keys, keys)
+    listed = torch.zeros(600, 600, dtype=torch.bool).index_put(candidates, torch.tensor(True))
+    assert positives is None
     assert torch.equal(listed, torch.isin((ids[:, None] - ids).abs(), torch.tensor([0, 1, 299])))  # a circle
     crowded = {**keys, "other": keys["other"] % 3}
     assert ExcludeDuplicates("content", "other").few(crowded, crowded) == (None, None)
