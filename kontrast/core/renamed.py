@@ -82,7 +82,8 @@ def kinds(name: str) -> list[tuple[str, str]]:
 
 def value(room: str, kind: str, setting: str, given: T) -> T | str:
     """Current value of a setting, with a notice if the given one is old."""
-    new = VALUES.get((room, kind, setting), {}).get(str(given))
+    name = kind.lower().replace("-", "_")
+    new = VALUES.get((room, KINDS.get(room, {}).get(name, name), setting), {}).get(str(given))
     if new is not None:
         notice(f"{setting}={given!r} ({kind})", repr(new))
     return given if new is None else new
