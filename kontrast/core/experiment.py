@@ -20,8 +20,8 @@ LONGEST = {"steps": 999_999_999, "epochs": 999_999_999, "minutes": 5_256_000}
 _CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # package.module:Name
 
 Kinds = Literal[
-    "image", "text", "series", "label", "labels", "soft", "number", "score", "sensitive", "group", "time", "weight",
-    "id", "split", "meta", "ignore",
+    "image", "text", "series", "audio", "label", "labels", "soft", "number", "score", "sensitive", "group", "time",
+    "weight", "id", "split", "meta", "ignore",
 ]  # fmt: skip
 
 

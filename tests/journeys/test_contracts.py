@@ -20,14 +20,29 @@ from kontrast.encoders.encoder import Encoder
 from kontrast.tasks.preference.preference_task import PreferenceTask
 from kontrast.training.step import step
 from tests.support.learners import batches_of, encoders_of
+from tests.support.sounds import tone
 
 ROOMS = registry.rooms()
 IMAGES_ONLY = ("blur", "cutout")
+SOUNDS = (
+    "gain",
+    "polarity",
+    "noise",
+    "band_filter",
+    "reverb",
+    "pitch",
+    "stretch",
+    "spec_augment",
+    "fade",
+    "resize_crop",
+)
 # What a page shows of one row: a picture of its own, a drawing, the words.
 SHOWN = {
     "image": r'<img alt="" src="data:image/png;base64,[A-Za-z0-9+/=]{40,}">',
     "series": r"<svg [^>]*viewBox[^>]*>(<path d=\"M[^\"]+\"[^>]*>(</path>)?)+</svg>",
     "text": r"[\w<>\[\]· ]+",
+    "audio": r'(<span class="sound">)?<img alt="[\w. ]+" src="data:image/png;base64,[A-Za-z0-9+/=]{40,}">'
+    r'(<audio controls [^>]*src="data:audio/wav;base64,[A-Za-z0-9+/=]{40,}"></audio></span>)?',
 }
 
 
@@ -38,6 +53,7 @@ def cells_of(kind, n=12):
         "image": [rng.integers(0, 255, (20 + i, 24, 3), dtype=np.uint8) for i in range(n)],
         "text": [f"the {w} number {i}" for i, w in enumerate(["cat", "dog", "fish", "bird"] * (n // 4))],
         "series": [rng.standard_normal((40 + i, 2)).cumsum(0).tolist() for i in range(n)],
+        "audio": [(tone(i), 8000) for i in range(n)],
     }[kind]
 
 
@@ -95,6 +111,8 @@ def test_a_modality_answers_every_role_and_its_encoder_takes_the_view(kind, role
 @pytest.mark.parametrize("name", ROOMS["augmentations"])
 @pytest.mark.parametrize("kind", ["image", "series"])
 def test_an_augmentation_changes_each_row_by_its_own_key_alone(name, kind):
+    if name in SOUNDS:
+        pytest.skip("for sounds; tests/modalities/audio/test_augmentations.py")
     modality, packed = fitted(kind)
     x = modality.preprocess(modality.collate(packed))
     change, keys = factory.build("augmentations", name, {}), random_streams.key(0, 0, torch.arange(len(x)), 0)

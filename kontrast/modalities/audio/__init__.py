@@ -1,0 +1,1 @@
+"""Sounds: clips of any length, rate and number of channels."""

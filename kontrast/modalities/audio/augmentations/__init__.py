@@ -1,0 +1,1 @@
+"""Changes of sounds, one per file: of waveforms, and of log-mel spectrograms."""
