@@ -26,7 +26,7 @@ from kontrast.training.learner import Learner
 from kontrast.training.step import step
 
 ROWS = (12, 5, 7)  # of three steps: uneven on 2 and 3 ranks
-SIDE, WIDTH, CLASSES = 8, 6, 3
+SIDE, WIDTH, CLASSES, TAUGHT = 8, 6, 3, 5
 NUMBERS = {"mean": 2.0, "std": 1.5}
 
 
@@ -101,6 +101,7 @@ def learner_of(name: str, settings: Mapping[str, Any]) -> Learner:
         encoders = Encoders({"image": Tiny()}, dict.fromkeys(fields, "image"), info)
         given = {"encoders": info, "classes": CLASSES, "class_counts": [4] * CLASSES, "samples": max(ROWS)}
         given["target_facts"] = {**{key: {"classes": CLASSES} for key in ("label", "labels")}, "number": NUMBERS}
+        given["target_facts"]["teacher"] = {"width": TAUGHT}
         task: Task = factory.build("tasks", name, settings, given=given)
         return single_task(task.double(), encoders.double())
 
@@ -120,6 +121,7 @@ def batch_of(learner: Learner, n: int, seed: int, *, known: bool = True) -> Batc
         "label": label if known else -1 - ids,
         "labels": nn.functional.one_hot(label, CLASSES).float() * (1.0 if known else torch.nan),
         "soft": nn.functional.one_hot(label, CLASSES).double() * float(known),
+        "teacher": torch.randn(n, TAUGHT, generator=g).double() * float(known),
         "group": ids % 2,
         "sensitive": ids % 2,
         "time": ids.double(),

@@ -75,7 +75,7 @@ def pairs(given: list[str] | None, flag: str, made: Callable[[str], Any] = str) 
 def value(words: str) -> Any:
     """Value of JSON text (0.1, true, [1, 2]); other text as it is."""
     try:
-        return json.loads(words)
+        return json.loads(re.sub(r"^(-?)(?=\.\d)", r"\g<1>0", words))  # JSON knows no .5
     except (ValueError, RecursionError):  # the former also of a number of more digits than Python converts
         return words
 
@@ -87,8 +87,10 @@ def tasks(given: list[str] | None) -> dict[str, dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     for words in given or []:
-        *parts, last = words.split(":")
-        name, settings = (":".join(parts), last) if "=" in last else (words, "")
+        name, settings = words, ""
+        if "=" in words:  # a value may hold colons too: teacher=timm:resnet18
+            name = words[: words.index("=")].rpartition(":")[0]
+            settings = words[len(name) + 1 :]
         if not name:
             raise UserError(f"--task {words}: expected NAME or NAME:setting=value,...; `kontrast list tasks`.")
         chosen = pairs(_COMMA.split(settings) if settings else [], f"--task {name}:", value)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kontrast.core import factory, untrusted_json
+from kontrast.core import factory, registry, untrusted_json
 from kontrast.core.choice import Choice, choice
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.task_choice import MAIN, RESERVED, TaskChoice, one_task, task_choice
@@ -20,7 +20,8 @@ LONGEST = {"steps": 999_999_999, "epochs": 999_999_999, "minutes": 5_256_000}
 _CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # package.module:Name
 
 Kinds = Literal[
-    "image", "text", "series", "audio", "label", "labels", "soft", "number", "score", "sensitive", "group", "time",
+    "image", "text", "series", "audio", "label", "labels", "soft", "teacher", "number", "score", "sensitive", "group",
+    "time", "weight", "id", "split", "meta", "ignore",
     "weight", "id", "split", "meta", "ignore",
 ]  # fmt: skip
 
@@ -326,9 +327,13 @@ def refuse_code(experiment: Experiment, who: str) -> None:
 
 
 def _strings(tree: Any) -> Iterator[str]:
-    """Yields every string in nested values."""
+    """Yields every string in nested values; a teacher of a known kind (`timm:resnet18`) names no code."""
     if isinstance(tree, str):
         yield tree
-    elif isinstance(tree, dict | list):
-        for part in tree.values() if isinstance(tree, dict) else tree:
+    elif isinstance(tree, dict):
+        for key, part in tree.items():
+            known = key == "teacher" and isinstance(part, str) and part.partition(":")[0] in registry.kinds("teachers")
+            yield from () if known else _strings(part)
+    elif isinstance(tree, list):
+        for part in tree:
             yield from _strings(part)

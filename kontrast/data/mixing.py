@@ -15,6 +15,7 @@ from kontrast.core.random_streams import Streams
 from kontrast.data.view import View
 
 MixingChoice = Annotated[Choice, "mixings"]
+_TAUGHT = "teacher"  # first word of the keys that a teacher gives
 _BRANCH = 2000  # of a row's random numbers: apart from those of modalities and augmentations
 
 
@@ -68,7 +69,7 @@ def mix(
     Returns:
         The mixed view. Its keys are those of `one` and `lambda` (B,), the share of the row itself; `partner` (B,), the
         id of the partner; `partner content FIELD` (B,), for `ExcludeDuplicates`; with labels `soft` (B, C), zeros where
-        no label is known.
+        no label is known; and what teachers give, mixed likewise.
 
     Raises:
         UserError: the mixing cannot mix such data.
@@ -93,6 +94,8 @@ def mix(
     soft, other_soft = _soft({**keys, **one.keys}, classes), _soft({**other_keys, **other.keys}, classes)
     if soft is not None and other_soft is not None:
         found["soft"] = share_B[:, None] * soft + (1 - share_B)[:, None] * other_soft
+    for name in (name for name in keys if name.partition(" ")[0] == _TAUGHT):
+        found[name] = share_B[:, None] * keys[name] + (1 - share_B)[:, None] * other_keys[name]
     return View(field, data, {**one.keys, **found})
 
 

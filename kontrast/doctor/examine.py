@@ -17,6 +17,9 @@ from kontrast.doctor.examination import LEVELS, Examination, Finding
 from kontrast.recipes.choosing import resolve
 from kontrast.reporting.logger import Logger, NullLogger
 from kontrast.runs.build import modalities_of
+from kontrast.runs.folder.folder import Folder
+from kontrast.runs.teachers.taught import with_teachers
+from kontrast.training.launcher import alone, usual_device
 
 FILE = "doctor.json"
 
@@ -79,6 +82,7 @@ def examine(
         )
         if not len(dataset):
             raise UserError(f"{frame.name}: none of its {len(frame):,} rows can be used: {dataset.quarantined[0][-1]}")
+        dataset = with_teachers(dataset, frame, experiment, Folder(Path(cache)), alone(usual_device()), logger)
         case = Case(frame, found, dataset, modalities, experiment, chosen, folder)
         findings = _ordered(case, logger)
     if folder is not None:

@@ -31,6 +31,7 @@ class Timm(Encoder):
         pretrained: Whether to take weights from the Hugging Face hub or its cache.
         weights: Local .safetensors file instead, for machines without a network.
         freeze: Whether the weights stay as they are and the model in eval mode.
+        classifier: Whether its features are the scores of the classes it was trained on, for a teacher of classes.
 
     Raises:
         UserError: an unknown model or weights, or a model that cannot take such images.
@@ -52,10 +53,11 @@ class Timm(Encoder):
         pretrained: bool = False,
         weights: str | None = None,
         freeze: bool = False,
+        classifier: bool = False,
     ) -> None:
         super().__init__()
         config = _config(model)
-        options: dict[str, Any] = {"in_chans": channels}
+        options: dict[str, Any] = {"in_chans": channels, "num_classes": config.num_classes if classifier else 0}
         if config.fixed_input_size and size:
             options["img_size"] = size
         file = _local(weights) if weights else _downloaded(model, config) if pretrained else None
@@ -174,7 +176,7 @@ def _downloaded(model: str, config: Any) -> Path:
 def _built(model: str, options: dict[str, Any]) -> nn.Module:
     import timm
 
-    return timm.create_model(model, num_classes=0, **options)
+    return timm.create_model(model, **options)
 
 
 def _loaded(model: str, options: dict[str, Any], file: Path) -> nn.Module:

@@ -1,5 +1,6 @@
 """Accuracy of a linear probe, fitted on train rows, on the test rows."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
@@ -69,15 +70,28 @@ class Linear(Evaluator):
         for learned, asked, labels in labelled(train, test) if self.why_not(train, test) is None else ():
             if learned.field is not None:
                 continue
-            centre = learned.z.mean(axis=0)
-            scale = learned.z.std(axis=0)
-            scale[scale < 1e-6] = 1  # a constant column stays near zero
-            x, y = _tensor((learned.z - centre) / scale), torch.from_numpy(np.searchsorted(labels, learned.labels))
-            strength, start = self._strength(x, y, len(labels))
-            probe = fit(x, y, len(labels), strength, self.iterations, start)
-            guess = probe(_tensor((asked.z - centre) / scale)).argmax(1)
+            scores = self.fitted(learned.z, np.searchsorted(labels, learned.labels), len(labels))
+            guess = scores(asked.z).argmax(1)
             found[asked.named("linear accuracy")] = accuracy(learned, asked, labels[guess.numpy()] == asked.labels)
         return found
+
+    def fitted(self, z: np.ndarray, y: np.ndarray, classes: int) -> Callable[[np.ndarray], Tensor]:
+        """Fits the probe.
+
+        Args:
+            z: (N, D) embeddings.
+            y: (N,) class codes, from 0.
+            classes: Number of classes.
+
+        Returns:
+            What gives the scores (M, classes) of embeddings (M, D), whose softmax are probabilities.
+        """
+        centre, scale = z.mean(axis=0), z.std(axis=0)
+        scale[scale < 1e-6] = 1  # a constant column stays near zero
+        x, codes = _tensor((z - centre) / scale), torch.from_numpy(y)
+        strength, start = self._strength(x, codes, classes)
+        probe = fit(x, codes, classes, strength, self.iterations, start)
+        return lambda asked: probe(_tensor((asked - centre) / scale))
 
     def _strength(self, x: Tensor, y: Tensor, classes: int) -> tuple[float, np.ndarray | None]:
         """Best C on held-out train rows, and its weights to start the final fit.

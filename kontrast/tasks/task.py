@@ -45,7 +45,8 @@ class Task(nn.Module, ABC):
         most: Most fields it takes; None: any number.
         needs: Targets (label, number, group ...) that columns of the data must provide.
         uses: Of "momentum" (momentum copies of the encoders), "reference" (frozen copies of the start), "dense" (dense
-            features).
+            features), "teacher" and "teacher classes" (a key of each row by the model that the setting `teacher` names;
+            `tasks.taught` has its name).
         asks: Settings of modalities that suit it, by name; those that a modality does not have are left out.
         strength: Default strength of augmentation: "strong" if augmentation makes the pairs, "light" if the data does.
         momentum: Momentum of the momentum encoders in the coming update; `begin` sets it.

@@ -50,7 +50,7 @@ BROUGHT = ("emoji",)  # brings data of its own
 PREFERENCES = ("bradley_terry", "bpr", "dpo", "simpo", "cpl", "click")  # tests/recipes/test_preferences.py
 PAIRS = ("clip", "coca", "cosent", "angle", *PREFERENCES)  # of several fields: tested where these are
 OWN = ("ts2vec", "simcse", "simcse_supervised")  # of one modality, with settings of their own: tested with their tasks
-IMAGES = ("rotation", "simclr_rotation_labels")
+IMAGES = ("rotation", "simclr_rotation_labels", "genscl_mixed")
 HEADLESS = (
     "classification",
     "regression",
@@ -60,8 +60,13 @@ HEADLESS = (
 )  # predict a target, so no width is a setting
 RECIPES = [name for name in registry.kinds("recipes") if name not in (*BROUGHT, *PAIRS, *OWN)]
 TAGS = [[*["x", "y"][: 1 + n % 2], f"class {c}"] for n, c in enumerate(LABEL)]
-TARGETS = {"age": LABEL * 10.0 + RNG.uniform(0, 5, N), "site": np.array(["a", "b"])[RNG.integers(0, 2, N)]}
-FIELDS = {"tags": "labels", "age": "number", "site": "sensitive", "soft": "soft", "label": "label"}
+TAUGHT = (SOFT @ RNG.standard_normal((CLASSES, 6))).tolist()
+TARGETS = {
+    "taught": TAUGHT,
+    "age": LABEL * 10.0 + RNG.uniform(0, 5, N),
+    "site": np.array(["a", "b"])[RNG.integers(0, 2, N)],
+}
+FIELDS = {"tags": "labels", "age": "number", "site": "sensitive", "soft": "soft", "label": "label", "taught": "teacher"}
 
 
 @functools.cache

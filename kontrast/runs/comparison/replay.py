@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from kontrast.core.errors import UserError
-from kontrast.runs.folder.folder import THREADS, TOTALS, Folder, load_tensors
+from kontrast.runs.folder.folder import TEACHERS, THREADS, TOTALS, Folder, load_tensors
 from kontrast.runs.pipeline.evaluation_rows import EARLIER, pinned
 from kontrast.runs.run import Run
 
@@ -95,6 +95,8 @@ def begin(old: Run, out: Path | None) -> Folder:
     fresh = Folder.fresh(out, old.path.resolve().name.rstrip("0123456789").rstrip("-") or old.path.resolve().name)
     fresh.write("experiment.json", experiment.to_json())
     fresh.write_json("data.json", folder.read_json("data.json"))
+    if (old.path / TEACHERS).is_file():
+        fresh.write_json(TEACHERS, folder.read_json(TEACHERS))
     if totals:
         fresh.write_json(TOTALS, list(totals.items()))
     used = [(moment["step"], moment.get("threads", 0)) for moment in folder.moments()]

@@ -27,6 +27,7 @@ QUARANTINE = "quarantine.csv"
 TRAINED_ON = "trained_on.safetensors"  # hashes of the training rows: eight bytes per row and field
 TARGETS = "encoder/targets.json"  # facts of the training rows and their targets
 TOTALS = "totals.json"
+TEACHERS = "teachers.json"  # what each teacher was when the run began
 THREADS = "threads.json"
 Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors and plain numbers
 _STEP = "[0-9]" * 9 + ".safetensors"  # checkpoints are named by their step

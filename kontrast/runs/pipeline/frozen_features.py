@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,19 +17,18 @@ from kontrast.core.byte_size import size
 from kontrast.core.experiment import Plan
 from kontrast.core.shards import whole
 from kontrast.data.dataset.dataset import Dataset
-from kontrast.data.dataset.feature_store import FeatureFiles, KnownFeatures
+from kontrast.data.dataset.feature_store import KnownFeatures
 from kontrast.data.view import Batch
 from kontrast.encoders.encoders import Copies
 from kontrast.encoders.features import Features
 from kontrast.reporting.logger import Logger
+from kontrast.runs.folder.feature_writing import written
 from kontrast.runs.folder.folder import Folder
 from kontrast.runs.model import Model
 from kontrast.training.launcher import Launcher
 from kontrast.training.learner import Batches
 
-CHUNK = 256  # rows encoded at once
 LOOKS = 2  # epochs from which on computing all features first takes less time than it saves
-SHARE = 0.5  # of the free disk that they may take
 Frozen = tuple[str, Copies]
 FEW = 8  # rows of the first step that show which encoders the tasks call
 
@@ -140,7 +139,9 @@ def known_features(
         order = there[np.argsort(-store.lengths(there), kind="stable")]  # long rows first: little padding
         # Copies of an encoder that stays the same are equal.
         one: Copies = "networks" if _still(model.learner.encoders.encoder(field)) else "reference"
-        parts = _filled(model, data, field, one, order, folder, fleet, logger)
+        here = folder.cache / "features" / _key(model, data, field, one, fleet.ranks.world, order)
+        encode = partial(_encoded, model, data, field, one)
+        parts = written(here, order, encode, folder, fleet, logger, f"encoding {field} once")
         if parts is None:
             logger.fact("cache", f"{field}: features that stay the same exceed half of the free disk; not cached")
             continue
@@ -148,38 +149,6 @@ def known_features(
         found[field] = dict.fromkeys(copies, known)
         logger.fact("cache", f"{field}: features of {len(order):,} rows computed once ({size(known.size)})")
     return found
-
-
-def _filled(
-    model: Model,
-    data: Dataset,
-    field: str,
-    copies: Copies,
-    order: np.ndarray,
-    folder: Folder,
-    fleet: Launcher,
-    logger: Logger,
-) -> list[FeatureFiles] | None:
-    """Files of all processes, filled; None if the disk is too small."""
-    ranks = fleet.ranks
-    here = folder.cache / "features" / _key(model, data, field, copies, ranks.world, order)
-    mine, files = order[ranks.rank :: ranks.world], FeatureFiles(here / f"{ranks.rank}")
-    # Every process encodes as often as the others, since a split encoder waits for all of them.
-    left = -(-max(0, len(mine) - files.done) // CHUNK)
-    for _ in range(int(ranks.max(torch.tensor([left], device=fleet.device)))):
-        part = mine[files.done : files.done + CHUNK]
-        features = _encoded(model, data, field, copies, part if len(part) else order[:1])
-        if len(part):
-            pooled, dense, mask = (None if t is None else t.float().cpu().numpy() for t in features)
-            assert pooled is not None
-            files.append(pooled, dense, mask)
-        needed = files.size / max(files.done, 1) * len(order)
-        if any(fleet.any(needed > SHARE * (shutil.disk_usage(folder.path).free + files.size * ranks.world))):
-            shutil.rmtree(here, ignore_errors=True)
-            return None
-        logger.progress(f"encoding {field} once", min(files.done * ranks.world, len(order)), len(order))
-    fleet.any(False)  # the others have written theirs
-    return [files if k == ranks.rank else FeatureFiles(here / f"{k}") for k in range(ranks.world)]
 
 
 @torch.no_grad()

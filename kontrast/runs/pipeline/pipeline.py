@@ -35,6 +35,7 @@ from kontrast.runs.pipeline.resolve import resolved
 from kontrast.runs.pipeline.train import train
 from kontrast.runs.pipeline.trial import try_out
 from kontrast.runs.run import BANKS, Run, evaluators
+from kontrast.runs.teachers.taught import with_teachers
 from kontrast.training.budget import Budget
 from kontrast.training.launcher import Launcher
 
@@ -78,6 +79,8 @@ def run_pipeline(
     modalities = modalities_of(experiment)
     with fleet.in_turn():
         data = _read(frame, fields, experiment, modalities, folder, recipe, logger)
+    data = with_teachers(data, frame, experiment, folder, fleet, logger)
+    with fleet.in_turn():
         known = facts_of(data)
         experiment = resolved(experiment, modalities)
         model = Model(experiment, modalities, learner_of(experiment, modalities, known).to(fleet.device), facts=known)

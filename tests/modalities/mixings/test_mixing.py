@@ -219,3 +219,16 @@ def test_mixed_views_of_all_ranks_are_those_of_one(world):
     assert torch.equal(torch.cat([part.data for part in parts]), whole.data)
     for name, key in whole.keys.items():
         assert torch.equal(torch.cat([part.keys[name] for part in parts]), key)
+
+
+def test_what_teachers_give_is_mixed_as_labels_are():
+    ids, teach = torch.arange(N), torch.rand(N, 5, generator=torch.Generator().manual_seed(3))
+    keys, others = keys_of(ids, ids % 3), keys_of(ids.roll(1), (ids % 3).roll(1))
+    names = ("teacher", "teacher classes photo runs/a")
+    keys, others = {**keys, **dict.fromkeys(names, teach)}, {**others, **dict.fromkeys(names, teach.roll(1, 0))}
+    view = mix(MixUp(), View("photo", pictures()), View("photo", pictures(seed=1)), keys, others, streams(), classes=3)
+    share = view.keys["lambda"]
+    for name in names:
+        for n in range(N):
+            wanted = share[n] * teach[n] + (1 - share[n]) * teach[n - 1]
+            torch.testing.assert_close(view.keys[name][n], wanted)

@@ -11,8 +11,8 @@ from kontrast.core.errors import Interrupted
 from kontrast.encoders.causal_lm import CausalLM
 from kontrast.encoders.timm import Timm
 from kontrast.reporting.logger import Logger
+from kontrast.runs.folder import feature_writing
 from kontrast.runs.folder.folder import Folder
-from kontrast.runs.pipeline import frozen_features
 from tests.support.short_runs import Facts
 
 pytest.importorskip("timm")
@@ -120,7 +120,7 @@ def test_a_run_that_sees_each_row_once_caches_nothing(tmp_path):
 
 
 def test_a_full_disk_is_said_and_features_are_computed_at_every_step(tmp_path, monkeypatch):
-    monkeypatch.setattr(frozen_features, "SHARE", 0.0)
+    monkeypatch.setattr(feature_writing, "SHARE", 0.0)
     facts = Facts()
     run(tmp_path / "run", logger=facts)
     assert "exceed half of the free disk" in facts.said["cache"]
@@ -128,8 +128,8 @@ def test_a_full_disk_is_said_and_features_are_computed_at_every_step(tmp_path, m
 
 
 def test_the_writer_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
-    monkeypatch.setattr(frozen_features, "CHUNK", 16)
-    original, calls = frozen_features.FeatureFiles.append, []
+    monkeypatch.setattr(feature_writing, "CHUNK", 16)
+    original, calls = feature_writing.FeatureFiles.append, []
 
     def killed(files, *parts):
         calls.append(len(parts[0]))
@@ -137,7 +137,7 @@ def test_the_writer_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
             signal.raise_signal(signal.SIGINT)
         original(files, *parts)
 
-    monkeypatch.setattr(frozen_features.FeatureFiles, "append", killed)
+    monkeypatch.setattr(feature_writing.FeatureFiles, "append", killed)
     with pytest.raises(Interrupted, match="--resume"):
         run(tmp_path / "cut")
     assert calls == [16, 16, 16]
