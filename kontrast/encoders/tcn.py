@@ -4,6 +4,7 @@ Axis letters: B rows, C channels, T instants, S instants after the stem, H featu
 """
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,24 +15,27 @@ from kontrast.core.errors import UserError
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.features import Features
 
+_TINY = 1e-6  # below the variance of a feature: the slope of a root is infinite at 0
+
 
 class TCN(Encoder):
     """Dilated convolutions over time, for series of any length with gaps.
 
     Similar to the encoder of TS2Vec. A gap is fed as zero, with a second channel that says so. What follows the end of
     a row is set to zero after every convolution, so that features do not depend on the padding of the batch; instants
-    are normalised over channels only, for the same reason. The result is the maximum and the mean over the known
-    instants.
+    are normalised over channels only, for the same reason. The result is pooled over the known instants.
 
     Args:
         channels: Of the series; from the data.
         length: Of the longest series; from the data.
         hidden: Features inside.
-        out: Features of the last block; the width is twice that.
+        out: Features of the last block; the width is twice that, or four times with `pool` "moments".
         depth: Residual blocks, dilated 1, 2, 4, ... None: enough for an instant to see half of the longest row on
             either side.
         stride: Instants that the first convolution merges. None: as many as leave at most 128.
         dropout: Inside the blocks.
+        pool: What is kept of each feature over time: "max_mean" its maximum and mean, "moments" also its minimum and
+            standard deviation. Runs choose "moments" unless an encoder is named.
 
     Raises:
         UserError: a setting out of its range.
@@ -58,6 +62,7 @@ class TCN(Encoder):
         depth: int | None = None,
         stride: int | None = None,
         dropout: float = 0.0,
+        pool: Literal["max_mean", "moments"] = "max_mean",
     ) -> None:
         super().__init__()
         for name, value in (("hidden", hidden), ("out", out), ("depth", depth), ("stride", stride)):
@@ -72,7 +77,8 @@ class TCN(Encoder):
         self.blocks = nn.ModuleList(
             _Block(hidden, out if i == depth - 1 else hidden, 2**i, dropout) for i in range(depth)
         )
-        self.width, self.dense_width = 2 * out, out
+        self.moments = pool == "moments"
+        self.width, self.dense_width = (4 if self.moments else 2) * out, out
 
     def forward(self, x: Tensor) -> Features:
         """Features of series, dense ones at the instants after the stem.
@@ -94,15 +100,25 @@ class TCN(Encoder):
         for block in self.blocks:
             again = self.recomputes and torch.is_grad_enabled()
             h = checkpoint(block, h, inside, use_reentrant=False) if again else block(h, inside)
-        highest = h.masked_fill(live == 0, -math.inf).amax(-1)
-        mean = (h * live).sum(-1) / live.sum(-1).clamp_min(1)
-        pooled = torch.cat((highest.masked_fill(live.amax(-1) == 0, 0.0), mean), 1)
-        return Features(pooled, h.mT, inside[:, 0] > 0)
+        return Features(_pooled(h, live, moments=self.moments), h.mT, inside[:, 0] > 0)
 
     def recompute(self) -> bool:
         """Keeps only what lies between residual blocks; always possible."""
         self.recomputes = True
         return True
+
+
+def _pooled(h: Tensor, live: Tensor, *, moments: bool) -> Tensor:
+    """Maximum and mean over the live instants, with minimum and standard deviation as `moments`; 0 if none is live."""
+    none, count = live.amax(-1) == 0, live.sum(-1).clamp_min(1)
+    highest = h.masked_fill(live == 0, -math.inf).amax(-1).masked_fill(none, 0.0)
+    mean = (h * live).sum(-1) / count
+    if not moments:
+        return torch.cat((highest, mean), 1)
+    lowest = h.masked_fill(live == 0, math.inf).amin(-1).masked_fill(none, 0.0)
+    square = ((h - mean[..., None]).square() * live).sum(-1) / count
+    deviation = (square + _TINY).sqrt() - _TINY**0.5
+    return torch.cat((highest, mean, lowest, deviation), 1)
 
 
 class _Block(nn.Module):
