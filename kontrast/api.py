@@ -58,7 +58,7 @@ def train(
     tasks: Mapping[str, Any] | None = None,
     label: str | None = None,
     fields: Mapping[str, str] | None = None,
-    encoders: Mapping[str, str | Mapping[str, Any]] | None = None,
+    encoders: Mapping[str, str | Mapping[str, Any] | Choice] | None = None,
     steps: int | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
@@ -274,11 +274,8 @@ def load(path: str | Path, *, trust_code: bool = False) -> Run:
     return Run.load(path, trust_code=trust_code)
 
 
-def _named(encoders: Mapping[str, str | Mapping[str, Any]] | None) -> dict[str, Choice]:
-    return {
-        tower: choice(given if isinstance(given, str) else dict(given), f"encoder {tower}")
-        for tower, given in (encoders or {}).items()
-    }
+def _named(encoders: Mapping[str, str | Mapping[str, Any] | Choice] | None) -> dict[str, Choice]:
+    return {tower: choice(given, f"encoder {tower}") for tower, given in (encoders or {}).items()}
 
 
 def _source(path: str | Path, experiment: Experiment, data: object, verb: str) -> object:

@@ -26,6 +26,10 @@ class Modality(ABC):
 
     encoder: str
     """Encoder used if none is named."""
+    encoder_settings: ClassVar[Mapping[str, Any]] = {}
+    """Settings of that encoder; one that is named keeps its own defaults, which earlier runs rely on."""
+    alone: ClassVar[str] = ""
+    """Advice to a run that has one such field, no pairs and no named encoder; "" for none."""
     files: ClassVar[bool] = False
     """Whether strings in cells name files; if so, only files in the folder of the data are read."""
 

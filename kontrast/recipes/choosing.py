@@ -20,6 +20,7 @@ from kontrast.data.tables.frame import Frame
 from kontrast.tasks.parts import relation_of, targets_of, usual_settings
 from kontrast.tasks.task import Task
 
+_NO_PAIRS = "no pairs"
 VALIDATION = 0.1  # default share of validation rows if the kept state or the end is chosen by them
 
 
@@ -101,6 +102,8 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
     for name, wanted in asked.tasks.items():
         seen = _fields(name, wanted, views)
         method, reason = _method(seen, wanted.task, recipe, gold)
+        if reason.endswith(_NO_PAIRS):
+            reason += _advice(seen, asked)
         why = reason if len(asked.tasks) == 1 else why
         tasks[name] = dataclasses.replace(wanted, task=_fitting(method, seen), fields=tuple(seen))
     filled = {}
@@ -114,7 +117,7 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
     encoders = dict(asked.encoders)
     for view in filled.values():
         modality: type[Modality] = registry.load("modalities", view.name)
-        encoders.setdefault(view.name, Choice(modality.encoder))
+        encoders.setdefault(view.name, Choice(modality.encoder, modality.encoder_settings))
     used = {t: c for t, c in encoders.items() if t in filled or t in {v.name for v in filled.values()}}
     for tower in encoders:
         if tower not in used:
@@ -130,6 +133,16 @@ def _fields(name: str, task: TaskChoice, views: Mapping[str, Field]) -> dict[str
         if field not in views:
             raise UserError(f"tasks.{name}.fields names '{field}'{did_you_mean(field, views)}")
     return {field: views[field] for field in task.fields or views}
+
+
+def _advice(views: Mapping[str, Field], asked: Experiment) -> str:
+    """Advice of the kind of data on a single field without pairs, unless its encoder is named."""
+    ((name, field),) = views.items()
+    kind = asked.views.get(name, Choice(field.kind)).name
+    if {name, kind} & asked.encoders.keys():
+        return ""
+    modality: type[Modality] = registry.load("modalities", kind)
+    return f"; {modality.alone}" if modality.alone else ""
 
 
 def _fitting(task: Choice, views: Mapping[str, Field]) -> Choice:
@@ -179,7 +192,7 @@ def _method(views: Mapping[str, Field], asked: Choice, recipe: str | None, gold:
     # Settings without a task's name apply to whichever task is chosen.
     if len(views) == 1:
         (field,) = views.values()
-        return Choice("simclr", asked.settings), "as asked" if recipe else f"one {field.kind} field, no pairs"
+        return Choice("simclr", asked.settings), "as asked" if recipe else f"one {field.kind} field, {_NO_PAIRS}"
     if {"chosen", "rejected"} <= views.keys() and not recipe:
         task = "bpr" if "anchor" in views else "bradley_terry"
         return Choice(task, asked.settings), "'chosen' and 'rejected' say what was preferred"

@@ -9,11 +9,14 @@ from kontrast.core import factory
 from kontrast.core.errors import UserError
 from kontrast.encoders.tcn import TCN
 
+CASES = [(30, "statistics"), (100, "max_mean"), (100, "statistics"), (700, "max_mean")]
 
-@pytest.fixture(params=[30, 100, 700], ids=lambda length: f"length {length}")
+
+@pytest.fixture(params=CASES, ids=lambda case: f"length {case[0]}, {case[1]}")
 def network(request):
     torch.manual_seed(0)
-    return TCN(channels=2, length=request.param, hidden=16, out=24).eval(), torch.randn(3, 2, request.param)
+    length, pool = request.param
+    return TCN(channels=2, length=length, hidden=16, out=24, pool=pool).eval(), torch.randn(3, 2, length)
 
 
 def padded(x, more):
@@ -22,7 +25,26 @@ def padded(x, more):
 
 def test_features_have_the_promised_width(network):
     encoder, x = network
-    assert encoder(x).pooled.shape == (3, encoder.width) == (3, 48)
+    assert encoder(x).pooled.shape == (3, encoder.width) == (3, 120 if encoder.statistics else 48)
+
+
+def test_statistics_are_those_of_the_known_instants():
+    torch.manual_seed(0)
+    encoder = TCN(channels=2, length=40, out=24, pool="statistics").eval()
+    x = torch.randn(3, 2, 40)
+    x[0, :, 30:], x[1, :, 7:11] = math.nan, math.nan
+    features = encoder(x)
+    for row, known in enumerate([range(30), [*range(7), *range(11, 40)], range(40)]):
+        h = features.dense[row, list(known)]
+        expected = torch.cat((h.amax(0), h.mean(0), h.amin(0), h.std(0, correction=0), (h > 0).float().mean(0)))
+        torch.testing.assert_close(features.pooled[row], expected, atol=2e-3, rtol=1e-3)
+
+
+def test_a_flat_feature_has_a_finite_gradient():
+    encoder = TCN(length=16, hidden=4, out=4, pool="statistics")
+    torch.nn.init.zeros_(encoder.blocks[-1].second.weight)
+    encoder(torch.zeros(2, 1, 16)).pooled.sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in encoder.parameters())
 
 
 @pytest.mark.parametrize("more", [1, 2, 5, 64])

@@ -5,7 +5,7 @@ Axis letters: B rows, C channels of the field, T time, K what the encoder sees o
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -70,6 +70,7 @@ class Series(Modality):
     """
 
     encoder = "tcn"
+    encoder_settings: ClassVar[Mapping[str, Any]] = {"pool": "statistics"}
 
     def __init__(
         self,
