@@ -6,43 +6,29 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from kontrast.checks.processes import MAIN, Trace, doubles, same, single_task, trace
 from kontrast.checks.results import Broken, Doubt, Finding, finite, near, run_check
+from kontrast.checks.tiny_fields import FIELDS, WIDTH
 from kontrast.core import factory, registry
 from kontrast.core.clock import Clock
+from kontrast.core.errors import UserError
 from kontrast.core.ranks import RankFailed, Ranks, on_ranks
 from kontrast.core.task_choice import RESERVED
 from kontrast.data.view import Batch, View
-from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.encoders.encoders import Encoders
-from kontrast.encoders.features import Features
 from kontrast.layers.rank_norm import over_ranks
 from kontrast.tasks.task import Task
 from kontrast.training.learner import Learner
 from kontrast.training.step import step
 
 ROWS = (12, 5, 7)  # of three steps: uneven on 2 and 3 ranks
-SIDE, WIDTH, CLASSES, TAUGHT = 8, 6, 3, 5
+CLASSES, TAUGHT = 3, 5
+NAMES = {"image": "picture", "text": "text"}
 NUMBERS = {"mean": 2.0, "std": 1.5}
-
-
-class Tiny(Encoder):
-    """Pictures of 8 pixels to a map of 2 x 2, without batch norm or dropout."""
-
-    width, dense_width = WIDTH, WIDTH
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = nn.Conv2d(3, WIDTH, 4, stride=4)
-
-    def forward(self, x: Tensor) -> Features:
-        """Features of (B, 3, 8, 8) pictures."""
-        dense = torch.tanh(self.net(x)).flatten(2).transpose(1, 2)
-        return Features(dense.mean(1), dense)
 
 
 def check_task(
@@ -54,8 +40,8 @@ def check_task(
 ) -> list[Finding]:
     """Findings on a task: contract, settings, and what must hold of any task.
 
-    It runs on made-up pictures with all targets, in float64. In a script, call it under `if __name__ == "__main__":`,
-    since it starts processes.
+    It runs on made-up pictures, or with texts if it refuses these, with all targets, in float64. In a script, call it
+    under `if __name__ == "__main__":`, since it starts processes.
 
     Args:
         name: A task of this project (`simclr`) or your own (`my_lab.ideas:TwoCrops`).
@@ -89,16 +75,27 @@ def check_task(
 def learner_of(name: str, settings: Mapping[str, Any]) -> Learner:
     """A learner of the task on a tiny encoder, float64, with the weights of a fixed seed."""
     made: type[Task] = registry.load("tasks", name)
-    fields = [f"picture {n}" for n in range(1, max(made.fewest, 1) + 1)]
+    number, refused = max(made.fewest, 1), []
+    for kinds in (["image"] * number, ["image"] * (number - 1) + ["text"], ["text"] * number):
+        try:
+            return _learner(name, settings, {f"{NAMES[kind]} {n}": kind for n, kind in enumerate(kinds, 1)})
+        except UserError as error:
+            refused.append(error)
+    raise refused[0]
+
+
+def _learner(name: str, settings: Mapping[str, Any], kinds: Mapping[str, str]) -> Learner:
+    """The same on fields of these kinds."""
     with doubles():
+        nets = {kind: FIELDS[kind].encoder() for kind in dict.fromkeys(kinds.values())}
         info = EncoderInfo(
-            dict.fromkeys(fields, WIDTH),
-            dict.fromkeys(fields, WIDTH),
-            dict.fromkeys(fields, "image"),
-            dict.fromkeys(fields, "image"),
-            {field: {"channels": 3, "size": SIDE} for field in fields},
+            dict.fromkeys(kinds, WIDTH),
+            dict.fromkeys(kinds, WIDTH),
+            kinds,
+            kinds,
+            {f: FIELDS[k].facts for f, k in kinds.items()},
         )
-        encoders = Encoders({"image": Tiny()}, dict.fromkeys(fields, "image"), info)
+        encoders = Encoders(nets, kinds, info)
         given = {"encoders": info, "classes": CLASSES, "class_counts": [4] * CLASSES, "samples": max(ROWS)}
         given["target_facts"] = {**{key: {"classes": CLASSES} for key in ("label", "labels")}, "number": NUMBERS}
         given["target_facts"]["teacher"] = {"width": TAUGHT}
@@ -110,10 +107,10 @@ def batch_of(learner: Learner, n: int, seed: int, *, known: bool = True) -> Batc
     """A batch of n made-up samples with all targets, or with unknown ones."""
     g = torch.Generator().manual_seed(seed)
     ids, views = torch.arange(n), {}
-    whole = {field: torch.randn(n, 3, SIDE, SIDE, generator=g).double() for field in learner.encoders.info.fields}
+    kinds = learner.encoders.info.modalities
+    whole = {field: FIELDS[kind].rows(n, g) for field, kind in kinds.items()}
     for name, spec in learner.drawn[""].items():
-        noise = 0.3 * torch.randn(n, 3, SIDE, SIDE, generator=g).double()
-        views[name] = View(spec.field, whole[spec.field] + noise)
+        views[name] = View(spec.field, FIELDS[kinds[spec.field]].view(whole[spec.field], g))
     label = ids % CLASSES
     keys = {
         "id": ids,
@@ -165,8 +162,8 @@ def _step(name: str, settings: Mapping[str, Any], _: object) -> str:
     if not any(float(slope.abs().sum()) > 0 for slope in slopes.values()):
         raise Broken("no gradient reaches the encoder: does `forward` use encoders(batch, names)?")
     learner.after_update(outcome.rows, Ranks(alone=True))
-    for field in learner.encoders.info.fields:
-        finite(f"the embedding of '{field}'", learner.eval().embed(field, batch.views[next(iter(batch.views))].data))
+    for field, view in {view.field: view for view in batch.views.values()}.items():
+        finite(f"the embedding of '{field}'", learner.eval().embed(field, view.data))
     if not learner.positive_pairs(outcome.rows):
         return f"loss {outcome.loss:.3g}, {outcome.anchors:.0f} anchors; no positive pairs for the verdict"
     return f"loss {outcome.loss:.3g}, {outcome.anchors:.0f} anchors, {outcome.negatives:.0f} negative pairs"

@@ -13,7 +13,7 @@ TASKS = list(registry.kinds("tasks"))
 
 
 def refusal(name):
-    """Why a task takes no pictures; "" if it does. Those of texts or series are proven where they are tested."""
+    """Why a task takes neither pictures nor texts; "" if it does. Others are proven where they are tested."""
     try:
         learner_of(name, {})
     except UserError as refused:

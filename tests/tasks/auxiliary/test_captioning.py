@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from kontrast.checks.processes import MAIN
-from kontrast.checks.task import Tiny
+from kontrast.checks.tiny_fields import TinyImages
 from kontrast.core import factory
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
@@ -146,7 +146,7 @@ def test_captions_of_a_tiny_set_are_learned_and_depend_on_what_is_seen():
     torch.manual_seed(0)
     words, texts = fitted(Text(), TEXTS)
     pictures = torch.randn(N, 3, 8, 8)
-    learner = learner_of(Captioning, {"x": Tiny(), "words": Tiny()}, modalities={"words": words}, width=32)
+    learner = learner_of(Captioning, {"x": TinyImages(), "words": TinyImages()}, modalities={"words": words}, width=32)
     batches = batches_of(learner, {"x": pictures, "words": texts}, keys())
     optimiser = torch.optim.Adam(learner.parameters(), 3e-3)
     for n in range(60):
