@@ -1,5 +1,5 @@
 # make demo: train on the bundled emoji, judge, search, report.   make test: lint, types, the order of imports, all tests.
-# make quick: the tests of single parts, in under a minute on two cores.
+# make quick: contract tests and small tests of each room, in under a minute on two cores.
 # make docs: the pages of docs/ as a site in site/, which needs no network to be read.
 # Inside an environment that is already active, that one is used; else .venv is made. An install is repeated only when pyproject.toml changes.
 PYTHON ?= python3
@@ -31,7 +31,7 @@ pytest: $(ENVIRONMENT)/.kontrast-test
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: $(ENVIRONMENT)/.kontrast-test
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist load -m "not slow and not dist and not kill and not perf"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist load -m "quick and not slow and not dist and not kill and not perf"
 
 $(ENVIRONMENT)/bin/python:
 	$(PYTHON) -m venv $(ENVIRONMENT)

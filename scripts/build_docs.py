@@ -121,7 +121,9 @@ def _takes(kind: Any, metavar: str | None) -> str:
 
 def kinds(room: str) -> str:
     """Lists the kinds of a room with their first sentences."""
-    return _table(("name", "what it is"), [(f"`{k.name}`", k.summary) for k in registry.kinds(room).values()])
+    if not (found := registry.kinds(room)):
+        raise SystemExit(f"<!-- kinds: {room} -->: there is no room of this name; expected one of {registry.rooms()}")
+    return _table(("name", "what it is"), [(f"`{k.name}`", k.summary) for k in found.values()])
 
 
 def losses() -> str:

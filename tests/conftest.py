@@ -29,6 +29,13 @@ def pytest_sessionfinish(session, exitstatus):
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Skips files without a quick test when only quick tests are asked for: importing all files takes half a minute."""
+    if collection_path.suffix == ".py" and config.option.markexpr.split()[:1] == ["quick"]:
+        return True if "pytest.mark.quick" not in collection_path.read_text(encoding="utf8") else None
+    return None
+
+
 def _untracked():
     """Files of the tree that git neither knows nor ignores; none where there is no git."""
     words = ["git", "ls-files", "--others", "--exclude-standard"]

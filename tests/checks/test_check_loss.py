@@ -245,6 +245,7 @@ def test_what_is_right_on_one_process_alone_is_caught_by_two(ideas):
     assert "on rank 0 of 2: the value differs by" in findings[-1].detail
 
 
+@pytest.mark.quick
 def test_a_loss_of_this_project_is_named_by_its_file_and_what_is_none_is_refused_in_words(ideas):
     assert all(f.verdict == "ok" for f in check_loss("triplet", settings={"triplets": "hard"}, worlds=()))
     for name, settings, words in (
@@ -257,6 +258,7 @@ def test_a_loss_of_this_project_is_named_by_its_file_and_what_is_none_is_refused
             check_loss(name, settings=settings, worlds=())
 
 
+@pytest.mark.quick
 def test_a_stranger_s_error_is_a_verdict_with_its_place():
     def raises(make):
         raise RankFailed("rank 1 of 2 failed")

@@ -201,6 +201,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_that_cannot_be(refused, words):
     said = refused(*words.split())
@@ -307,12 +308,14 @@ def test_rows_that_are_all_alike_are_named_as_the_cause(world, capsys):
     assert "100% of the candidates are duplicates" in said
 
 
+@pytest.mark.quick
 def test_debug_shows_the_traceback(world):
     with pytest.MonkeyPatch.context() as patch, pytest.raises(ValueError, match="does not exist"):
         patch.setattr(sys, "argv", ["kontrast", "train", str(world / "nowhere"), "--debug", "--out", str(world / "x")])
         cli.main()
 
 
+@pytest.mark.quick
 def test_no_command_shows_the_help(capsys):
     assert call() == 0
     assert "Usage: kontrast" in capsys.readouterr().out

@@ -18,6 +18,8 @@ from kontrast.core.errors import UserError, did_you_mean, needs
 from kontrast.core.experiment import Choice, Experiment, Plan, Source
 from kontrast.losses.relation_json import relation_from_json, relation_to_json
 
+pytestmark = pytest.mark.quick
+
 
 def test_a_row_draws_the_same_numbers_alone_and_in_any_batch():
     ids = torch.randint(0, 2**62, (512,))
@@ -157,6 +159,7 @@ def test_messages_name_what_is_near_and_what_to_install():
         needs("no_such_module_here", "search")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "word"), [(["--help"], "compare"), (["train", "--help"], "--learning-rate"), (["list"], "vicreg")]
 )
@@ -171,6 +174,7 @@ def test_help_and_list_load_nothing_heavy(arguments, word):
     assert done.stderr.strip().endswith("set()")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "verb", ["", "train", "demo", "embed", "evaluate", "index", "search", "report", "list", "show"]
 )

@@ -12,6 +12,8 @@ from kontrast.losses.kernels.dot import Dot
 from kontrast.losses.relations.key_weight import KeyWeight
 from kontrast.losses.relations.same_key import SameKey
 
+pytestmark = pytest.mark.quick
+
 B, P, D = 5, 4, 3
 
 

@@ -7,6 +7,8 @@ from scipy import stats
 from kontrast.core import random_streams
 from kontrast.core.random_streams import Streams
 
+pytestmark = pytest.mark.quick
+
 
 def keys(n, seed=0):
     return random_streams.key(seed, 0, torch.arange(n), 0)

@@ -1,8 +1,11 @@
 """Views: named by what they are, not by what they hold."""
 
+import pytest
 import torch
 
 from kontrast.data.view import View, ViewSpec
+
+pytestmark = pytest.mark.quick
 
 
 def test_a_view_is_equal_to_itself_alone_and_can_be_a_key():

@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.quick
+
 TEXT = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf8")
 STEPS = re.findall(r"^\| \d+ \|.*\| `([\w/]+\.py)` \| `(\w+)` \|$", TEXT, re.MULTILINE)
 CONTRACTS = re.findall(r"^\| `(\w+)` \| `([\w/]+\.py)` \|", TEXT, re.MULTILINE)

@@ -8,6 +8,8 @@ import pytest
 
 import kontrast
 
+pytestmark = pytest.mark.quick
+
 PACKAGE = Path(kontrast.__file__).parent
 EXAMPLES = [
     ".".join(("kontrast", *path.relative_to(PACKAGE).with_suffix("").parts))

@@ -88,6 +88,14 @@ def test_no_test_file_imports_another(trees):
         assert [m for m in modules if m.startswith("tests.") and ".test_" in m] == [], name
 
 
+def test_every_room_has_tests_in_make_quick():
+    rooms = {path.name for path in (ROOT / "kontrast").iterdir() if (path / "__init__.py").is_file()}
+    quick = {
+        name.split("/")[1] for name, path in FILES.items() if "pytest.mark.quick" in path.read_text(encoding="utf8")
+    }
+    assert rooms - quick == set()
+
+
 def test_the_scan_finds_a_test_without_an_assertion_and_private_names():
     tree = ast.parse(
         "import kontrast\nfrom kontrast.core import ranks as r\nfrom kontrast.core.ranks import _sum\n"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.quick
+
 ROOT = next(path for path in Path(__file__).resolve().parents if (path / "zensical.toml").is_file())
 WORDS = re.compile(
     r"\b(?:whoever|[Ww]hom|[Bb]y lot|(?:is|are|were|was) to be|told|mend(?:s|ed)?|bears?|aside|[Ss]o many|he|him|learnt"

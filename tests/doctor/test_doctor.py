@@ -71,6 +71,7 @@ def one(findings, name):
     return finding
 
 
+@pytest.mark.quick
 def test_the_doctor_has_its_examinations_and_each_says_what_it_is():
     made = examinations()
     assert {type(one).__name__.lower() for one in made} == set(registry.rooms()["doctor"])
@@ -86,6 +87,7 @@ def test_clean_texts_without_labels_raise_no_alarm(untrained):
     assert exit_code(findings, strict=True) == 0
 
 
+@pytest.mark.quick
 def test_planted_copies_of_pictures_are_found_and_no_others(untrained):
     clean = pictures(150)
     rng = np.random.default_rng(1)
@@ -262,6 +264,7 @@ def test_the_section_escapes_what_the_data_says_and_is_empty_without_a_doctor(tm
     assert section(load(tmp_path)) == ""
 
 
+@pytest.mark.quick
 def test_the_screen_has_the_gravest_first_in_lines_that_fit():
     lines = []
 
@@ -277,6 +280,7 @@ def test_the_screen_has_the_gravest_first_in_lines_that_fit():
     assert [name for name, _ in lines] == ["error", "verdict"]
 
 
+@pytest.mark.quick
 def test_groups_hang_together_by_pairs():
     assert Pairs(np.array([[0, 1], [1, 2], [5, 4]]), 9).groups == [[0, 1, 2], [4, 5]]
 
@@ -287,6 +291,7 @@ def test_ids_that_repeat_are_noted(untrained):
     assert one(findings, "ids").numbers == {"column": "id", "rows": 20}
 
 
+@pytest.mark.quick
 def test_data_that_nothing_can_be_learned_from_is_refused_in_words():
     with pytest.raises(UserError, match="nothing to examine"):
         examine()

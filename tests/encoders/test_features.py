@@ -8,6 +8,8 @@ import torch
 from kontrast.core import factory, registry
 from tests.support.learners import encoders_of
 
+pytestmark = pytest.mark.quick
+
 NAN = math.nan
 CASES = {
     "resnet": ("resnet", {"base": 8}, {"channels": 3, "size": 32}),

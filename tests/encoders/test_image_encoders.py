@@ -10,6 +10,8 @@ from kontrast.encoders.resnet import ResNet
 from kontrast.encoders.timm import Timm
 from kontrast.layers.head import Head
 
+pytestmark = pytest.mark.quick
+
 SMALL = "test_efficientnet"
 
 

@@ -10,6 +10,8 @@ from kontrast.encoders.encoders import EncodedViews
 from kontrast.encoders.features import Features
 from tests.support.learners import encoders_of
 
+pytestmark = pytest.mark.quick
+
 KNOWN = {"pooled": torch.arange(12.0).view(4, 3), "dense": torch.ones(4, 2, 3), "mask": torch.ones(4, 2).bool()}
 
 

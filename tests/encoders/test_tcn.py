@@ -10,6 +10,7 @@ from kontrast.core.errors import UserError
 from kontrast.encoders.tcn import TCN
 
 CASES = [(30, "statistics"), (100, "max_mean"), (100, "statistics"), (700, "max_mean")]
+pytestmark = pytest.mark.quick
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"length {case[0]}, {case[1]}")

@@ -16,6 +16,8 @@ from kontrast.evaluation.linear import Linear
 from kontrast.evaluation.retrieval import Retrieval
 from tests.support.banks import bank, several
 
+pytestmark = pytest.mark.quick
+
 JUDGES = [KNN(), Linear(strengths=(0.01, 0.1)), Retrieval(), Clustering(), Geometry()]
 EVERY = [
     *JUDGES,

@@ -10,6 +10,8 @@ from kontrast.evaluation.pair_auc import Pairs, pair_auc
 from kontrast.evaluation.rankme import rankme
 from tests.support.banks import bank, blobs, unit
 
+pytestmark = pytest.mark.quick
+
 
 def _draw(n=30, d=5, seed=0, noise=0.3):
     rng = np.random.default_rng(seed)

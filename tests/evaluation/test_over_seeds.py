@@ -8,6 +8,8 @@ from kontrast.evaluation.intervals import Found, apart, interval
 from kontrast.evaluation.metric_result import MetricResult
 from kontrast.evaluation.over_seeds import averaged, difference_over_seeds, mean_over_seeds
 
+pytestmark = pytest.mark.quick
+
 
 def _found(entries):
     return Found(MetricResult.mean(np.asarray(entries), alone=True, bounds=(-np.inf, np.inf)))

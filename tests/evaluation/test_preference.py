@@ -11,6 +11,8 @@ from kontrast.evaluation.verdict import verdict
 from kontrast.runs.messages import scores
 from tests.support.banks import bank
 
+pytestmark = pytest.mark.quick
+
 
 def banks(**margins):
     empty = bank(np.random.default_rng(0).normal(size=(400, 4)))

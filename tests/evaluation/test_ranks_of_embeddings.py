@@ -9,6 +9,8 @@ from kontrast.evaluation.geometry import effective_rank
 from kontrast.evaluation.lidar import lidar
 from kontrast.evaluation.rankme import rankme
 
+pytestmark = pytest.mark.quick
+
 
 def _entropy_rank(values):
     total, entropy = sum(values), 0.0

@@ -17,6 +17,8 @@ from kontrast.evaluation.retrieval import Retrieval
 from kontrast.evaluation.spaces import present, spaces
 from tests.support.banks import bank, blobs, several, values
 
+pytestmark = pytest.mark.quick
+
 JUDGES = [KNN(), Linear(strengths=(0.01, 0.1)), Retrieval(), Clustering(), Geometry()]
 
 

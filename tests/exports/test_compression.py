@@ -9,6 +9,8 @@ from kontrast.core.errors import UserError
 from kontrast.exports.compressed import Compressed, compress, losses
 from tests.support.cosines import least_cosine
 
+pytestmark = pytest.mark.quick
+
 
 def bank_of(n=300, width=32, missing=(3, 7)):
     rng = np.random.default_rng(0)

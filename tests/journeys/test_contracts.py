@@ -65,6 +65,7 @@ def fitted(kind):
     return modality, [modality.pack(item) for item in items]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("kind", ROOMS["modalities"])
 def test_a_modality_keeps_its_contract(kind):
     modality, packed = fitted(kind)
@@ -93,6 +94,7 @@ def test_a_modality_keeps_its_contract(kind):
         modality.read(object(), None)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("role", get_args(Role))
 @pytest.mark.parametrize("kind", ROOMS["modalities"])
 def test_a_modality_answers_every_role_and_its_encoder_takes_the_view(kind, role):
@@ -108,6 +110,7 @@ def test_a_modality_answers_every_role_and_its_encoder_takes_the_view(kind, role
     assert torch.isfinite(encoder(seen).pooled).all()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", ROOMS["augmentations"])
 @pytest.mark.parametrize("kind", ["image", "series"])
 def test_an_augmentation_changes_each_row_by_its_own_key_alone(name, kind):
@@ -146,6 +149,7 @@ def built(name):
     return encoder, modality, modality.collate(packed)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", ROOMS["encoders"])
 def test_an_encoder_keeps_its_contract(name):
     encoder, modality, batch = built(name)
@@ -224,6 +228,7 @@ def test_a_task_takes_a_step_and_every_encoder_gets_a_gradient(name):
         assert torch.isfinite(learner.embed(kind, modality.preprocess(modality.collate(packed)))).all()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     "room",
     [

@@ -1,8 +1,11 @@
 """Memory banks that keep keys of their samples beside them."""
 
+import pytest
 import torch
 
 from kontrast.layers.memory_bank import MemoryBank
+
+pytestmark = pytest.mark.quick
 
 
 def test_a_bank_keeps_the_keys_of_the_samples_it_has_seen():

@@ -9,6 +9,8 @@ from kontrast.layers.head import Head
 from kontrast.layers.momentum import MomentumCopy, cosine_momentum
 from kontrast.layers.predictor import Predictor
 
+pytestmark = pytest.mark.quick
+
 
 def test_a_copy_follows_its_original_as_the_running_mean_says_and_learns_nothing():
     torch.manual_seed(0)

@@ -9,6 +9,8 @@ from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks, on_ranks
 from kontrast.layers.queue import Queue
 
+pytestmark = pytest.mark.quick
+
 
 def rows(ids, width=4):
     ids = torch.as_tensor(ids)

@@ -13,6 +13,8 @@ from kontrast.losses.hierarchical import hierarchical
 from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.losses.relations.same_key import SameKey
 
+pytestmark = pytest.mark.quick
+
 D = 6
 
 

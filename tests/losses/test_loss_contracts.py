@@ -19,6 +19,7 @@ PROPERTIES = [(name, title) for name in ROOMS["losses"] for title in CONTRACTS[c
 STOPS_A_GRADIENT = ("circle", "slope is the value's")
 
 
+@pytest.mark.quick
 def test_there_are_losses_of_every_contract():
     assert {contract_of(name) for name in ROOMS["losses"]} == set(CONTRACTS)
     assert {"infonce", "debiased", "cosface"} <= set(LOSSES)
@@ -43,6 +44,7 @@ def test_nobody_to_attract_is_an_error_in_words_unless_the_loss_counts_rows_with
         mean.value()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", ROOMS["kernels"])
 def test_a_kernel_is_an_inner_product_of_two_prepared_sides(name):
     """Each pair's similarity depends on that pair alone, and the gradient reaches both sides and what is learned."""

@@ -13,6 +13,8 @@ from kontrast import losses
 from kontrast.core import factory, registry
 from kontrast.losses import functional
 
+pytestmark = pytest.mark.quick
+
 FOLDERS = ("contrastive", "pairwise", "alignment", "clustering", "preference")
 LOSSES = registry.kinds("losses").values()
 MODULES = sorted(

@@ -17,6 +17,8 @@ from kontrast.modalities.series.series import Series
 from kontrast.modalities.text.text import Text
 from tests.support.pictures import fitted as image_of
 
+pytestmark = pytest.mark.quick
+
 ROLES: tuple[Role, ...] = get_args(Role)
 WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 

@@ -9,6 +9,8 @@ from kontrast.data.schema.fields import Field
 from kontrast.modalities.text.text import TURN
 from kontrast.recipes.choosing import choose
 
+pytestmark = pytest.mark.quick
+
 RECIPES = ("bradley_terry", "bpr", "dpo", "simpo", "cpl", "click")
 
 

@@ -19,6 +19,8 @@ from kontrast.reporting.page.shelf import Shelf
 from kontrast.reporting.report import Story, page, write_report
 from tests.support.report_stories import clusters, crossed, pairs, score, story
 
+pytestmark = pytest.mark.quick
+
 EVIL = "<script>alert(1)</script>\"'&</style><!--"
 
 

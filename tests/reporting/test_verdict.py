@@ -12,6 +12,8 @@ from kontrast.reporting.report import page
 from kontrast.training.health import Health, collapse
 from tests.support.report_stories import score, story
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize(
     ("given", "said"),

@@ -12,6 +12,8 @@ from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.search.index import Hit, Index, build
 
+pytestmark = pytest.mark.quick
+
 pytest.importorskip("lancedb")
 
 

@@ -21,6 +21,7 @@ def refusal(name):
     return ""
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_holds_what_must_hold_of_any(name):
     if why := refusal(name):
@@ -44,6 +45,7 @@ def test_two_processes_compute_what_one_does_for_every_task():
         same(one[name], [traces[name] for traces in many], relative=1e-7, absolute=1e-9)
 
 
+@pytest.mark.quick
 def test_settings_of_every_run_are_no_settings_of_a_task():
     for name in TASKS:
         made = registry.load("tasks", name)

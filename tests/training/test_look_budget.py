@@ -4,6 +4,8 @@ import pytest
 
 from kontrast.training.look_budget import MOST, LookBudget
 
+pytestmark = pytest.mark.quick
+
 
 def _run(steps, a_step, a_look, share=0.03, budget=None):
     """Steps at which a run evaluates, and the seconds of training and evaluation."""

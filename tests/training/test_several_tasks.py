@@ -30,6 +30,8 @@ from tests.support.learners import encoders_of
 from tests.support.series import waves
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.quick
+
 
 class Plain(Encoder):
     """A small network, without dropout or batch norm."""

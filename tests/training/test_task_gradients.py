@@ -11,6 +11,8 @@ from kontrast.tasks.aggregators.upgrad import UPGrad
 from kontrast.training import task_gradients as module
 from kontrast.training.task_gradients import TaskGradients, task_gradients, words
 
+pytestmark = pytest.mark.quick
+
 SCALE = {"up": 1.0, "down": 10.0}
 
 

@@ -37,6 +37,8 @@ from tests.support.learners import encoders_of, outputs
 from tests.support.series import waves
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.quick
+
 
 class Small(Task):
     """SimCLR on vectors, with dropout and without batch norm, so that every way to compute a step must agree."""
@@ -263,6 +265,7 @@ def test_an_experiment_builds_its_method_from_names_alone():
     ).log_scale.exp() == pytest.approx(1 / 0.3)
 
 
+@pytest.mark.slow
 def test_a_compiled_method_computes_what_the_plain_one_does():
     torch.manual_seed(0)
     plain = encoders_of({"x": ResNet(channels=3, base=4)})
@@ -305,6 +308,7 @@ def test_passes_and_batch_norm_together_are_told_to_be_inexact_and_nothing_else_
     assert not inexact_passes(plain, Plan(batch=64, passes=8))
 
 
+@pytest.mark.slow
 def test_views_drawn_beside_the_step_are_those_drawn_in_it(tmp_path, monkeypatch):
     x, _ = waves(48, length=32)
     found = []

@@ -1,9 +1,12 @@
 """The average of the weights is its equation, and leaves out what is not learned."""
 
+import pytest
 import torch
 from torch import nn
 
 from kontrast.training.weight_average import WeightAverage
+
+pytestmark = pytest.mark.quick
 
 
 class Small(nn.Module):

@@ -10,6 +10,8 @@ from PIL import Image
 
 import kontrast
 
+pytestmark = pytest.mark.quick
+
 EMOJI = Path(kontrast.__file__).parent / "data" / "bundled" / "emoji.parquet"
 
 

@@ -98,6 +98,7 @@ def some(n=40):
     return [f"sentence number {i}" for i in range(n)]
 
 
+@pytest.mark.quick
 def test_rows_come_back_as_they_were_packed_in_order(tmp_path):
     texts = some()
     data = make(tmp_path, frame(text=texts), TEXT)
@@ -170,6 +171,7 @@ def test_a_cache_written_by_another_process_meanwhile_is_kept(tmp_path):
     assert [p.name for p in tmp_path.rglob("*")] == ["x", "theirs"]
 
 
+@pytest.mark.quick
 def test_fit_sees_training_rows_only(tmp_path):
     modality = Words()
     data = make(tmp_path, frame(text=some(300)), {"text": ("text", modality)})

@@ -5,6 +5,8 @@ import pytest
 
 from kontrast.data.dataset.feature_store import FeatureFiles, KnownFeatures
 
+pytestmark = pytest.mark.quick
+
 
 def features(rows, positions, *, masked=True, seed=0):
     """Pooled (B, 3), dense (B, P, 2), and a mask with gaps, if any."""

@@ -7,6 +7,8 @@ from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
 from kontrast.data.samplers.sampler import Sampled
 
+pytestmark = pytest.mark.quick
+
 LABELS = np.r_[np.repeat(np.arange(12), 10), np.repeat(12, 3), np.full(9, -1)]
 
 

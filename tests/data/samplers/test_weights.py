@@ -1,10 +1,13 @@
 """Rows are drawn as often as their weights say, in an order that (seed, step) alone decides."""
 
 import numpy as np
+import pytest
 
 from kontrast.data.samplers.sampler import Sampled
 from kontrast.data.samplers.shuffled import Shuffled
 from kontrast.data.samplers.weighted import Weighted
+
+pytestmark = pytest.mark.quick
 
 
 def epochs(order, n):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from kontrast.core.experiment import Experiment, Source
 from kontrast.core.task_choice import one_task
@@ -12,6 +13,8 @@ from kontrast.data.sources.open_source import open_frame
 from kontrast.data.tables.frame import Frame
 from kontrast.recipes.choosing import resolve
 from kontrast.runs.messages import left_out
+
+pytestmark = pytest.mark.quick
 
 WORDS = Source().missing
 

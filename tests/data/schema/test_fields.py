@@ -14,6 +14,8 @@ from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.data.sources.python_values import frame_of
 
+pytestmark = pytest.mark.quick
+
 N = 200
 WORDS = [f"a sentence about thing {i} and more" for i in range(N)]
 FEW = ["red", "green", "blue", "grey"] * (N // 4)

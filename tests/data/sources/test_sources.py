@@ -59,6 +59,7 @@ def test_csv_knows_numbers_and_strings_and_guesses_no_missing_words(tmp_path):
     }
 
 
+@pytest.mark.quick
 def test_csv_takes_quotes_newlines_semicolons_tabs_byte_marks_and_gzip(tmp_path):
     (tmp_path / "a.csv").write_bytes('\ufeffa;b\n"x;\ny";1\n'.encode())
     assert opened(tmp_path / "a.csv")[1] == {"a": ["x;\ny"], "b": [1]}
@@ -75,6 +76,7 @@ def test_a_number_column_that_turns_to_words_late_is_words(tmp_path, monkeypatch
     assert frame.cells("a", [0, 3000]) == ["1", "word"]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -102,6 +104,7 @@ def test_text_that_is_not_utf8_says_how_to_convert(tmp_path):
         open_frame(tmp_path / "a.jsonl", cache=None)
 
 
+@pytest.mark.quick
 def test_jsonl_unites_keys_and_numbers(tmp_path):
     path = write(tmp_path / "a.jsonl", '{"t": "x", "v": [1, 2]}\n\n{"t": "y", "n": 1}\n{"n": 1.5, "v": [0.5]}\n')
     _, cells = opened(path)
@@ -125,6 +128,7 @@ def test_jsonl_refusals_name_the_line(tmp_path, text, message):
         open_frame(write(tmp_path / "a.jsonl", text), cache=None)
 
 
+@pytest.mark.quick
 def test_parquet_file_folder_and_parts(tmp_path):
     table = pa.table({"a": [1, 2], "kind": pa.array(["x", "y"]).dictionary_encode()})
     pq.write_table(table, tmp_path / "one.parquet")
@@ -271,6 +275,7 @@ def test_empty_folder_and_unknown_suffix_say_what_is_expected(tmp_path):
         open_frame(write(tmp_path / "a.xlsx", "x"), cache=None)
 
 
+@pytest.mark.quick
 def test_every_source_says_what_it_reads_and_claims_nothing_strange():
     found = readers()
     assert len(found) >= 16

@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from kontrast.core.errors import UserError
 from kontrast.encoders.adapters.lora import SCALE, Adapted, Lora
 
+pytestmark = pytest.mark.quick
+
 
 class Net(nn.Module):
     """Two layers that are adapted, and one that is left out."""

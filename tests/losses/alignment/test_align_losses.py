@@ -20,6 +20,8 @@ from kontrast.losses.clustering.swav import SwAV, sinkhorn
 from kontrast.losses.tile_weights import TILE
 from tests.support.largest import Largest
 
+pytestmark = pytest.mark.quick
+
 N, D = 11, 4
 
 

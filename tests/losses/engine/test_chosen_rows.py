@@ -12,6 +12,8 @@ from kontrast.losses.engine.positives import chosen
 from kontrast.losses.relation import named
 from kontrast.losses.relations.same_key import SameKey
 
+pytestmark = pytest.mark.quick
+
 
 def test_each_positive_is_as_likely_to_be_kept_as_any_other():
     ids, view = torch.arange(12), torch.zeros(12, dtype=torch.long)

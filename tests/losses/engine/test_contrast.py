@@ -21,6 +21,8 @@ from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.soft import Soft
 from kontrast.losses.relations.within_group import WithinGroup
 
+pytestmark = pytest.mark.quick
+
 
 class Plain(ContrastiveLoss):
     """A user's own loss: dense matrices and autograd, no tuned slope."""

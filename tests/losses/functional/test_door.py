@@ -13,6 +13,8 @@ from kontrast.core.ranks import on_ranks
 from kontrast.layers.memory_bank import MemoryBank
 from tests.support.loss_arguments import LOSSES, C, D, N, Y, call, good, randn, role
 
+pytestmark = pytest.mark.quick
+
 NOT_NUMBERS = [math.nan, math.inf, -math.inf, "0.1", True, [0.1], torch.ones(2, 2), 10**400, 1j, np.nan, {}]
 BAD = {
     "embeddings": [

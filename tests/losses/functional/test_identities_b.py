@@ -6,6 +6,8 @@ import torch
 
 from kontrast.losses import functional
 
+pytestmark = pytest.mark.quick
+
 rng = np.random.default_rng(0)
 N, D, C = 12, 16, 4
 

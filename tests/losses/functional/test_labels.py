@@ -21,6 +21,8 @@ from kontrast.losses.relations.target_similarity import TargetSimilarity
 from kontrast.losses.relations.within_group import WithinGroup
 from tests.support.loss_arguments import LOSSES, C, D, N, Y, call, good, randn, role
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("name", [n for n in LOSSES if role(n, "labels") == "labels" and "labels" in good(n)])
 def test_labels_come_as_tensors_arrays_lists_bools_and_names(name):

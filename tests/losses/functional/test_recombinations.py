@@ -1,5 +1,6 @@
 """Papers that only put relation, kernel and loss together anew, by their own formulas in float64 loops."""
 
+import pytest
 import torch
 from torch.nn import functional as F
 
@@ -17,6 +18,8 @@ from kontrast.losses.relations.neighbours import Neighbours
 from kontrast.losses.relations.preferred import Preferred
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.soft import Soft
+
+pytestmark = pytest.mark.quick
 
 N, D, C, T = 9, 6, 3, 0.5
 M = 2 * N

@@ -11,6 +11,8 @@ from kontrast.layers.estimates import Estimates
 from kontrast.losses import functional
 from kontrast.losses import functional as L
 
+pytestmark = pytest.mark.quick
+
 N, T = 8, 0.4
 LABELS = torch.tensor([0, 1, 0, 1, 1, 0, 0, 1])
 GROUPS = torch.tensor([0, 0, 1, 1, 0, 1, 0, 0])

@@ -10,6 +10,8 @@ from kontrast.core.errors import UserError
 from kontrast.losses import functional
 from tests.support.loss_arguments import LOSSES, D, N, call, randn
 
+pytestmark = pytest.mark.quick
+
 TEMPERED = [
     (name, argument)
     for name in LOSSES

@@ -19,6 +19,8 @@ from kontrast.losses.relations.key_weight import KeyWeight
 from kontrast.losses.relations.preferred import Preferred
 from kontrast.losses.relations.same_key import SameKey
 
+pytestmark = pytest.mark.quick
+
 
 def rows_of(n=12, views=2, width=6, classes=4, seed=0):
     g = torch.Generator().manual_seed(seed)

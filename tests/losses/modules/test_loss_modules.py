@@ -21,6 +21,7 @@ from tests.support.command import call
 from tests.support.loss_calls import CASES, N, built, grads, takes, views
 
 
+@pytest.mark.quick
 def test_all_are_found_by_tab_and_every_function_has_its_module():
     names = {kind.attribute for kind in registry.kinds("modules").values()}
     assert names == set(CASES) == set(dir(kt.losses)) - {"functional"}
@@ -75,6 +76,7 @@ def test_it_says_what_it_is_in_the_form_of_all(name):
     assert not found.failed
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_its_function_in_value_and_gradient(name):
     _, module, function = CASES[name]

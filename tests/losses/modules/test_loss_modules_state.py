@@ -13,6 +13,8 @@ from kontrast.losses.relations.same_key import SameKey
 from kontrast.losses.relations.semi_hard import SemiHard
 from tests.support.loss_calls import CASES, LABELS, D, N, built, views
 
+pytestmark = pytest.mark.quick
+
 
 def test_what_is_remembered_moves_in_training_alone():
     a, b = views()

@@ -8,6 +8,8 @@ from kontrast.losses.preference.dpo import DPO
 from kontrast.losses.preference.simpo import SimPO
 from kontrast.losses.preference_loss import Answers
 
+pytestmark = pytest.mark.quick
+
 
 def test_preferences_equal_their_equations_in_value_and_gradient():
     g = torch.Generator().manual_seed(0)

@@ -41,6 +41,8 @@ from kontrast.losses.relations.temporal_window import TemporalWindow
 from kontrast.losses.relations.within_group import WithinGroup
 from kontrast.losses.tile_weights import tiles
 
+pytestmark = pytest.mark.quick
+
 N = 96
 
 

@@ -15,6 +15,8 @@ from kontrast.core.errors import Unreadable, UserError
 from kontrast.modalities.image.image import Image
 from tests.support.pictures import fitted, read
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def rng():

@@ -15,6 +15,8 @@ from kontrast.core.errors import Unreadable, UserError
 from kontrast.modalities.series.series import Series
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.quick
+
 NAN = math.nan
 DATA = Path(os.environ.get("KONTRAST_DATA", ROOT.parent / "shared" / "data"))
 

@@ -11,6 +11,8 @@ from kontrast.core import random_streams
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.modalities.text.text import Text
 
+pytestmark = pytest.mark.quick
+
 HERE = Path(".")
 CORPUS = [f"the {c} {a} {v} over the lazy dog" for c in ("red", "brown", "Grüne") for a in ("fox", "cat", "bird")
           for v in ("jumps", "flies", "runs")]  # fmt: skip

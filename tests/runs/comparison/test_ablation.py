@@ -18,6 +18,8 @@ from tests.support.command import call
 from tests.support.series import waves
 from tests.support.settings import FAST
 
+pytestmark = pytest.mark.quick
+
 BEGUN = {"recipe": "simclr", "data": "waves", "steps": 8}
 N = 120
 

@@ -6,6 +6,8 @@ from kontrast.cli.app import value
 from kontrast.core.errors import UserError
 from kontrast.runs.comparison.swap import Arm, arms
 
+pytestmark = pytest.mark.quick
+
 
 def _arms(*swaps):
     return arms("simclr", swaps, value)

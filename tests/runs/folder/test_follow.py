@@ -16,6 +16,8 @@ from kontrast.runs.folder.message_file import MessageLog
 from kontrast.runs.folder.monitor_file import append_look, keep_looks, read_looks
 from tests.support.command import call
 
+pytestmark = pytest.mark.quick
+
 
 def record(step, loss=1.0, health=None, total=100):
     numbers = {"step": step, "total": total, "loss": loss, "seconds": step / 10, "rate": 100.0, "wait": 0.01}

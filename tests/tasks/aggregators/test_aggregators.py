@@ -15,6 +15,8 @@ from kontrast.tasks.aggregators.uncertainty import Uncertainty
 from kontrast.tasks.aggregators.upgrad import UPGrad
 from kontrast.tasks.aggregators.weighted import Weighted
 
+pytestmark = pytest.mark.quick
+
 JACOBIAN = [UPGrad, PCGrad, MGDA]
 
 

@@ -19,6 +19,8 @@ from kontrast.tasks.small_rows import small_series
 from kontrast.training.step import step
 from tests.support.learners import batches_of, learner_of
 
+pytestmark = pytest.mark.quick
+
 RNG = np.random.default_rng(0)
 GAPS = np.where(RNG.random(40) < 0.4, np.nan, RNG.standard_normal(40))
 CELLS = {

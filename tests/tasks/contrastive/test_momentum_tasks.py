@@ -17,6 +17,8 @@ from kontrast.layers.rank_norm import over_ranks
 from kontrast.training.step import rows_of, step
 from tests.support.vectors import SAMPLES, batch_of, learner_of
 
+pytestmark = pytest.mark.quick
+
 SMALL = {"hidden": 7, "width": 5}
 TASKS = {
     "moco v1": ("moco", {"queue": 12, "hidden": 0, "width": 5, "temperature": 0.07}),

@@ -26,6 +26,8 @@ from kontrast.tasks.contrastive.simcse import SimCSE
 from kontrast.training.step import step
 from tests.support.learners import learner_of
 
+pytestmark = pytest.mark.quick
+
 N, WIDTH = 9, 6
 FIELDS = ("anchor", "positive", "negative")
 

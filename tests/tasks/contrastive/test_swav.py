@@ -11,6 +11,8 @@ from kontrast.core.ranks import Ranks
 from kontrast.training.step import rows_of, step
 from tests.support.vectors import batch_of, learner_of
 
+pytestmark = pytest.mark.quick
+
 SETTINGS = {"crops": 2, "prototypes": 3, "hidden": 7, "width": 5, "frozen": 0.5}
 
 

@@ -27,6 +27,8 @@ from kontrast.tasks.task_streams import share
 from kontrast.training.step import step
 from tests.support.learners import learner_of
 
+pytestmark = pytest.mark.quick
+
 LENGTHS = [9, 16, 5, 1, 16, 2, 12, 7]
 
 

@@ -24,6 +24,8 @@ from kontrast.tasks.pretext.rotation import Rotation, turned
 from kontrast.training.step import step
 from tests.support.learners import batches_of, learner_of
 
+pytestmark = pytest.mark.quick
+
 RNG = np.random.default_rng(0)
 CELLS = {
     "image": [RNG.integers(0, 255, (16, 16, 3), dtype=np.uint8) for _ in range(8)],

@@ -16,6 +16,8 @@ from kontrast.training.step import step
 from tests.support.learners import batches_of, learner_of
 from tests.support.vectors import IN, Net
 
+pytestmark = pytest.mark.quick
+
 INFO = EncoderInfo({"x": 4})
 N, C = 7, 3
 FACTS = {"label": {"classes": C}, "labels": {"classes": C}, "number": {"mean": 5.0, "std": 2.0}}

@@ -11,6 +11,8 @@ from kontrast.core import random_streams
 from kontrast.modalities.image.image import Image
 from tests.support.pictures import fitted, read
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def rng():
