@@ -207,6 +207,7 @@ def _sentence(
         _CLAIMS[state]
         + ", in too short a run" * (state == "harm" and bool(why))
         + (_beside(scores, measures) if state == "learning" else "")
+        + (_raw_wins(scores, measures) if state in ("nothing added", "harm", "too short") else "")
     )
     first = why if state in ("collapsed", "harm", "too short") else ""
     if not measures:
@@ -219,12 +220,26 @@ def _sentence(
 def _beside(scores: Sequence[Mapping[str, Any]], measures: Sequence[Measure]) -> str:
     """Qualification of a learning claim: raw features match it, or labels read no better."""
     lead = measures[0]
-    row = next((row for row in scores if row["name"] == lead.name and row.get("field") is None), None)
+    row = _row_of(scores, lead)
     if row is None:
         return ""
     if lead.standing == "even":
-        return " to tell positive pairs from others, but labels are no easier to read"
+        nothing = " to tell positive pairs from others, but labels are no easier to read"
+        return nothing + _raw_wins(scores, measures)
+    if standing(row, "raw") == "even":
+        return f", but no better than {row.get('raw_name') or RAW}"
+    return _raw_wins(scores, measures, "but")
+
+
+def _raw_wins(scores: Sequence[Mapping[str, Any]], measures: Sequence[Measure], link: str = "and") -> str:
+    """Clause that raw features do better, or "": whatever training did, they are then the ones to take."""
+    row = _row_of(scores, measures[0]) if measures else None
+    if row is None or standing(row, "raw") != "worse":
+        return ""
     name = row.get("raw_name") or RAW
-    better = f"{name} {'do' if name == RAW else 'does'} better"
-    raw = {"worse": better, "even": f"no better than {name}"}.get(standing(row, "raw") or "")
-    return f", but {raw}" if raw else ""
+    return f", {link} {name} {'do' if name == RAW else 'does'} better"
+
+
+def _row_of(scores: Sequence[Mapping[str, Any]], measure: Measure) -> Mapping[str, Any] | None:
+    """Row of whole rows that a measure was read from."""
+    return next((row for row in scores if row["name"] == measure.name and row.get("field") is None), None)

@@ -131,6 +131,25 @@ def test_learning_has_no_causes_and_says_how_raw_features_stand():
     assert only_pairs.startswith("It learned to tell positive pairs from others, but labels are no easier to read: on")
 
 
+@pytest.mark.parametrize(
+    ("trained", "untrained", "auc", "head"),
+    [
+        (0.8, 0.8, 0.8, "Training added nothing that can be measured, and raw features do better:"),
+        (0.7, 0.8, 0.8, "Training did harm, and raw features do better:"),
+        (
+            0.8,
+            0.8,
+            0.95,
+            "It learned to tell positive pairs from others, but labels are no easier to read, "
+            "and raw features do better:",
+        ),
+    ],
+)
+def test_raw_features_that_do_better_are_named_whatever_training_did(trained, untrained, auc, head):
+    assert claim(judged([probe(trained, untrained, raw=0.95)], pairs(auc, 0.8)).words)[0] == head
+    assert "raw features" not in judged([probe(trained, untrained, raw=0.5)], pairs(auc, 0.8)).words
+
+
 def test_a_collapse_stands_above_any_number():
     found = judged([probe(0.9, 0.1)], pairs(0.95, 0.5), collapsed=True, causes=("x",))
     assert found.state == "collapsed"
