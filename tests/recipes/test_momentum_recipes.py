@@ -1,4 +1,4 @@
-"""MoCo, BYOL, DINO, SimSiam and instance discrimination in whole runs: floors, resume bit for bit, a collapse."""
+"""Recipes with momentum copies or memories in whole runs: floors, resume bit for bit, a collapse."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from kontrast.reporting.logger import Logger
 
 pytestmark = pytest.mark.slow
 
-RECIPES = ("moco", "moco_v1", "moco_v3", "byol", "dino", "simsiam", "instance_discrimination")
+RECIPES = ("moco", "moco_v1", "moco_v3", "byol", "dino", "densecl", "simsiam", "instance_discrimination")
 N, SIDE = 150, 16
 LABEL = np.arange(N) % 3
 SMALL = {"plan.batch": 24, "encoders.image.base": 8}
@@ -77,6 +77,7 @@ def test_sixty_steps_teach_what_the_colour_hides(tmp_path, recipe):
     [
         ("moco", "image", {"tasks.contrast.queue": 60}),
         ("moco_v3", "series", {}),
+        ("densecl", "series", {}),
         ("byol", "image", {}),
         ("dino", "image", {"tasks.contrast.crops": 2}),
         ("simsiam", "series", {}),

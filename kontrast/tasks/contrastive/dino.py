@@ -52,6 +52,10 @@ class DINO(OneField):
 
     Reference:
         Caron et al. 2021, arXiv:2104.14294.
+
+    Example:
+        >>> list(DINO(EncoderInfo({"photo": 64}), crops=2).views())
+        ['photo.1', 'photo.2', 'photo.local1', 'photo.local2']
     """
 
     uses = frozenset({"momentum"})
@@ -78,7 +82,7 @@ class DINO(OneField):
         self.sharp, self.blunt, self.warmup = sharp, blunt, warmup
         self.first, self.last = momentum, final_momentum
         self.prototypes = Prototypes(width=width, prototypes=prototypes)
-        self.copied, self.teacher = MomentumCopy(self.head), MomentumCopy(self.prototypes)
+        self.copied, self.copied_prototypes = MomentumCopy(self.head), MomentumCopy(self.prototypes)
         self.centre, self.loss = Centre(width=prototypes, momentum=centre), Loss(temperature=temperature)
 
     def views(self) -> dict[str, ViewSpec]:
@@ -103,17 +107,17 @@ class DINO(OneField):
         scores = {name: self.prototypes(self.having(out[name]).z, frozen=self.still) for name in self.views()}
         terms = {}
         for name, rows in self._targets(out).items():
-            assigned = self.loss.targets(self.centre(self.teacher(rows.z)), ranks)
+            assigned = self.loss.targets(self.centre(self.copied_prototypes(rows.z)), ranks)
             found = [self.loss(score, assigned) for other, score in scores.items() if other != name]
             terms[name] = 0.5 * replace(found[0], total=torch.stack([term.total for term in found]).mean(0))
         return terms
 
     def after_update(self, out: Mapping[str, Embeddings], ranks: Ranks) -> None:
         """Moves the centre by the teacher's outputs of this step, then the copies of head and last layer."""
-        scores = [self.teacher(rows.z) for rows in self._targets(out).values()]
+        scores = [self.copied_prototypes(rows.z) for rows in self._targets(out).values()]
         self.centre.update(torch.stack(scores), ranks)
         self.copied.update(self.head, self.momentum)
-        self.teacher.update(self.prototypes, self.momentum)
+        self.copied_prototypes.update(self.prototypes, self.momentum)
 
     def positive_pairs(self, out: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
         """The student's embeddings of each global view with the teacher's of the other."""

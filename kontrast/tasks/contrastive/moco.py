@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-import torch
 from torch import Tensor, nn
 
 from kontrast.core.clock import Clock
 from kontrast.core.embeddings import Embeddings, LossTerm
-from kontrast.core.errors import UserError
 from kontrast.core.factory import Range
 from kontrast.core.ranks import Ranks
 from kontrast.data.view import Batch
@@ -20,15 +18,11 @@ from kontrast.layers.queue import Queue
 from kontrast.losses.contrastive.infonce import InfoNCE
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.kernels.cosine import Cosine
-from kontrast.losses.relation import CandidatesOnly, Relation
 from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
-from kontrast.losses.relations.key_weight import KeyWeight
 from kontrast.losses.relations.same_key import SameKey
-from kontrast.losses.relations.within_group import WithinGroup
 from kontrast.tasks.one_field import OneField
+from kontrast.tasks.queued_keys import queue_length, queued
 from kontrast.tasks.task import Output
-
-LONGEST = 4096  # keys in a queue whose length follows from the data
 
 
 class MoCo(OneField):
@@ -79,23 +73,18 @@ class MoCo(OneField):
         width: int = 128,
         predictor: int = 0,
     ) -> None:
-        length = min(LONGEST, max(1, samples // 2)) if queue is None else queue
-        if not 0 <= length <= samples:
-            raise UserError(
-                f"task 'moco': queue={queue}, and there are {samples:,} training rows; expected at most as many keys "
-                "as rows, since more would be old keys of the same rows."
-            )
+        length = queue_length("moco", queue, samples)
         norm = "none" if length else "batch"
         super().__init__(encoders, views=2, hidden=hidden, width=width, norm=norm, last_norm=not length)
         one, two = self.views()
-        content = f"content {self.field}"
+        self.content = f"content {self.field}"
         self.pairs = [(one, two)] if length else [(one, two), (two, one)]
         self.first, self.last = momentum, momentum if final_momentum is None else final_momentum
         self.copied = MomentumCopy(self.head)
         self.predictor = Predictor(width=width, hidden=predictor, last_norm=not length) if predictor else nn.Identity()
-        self.queue = Queue(size=length, width=width, keys=(content,)) if length else None
+        self.queue = Queue(size=length, width=width, keys=(self.content,)) if length else None
         self.kernel, self.loss = Cosine(temperature=temperature), InfoNCE()
-        self.relation = _queued(content) if length else SameKey("id") & ExcludeDuplicates(content)
+        self.relation = SameKey("id") & ExcludeDuplicates(self.content)
 
     def begin(self, clock: Clock) -> None:
         """Sets the momentum of the coming update."""
@@ -114,16 +103,14 @@ class MoCo(OneField):
 
     def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """Queries against their keys and the queued ones, or against the keys of all ranks."""
-        queries, keys = zip(*self.positive_pairs(out), strict=True)
-        if self.queue is None:
-            everyone = ranks.gather({str(n): key for n, key in enumerate(keys)}).values()
-        else:
-            everyone = [_among(keys[0], self.queue)]
-        found = [
-            contrast(query, among, self.relation, loss=self.loss, kernel=self.kernel)
-            for query, among in zip(queries, everyone, strict=True)
-        ]
-        return {name: (1 / len(found)) * term for (name, _), term in zip(self.pairs, found, strict=True)}
+        pairs = dict(zip((name for name, _ in self.pairs), self.positive_pairs(out), strict=True))
+        how = {"loss": self.loss, "kernel": self.kernel}
+        if self.queue is not None:
+            return {name: queued(*pair, self.queue, content=self.content, **how) for name, pair in pairs.items()}
+        everyone = ranks.gather({name: keys for name, (_, keys) in pairs.items()})
+        return {
+            name: 0.5 * contrast(queries, everyone[name], self.relation, **how) for name, (queries, _) in pairs.items()
+        }
 
     def after_update(self, out: Mapping[str, Embeddings], ranks: Ranks) -> None:
         """Moves the copy of the head, and queues the keys of all ranks."""
@@ -137,22 +124,3 @@ class MoCo(OneField):
 
     def _ask(self, features: Tensor) -> Tensor:
         return self.predictor(self.head(features))
-
-
-def _among(own: Embeddings, queue: Queue) -> Embeddings:
-    """The keys of this rank's rows and the queued ones, marked as such."""
-    old = queue.rows()
-    fresh = Embeddings(own.z, {name: own.keys[name] for name in old.keys})
-    return Embeddings.stack(_marked(fresh, own=True), _marked(old, own=False))
-
-
-def _marked(rows: Embeddings, *, own: bool) -> Embeddings:
-    fresh = torch.full_like(rows.keys["id"], own, dtype=torch.bool)
-    return Embeddings(rows.z, {**rows.keys, "own": fresh, "queued": ~fresh})
-
-
-def _queued(content: str) -> Relation:
-    """Positive is the own key; candidates are it and the queued keys of other samples and contents."""
-    own = WithinGroup("id") & KeyWeight("own", what="candidates")
-    old = SameKey("id", apart=True) & KeyWeight("queued", what="candidates") & ExcludeDuplicates(content)
-    return SameKey("id") & KeyWeight("own") & CandidatesOnly(own | old)

@@ -29,13 +29,13 @@ def test_each_view_predicts_what_the_teacher_makes_of_the_other_global_views():
         learner = learner_of("dino", SETTINGS)
         task = learner.served
         task.centre.mean.copy_(torch.tensor([0.3, -0.2, 0.1, 0.0, -0.4]))
-        task.teacher.module.directions.copy_(torch.randn(5, 4))  # the copy lags behind
+        task.copied_prototypes.module.directions.copy_(torch.randn(5, 4))  # the copy lags behind
         task.begin(Clock(0, 0.15))
         out = rows_of(learner, {"": batch_of(learner, range(5), has=[True, True, True, True, False])})["contrast"]
         found = task.compute_loss(out, ALONE)
     cosines = {}
     for name, rows in out.items():
-        layer = task.teacher.module if name.startswith("target") else task.prototypes
+        layer = task.copied_prototypes.module if name.startswith("target") else task.prototypes
         cosines[name] = (normalize(rows.z[:4], dim=1) @ normalize(layer.directions.detach(), dim=1).T).tolist()
     total, centre = 0.0, task.centre.mean.tolist()
     for a in ("x.1", "x.2"):
@@ -60,7 +60,7 @@ CENTRE = [-0.06084609, -0.07155655, -0.06120906, -0.03778017, -0.00678251]
 def test_four_steps_have_the_values_of_the_authors_code():
     with doubles():
         task = learner_of("dino", SETTINGS).served
-        for layer in (task.prototypes, task.teacher.module):
+        for layer in (task.prototypes, task.copied_prototypes.module):
             layer.directions.data = normalize(numbers(9, 9, rows=5), dim=1)
         keys = {"id": torch.arange(3), "has x": torch.ones(3, dtype=torch.bool)}
         names = {**dict(zip(VIEWS, range(4), strict=True)), "target x.1": 10, "target x.2": 11}
@@ -92,13 +92,13 @@ def test_momentum_goes_to_one_and_moves_head_and_last_layer_of_the_teacher():
     task.begin(Clock(0, 0.0))
     keys = {"id": torch.arange(2), "has x": torch.ones(2, dtype=torch.bool)}
     out = {f"target {name}": Embeddings(torch.randn(2, 4), keys) for name in ("x.1", "x.2")}
-    for own, copied in ((task.head, task.copied), (task.prototypes, task.teacher)):
+    for own, copied in ((task.head, task.copied), (task.prototypes, task.copied_prototypes)):
         for p in own.parameters():
             p.data.fill_(3.0)
         for p in copied.parameters():
             p.data.fill_(1.0)
     task.after_update(out, ALONE)
-    assert all(bool((p == 2.0).all()) for part in (task.copied, task.teacher) for p in part.parameters())
+    assert all(bool((p == 2.0).all()) for part in (task.copied, task.copied_prototypes) for p in part.parameters())
 
 
 def test_the_centre_takes_the_teachers_scores_of_the_step_before_the_teacher_moves():
@@ -108,10 +108,10 @@ def test_the_centre_takes_the_teachers_scores_of_the_step_before_the_teacher_mov
     out = {f"target {name}": Embeddings(torch.randn(3, 4), keys) for name in ("x.1", "x.2")}
     with torch.no_grad():
         task.prototypes.directions.neg_()  # where the teacher goes to
-        scores = torch.cat([task.teacher(rows.z[[0, 2]]) for rows in out.values()])
+        scores = torch.cat([task.copied_prototypes(rows.z[[0, 2]]) for rows in out.values()])
     task.after_update(out, ALONE)
     assert torch.allclose(task.centre.mean, 0.25 * scores.mean(0))
-    assert torch.equal(task.teacher.module.directions, task.prototypes.directions)
+    assert torch.equal(task.copied_prototypes.module.directions, task.prototypes.directions)
 
 
 def test_a_centred_teacher_uses_more_prototypes_than_one_that_prefers_a_direction():

@@ -25,6 +25,7 @@ TASKS = {
     "moco v2": ("moco", {"queue": 12, **SMALL}),
     "moco v3": ("moco", {"queue": 0, "predictor": 7, "final_momentum": 1.0, **SMALL}),
     "byol": ("byol", SMALL),
+    "dino": ("dino", {"crops": 1, "prototypes": 5, **SMALL}),
     "simsiam": ("simsiam", {"bottleneck": 3, **SMALL}),
     "simsiam, normed": ("simsiam", {"bottleneck": 3, "output_norm": True, **SMALL}),
     "instances": ("instance_discrimination", {"width": 5}),
