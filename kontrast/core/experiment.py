@@ -19,11 +19,11 @@ from kontrast.core.task_choice import MAIN, RESERVED, TaskChoice, one_task, task
 LONGEST = {"steps": 999_999_999, "epochs": 999_999_999, "minutes": 5_256_000}
 _CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # package.module:Name
 
-Kinds = Literal[
-    "image", "text", "series", "audio", "label", "labels", "soft", "teacher", "number", "score", "sensitive", "group",
-    "time", "weight", "id", "split", "meta", "ignore",
-    "weight", "id", "split", "meta", "ignore",
-]  # fmt: skip
+# What a column may be besides a modality.
+OTHER_KINDS = (
+    "label", "labels", "soft", "teacher", "number", "score", "sensitive", "group", "time", "weight", "id", "split", "meta",
+    "ignore",
+)  # fmt: skip
 
 
 def _within(part: str, values: object, least: Mapping[str, float], most: float = math.inf) -> None:

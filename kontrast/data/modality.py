@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
+from kontrast.data.schema.column import Claim, Column
 from kontrast.data.view import Role
 
 
@@ -32,6 +33,21 @@ class Modality(ABC):
     """Advice to a run that has one such field, no pairs and no named encoder; "" for none."""
     files: ClassVar[bool] = False
     """Whether strings in cells name files; if so, only files in the folder of the data are read."""
+
+    precedence: ClassVar[int] = 50
+    """Place among modalities that claim the same column; the lowest gets it."""
+
+    @classmethod
+    @abstractmethod
+    def recognise(cls, column: Column) -> Claim | None:
+        """Says why a column looks like this modality.
+
+        Args:
+            column: Its name and some cells, of the rows that may be read.
+
+        Returns:
+            The reason, or None if it does not look like it.
+        """
 
     @abstractmethod
     def read(self, cell: Any, folder: Path) -> np.ndarray:

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pyarrow.types as types
 
 from kontrast.core.experiment import Source
 from kontrast.data.dataset.packing import Packing
 from kontrast.data.schema import fingerprint, split
-from kontrast.data.schema.fields import Field, deciding
+from kontrast.data.schema.fields import Field, deciding, file_fields
 from kontrast.data.schema.missing_values import missing
 from kontrast.data.tables.column_reader import coded
 from kontrast.data.tables.frame import Frame, chunks
@@ -170,18 +169,16 @@ def of_kind(fields: Mapping[str, Field], kind: str) -> str | None:
 def _ids(frame: Frame, fields: Mapping[str, Field], notes: list[str]) -> np.ndarray:
     """Distinct ids of the rows: (N,) strings.
 
-    Taken from the id column, else from image paths if all differ, else row numbers.
+    Taken from the id column, else from paths of files if all differ, else row numbers.
     """
     rows = len(frame)
     numbers = np.arange(rows).astype(f"U{len(str(rows))}")
     column = of_kind(fields, "id")
     if column is None:
-        for name, field in fields.items():
-            values = frame.columns[name]
-            if field.kind == "image" and not isinstance(values, np.ndarray) and types.is_string(values.type):
-                paths = _strings(frame, name)
-                if (paths != "").all() and len(np.unique(fingerprint.numbers(paths))) == rows:
-                    return paths
+        for name in file_fields(fields, frame):
+            paths = _strings(frame, name)
+            if (paths != "").all() and len(np.unique(fingerprint.numbers(paths))) == rows:
+                return paths
         return numbers
     ids = _strings(frame, column)
     ids = np.where(ids == "", numbers, ids)

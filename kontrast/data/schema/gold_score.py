@@ -8,19 +8,18 @@ _NAMES = (*_NAMES, "sts", "sts_score", "label", "target", "rating")  # `numbers`
 _SIDE = re.compile(r"[ _-]?(1|2|a|b|one|two|left|right)$", re.IGNORECASE)
 
 
-def gold(kinds: Mapping[str, str], numbers: Sequence[str]) -> str | None:
+def gold(views: Mapping[str, str], numbers: Sequence[str]) -> str | None:
     """Finds the column of gold scores, if the data has exactly two texts.
 
     Args:
-        kinds: Column -> kind.
+        views: Column -> modality, of the columns that have one.
         numbers: Columns of single numbers without another kind.
 
     Returns:
         The number with a telling name; else the only one, if the names of the texts differ only in 1 and 2, or a and b.
         None if there is no such column.
     """
-    views = [name for name, kind in kinds.items() if kind in ("text", "image", "series")]
-    if len(views) != 2 or any(kinds[name] != "text" for name in views) or "score" in kinds.values():
+    if len(views) != 2 or set(views.values()) != {"text"}:
         return None
     named = sorted((n for n in numbers if n.lower() in _NAMES), key=lambda n: _NAMES.index(n.lower()))
     if named:

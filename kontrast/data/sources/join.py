@@ -10,7 +10,7 @@ import pyarrow.types as types
 
 from kontrast.core.errors import UserError
 from kontrast.data.schema import fingerprint
-from kontrast.data.schema.fields import infer
+from kontrast.data.schema.fields import file_fields, infer
 from kontrast.data.tables import arrow_cache
 from kontrast.data.tables.column_reader import read_cells
 from kontrast.data.tables.frame import Column, Frame, widest
@@ -31,12 +31,10 @@ def moved(paths: pa.ChunkedArray, old: Path, new: Path) -> pa.ChunkedArray:
 
 
 def named(name: str, frame: Frame) -> pa.Array:
-    """Id per row that is unique across sources: NAME/ID, NAME/PATH for pictures, or NAME/ROW."""
-    kinds = {kind: column for column, kind in ((c, f.kind) for c, f in reversed(infer(frame, {}, None).items()))}
-    column = frame.columns[kinds["id"]] if "id" in kinds else None
-    if column is None and "image" in kinds:
-        image = frame.columns[kinds["image"]]
-        column = image if not isinstance(image, np.ndarray) and types.is_string(image.type) else None
+    """Id per row that is unique across sources: NAME/ID, NAME/PATH for files, or NAME/ROW."""
+    fields = infer(frame, {}, None)
+    ids = [column for column, field in fields.items() if field.kind == "id"] or file_fields(fields, frame)
+    column = frame.columns[ids[0]] if ids else None
     if column is None or isinstance(column, np.ndarray):
         column = pa.chunked_array([pa.array(np.arange(len(frame)))])
     found = pc.call_function("binary_join_element_wise", [name, column.cast(pa.string()), "/"])

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.types as types
 
 from kontrast.core import untrusted_json
 from kontrast.core.errors import UserError, did_you_mean
@@ -95,10 +94,8 @@ def _opened(part: Mapping[str, Any], file: Path, cache: Path | None) -> Frame:
             raise UserError(f"{file}: {data[:200]} mixes or joins sources itself; name those sources here instead.")
         frame, name = open_frame(place, cache=cache), data
     columns = dict(frame.columns)
-    for column, field in infer(frame, {}, None).items():
-        values = columns[column]
-        if field.kind == "image" and not isinstance(values, np.ndarray) and types.is_string(values.type):
-            columns[column] = join.moved(values, frame.folder, file.parent)
+    for column in fields.file_fields(infer(frame, {}, None), frame):
+        columns[column] = join.moved(columns[column], frame.folder, file.parent)
     return Frame(columns, name, file.parent, widest((frame,)))
 
 

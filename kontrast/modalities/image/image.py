@@ -21,11 +21,13 @@ from kontrast.core.errors import UserError
 from kontrast.core.factory import Range
 from kontrast.data.augmentation import AugmentationChoice, applied, augmentation_of, streams_of
 from kontrast.data.modality import Modality
+from kontrast.data.schema.column import Claim, Column
 from kontrast.data.view import Role
 from kontrast.modalities.image import mirroring
 from kontrast.modalities.image.augmentations.cutout import Cutout
 from kontrast.modalities.image.augmentations.pipeline import LIGHT, LUMA, SMALL_CROP, STRONG, WEAK, Strength, augment
 from kontrast.modalities.image.picture import picture
+from kontrast.modalities.image.recognise import recognise
 
 # `read` shrinks a short side to this (or to `size`, if larger): a sample of photographs must fit into memory.
 _KEPT = 512
@@ -73,6 +75,7 @@ class Image(Modality):
     """
 
     encoder = "resnet"
+    precedence = 10
     files = True
 
     def __init__(
@@ -101,6 +104,11 @@ class Image(Modality):
         self.strength, self.flip, self.farther = strength, flip, 0.5
         self.mean, self.std = list(mean or []), list(std or [])
         self.augmentation = augmentation_of(augmentation)
+
+    @classmethod
+    def recognise(cls, column: Column) -> Claim | None:
+        """Says why a column holds images, by its cells."""
+        return recognise(column)
 
     def read(self, cell: Any, folder: Path) -> np.ndarray:
         """Decodes one picture; a large one is shrunk, its proportions kept.

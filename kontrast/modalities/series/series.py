@@ -15,8 +15,10 @@ from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.factory import Range
 from kontrast.data.augmentation import AugmentationChoice, applied, augmentation_of, streams_of
 from kontrast.data.modality import Modality
+from kontrast.data.schema.column import Claim, Column
 from kontrast.data.view import Role
 from kontrast.modalities.series.augmentations.changes import Changes, augment, ends, moments, past
+from kontrast.modalities.series.recognise import recognise
 
 _LONGEST = 512  # samples kept of a series where the user names no length
 _RAW = 128  # raw features a channel
@@ -71,6 +73,7 @@ class Series(Modality):
 
     encoder = "tcn"
     encoder_settings: ClassVar[Mapping[str, Any]] = {"pool": "statistics"}
+    precedence = 30
 
     def __init__(
         self,
@@ -98,6 +101,11 @@ class Series(Modality):
         self.augmentation = augmentation_of(augmentation)
         self._channels, self._axis = 1, 1
         self._mean, self._spread, self._within = [0.0], [1.0], [1.0]
+
+    @classmethod
+    def recognise(cls, column: Column) -> Claim | None:
+        """Says why a column holds series, by its cells."""
+        return recognise(column)
 
     def read(self, cell: Any, folder: Path) -> np.ndarray:
         """Reads the numbers of one row.

@@ -21,7 +21,9 @@ from kontrast.core import random_streams
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.factory import Range
 from kontrast.data.modality import Modality
+from kontrast.data.schema.column import Claim, Column
 from kontrast.data.view import Role
+from kontrast.modalities.text.recognise import recognise
 from kontrast.modalities.text.tokenizer import learned, pretrained
 
 END, BETWEEN = -1, -2
@@ -75,6 +77,7 @@ class Text(Modality):
     encoder = "tokens"
     # League: trec .790 .684 (kNN, linear), TF-IDF .800 .840, MiniLM untouched .706 .904 (docs/benchmarks.md).
     alone = "from scratch TF-IDF is often as good, a pretrained encoder better: --encoder text=MODEL"
+    precedence = 90
 
     def __init__(
         self,
@@ -109,6 +112,11 @@ class Text(Modality):
         self._limit = length or (64 if turn is None else 256)
         self._documents = 0
         self._frequency: Tensor = torch.zeros(0)
+
+    @classmethod
+    def recognise(cls, column: Column) -> Claim | None:
+        """Says why a column holds texts, by its cells and its name."""
+        return recognise(column)
 
     def read(self, cell: Any, folder: Path) -> np.ndarray:
         """Reads the texts of a row; numbers are written out.
