@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import kontrast as kt
-from kontrast.modalities.text.text import TURN
+from kontrast.modalities.text.marks import TURN
 
 FILE = Path("text") / "preference" / "hh_harmless_test.jsonl"
 RECIPES = ("bradley_terry", "dpo", "simpo", "cpl", "click")

@@ -49,8 +49,6 @@ _PART = re.compile(
     r"(<!-- (options|kinds|losses|functions|recipes|reference)(?:: ([\w-]+))? -->\n).*?(<!-- end -->)", re.DOTALL
 )
 _PAPER = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
-# Rooms without a page of the reference: what a graph takes of a modality is no choice of a user's.
-UNREFERENCED = {"entries"}
 # What a reader has, and the file of scripts/example_data.py that is like it.
 _SHAPES = {
     "pictures in folders": "clothes/",

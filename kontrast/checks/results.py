@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-Make = Callable[[], nn.Module]
-"""Builds a new copy of the loss from the same settings and random numbers."""
+Make = Callable[[], Any]
+"""Builds a new copy of what is checked from the same settings and random numbers."""
 
 Property = Callable[[Any], str]
 """A check: returns what it compared, in words; raises `Broken` or `Doubt` if the property does not hold."""

@@ -104,11 +104,12 @@ def check(
     task: Annotated[bool, typer.Option("--task", help="The task of that name, where a loss has it too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Prove a loss or a task: exact, in any tiling, order and number of passes, the same on one process as on several.
+    """Prove a loss, a task or a modality: exact, in any order and number of passes, the same on any number of processes.
 
     Exit code 1 where a property fails. Half a minute, most of it the starting of processes.
     """
     from kontrast.checks.check import check_loss
+    from kontrast.checks.modality import check_modality
     from kontrast.checks.results import Finding
     from kontrast.checks.task import check_task
     from kontrast.core import registry
@@ -121,7 +122,9 @@ def check(
         )
 
     settings = pairs(set_, "--set", value)
-    if task or (registry.fits("tasks", name) and not registry.fits("losses", name)):
+    if registry.fits("modalities", name):
+        findings = check_modality(name, settings=settings, progress=tell)
+    elif task or (registry.fits("tasks", name) and not registry.fits("losses", name)):
         findings = check_task(name, settings=settings, worlds=tuple(ranks or (2,)), progress=tell)
     else:
         findings = check_loss(name, settings=settings, worlds=tuple(ranks or (2, 3)), progress=tell)

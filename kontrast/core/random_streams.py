@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from torch import Tensor
 GAMMA, _M1, _M2 = -7046029254386353131, -4658895280553007687, -7723592293110705685
 _ALL = (1 << 64) - 1
 _STEP = 3000  # branch of the streams of steps, apart from those of rows
+_BITS = 24  # of a draw as a whole number
 _TRIES = 16  # of the gamma sampler, whose tries fail in under 5 of 100: 16 in a row are rarer than 2^-64
 
 
@@ -117,6 +119,19 @@ def uniform(key_B: Tensor, n: int) -> Tensor:
     """First n numbers of each stream, uniform in [0, 1): (B, n) float32."""
     steps = torch.arange(1, n + 1, device=key_B.device) * GAMMA
     return ((mix(key_B[:, None] + steps) >> 40) & 0xFFFFFF) * 2.0**-24
+
+
+def drawn(key_B: Tensor, n: int) -> Tensor:
+    """First n draws of each stream, (B, n) whole numbers below 2^24."""
+    return (uniform(key_B, n) * (1 << _BITS)).long()
+
+
+def share(draw: Any, choices: Any) -> Any:
+    """One of 0 to `choices` - 1, equally likely, from a draw below 2^24.
+
+    Takes whole numbers or tensors of them, so that every device agrees.
+    """
+    return (draw * choices) >> _BITS
 
 
 def normal(key_B: Tensor, n: int) -> Tensor:

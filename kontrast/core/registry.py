@@ -146,7 +146,7 @@ def fits(room: str, name: str) -> bool:
 
 def singular(room: str) -> str:
     """Singular of a room's name, for messages: "loss" for "losses"."""
-    known = {"losses": "loss", "modalities": "modality", "entries": "entry"}
+    known = {"losses": "loss", "modalities": "modality"}
     return known.get(room, room.removesuffix("s"))
 
 

@@ -8,6 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
+from kontrast.core.containers import Data
+from kontrast.data.export_entry import ExportEntry
+from kontrast.data.masking import Masking
+from kontrast.data.miniature import Miniature
+from kontrast.data.remark import Remark, Rows
 from kontrast.data.schema.column import Claim, Column
 from kontrast.data.view import Role
 
@@ -31,8 +36,14 @@ class Modality(ABC):
     """Settings of that encoder; one that is named keeps its own defaults, which earlier runs rely on."""
     alone: ClassVar[str] = ""
     """Advice to a run that has one such field, no pairs and no named encoder; "" for none."""
+    axes: ClassVar[str]
+    """Axes of what the encoder sees, a letter each: B rows, C channels, H and W pixels, T time, L tokens."""
     files: ClassVar[bool] = False
     """Whether strings in cells name files; if so, only files in the folder of the data are read."""
+    typed: ClassVar[bool] = False
+    """Whether cells are words, which can be typed, stored with the embeddings and compared as they are written."""
+    all_flat: ClassVar[str] = ""
+    """Message that refuses training if every row is flat (`is_flat`); "" trains all the same."""
 
     precedence: ClassVar[int] = 50
     """Place among modalities that claim the same column; the lowest gets it."""
@@ -147,6 +158,71 @@ class Modality(ABC):
         Returns:
             (B, R).
         """
+
+    def likeness(self, batch: Tensor) -> Tensor:
+        """Features by which near duplicates are found; by default the raw ones.
+
+        Args:
+            batch: What `collate` returned.
+
+        Returns:
+            (B, R) float.
+        """
+        return self.raw(batch)
+
+    def windows(self, batch: Data) -> list[Data]:
+        """Encoder inputs that together show whole rows when they are embedded; one by default.
+
+        The embedding of a row is the mean over its windows. Whatever is longer than the encoder's input (a clip, say)
+        is cut here.
+
+        Args:
+            batch: What `collate` returned.
+        """
+        return [self.preprocess(batch)]
+
+    def is_flat(self, packed: np.ndarray) -> bool:
+        """Whether a row does not vary in itself, such as a blank picture; never, by default.
+
+        Args:
+            packed: What `pack` returned.
+        """
+        return False
+
+    @abstractmethod
+    def dimensions(self, lengths: np.ndarray) -> str:
+        """How large rows are, in words.
+
+        Args:
+            lengths: (n,) ints, lengths of packed rows on their first axis.
+        """
+
+    def remarks(self, rows: Rows) -> list[Remark]:
+        """What a user should know of a sample of rows of this kind; nothing, by default.
+
+        Args:
+            rows: The sample.
+        """
+        return []
+
+    def export_entry(self) -> ExportEntry | None:
+        """Inputs of an exported graph, of the fitted modality; None if no graph can take such data."""
+        return None
+
+    @classmethod
+    def masking(cls) -> Masking | None:
+        """How masked prediction hides parts; None if such data cannot be masked."""
+        return None
+
+    @classmethod
+    def miniature(cls) -> Miniature | None:
+        """Small copies that reconstruction predicts; None if there are none."""
+        return None
+
+    @classmethod
+    @abstractmethod
+    def examples(cls, n: int) -> list[Any]:
+        """n different plausible cells, for checks without data."""
 
     @abstractmethod
     def show(self, packed: np.ndarray) -> str:

@@ -65,8 +65,8 @@ class Case:
         """Full texts of usable rows by field, joined by newlines; "" if missing."""
         return {
             name: [_joined(cell) for cell in self.frame.cells(name, self.kept)]
-            for name, field in self.fields.items()
-            if field.kind == "text" and name in self.modalities
+            for name, modality in self.modalities.items()
+            if modality.typed
         }
 
     @cached_property

@@ -41,12 +41,11 @@ class Constant(Examination):
 
 
 def _flat(case: Case, name: str) -> np.ndarray:
-    """Rows whose numbers are all equal; none for texts, which may consist of a single token."""
-    if case.fields[name].kind == "text":
-        return np.zeros(0, np.int64)
-    store, rows = case.data.stores[name], np.flatnonzero(case.data.stores[name].has)
+    """Rows that do not vary in themselves."""
+    modality, store = case.modalities[name], case.data.stores[name]
+    rows = np.flatnonzero(store.has)
     flat = []
     for start in range(0, len(rows), 1024):
         part = rows[start : start + 1024]
-        flat += [row for row, x in zip(part, store.rows(part), strict=True) if np.nanmin(x) == np.nanmax(x)]
+        flat += [row for row, packed in zip(part, store.rows(part), strict=True) if modality.is_flat(packed)]
     return np.array(flat, dtype=np.int64)

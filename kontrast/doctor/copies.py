@@ -17,7 +17,6 @@ from kontrast.doctor import spelling
 from kontrast.doctor.nearest import nearest
 
 MOST = 100_000  # rows compared; larger sets are sampled at a regular interval
-_SIDE = 16  # pixels
 _BLOCK = 2_048
 # A near duplicate has at least this cosine, a distance that chance reaches at this rate per row, and at most this share
 # of the 10th neighbour's distance. `Near` lists measured hits and false alarms.
@@ -125,16 +124,11 @@ def _some(rows: np.ndarray) -> np.ndarray:
 
 
 def _features(modality: Modality, store: Store, rows: np.ndarray) -> Tensor:
-    """Unit-length features, (N, D): images at 16 x 16 pixels minus their mean, else raw."""
+    """Unit-length features by which rows are compared, (N, D)."""
     parts = []
     for start in range(0, len(rows), _BLOCK):
         x = modality.collate(store.rows(rows[start : start + _BLOCK]))
-        if x.dtype == torch.uint8 and x.ndim == 4:
-            x = F.adaptive_avg_pool2d(x.float(), _SIDE)
-            x = (x - x.mean((1, 2, 3), keepdim=True)).flatten(1)
-        else:
-            x = modality.raw(x).float()
-        parts.append(F.normalize(x, dim=1))
+        parts.append(F.normalize(modality.likeness(x).float(), dim=1))
     return torch.cat(parts) if parts else torch.zeros(0, 1)
 
 

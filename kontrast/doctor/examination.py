@@ -6,11 +6,11 @@ Each examination has its own file in this folder.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
+from kontrast.data.remark import Level
 from kontrast.doctor.case import Case
 
-Level = Literal["fact", "note", "warning", "error"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note", "fact")  # most severe first
 
 

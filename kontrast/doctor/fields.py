@@ -45,14 +45,9 @@ class Fields(Examination):
 
 
 def _size(case: Case, name: str) -> str:
-    """Size of a field's cached content in words: median and maximum, or pixels of images."""
+    """Size of a field's cached content in words."""
     store = case.data.stores[name]
     there = np.flatnonzero(store.has)
     there = there[:: -(-len(there) // _LOOKED_AT)]
-    facts = dict(case.modalities[name].facts())
-    if case.fields[name].kind == "image":
-        return f"seen at {facts['size']} x {facts['size']}, {'grey' if facts['channels'] == 1 else 'coloured'}"
     lengths = store.lengths(there) if len(there) else np.zeros(1, np.int64)
-    unit = "tokens" if case.fields[name].kind == "text" else "steps"
-    middle, most = int(np.median(lengths)), int(lengths.max())
-    return f"{middle:,} {unit}" if middle == most else f"{middle:,} {unit}, at most {most:,}"
+    return case.modalities[name].dimensions(lengths)

@@ -36,7 +36,7 @@ class Leaks(Examination):
             counted = " and ".join(f"{n:,} {how}" for n, how in ((exact, "exactly"), (close, "nearly")) if n)
             described.append(f"{name} {counted} ({share:.1%})")
             # A text shared by rows is no leak if another field distinguishes them.
-            only = len(case.modalities) == 1 or case.fields[name].kind != "text"
+            only = len(case.modalities) == 1 or not case.modalities[name].typed
             levels.append("warning" if share > _MANY and only else "note")
             numbers[name] = {"exact": exact, "near": close, "held out": total}
             shown += [*_twins(codes, seen, case.data.training)[:2], *near[:2].tolist()]

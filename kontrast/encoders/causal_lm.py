@@ -20,7 +20,7 @@ from kontrast.encoders.adapters.lora import Adapted
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.features import Features
 from kontrast.modalities.pretrained import folder_of
-from kontrast.modalities.text.text import BETWEEN, TURN
+from kontrast.modalities.text.marks import BETWEEN, TURN
 
 PACE = 0.1  # share of the learning rate for pretrained weights: what they know is easily washed out
 VOCABULARY = 2048  # of a small model, whose table of tokens would otherwise be most of it

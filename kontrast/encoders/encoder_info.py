@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kontrast.core import registry
+from kontrast.data.modality import Modality
+
 
 @dataclass(frozen=True)
 class EncoderInfo:
@@ -31,6 +34,11 @@ class EncoderInfo:
     def network(self, field: str) -> str:
         """Key of the encoder of a field; the field itself if none is named."""
         return self.networks.get(field, field)
+
+    def modality(self, field: str) -> type[Modality] | None:
+        """The modality of a field; None if it is not known."""
+        name = self.modalities.get(field, "")
+        return registry.load("modalities", name) if registry.fits("modalities", name) else None
 
     def only(self, fields: list[str]) -> "EncoderInfo":
         """The same for some fields alone, in this order."""

@@ -12,13 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kontrast.core import factory
 from kontrast.core.errors import UserError, needs
 from kontrast.core.version import VERSION
+from kontrast.data.export_entry import ExportEntry
 from kontrast.data.modality import Modality
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.features import Features
-from kontrast.exports.entry import Entry
 from kontrast.exports.export import Export, Subject
 from kontrast.runs.build import tower_of
 from kontrast.runs.model import Model
@@ -32,9 +31,9 @@ ALIKE = 0.999  # least cosine with the run's own embeddings
 class Onnx(Export):
     """ONNX graph per field with normalisation, encoder, pooling, projection and scaling to length one.
 
-    Writes FIELD/model.onnx and FIELD/metadata.json, which describes inputs and outputs (see `Entry`); a single field
-    needs no folder of its own. The batch size is free. Embeddings of up to 32 rows by onnxruntime are compared with the
-    run's own; an export with a cosine below 0.999 is refused.
+    Writes FIELD/model.onnx and FIELD/metadata.json, which describes inputs and outputs (see `ExportEntry`); a single
+    field needs no folder of its own. The batch size is free. Embeddings of up to 32 rows by onnxruntime are compared
+    with the run's own; an export with a cosine below 0.999 is refused.
 
     Args:
         field: Field to export. None: all fields.
@@ -62,7 +61,7 @@ class Onnx(Export):
 
     def _field(self, subject: Subject, field: str, folder: Path) -> dict[str, Any]:
         view = subject.model.experiment.views[field].name
-        entry: Entry = factory.build("entries", view, {}, given={"modality": subject.model.modalities[field]})
+        entry = _entry(subject.model, field)
         target = folder / "model.onnx"
         opset = _recorded(subject.model, field, entry, self.opset, target)
         packed = subject.rows(field, CHECKED)
@@ -89,10 +88,26 @@ class Onnx(Export):
         return parity
 
 
+def _entry(model: Model, field: str) -> ExportEntry:
+    """Inputs of a field's graph.
+
+    Raises:
+        UserError: its modality has none.
+    """
+    entry = model.modalities[field].export_entry()
+    if entry is None:
+        kind = model.experiment.views[field].name
+        raise UserError(
+            f"onnx: {kind} has no form that a graph can take, so '{field}' cannot be written; expected "
+            "another field (--field NAME). The weights alone: --to state-dict."
+        )
+    return entry
+
+
 class _Whole(nn.Module):
     """The graph from raw inputs to embeddings (B, D) of length one."""
 
-    def __init__(self, entry: Entry, learner: Learner, field: str) -> None:
+    def __init__(self, entry: ExportEntry, learner: Learner, field: str) -> None:
         super().__init__()
         self.entry, self.learner, self.field = entry, learner, field
 
@@ -111,7 +126,7 @@ class _Traced(nn.Module):
         return Features(self.encoder.traced(x))
 
 
-def _recorded(model: Model, field: str, entry: Entry, opset: int | None, target: Path) -> int:
+def _recorded(model: Model, field: str, entry: ExportEntry, opset: int | None, target: Path) -> int:
     """Records the graph to `target`; returns its opset."""
     learner = copy.deepcopy(model.learner).eval().requires_grad_(False)
     tower = tower_of(model.experiment, field)
@@ -154,7 +169,7 @@ def _cummax(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     return largest.values.movedim(-1, dim), largest.indices.movedim(-1, dim)
 
 
-def _parity(model: Model, field: str, entry: Entry, packed: list[np.ndarray], target: Path) -> dict[str, Any]:
+def _parity(model: Model, field: str, entry: ExportEntry, packed: list[np.ndarray], target: Path) -> dict[str, Any]:
     """Compares embeddings by onnxruntime with the run's own, for a single row and a batch."""
     runtime = needs("onnxruntime", "export")
     session = runtime.InferenceSession(str(target), providers=["CPUExecutionProvider"])

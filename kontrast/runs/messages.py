@@ -215,7 +215,7 @@ def next_steps(folder: Path, model: Model, *, some: bool = False) -> str:
         model: The trained model.
         some: Whether the run embedded only part of its rows, so that an index of all needs the data.
     """
-    kinds = [view.name for view in model.experiment.views.values()]
-    query = '"a few words"' if "text" in kinds else "--like FILE"
+    typed = any(modality.typed for modality in model.modalities.values())
+    query = '"a few words"' if typed else "--like FILE"
     data = f" {shlex.quote(model.experiment.source.data)}" if some and model.experiment.source.data != "memory" else ""
     return f"kontrast index {folder}{data}\nkontrast search {folder} {query}\nkontrast report {folder} --open"

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kontrast.core import containers, registry, renamed
+from kontrast.core import containers
+from kontrast.core.containers import Data, registry, renamed
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Choice, Experiment
@@ -140,6 +141,19 @@ class Model:
             z = self.learner.embed(field, containers.apply(lambda t: t.to(device), x))
         return F.normalize(z.float(), dim=1).cpu()
 
+    def embed_batch(self, field: str, batch: Data) -> Tensor:
+        """Embeds rows as `Modality.collate` returns them: the mean over the windows that show each.
+
+        Args:
+            field: The field of the batch.
+            batch: Rows of the field.
+
+        Returns:
+            (B, D) float32 of length 1, on the CPU.
+        """
+        seen = [self.embed_views(field, window) for window in self.modalities[field].windows(batch)]
+        return seen[0] if len(seen) == 1 else F.normalize(torch.stack(seen).mean(0), dim=1)
+
     def embed_cells(self, field: str, cells: list[Any], folder: Path = Path()) -> np.ndarray:
         """Embeds single cells of a field.
 
@@ -160,7 +174,7 @@ class Model:
         modality = self.modalities[field]
         packed = [modality.pack(modality.read(cell, folder)) for cell in cells]
         self.learner.eval()
-        return self.embed_views(field, modality.preprocess(modality.collate(packed))).numpy()
+        return self.embed_batch(field, modality.collate(packed)).numpy()
 
     def embed(
         self, data: Dataset, rows: np.ndarray | None = None, *, batch: int = CHUNK, progress: Progress | None = None
@@ -179,10 +193,7 @@ class Model:
         rows = np.arange(len(data.ids)) if rows is None else rows
         self.learner.eval()
 
-        def features(name: str, packed: Tensor) -> Tensor:
-            return self.embed_views(name, self.modalities[name].preprocess(packed))
-
-        z = _blocks(self.modalities, data, rows, features, batch, progress)
+        z = _blocks(self.modalities, data, rows, self.embed_batch, batch, progress)
         return bank_of(z, data, rows, self.learner.shared)
 
 

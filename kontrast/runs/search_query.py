@@ -24,7 +24,7 @@ def ask(model: Model, query: object, field: str | None, *, text: bool) -> tuple[
     kinds = {name: view.name for name, view in model.experiment.views.items()}
     if field is not None and field not in kinds:
         raise UserError(f"this run has no field '{field}'{did_you_mean(field, kinds)}")
-    words = [name for name, kind in kinds.items() if kind == "text"]
+    words = [name for name, modality in model.modalities.items() if modality.typed]
     if text and field is None and not words:
         raise UserError(
             f"this run has no text field to search by; it has {', '.join(kinds)}. Search by example: --like FILE."

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kontrast.core import random_streams
-from kontrast.tasks.task_streams import share
+from kontrast.core.random_streams import share
 
 DRAWS = 4
 """Numbers that a step draws for its crops."""

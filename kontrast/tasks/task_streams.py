@@ -1,14 +1,10 @@
 """Random numbers of a task that makes views itself: of a step, and of a step's rows."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from kontrast.core import random_streams
 from kontrast.core.clock import Clock
-
-_BITS = 24  # of a draw
 
 
 class TaskStreams(nn.Module):
@@ -39,18 +35,5 @@ class TaskStreams(nn.Module):
         return random_streams.key(*self.now, ids_B, number)
 
     def of_step(self, n: int) -> list[int]:
-        """n draws that all rows of the step share, whole numbers below 2^24 for `share`."""
-        return drawn(random_streams.step_keys(*self.now, [0]), n)[0].tolist()
-
-
-def drawn(key_B: Tensor, n: int) -> Tensor:
-    """First n draws of each stream, (B, n) whole numbers below 2^24."""
-    return (random_streams.uniform(key_B, n) * (1 << _BITS)).long()
-
-
-def share(draw: Any, choices: Any) -> Any:
-    """One of 0 to `choices` - 1, equally likely, from a draw below 2^24.
-
-    Takes whole numbers or tensors of them, so that every device agrees.
-    """
-    return (draw * choices) >> _BITS
+        """n draws that all rows of the step share, whole numbers below 2^24 for `random_streams.share`."""
+        return random_streams.drawn(random_streams.step_keys(*self.now, [0]), n)[0].tolist()

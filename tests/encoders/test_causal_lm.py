@@ -9,7 +9,7 @@ from kontrast.core.errors import UserError
 from kontrast.encoders import causal_lm
 from kontrast.encoders.causal_lm import CausalLM
 from kontrast.losses.functional import dpo, simpo
-from kontrast.modalities.text.text import TURN
+from kontrast.modalities.text.marks import TURN
 
 transformers = pytest.importorskip("transformers")
 

@@ -6,7 +6,7 @@ from kontrast.core.experiment import Experiment
 from kontrast.core.registry import load
 from kontrast.core.task_choice import one_task
 from kontrast.data.schema.fields import Field
-from kontrast.modalities.text.text import TURN
+from kontrast.modalities.text.marks import TURN
 from kontrast.recipes.choosing import choose
 
 pytestmark = pytest.mark.quick

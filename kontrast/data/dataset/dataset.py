@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kontrast.core import registry
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Source
 from kontrast.data.dataset.packing import Packing, Progress, packing, sample
@@ -147,7 +148,7 @@ def prepare(
     packed, rows = _packed(frame, modalities, found, pack, source.validation, notes, fit=fit, again=again)
     kept = packed.kept
     if fit:
-        _trainable(frame, fields, packed, rows.training)
+        _trainable(frame, modalities, packed, rows.training)
     labels = _labels(frame, fields, kept, notes)
     kinds = {name: fields[name].kind for name in modalities}
     learned = targets(frame, fields, kept, rows.training, rows.keys) if fit else {}
@@ -243,11 +244,12 @@ def _fit_again(frame: Frame, modalities: Mapping[str, Modality], fresh: Mapping[
 
 
 def _no_view(frame: Frame, fields: Mapping[str, Field]) -> str:
+    kinds = list(registry.kinds("modalities"))
     columns = "; ".join(f"{name}: {field.kind} ({field.why})" for name, field in list(fields.items())[:8])
     columns += f" and {len(fields) - 8} more columns" if len(fields) > 8 else ""
     return (
-        f"{frame.name} has no column to learn from; expected images, texts or series. Found {columns}. "
-        "Say what a column is: --field NAME=image (or text, or series)."
+        f"{frame.name} has no column to learn from; expected {', '.join(kinds[:-1])} or {kinds[-1]}. Found {columns}. "
+        f"Say what a column is: --field NAME={kinds[0]} (or {', or '.join(kinds[1:])})."
     )
 
 
@@ -284,16 +286,13 @@ def _accept(frame: Frame, quarantined: Sequence[Quarantined], share: float) -> N
     )
 
 
-def _trainable(frame: Frame, fields: Mapping[str, Field], packed: Packing, training: np.ndarray) -> None:
+def _trainable(frame: Frame, modalities: Mapping[str, Modality], packed: Packing, training: np.ndarray) -> None:
     if training.sum() < 2:
         found = "one row" if training.any() else "no row"
         raise UserError(f"{frame.name} has {found} to train on; contrast needs at least two, and learns from hundreds.")
     for name in packed.stores:
-        if fields[name].kind == "series" and name in packed.flat:
-            raise UserError(
-                f"{frame.name}, field '{name}': no series changes over time, so there is nothing to learn from. "
-                "Check that time is where it is expected: one row per series, not one row per instant."
-            )
+        if name in packed.flat and modalities[name].all_flat:
+            raise UserError(f"{frame.name}, field '{name}': {modalities[name].all_flat}")
 
 
 def _labels(frame: Frame, fields: Mapping[str, Field], kept: np.ndarray, notes: list[str]) -> np.ndarray | None:

@@ -44,7 +44,7 @@ class Packing:
         stores: Field -> its packed rows.
         content: Field -> (N,) int64, a hash of the packed value, or a negative number that no other row has.
         unreadable: Unreadable rows as (row, field, reason).
-        flat: Fields whose values never change along the first axis, in any row.
+        flat: Fields whose rows are all flat.
     """
 
     kept: np.ndarray
@@ -134,7 +134,9 @@ def _key(frame: Frame, modalities: Mapping[str, Modality]) -> str:
 def _code(kind: type) -> str:
     """Source code of a modality; a changed one must not reuse packed rows."""
     try:
-        return inspect.getsource(kind)
+        file = Path(inspect.getfile(kind))
+        parts = sorted(file.parent.glob("*.py")) if file.stem == file.parent.name else [file]  # a folder of its own
+        return "".join(part.read_text(encoding="utf8") for part in parts)
     except (OSError, TypeError):  # defined in a console, without a file
         return ""
 
@@ -186,7 +188,7 @@ class _Piece:
         rows: Indices of the rows in the frame.
         values: Field -> packed values, errors, or None if missing.
         hashes: Field -> hashes of the values.
-        varies: Field -> whether a value changes along its first axis.
+        varies: Field -> whether a row is not flat.
     """
 
     rows: range
@@ -206,17 +208,11 @@ def _read(frame: Frame, modalities: Mapping[str, Modality], rows: range) -> _Pie
         ]
         for name, of in values.items()
     }
-    varies = {name: any(isinstance(v, np.ndarray) and _varies(v) for v in of) for name, of in values.items()}
+    varies = {
+        name: any(isinstance(v, np.ndarray) and not modalities[name].is_flat(v) for v in of)
+        for name, of in values.items()
+    }
     return _Piece(rows, values, hashes, varies)
-
-
-def _varies(row: np.ndarray) -> bool:
-    """Whether values change along the first axis; a gap (NaN) is no change."""
-    before, after = row[:-1], row[1:]
-    changed = before != after
-    if row.dtype.kind == "f":
-        changed &= ~(np.isnan(before) | np.isnan(after))
-    return bool(changed.any())
 
 
 def _ahead(work: Callable[[Any], Any], parts: Iterable[Any]) -> Iterator[Any]:

@@ -20,12 +20,18 @@ from kontrast.core import random_streams
 from kontrast.core.errors import UserError
 from kontrast.core.factory import Range
 from kontrast.data.augmentation import AugmentationChoice, applied, augmentation_of, streams_of
+from kontrast.data.export_entry import ExportEntry
+from kontrast.data.masking import Masking
+from kontrast.data.miniature import Miniature
 from kontrast.data.modality import Modality
 from kontrast.data.schema.column import Claim, Column
 from kontrast.data.view import Role
 from kontrast.modalities.image import mirroring
 from kontrast.modalities.image.augmentations.cutout import Cutout
 from kontrast.modalities.image.augmentations.pipeline import LIGHT, LUMA, SMALL_CROP, STRONG, WEAK, Strength, augment
+from kontrast.modalities.image.export_entry import ImageEntry
+from kontrast.modalities.image.masking import MASKING
+from kontrast.modalities.image.miniature import MINIATURE
 from kontrast.modalities.image.picture import picture
 from kontrast.modalities.image.recognise import recognise
 
@@ -33,7 +39,7 @@ from kontrast.modalities.image.recognise import recognise
 _KEPT = 512
 _ELONGATED = 2.0  # up to this ratio of the sides the middle square is kept, beyond it the whole picture is squeezed
 _SAMPLE = 256  # pictures for mean and standard deviation
-_RAW = 8  # pixels a side
+_RAW, _LIKENESS = 8, 16  # pixels a side
 _LOCAL = 3 / 7  # side of a local view as a share of `size`: 96 of 224 px, as in SwAV and DINO
 _SMALLEST = 16  # pixels a side of a local view
 _CUTOUT = 1  # branch of the random streams
@@ -75,6 +81,7 @@ class Image(Modality):
     """
 
     encoder = "resnet"
+    axes = "BCHW"
     precedence = 10
     files = True
 
@@ -241,6 +248,43 @@ class Image(Modality):
         """
         x_BCHW = F.adaptive_avg_pool2d(batch.float().div_(255), _RAW)
         return (x_BCHW - x_BCHW.mean((1, 2, 3), keepdim=True)).flatten(1)
+
+    def export_entry(self) -> ExportEntry:
+        """Inputs of an exported graph."""
+        return ImageEntry(self)
+
+    @classmethod
+    def masking(cls) -> Masking:
+        """Masked cells."""
+        return MASKING
+
+    @classmethod
+    def miniature(cls) -> Miniature:
+        """Small images."""
+        return MINIATURE
+
+    def likeness(self, batch: Tensor) -> Tensor:
+        """Pixels at 16 x 16, minus the mean of the image: (B, 256 C)."""
+        x_BCHW = F.adaptive_avg_pool2d(batch.float(), _LIKENESS)
+        return (x_BCHW - x_BCHW.mean((1, 2, 3), keepdim=True)).flatten(1)
+
+    def is_flat(self, packed: np.ndarray) -> bool:
+        """Whether all pixels are equal."""
+        return bool(packed.min() == packed.max())
+
+    def dimensions(self, lengths: np.ndarray) -> str:
+        """Pixels per side, and whether images are grey."""
+        return f"seen at {self.size} x {self.size}, {'grey' if self.channels == 1 else 'coloured'}"
+
+    @classmethod
+    def examples(cls, n: int) -> list[Any]:
+        """Smooth colour gradients of differing size."""
+        cells = []
+        for k in range(n):
+            y, x = np.mgrid[0 : 20 + k % 3, 0 : 24 + k % 5].astype(np.float32)
+            planes = [np.sin(0.2 * (1 + k % 7) * x + k), np.cos(0.3 * y * (1 + k % 3) + k), np.sin(0.1 * (x + y) * k)]
+            cells.append(np.uint8(127.5 * (1 + np.stack(planes, -1))))
+        return cells
 
     def show(self, packed: np.ndarray) -> str:
         """Renders an <img> tag with the PNG inside."""

@@ -14,11 +14,19 @@ from torch import Tensor
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.factory import Range
 from kontrast.data.augmentation import AugmentationChoice, applied, augmentation_of, streams_of
+from kontrast.data.export_entry import ExportEntry
+from kontrast.data.masking import Masking
+from kontrast.data.miniature import Miniature
 from kontrast.data.modality import Modality
+from kontrast.data.remark import Remark, Rows, span
 from kontrast.data.schema.column import Claim, Column
 from kontrast.data.view import Role
 from kontrast.modalities.series.augmentations.changes import Changes, augment, ends, moments, past
+from kontrast.modalities.series.export_entry import SeriesEntry
+from kontrast.modalities.series.masking import MASKING
+from kontrast.modalities.series.miniature import MINIATURE
 from kontrast.modalities.series.recognise import recognise
+from kontrast.modalities.series.remarks import remarks
 
 _LONGEST = 512  # samples kept of a series where the user names no length
 _RAW = 128  # raw features a channel
@@ -73,6 +81,11 @@ class Series(Modality):
 
     encoder = "tcn"
     encoder_settings: ClassVar[Mapping[str, Any]] = {"pool": "statistics"}
+    axes = "BCT"
+    all_flat = (
+        "no series changes over time, so there is nothing to learn from. "
+        "Check that time is where it is expected: one row per series, not one row per instant."
+    )
     precedence = 30
 
     def __init__(
@@ -249,6 +262,43 @@ class Series(Modality):
         averaged = (below + (above - below) * (edges - left)[:, None]).diff(dim=-1)
         mean, deviation = averaged.mean(-1, keepdim=True), averaged.std(-1, correction=0, keepdim=True)
         return ((averaged - mean) / deviation.clamp_min(1e-9)).flatten(1).float()
+
+    def export_entry(self) -> ExportEntry:
+        """Inputs of an exported graph."""
+        return SeriesEntry(self)
+
+    @classmethod
+    def masking(cls) -> Masking:
+        """Masked spans of time."""
+        return MASKING
+
+    @classmethod
+    def miniature(cls) -> Miniature:
+        """Means over parts of time."""
+        return MINIATURE
+
+    def is_flat(self, packed: np.ndarray) -> bool:
+        """Whether no channel changes over time; gaps are no change."""
+        known = np.isfinite(packed)
+        lowest, highest = np.where(known, packed, np.inf).min(0), np.where(known, packed, -np.inf).max(0)
+        return bool((lowest >= highest).all())
+
+    def dimensions(self, lengths: np.ndarray) -> str:
+        """Steps of rows."""
+        return span(lengths, "steps")
+
+    def remarks(self, rows: Rows) -> list[Remark]:
+        """Lengths of the series against the limit beyond which they are averaged down."""
+        return remarks(rows, int(self.facts()["length"]))
+
+    @classmethod
+    def examples(cls, n: int) -> list[Any]:
+        """Sums of two waves, of differing length."""
+        cells = []
+        for k in range(n):
+            t = np.arange(48 + 4 * (k % 5))
+            cells.append((np.sin(t * (0.1 + 0.07 * (k % 4)) + k) + 0.3 * np.cos(t * (0.5 + 0.01 * k))).tolist())
+        return cells
 
     def show(self, packed: np.ndarray) -> str:
         """Renders a sparkline: the first four channels, each on its own scale, broken at gaps."""

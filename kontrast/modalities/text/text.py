@@ -20,14 +20,21 @@ from torch import Tensor
 from kontrast.core import random_streams
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.factory import Range
+from kontrast.data.export_entry import ExportEntry
+from kontrast.data.masking import Masking
+from kontrast.data.miniature import Miniature
 from kontrast.data.modality import Modality
+from kontrast.data.remark import Remark, Rows, span
 from kontrast.data.schema.column import Claim, Column
 from kontrast.data.view import Role
+from kontrast.modalities.text.export_entry import TextEntry
+from kontrast.modalities.text.marks import BETWEEN, END
+from kontrast.modalities.text.masking import MASKING
+from kontrast.modalities.text.miniature import MINIATURE
 from kontrast.modalities.text.recognise import recognise
+from kontrast.modalities.text.remarks import remarks
 from kontrast.modalities.text.tokenizer import learned, pretrained
 
-END, BETWEEN = -1, -2
-TURN = "\n\nAssistant:"  # ends the prompt in transcripts such as HH-RLHF
 MASKS = ("[MASK]", "<mask>")  # how tokenizers spell the token that hides another
 RAW_WIDTH = 1024
 _DELETION, _MOST = 0.15, 0.9  # share of tokens left out; the most that a strong view raises it to
@@ -77,6 +84,8 @@ class Text(Modality):
     encoder = "tokens"
     # League: trec .790 .684 (kNN, linear), TF-IDF .800 .840, MiniLM untouched .706 .904 (docs/benchmarks.md).
     alone = "from scratch TF-IDF is often as good, a pretrained encoder better: --encoder text=MODEL"
+    axes = "BL"
+    typed = True
     precedence = 90
 
     def __init__(
@@ -226,6 +235,34 @@ class Text(Modality):
         # 10-NN of intents .834 with the root, .830 with the whole, .788 with none; kinds of question .732, .588, .818.
         idf_U = (((1 + self._documents) / (1 + self._frequency.to(ids.device)[tokens_U])).log() + 1).sqrt()
         return torch.nn.functional.normalize((count_BU.log1p() * idf_U) @ features_UR, dim=1)
+
+    def export_entry(self) -> ExportEntry:
+        """Inputs of an exported graph."""
+        return TextEntry(self)
+
+    @classmethod
+    def masking(cls) -> Masking:
+        """Masked tokens."""
+        return MASKING
+
+    @classmethod
+    def miniature(cls) -> Miniature:
+        """Bags of tokens."""
+        return MINIATURE
+
+    def dimensions(self, lengths: np.ndarray) -> str:
+        """Tokens of rows."""
+        return span(lengths, "tokens")
+
+    def remarks(self, rows: Rows) -> list[Remark]:
+        """Lengths of the texts against the number of tokens that the encoder reads."""
+        return remarks(rows, self._limit)
+
+    @classmethod
+    def examples(cls, n: int) -> list[Any]:
+        """Short sentences of a colour, an animal, a place and a number."""
+        colours, animals, places = ("red", "blue", "grey"), ("fox", "owl", "bear", "hare"), ("wood", "field", "snow")
+        return [f"a {colours[k % 3]} {animals[k % 4]} in the {places[k % 5 % 3]}, seen on day {k}" for k in range(n)]
 
     def show(self, packed: np.ndarray) -> str:
         """Renders the texts of a row as the tokenizer decodes them, escaped, one per line."""

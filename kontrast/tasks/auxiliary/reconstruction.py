@@ -13,7 +13,6 @@ from kontrast.data.view import Batch, ViewSpec
 from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.encoders.encoders import EncodedViews
 from kontrast.tasks.one_field import OneField
-from kontrast.tasks.small_rows import SMALL
 from kontrast.tasks.task import Output
 
 
@@ -47,15 +46,15 @@ class Reconstruction(OneField):
 
     def __init__(self, encoders: EncoderInfo, *, hidden: int = 256) -> None:
         (field,) = encoders.fields
-        modality, facts = encoders.modalities.get(field, ""), encoders.facts.get(field, {})
-        if modality not in SMALL:
+        modality, facts = encoders.modality(field), encoders.facts.get(field, {})
+        small = modality and modality.miniature()
+        if small is None:
             raise UserError(
-                f"task 'reconstruction' takes {', '.join(SMALL)}; found '{field}', a field of "
-                f"{modality or 'unknown kind'}."
+                f"task 'reconstruction' takes fields whose rows have small copies, such as images; found '{field}', a "
+                f"field of {encoders.modalities.get(field) or 'unknown kind'}."
             )
-        small = SMALL[modality]
         super().__init__(encoders, views=1, hidden=hidden, width=small.numbers(facts), norm="layer")
-        self.small, self.facts, self.tokens = small, facts, modality == "text"
+        self.small, self.facts, self.tokens = small, facts, small.tokens
 
     def views(self) -> dict[str, ViewSpec]:
         """The field augmented, for the encoder, and unaugmented, for the target."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from kontrast.core.clock import Clock
 from kontrast.core.embeddings import Embeddings, LossTerm
 from kontrast.core.errors import UserError
+from kontrast.core.random_streams import drawn, share
 from kontrast.core.ranks import Ranks
 from kontrast.data.view import Batch, View, ViewSpec
 from kontrast.encoders.encoder_info import EncoderInfo
@@ -19,7 +20,7 @@ from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.losses.relations.same_key import SameKey
 from kontrast.tasks.overlapping_crops import DRAWS, crops_of, cut, ends, hidden
 from kontrast.tasks.task import Output, Task
-from kontrast.tasks.task_streams import TaskStreams, drawn, share
+from kontrast.tasks.task_streams import TaskStreams
 
 
 class TS2Vec(Task):
@@ -58,9 +59,10 @@ class TS2Vec(Task):
     def __init__(self, encoders: EncoderInfo, *, alpha: float = 0.5, hide: float = 0.5) -> None:
         super().__init__()
         (self.field,) = encoders.fields
-        modality = encoders.modalities.get(self.field, "series")
-        if modality != "series":
-            raise UserError(f"task 'ts2vec' contrasts instants of series; found '{self.field}', a field of {modality}.")
+        modality = encoders.modality(self.field)
+        if modality and modality.axes != "BCT":
+            kind = encoders.modalities[self.field]
+            raise UserError(f"task 'ts2vec' contrasts instants of series; found '{self.field}', a field of {kind}.")
         for name, value in (("alpha", alpha), ("hide", hide)):
             if not 0 <= value <= 1:
                 raise UserError(f"task 'ts2vec': {name}={value}; expected a number from 0 to 1.")

@@ -11,7 +11,7 @@ from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.data.view import Batch, Role, View, ViewSpec
 from kontrast.encoders.encoder_info import EncoderInfo
-from kontrast.modalities.text.text import BETWEEN, END, TURN
+from kontrast.modalities.text.marks import BETWEEN, END, TURN
 from kontrast.tasks.task import Task
 
 PROMPT = "prompt"

@@ -16,7 +16,6 @@ from kontrast.core.ranks import Ranks
 from kontrast.data.view import Batch, View, ViewSpec
 from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.encoders.encoders import EncodedViews
-from kontrast.tasks.masking import MASKINGS
 from kontrast.tasks.task import Output, Task
 from kontrast.tasks.task_streams import TaskStreams
 
@@ -60,14 +59,16 @@ class Masked(Task):
     ) -> None:
         super().__init__()
         (self.field,) = encoders.fields
-        modality, dense = encoders.modalities.get(self.field, ""), encoders.dense.get(self.field)
-        if modality not in MASKINGS or not dense:
+        modality, dense = encoders.modality(self.field), encoders.dense.get(self.field)
+        masking = modality and modality.masking()
+        if masking is None or not dense:
             raise UserError(
-                f"task 'masked' takes {', '.join(MASKINGS)} and an encoder that gives a vector per part; found "
-                f"'{self.field}', a field of {modality or 'unknown kind'} with {dense or 'no'} features per part."
+                "task 'masked' takes fields that can be masked, such as texts, and an encoder that gives a vector per "
+                f"part; found '{self.field}', a field of {encoders.modalities.get(self.field) or 'unknown kind'} with "
+                f"{dense or 'no'} features per part."
             )
-        self.masking, self.facts, self.streams = MASKINGS[modality], encoders.facts[self.field], TaskStreams()
-        self.tokens, self.share = modality == "text", share or self.masking.share
+        self.masking, self.facts, self.streams = masking, encoders.facts[self.field], TaskStreams()
+        self.tokens, self.share = masking.tokens, share or masking.share
         before = nn.Linear(dense + encoders.widths[self.field], hidden)
         self.head = nn.Sequential(before, nn.GELU(), nn.LayerNorm(hidden))
         self.predict = nn.Linear(hidden, self.masking.values(self.facts))

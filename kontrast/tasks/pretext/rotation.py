@@ -10,13 +10,14 @@ from torch import Tensor
 from kontrast.core.clock import Clock
 from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.core.errors import UserError
+from kontrast.core.random_streams import drawn, share
 from kontrast.core.ranks import Ranks
 from kontrast.data.view import Batch, View
 from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.encoders.encoders import EncodedViews
 from kontrast.tasks.one_field import OneField
 from kontrast.tasks.task import Output
-from kontrast.tasks.task_streams import TaskStreams, drawn, share
+from kontrast.tasks.task_streams import TaskStreams
 
 TURNS = 4  # of 90 degrees
 
@@ -50,9 +51,10 @@ class Rotation(OneField):
 
     def __init__(self, encoders: EncoderInfo, *, hidden: int = 0) -> None:
         super().__init__(encoders, views=1, hidden=hidden, width=TURNS)
-        modality = encoders.modalities.get(self.field, "image")
-        if modality != "image":
-            raise UserError(f"task 'rotation' turns images; found '{self.field}', a field of {modality}.")
+        modality = encoders.modality(self.field)
+        if modality and modality.axes != "BCHW":
+            kind = encoders.modalities[self.field]
+            raise UserError(f"task 'rotation' turns images; found '{self.field}', a field of {kind}.")
         self.streams = TaskStreams()
 
     def begin(self, clock: Clock) -> None:

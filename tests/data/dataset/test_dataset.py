@@ -45,7 +45,7 @@ class Words(Modality):
     def collate(self, packed):
         raise AssertionError
 
-    preprocess = augment = raw = show = look = collate
+    preprocess = augment = raw = show = look = recognise = dimensions = examples = collate
 
     def facts(self):
         return {"longest": self.longest}
@@ -58,6 +58,11 @@ class Words(Modality):
 
 
 class Numbers(Words):
+    all_flat = "no series changes over time"
+
+    def is_flat(self, packed):
+        return bool((packed == packed[:1]).all())
+
     def read(self, cell, folder):
         self.reads += 1
         return np.asarray(cell, np.float32)

@@ -12,10 +12,10 @@ from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.modalities.image.image import Image
+from kontrast.modalities.series.miniature import small_series
 from kontrast.modalities.series.series import Series
 from kontrast.modalities.text.text import Text
 from kontrast.tasks.auxiliary.reconstruction import Reconstruction
-from kontrast.tasks.small_rows import small_series
 from kontrast.training.step import step
 from tests.support.learners import batches_of, learner_of
 
@@ -89,5 +89,5 @@ def test_a_small_series_does_not_depend_on_the_length_of_its_batch():
 
 
 def test_reconstruction_refuses_what_it_cannot_make_small():
-    with pytest.raises(UserError, match="takes image, series, text; found 'x', a field of graph"):
+    with pytest.raises(UserError, match="such as images; found 'x', a field of graph"):
         Reconstruction(EncoderInfo({"x": 4}, modalities={"x": "graph"}))

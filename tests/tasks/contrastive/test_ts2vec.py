@@ -13,6 +13,7 @@ from kontrast.checks.processes import MAIN
 from kontrast.core import containers
 from kontrast.core.clock import Clock
 from kontrast.core.errors import UserError
+from kontrast.core.random_streams import share
 from kontrast.core.ranks import Ranks, on_ranks
 from kontrast.data.view import Batch, View
 from kontrast.encoders.dilated_cnn import DilatedCNN
@@ -23,7 +24,6 @@ from kontrast.encoders.tcn import TCN
 from kontrast.losses.hierarchical import hierarchical
 from kontrast.tasks.contrastive.ts2vec import TS2Vec
 from kontrast.tasks.overlapping_crops import crops_of, ends
-from kontrast.tasks.task_streams import share
 from kontrast.training.step import step
 from tests.support.learners import learner_of
 

@@ -7,18 +7,19 @@ import pytest
 import torch
 
 from kontrast.checks.processes import MAIN, doubles, same, trace
-from kontrast.core import factory, random_streams
+from kontrast.core import factory, random_streams, registry
 from kontrast.core.clock import Clock
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks, on_ranks
+from kontrast.data.masking import along
 from kontrast.data.view import Batch, View
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.encoders.features import Features
 from kontrast.modalities.image.image import Image
+from kontrast.modalities.image.masking import over_cells
 from kontrast.modalities.series.series import Series
 from kontrast.modalities.text.text import Text
-from kontrast.tasks.masking import MASKINGS, along, over_cells
 from kontrast.tasks.pretext.masked import Masked
 from kontrast.tasks.pretext.rotation import Rotation, turned
 from kontrast.training.step import step
@@ -128,7 +129,7 @@ def test_two_ranks_rotate_as_one():
 def test_hidden_parts_do_not_reach_the_encoder_and_are_what_is_wanted(kind):
     modality, x = fitted(kind)
     facts, stream = modality.facts(), random_streams.key(0, 0, torch.arange(N), 0)
-    data, hidden, wanted = MASKINGS[kind].hide(x.clone(), stream, 0.4, facts)
+    data, hidden, wanted = registry.load("modalities", kind).masking().hide(x.clone(), stream, 0.4, facts)
     assert 0.2 < hidden.double().mean() < 0.6 or kind == "text"
     if kind == "text":
         assert hidden.any(1).all()
@@ -156,14 +157,14 @@ def test_hidden_parts_do_not_reach_the_encoder_and_are_what_is_wanted(kind):
                 )
                 assert torch.equal(wanted[n, p], x[at].flatten())
                 assert torch.equal(data[at], torch.zeros_like(x[at]) if hidden[n, p] else x[at])
-    half = MASKINGS[kind].hide(x[4:].clone(), stream[4:], 0.4, facts)
+    half = registry.load("modalities", kind).masking().hide(x[4:].clone(), stream[4:], 0.4, facts)
     assert torch.equal(half.hidden, hidden[4:])  # of a row alone, in any pass
 
 
 def test_a_pretrained_mask_token_hides_tokens_and_special_ones_stay():
     facts = {"vocabulary": 9, "special": (1, 2, 3), "mask": 3}
     x = torch.tensor([[1, 5, 6, 7, 2], [1, 8, 2, -1, -1]])
-    data, hidden, _ = MASKINGS["text"].hide(x, torch.tensor([4, 5]), 0.99, facts)
+    data, hidden, _ = registry.load("modalities", "text").masking().hide(x, torch.tensor([4, 5]), 0.99, facts)
     assert data.tolist() == [[1, 3, 3, 3, 2], [1, 3, 2, -1, -1]]
     assert hidden.sum() == 4
 

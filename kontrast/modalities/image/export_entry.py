@@ -1,17 +1,15 @@
 """Images: square arrays of pixels, as a decoder gives them."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 from torch import Tensor
 
+from kontrast.data.export_entry import ExportEntry
 from kontrast.data.modality import Modality
-from kontrast.exports.entry import Entry
-from kontrast.modalities.image.image import Image as Pictures
 
 
-class Image(Entry):
+class ImageEntry(ExportEntry):
     """Input `pixels`, (B, S, S, C) uint8, with the run's image size S.
 
     Resizing stays outside the graph, as `words` describes, because implementations round uint8 differently. Colours
@@ -20,8 +18,8 @@ class Image(Entry):
 
     def __init__(self, modality: Modality) -> None:
         super().__init__()
-        self.modality = cast(Pictures, modality)
-        size, channels = self.modality.size, self.modality.channels
+        self.modality, facts = modality, modality.facts()
+        self.size, self.channels = size, channels = facts["size"], facts["channels"]
         self.axes = {"pixels": ("batch", size, size, channels)}
         self.most: dict[str, int] = {}
         colours = {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels")
@@ -40,5 +38,5 @@ class Image(Entry):
 
     def made_up(self, rows: int) -> list[np.ndarray]:
         """Images of random noise."""
-        shape = (rows, self.modality.channels, self.modality.size, self.modality.size)
+        shape = (rows, self.channels, self.size, self.size)
         return list(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))

@@ -1,7 +1,4 @@
-"""The contract of an entry: raw inputs of an exported graph and their preprocessing.
-
-Each modality has its own file in `entries/`.
-"""
+"""The contract of an export entry: raw inputs of an exported graph and their preprocessing."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,13 +9,11 @@ import numpy as np
 from torch import Tensor, nn
 
 
-class Entry(nn.Module, ABC):
+class ExportEntry(nn.Module, ABC):
     """Input stage of an exported graph; everything in `forward` becomes part of the graph.
 
-    It is built with the fitted `modality` and lies in a file of the modality's name.
+    `Modality.export_entry` makes it of the fitted modality.
     """
-
-    ROOM = "entries"
 
     axes: Mapping[str, tuple[str | int, ...]]
     """Axes of each input: a size, or the name of an axis of free size. The first axis is the batch."""

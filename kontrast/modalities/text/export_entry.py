@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kontrast.data.export_entry import ExportEntry
 from kontrast.data.modality import Modality
-from kontrast.exports.entry import Entry
-from kontrast.modalities.text.text import END
+from kontrast.modalities.text.marks import END
 
 
-class Text(Entry):
+class TextEntry(ExportEntry):
     """Inputs `input_ids` and `attention_mask`, each (B, L) int64, as tokenizers give them.
 
     Tokenizing is no tensor operation, so tokenizer.json lies beside the graph.

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from kontrast.data.export_entry import ExportEntry
 from kontrast.data.modality import Modality
-from kontrast.exports.entry import Entry
 
 
-class Series(Entry):
+class SeriesEntry(ExportEntry):
     """Input `series`, (B, T, C) float32, with the run's length T; NaN marks gaps and padding."""
 
     def __init__(self, modality: Modality) -> None:

@@ -1,1 +1,0 @@
-"""Inputs of exported graphs and their preprocessing; one modality per file."""
