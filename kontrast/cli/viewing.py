@@ -104,7 +104,7 @@ def check(
     task: Annotated[bool, typer.Option("--task", help="The task of that name, where a loss has it too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Prove a loss, a task or a modality: exact, in any order and number of passes, the same on any number of processes.
+    """Prove a loss, a task or a modality: exact, in any order and number of passes, equal on many processes.
 
     Exit code 1 where a property fails. Half a minute, most of it the starting of processes.
     """

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kontrast.core import containers
-from kontrast.core.containers import Data, registry, renamed
+from kontrast.core import containers, registry, renamed
+from kontrast.core.containers import Data
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Choice, Experiment
