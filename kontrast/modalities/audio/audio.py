@@ -18,6 +18,7 @@ from kontrast.core.factory import Range
 from kontrast.core.random_streams import Streams
 from kontrast.data.augmentation import Augmentation, AugmentationChoice, applied, augmentation_of, streams_of
 from kontrast.data.modality import Modality
+from kontrast.data.schema.column import Claim, Column
 from kontrast.data.view import Role
 from kontrast.modalities.audio import preview
 from kontrast.modalities.audio.augmentations.band_filter import BandFilter
@@ -97,7 +98,9 @@ class Audio(Modality):
     """
 
     encoder = "audio_cnn"
+    axes = "BCMF"
     files = True
+    precedence = 20
 
     def __init__(
         self,
@@ -250,6 +253,29 @@ class Audio(Modality):
         """
         mean, std = (torch.tensor(v, device=batch.device) for v in (self._raw_mean, self._raw_std))
         return (self._statistics(batch) - mean) / std
+
+    @classmethod
+    def recognise(cls, column: Column) -> Claim | None:
+        """Nothing yet: columns of sounds are named by the user."""
+        return None
+
+    def is_flat(self, packed: np.ndarray) -> bool:
+        """Whether a clip is silent."""
+        return bool((packed == packed[:1]).all())
+
+    def dimensions(self, lengths: np.ndarray) -> str:
+        """Seconds of clips."""
+        return f"{np.median(lengths) / self.rate:.2f} s, at most {lengths.max() / self.rate:.2f} s"
+
+    @classmethod
+    def examples(cls, n: int) -> list[Any]:
+        """Decaying tones of two pitches, with their rate."""
+        cells = []
+        for k in range(n):
+            t = np.arange(3200 + 400 * (k % 4)) / 8000
+            wave = np.sin(2 * np.pi * (200 + 20 * k) * t) + np.sin(2 * np.pi * (700 + 31 * (k % 5)) * t)
+            cells.append(((0.3 * wave * np.exp(-3 * t)).astype(np.float32), 8000))
+        return cells
 
     def show(self, packed: np.ndarray) -> str:
         """Renders a player with the first two seconds, and their spectrogram."""
