@@ -21,8 +21,8 @@ _CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # package.module:Name
 
 # What a column may be besides a modality.
 OTHER_KINDS = (
-    "label", "labels", "soft", "teacher", "number", "score", "sensitive", "group", "time", "weight", "id", "split", "meta",
-    "ignore",
+    "label", "labels", "soft", "teacher", "number", "score", "sensitive", "group", "time", "weight", "id", "split",
+    "meta", "ignore",
 )  # fmt: skip
 
 
