@@ -11,9 +11,9 @@ from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
 from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.encoders.features import Features
-from kontrast.modalities.image import Image
-from kontrast.modalities.series import Series
-from kontrast.modalities.text import Text
+from kontrast.modalities.image.image import Image
+from kontrast.modalities.series.series import Series
+from kontrast.modalities.text.text import Text
 from kontrast.tasks.auxiliary.captioning import Captioning
 from kontrast.training.step import step
 from tests.support.learners import batches_of, learner_of
