@@ -29,7 +29,7 @@ from kontrast.core.errors import UserError
 Table = dict[str, Any]
 # Data of their own, or several fields: not for these sets.
 PREFERENCE = ("bradley_terry", "bpr", "dpo", "simpo", "cpl", "click")  # benchmarks/preferences.py
-ELSEWHERE = ("emoji", "clip", "cosent", "angle", "simcse_supervised", *PREFERENCE)
+ELSEWHERE = ("emoji", "clip", "coca", "cosent", "angle", "simcse_supervised", *PREFERENCE)
 
 
 @dataclass(frozen=True)

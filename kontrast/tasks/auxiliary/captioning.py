@@ -82,12 +82,15 @@ class Captioning(Task):
         return {field: ViewSpec(field) for field in self.networks} | {self.text: ViewSpec(self.text, "original")}
 
     def forward(self, encoders: EncodedViews, batch: Batch) -> dict[str, Output]:
-        """Negative log-likelihood of each row's text from each other field, (B, 1); its tokens as the key `length`."""
-        encoders(batch, self.networks)  # all at once
+        """Negative log-likelihood of each row's text, an output per other field; as in `errors`."""
         return {field: self.errors(encoders, batch, field) for field in self.networks}
 
     def errors(self, encoders: EncodedViews, batch: Batch, field: str) -> Output:
-        """The same from one field, with its features; zeros for rows that lack it or the text."""
+        """Negative log-likelihood of each row's text from the features of one field.
+
+        Returns:
+            (B, 1), zeros for rows that lack the field or the text, with the number of their tokens as the key `length`.
+        """
         texts, features = self.words(batch.views[self.text].data), encoders(batch, [field])[field]
         here = batch.keys[f"has {field}"] & batch.keys[f"has {self.text}"]
         at, length = here.nonzero()[:, 0], (self.decoder.wanted(texts) >= 0).sum(1)
