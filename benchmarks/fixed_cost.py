@@ -28,14 +28,14 @@ STAGES = {
     "read": "kontrast.runs.pipeline.pipeline:_read",
     "train": "kontrast.runs.pipeline.pipeline:train",
     "embed": "kontrast.runs.pipeline.pipeline:_bank",
-    "evaluate": "kontrast.runs.pipeline.pipeline:evaluate",
+    "evaluate": "kontrast.runs.pipeline.results:evaluate",
     "  linear": "kontrast.evaluation.linear:Linear.__call__",
     "  clustering": "kontrast.evaluation.clustering:Clustering.__call__",
     "  retrieval": "kontrast.evaluation.retrieval:Retrieval.__call__",
     "  geometry": "kontrast.evaluation.geometry:Geometry.__call__",
     "  knn": "kontrast.evaluation.knn:KNN.__call__",
     "  intervals": "kontrast.evaluation.evaluate:interval",
-    "samples": "kontrast.runs.pipeline.pipeline:_samples",
+    "samples": "kontrast.runs.pipeline.results:_samples",
     "report": "kontrast.runs.run:Run.report",
 }
 

@@ -1,8 +1,8 @@
 """Entry points in Python: train, resume, replay and load a run."""
 
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,16 +117,13 @@ def train(
     short = {"plan.batch": batch, "plan.learning_rate": learning_rate}
     settings = {**{name: value for name, value in short.items() if value is not None}, **(settings or {})}
     began = time.perf_counter()
-    asked: Experiment = registry.load("recipes", recipe)() if recipe else Experiment(tasks=one_task())
-    asked = asked if config is None else configured(asked, config, trust_code=trust_code)
-    asked = with_tasks(asked, tasks or {})
+    asked = _requested(recipe, config, tasks, encoders, seed, trust_code=trust_code)
     name = (called(data) if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
     data = asked.source.data if data is None else data
     if isinstance(data, str) and data == "memory":
         raise UserError("nothing to train on: name a path, or pass a table or arrays.")
     where = str(data) if isinstance(data, str | Path) else "memory"
-    asked = replace(asked, source=replace(asked.source, data=where), encoders={**asked.encoders, **_named(encoders)})
-    asked = asked if seed is None else replace(asked, seed=seed)
+    asked = replace(asked, source=replace(asked.source, data=where))
     if not steps is epochs is minutes is None:
         asked = replace(asked, plan=replace(asked.plan, steps=steps, epochs=epochs, minutes=minutes))
     shown = "<the same data>" if where == "memory" else repr(where)
@@ -143,12 +140,7 @@ def train(
                     )
                     folder.write_json("environment.json", environment(typed, str(fleet.device), fleet.words))
                     folder.write("experiment.json", experiment.to_json())  # last: with it the run can be resumed
-                with (
-                    stoppable(folder),
-                    hearing(logger, folder.path),
-                    repeatable(experiment.plan, fleet.device),
-                    fleet.together(folder.go_on),
-                ):
+                with _supervised(folder, experiment, logger, fleet):
                     return run_pipeline(frame, found, folder, words, logger, fleet, resume=False, began=began)
         except (UserError, OSError, KeyboardInterrupt):
             folder.discard_unless_begun()
@@ -210,12 +202,7 @@ def resume(
                 holding.enter_context(folder.held("kontrast train --resume"))
                 frame = emptied(open_frame(source, cache=folder.cache), experiment.source.missing)
                 words, found = _begun(folder, frame, experiment)
-            with (
-                stoppable(folder),
-                hearing(logger, folder.path),
-                repeatable(experiment.plan, fleet.device),
-                fleet.together(folder.go_on),
-            ):
+            with _supervised(folder, experiment, logger, fleet):
                 return run_pipeline(frame, found, folder, words, logger, fleet, resume=True, began=began)
 
 
@@ -274,8 +261,34 @@ def load(path: str | Path, *, trust_code: bool = False) -> Run:
     return Run.load(path, trust_code=trust_code)
 
 
-def _named(encoders: Mapping[str, str | Mapping[str, Any] | Choice] | None) -> dict[str, Choice]:
-    return {tower: choice(given, f"encoder {tower}") for tower, given in (encoders or {}).items()}
+def _requested(
+    recipe: str | None,
+    config: Config | None,
+    tasks: Mapping[str, Any] | None,
+    encoders: Mapping[str, str | Mapping[str, Any] | Choice] | None,
+    seed: int | None,
+    *,
+    trust_code: bool,
+) -> Experiment:
+    """Experiment that the arguments of `train` ask for: the recipe, changed by the config, then by the others."""
+    asked: Experiment = registry.load("recipes", recipe)() if recipe else Experiment(tasks=one_task())
+    asked = asked if config is None else configured(asked, config, trust_code=trust_code)
+    asked = with_tasks(asked, tasks or {})
+    named = {key: choice(value, f"encoder {key}") for key, value in (encoders or {}).items()}
+    asked = replace(asked, encoders={**asked.encoders, **named})
+    return asked if seed is None else replace(asked, seed=seed)
+
+
+@contextmanager
+def _supervised(folder: Folder, experiment: Experiment, logger: Logger, fleet: Launcher) -> Generator[None]:
+    """Context of a run: Ctrl-C leaves a checkpoint, loggers listen, sums are repeatable, processes end together."""
+    with (
+        stoppable(folder),
+        hearing(logger, folder.path),
+        repeatable(experiment.plan, fleet.device),
+        fleet.together(folder.go_on),
+    ):
+        yield
 
 
 def _source(path: str | Path, experiment: Experiment, data: object, verb: str) -> object:

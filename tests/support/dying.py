@@ -22,7 +22,7 @@ import kontrast.cli
 import kontrast.runs.pipeline.pipeline
 from kontrast.core import embedding_table
 from kontrast.runs.folder import folder
-from kontrast.runs.pipeline import pipeline
+from kontrast.runs.pipeline import pipeline, results
 
 
 class Moments:
@@ -56,7 +56,7 @@ class Moments:
         save, write, judge, report = (
             folder.save_file,
             embedding_table.pq.write_table,
-            pipeline.evaluate,
+            results.evaluate,
             pipeline.Run.report,
         )
 
@@ -90,7 +90,7 @@ class Moments:
             return report(run)
 
         os.fsync, os.replace, folder.Folder.append = fsynced, replaced, appended
-        folder.save_file, embedding_table.pq.write_table, pipeline.evaluate, pipeline.Run.report = (
+        folder.save_file, embedding_table.pq.write_table, results.evaluate, pipeline.Run.report = (
             saved,
             written,
             judged,

@@ -20,26 +20,23 @@ from kontrast.data.dataset.dataset import Dataset, Quarantined, TooManyUnreadabl
 from kontrast.data.schema import fingerprint
 from kontrast.data.schema.fields import Field
 from kontrast.data.tables.frame import Frame
-from kontrast.evaluation.evaluate import evaluate
 from kontrast.evaluation.metric_result import MetricResult
-from kontrast.evaluation.verdict import pair_measure, verdict
 from kontrast.reporting.logger import Logger
-from kontrast.runs import captions, messages
+from kontrast.runs import messages
 from kontrast.runs.build import describe, facts_of, learner_of, modalities_of
 from kontrast.runs.folder.folder import QUARANTINE, TRAINED_ON, Folder
 from kontrast.runs.margins import with_margins, with_rule
 from kontrast.runs.model import Model, raw_bank
 from kontrast.runs.pipeline import evaluation_rows
-from kontrast.runs.pipeline.held_pairs import before, keep_before, measured
+from kontrast.runs.pipeline.held_pairs import keep_before, measured
 from kontrast.runs.pipeline.resolve import resolved
+from kontrast.runs.pipeline.results import write_results
 from kontrast.runs.pipeline.train import train
 from kontrast.runs.pipeline.trial import try_out
-from kontrast.runs.run import BANKS, Run, evaluators
+from kontrast.runs.run import Run
 from kontrast.runs.teachers.taught import with_teachers
 from kontrast.training.budget import Budget
 from kontrast.training.launcher import Launcher
-
-VIEWS_SHOWN = 6
 
 
 def run_pipeline(
@@ -99,36 +96,8 @@ def run_pipeline(
     model, ended = train(model, data, folder, logger, fleet, resume=resume, budget=budget)
     scored = partial(with_margins, model, data)
     _bank(folder, "trained", lambda part: model.embed(data, part, progress=logger.progress), rows, scored)
+    write_results(folder, model, data, ended, rows, sizes, pairs_of(model), logger)
     run = Run(folder.path, folder.trusts)
-    banks = {which: (run.embeddings(f"{which}-train"), run.embeddings(f"{which}-test")) for which in BANKS}
-    scores = evaluate(evaluators(experiment), banks, experiment.seed)
-    pairs = pair_measure(pairs_of(model), before(folder))
-    told = verdict(
-        scores,
-        pairs=pairs,
-        collapsed=bool(ended.collapsed),
-        how=ended.collapsed,
-        short=ended.short,
-        causes=ended.causes,
-        kept=ended.kept,
-    )
-    said = captions.samples(model, data, rows[1])
-    folder.write_json("samples.json", {**_samples(model, data, rows[1]), **({"captions": said} if said else {})})
-    folder.write_json(
-        "scores.json",
-        {
-            "verdict": told.to_json(),
-            "steps": ended.steps,
-            "seconds": ended.seconds,
-            "rows": {part: {"evaluated": n, "of": of} for part, (n, of) in sizes.items()},
-            "data": {part: _word(data, index) for part, index in zip(("train", "test"), rows, strict=True)},
-            "scores": scores,
-        },
-    )
-    logger.fact("verdict", messages.verdict(told))
-    logger.fact("scores", messages.scores(scores))
-    if said:
-        logger.fact("captions", captions.words(said))
     run.report()
     logger.fact("run", f"{folder.path}    report.html · encoder/ · embeddings/ · experiment.json")
     some = any(n < of for n, of in sizes.values())
@@ -279,36 +248,3 @@ def _bank(
     train, test = rows
     embed(train).save(folder.embeddings / f"{name}-train.parquet")
     scored(embed(test), test).save(folder.embeddings / f"{name}-test.parquet")
-
-
-def _word(data: Dataset, rows: np.ndarray) -> str:
-    """The fingerprint of the rows that a score was computed on."""
-    return fingerprint.of_rows(data.ids[rows], {name: codes[rows] for name, codes in data.content.items()})
-
-
-def _samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:
-    """Thumbnails of all evaluated rows, and augmented views of a few training rows."""
-    shown: dict[str, list[str | None]] = {}
-    for name, modality in model.modalities.items():
-        has = data.stores[name].has[rows]
-        packed = iter(data.stores[name].rows(rows[has]))
-        shown[name] = [modality.show(next(packed)) if there else None for there in has]
-    views = []
-    for name, modality in model.modalities.items():
-        few = np.flatnonzero(data.stores[name].has & data.training)[:VIEWS_SHOWN]
-        batch = modality.collate(data.stores[name].rows(few))
-        ids = torch.from_numpy(data.keys[few])
-        drawn = [
-            modality.augment(batch.clone(), random_streams.key(model.experiment.seed, 0, ids, n), ids) for n in range(3)
-        ]
-        for k, row in enumerate(few):
-            looks = [modality.look(view[k]) for view in drawn]
-            views.append(
-                {
-                    "id": str(data.ids[row]),
-                    "field": name,
-                    "original": modality.show(data.stores[name].rows(few[k : k + 1])[0]),
-                    "views": looks,
-                }
-            )
-    return {"thumbnails": shown, "views": views}
