@@ -2,6 +2,8 @@
 
     python -m benchmarks.floors --data FOLDER --steps 300
     python -m benchmarks.floors --data FOLDER --recipes supcon triplet --sets SwedishLeaf
+    python -m benchmarks.floors --data FOLDER --recipes supcon --sets cifar10 --keep runs/floors
+    python -m benchmarks.floors --data FOLDER --sets cifar10 --recipes distillation --set tasks.contrast.teacher=RUN
 
 Sets: `cifar10` (2,000 pictures of 32 px, re-encoded as JPEG, and 1,000 to test), `SwedishLeaf` and `TwoPatterns` (UCR
 series), `trec` (questions by what they ask for), `watch` (series of ten subjects, who are the sensitive attribute),
@@ -23,6 +25,7 @@ from typing import Any
 import numpy as np
 
 import kontrast as kt
+from kontrast.cli.app import pairs, value
 from kontrast.core import registry
 from kontrast.core.errors import UserError
 
@@ -129,8 +132,9 @@ def main() -> None:
 
 def _row(name: str, recipe: str, table: Table, fields: dict[str, str], told: argparse.Namespace) -> None:
     settings = {"plan.evaluation_rows": 5000, **({"plan.batch": told.batch} if told.batch else {})}
+    settings |= pairs(told.set, "--set", value)
     with tempfile.TemporaryDirectory() as folder:
-        out, began = Path(folder) / "run", time.process_time()
+        out, began = told.keep / f"{name}-{recipe}" if told.keep else Path(folder) / "run", time.process_time()
         try:
             run = kt.train(
                 table, recipe=recipe, fields=fields, steps=told.steps, settings=settings, seed=told.seed, out=out
@@ -163,6 +167,8 @@ def _arguments() -> argparse.Namespace:
     asked.add_argument("--steps", type=int, default=300)
     asked.add_argument("--batch", type=int, default=256)
     asked.add_argument("--seed", type=int, default=0)
+    asked.add_argument("--set", nargs="*", default=[], help="further settings, NAME=VALUE")
+    asked.add_argument("--keep", type=Path, help="folder for the runs; thrown away without it")
     return asked.parse_args()
 
 

@@ -54,6 +54,7 @@ class GenSCL(OneField):
         ['label']
     """
 
+    strength = "light"
     uses = frozenset({"teacher classes"})
 
     def __init__(
