@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -144,10 +144,12 @@ def _embedded(
 ) -> tuple[KnownFeatures, Path, bool]:
     """Embeddings of the training rows, the folder of their files, and whether they are class probabilities."""
     rows = np.flatnonzero(data.training)
-    order, world = rows[data.stores[lesson.field].has[rows]], fleet.ranks.world
+    order = rows[data.stores[lesson.field].has[rows]]
     pin = pins.get(lesson.name)
-    here = folder.cache / "teachers" / _key(lesson, data, order, world, pin or {})
-    if pin is None or any(fleet.any(not _complete(here, order, world))):
+    cache = folder.cache / "teachers"
+    here = cache / _key(lesson, data, order, pin or {})
+    world = int(fleet.broadcast(str(_complete(here, order) if pin is not None and fleet.first else 0)))
+    if not world:
         teacher = teacher_of(lesson.teacher, lesson.field, experiment.views[lesson.field].name, trusts=folder.trusts)
         now = {"fingerprint": fingerprint_of(teacher), "classifies": teacher.classifies}
         if pin is not None and pin != now:
@@ -155,26 +157,40 @@ def _embedded(
                 f"the teacher {spelled(lesson.teacher)} is not what it was when {folder.path} was begun; bring it back "
                 "as it was, or start a new run."
             )
-        pins[lesson.name] = now
-        here = folder.cache / "teachers" / _key(lesson, data, order, world, now)
+        pins[lesson.name], world = now, fleet.ranks.world
+        here = cache / _key(lesson, data, order, now)
         encode = _encoder(teacher, lesson, frame, _kept(data, frame), order, fleet)
-        parts = written(here, order, encode, folder, fleet, logger, f"{spelled(lesson.teacher)} reads {lesson.field}")
+        doing = f"{spelled(lesson.teacher)} reads {lesson.field}"
+        parts = written(here / f"{world}", order, encode, folder, fleet, logger, doing)
         if parts is None:
             raise UserError(
                 f"the embeddings of the teacher {spelled(lesson.teacher)} exceed half of the free disk; free some, or "
                 "take a teacher of smaller width."
             )
-        total = size(sum(part.size for part in parts))
-        logger.fact("teacher", f"{spelled(lesson.teacher)}: {len(order):,} rows of {lesson.field} read once ({total})")
-    parts = [FeatureFiles(here / f"{rank}") for rank in range(world)]
+        logger.fact("teacher", _words(lesson, parts, order))
+    parts = [FeatureFiles(here / f"{world}" / f"{rank}") for rank in range(world)]
     return KnownFeatures(parts, order, len(data.ids)), here, pins[lesson.name]["classifies"]
 
 
-def _complete(here: Path, order: np.ndarray, world: int) -> bool:
-    """Whether the files hold all rows."""
-    if not here.is_dir():
-        return False
-    return all(FeatureFiles(here / f"{rank}").done == len(order[rank::world]) for rank in range(world))
+def _complete(here: Path, order: np.ndarray) -> int:
+    """Number of processes that wrote files which hold all rows; 0 if there are none."""
+    for world in sorted(int(part.name) for part in here.glob("[1-9]*") if part.name.isdigit()):
+        done = [FeatureFiles(here / f"{world}" / f"{rank}").done for rank in range(world)]
+        if done == [len(order[rank::world]) for rank in range(world)]:
+            return world
+    return 0
+
+
+def _words(lesson: _Lesson, parts: Sequence[FeatureFiles], order: np.ndarray) -> str:
+    """What was computed, and how many rows the teacher could not read."""
+    unread = sum(
+        int((~part.pooled(np.arange(start, min(start + CHUNK, part.done))).any(1)).sum())
+        for part in parts
+        for start in range(0, part.done, CHUNK)
+    )
+    lost = f", of which it cannot read {unread:,}" if unread else ""
+    held = size(sum(part.size for part in parts))
+    return f"{spelled(lesson.teacher)}: {len(order):,} rows of {lesson.field} read once ({held}){lost}"
 
 
 def _kept(data: Dataset, frame: Frame) -> np.ndarray:
@@ -272,10 +288,10 @@ def fingerprint_of(teacher: TeacherModel) -> str:
     return hashed.hexdigest()
 
 
-def _key(lesson: _Lesson, data: Dataset, order: np.ndarray, world: int, pin: Mapping[str, Any]) -> str:
+def _key(lesson: _Lesson, data: Dataset, order: np.ndarray, pin: Mapping[str, Any]) -> str:
     """Name of the folder of embeddings: whatever they depend on."""
     hashed = hashlib.blake2b(digest_size=12)
-    hashed.update(json.dumps([lesson.name, world, pin], sort_keys=True).encode())
+    hashed.update(json.dumps([lesson.name, pin], sort_keys=True).encode())
     hashed.update(np.ascontiguousarray(data.keys[order]).data)
     hashed.update(np.ascontiguousarray(data.content[lesson.field][order]).data)
     return hashed.hexdigest()

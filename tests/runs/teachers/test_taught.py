@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 import kontrast as kt
 from kontrast.core.errors import Interrupted, UserError
+from kontrast.data.dataset.feature_store import FeatureFiles
 from kontrast.reporting.logger import Logger
 from kontrast.runs.model import Model
 from kontrast.runs.teachers.teacher_model import teacher_of
@@ -21,6 +22,7 @@ from tests.support.command import call
 from tests.support.settings import FAST
 from tests.support.short_runs import Facts
 
+pytestmark = pytest.mark.slow
 N = 60
 SMALL = {**FAST, "encoders.image": {"name": "resnet", "base": 4, "thin": 4}, "plan.batch": 16, "scores": []}
 
@@ -101,9 +103,18 @@ def test_a_run_teaches_by_its_own_preprocessing_and_its_embeddings_are_computed_
     unit = given[there] / np.linalg.norm(given[there], axis=1, keepdims=True)
     np.testing.assert_allclose(unit, np.stack([by_id[i] for i in there]), atol=1e-5)
     assert found["facts"]["targets"][key]["width"] == given.shape[1]
-    assert "rows of image read once" in facts.said["teacher"]
+    assert facts.said["teacher"].startswith(f"{large}: {data.training.sum()} rows of image read once (")
+    assert "cannot read" not in facts.said["teacher"]
     assert kt.load(tmp_path / "run").embed(rows()).z["image"].shape[0] == N  # needs no teacher
     assert set(json.loads((tmp_path / "run" / "teachers.json").read_text())) == {key}
+
+
+def as_if_two_processes_had_written(kept):
+    """One file of embeddings becomes two, each of every other row."""
+    one = FeatureFiles(kept / "1" / "0")
+    for rank in range(2):
+        FeatureFiles(kept / "2" / f"{rank}").append(one.pooled(np.arange(one.done))[rank::2])
+    shutil.rmtree(kept / "1")
 
 
 def test_a_resumed_run_needs_no_teacher_but_its_cache_and_ends_bit_for_bit(tmp_path, large):
@@ -116,6 +127,8 @@ def test_a_resumed_run_needs_no_teacher_but_its_cache_and_ends_bit_for_bit(tmp_p
     shutil.copytree(tmp_path / "cut", tmp_path / "bare")
     shutil.rmtree(tmp_path / "bare" / "cache" / "teachers")
     shutil.move(teacher, tmp_path / "away")
+    (kept,) = (tmp_path / "cut" / "cache" / "teachers").iterdir()
+    as_if_two_processes_had_written(kept)
     resumed = kt.resume(tmp_path / "cut", data=rows())
     assert losses(resumed) == losses(whole)
     with pytest.raises(UserError, match=r"large' is no run folder\. Expected the folder of a run, or run:NAME"):
@@ -320,7 +333,6 @@ def test_a_teacher_is_named_on_the_command_line_and_a_folder_that_names_one_name
 
 
 @pytest.mark.dist
-@pytest.mark.slow
 def test_two_processes_share_the_rows_of_a_teacher_and_end_where_one_does(tmp_path, large):
     np.savez(tmp_path / "rows.npz", image=rows()["image"])
     words = ["train", tmp_path / "rows.npz", "--task", f"distillation:teacher={large}", "--batch", 11, "--steps", 4]
