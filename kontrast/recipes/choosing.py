@@ -94,7 +94,8 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
         raise UserError(
             f"nothing to embed: no column holds {', '.join(modalities)}. Found {seen}. Name one: --field COLUMN=KIND."
         )
-    unknown = [name for name in asked.views if name not in views]
+    kinds = {field.kind for field in views.values()}
+    unknown = [name for name in asked.views if name not in views and name not in kinds]
     if unknown:
         raise UserError(f"the experiment names a view '{unknown[0]}'{did_you_mean(unknown[0], views)}")
     gold = next((name for name, field in fields.items() if field.kind == "score"), None)
@@ -108,7 +109,7 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
         tasks[name] = dataclasses.replace(wanted, task=_fitting(method, seen), fields=tuple(seen))
     filled = {}
     for name, field in views.items():
-        kind = asked.views.get(name, Choice(field.kind))
+        kind = asked.views.get(name, asked.views.get(field.kind, Choice(field.kind)))
         takes = [setting for setting, _, _ in factory.settings_of(registry.load("modalities", kind.name))]
         suited = {"strength": _strength(name, tasks), **_asked(name, tasks)}
         filled[name] = Choice(
@@ -122,8 +123,7 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
     for tower in encoders:
         if tower not in used:
             raise UserError(f"no view is called '{tower}' or of that kind{did_you_mean(tower, {*filled, *used})}")
-    kinds = {name: f.kind for name, f in fields.items()}
-    source = dataclasses.replace(asked.source, fields=kinds)
+    source = dataclasses.replace(asked.source, fields={name: f.kind for name, f in fields.items()})
     return dataclasses.replace(asked, source=source, views=filled, encoders=used, tasks=tasks), why
 
 

@@ -57,8 +57,8 @@ def cells_of(kind, n=12):
     }[kind]
 
 
-def fitted(kind):
-    modality = factory.build("modalities", kind, {})
+def fitted(kind, **settings):
+    modality = factory.build("modalities", kind, settings)
     cells = cells_of(kind)
     items = [modality.read(cell, None) for cell in cells]
     modality.fit(items)
@@ -138,12 +138,13 @@ def test_an_augmentation_changes_each_row_by_its_own_key_alone(name, kind):
 
 def built(name):
     """An encoder with small settings, for the modality that takes it by default or can feed it."""
-    settings = {"timm": {"model": "test_resnet"}, "transformer": None}.get(name, {})
+    settings = {"timm": {"model": "test_resnet"}, "transformer": None, "speech_model": None}.get(name, {})
     if settings is None:
-        pytest.skip("needs pretrained weights; tests/encoders/test_text_encoders.py has the real ones")
-    other = {"causal_lm": "text", "dilated_cnn": "series"}.get(name, "image")
+        pytest.skip("needs pretrained weights; tests/encoders/ has the real ones")
+    sounds = dict.fromkeys(("spectrogram_transformer", "sample_cnn"), "audio")
+    other = {"causal_lm": "text", "dilated_cnn": "series", **sounds}.get(name, "image")
     kind = next((k for k in ROOMS["modalities"] if registry.load("modalities", k).encoder == name), other)
-    modality, packed = fitted(kind)
+    modality, packed = fitted(kind, **registry.load("encoders", name).wants(settings))
     torch.manual_seed(0)
     encoder = factory.build("encoders", name, settings, given=modality.facts())
     return encoder, modality, modality.collate(packed)

@@ -48,8 +48,9 @@ def texts():
 KINDS = {"image": pictures, "series": series, "text": texts}
 BROUGHT = ("emoji",)  # brings data of its own
 PREFERENCES = ("bradley_terry", "bpr", "dpo", "simpo", "cpl", "click")  # tests/recipes/test_preferences.py
-PAIRS = ("clip", "coca", "cosent", "angle", *PREFERENCES)  # of several fields: tested where these are
-OWN = ("ts2vec", "simcse", "simcse_supervised")  # of one modality, with settings of their own: tested with their tasks
+PAIRS = ("clip", "clap", "coca", "cosent", "angle", *PREFERENCES)  # of several fields: tested where these are
+SOUNDS = ("cola", "clmr", "byol_a")  # tests/recipes/test_sounds.py
+OWN = ("ts2vec", "simcse", "simcse_supervised", *SOUNDS)  # of one modality, with settings of their own
 IMAGES = ("rotation", "simclr_rotation_labels", "genscl_mixed")
 HEADLESS = (
     "classification",

@@ -13,6 +13,7 @@ from kontrast.core.errors import Unreadable, needs
 from kontrast.data.schema import file_tree
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf"})
+RATE_NAMES = ("sampling_rate", "rate", "sample_rate", "sr")  # of a record beside `array`
 LARGEST = 2_000_000_000  # bytes of a file
 _LONGEST = 500_000_000  # samples over all channels: what a compressed file may unpack to
 _SLOWEST, _FASTEST = 100, 1_000_000  # samples per second that a rate may say
@@ -58,7 +59,7 @@ def clip(cell: Any, folder: Path, rate: int | None = None) -> Clip:
     """
     if isinstance(cell, Mapping):
         if cell.get("array") is not None:
-            return _of_array(cell["array"], cell.get("sampling_rate", rate))
+            return _of_array(cell["array"], next((cell[name] for name in RATE_NAMES if cell.get(name)), rate))
         cell = cell["bytes"] if cell.get("bytes") is not None else cell.get("path")
     if isinstance(cell, tuple | list) and len(cell) == 2 and np.ndim(cell[0]) and not np.ndim(cell[1]):
         return _of_array(*cell)
