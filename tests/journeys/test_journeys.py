@@ -16,6 +16,7 @@ from kontrast.reporting.logger import Logger
 from kontrast.runs.pipeline.train import Interrupted
 from tests.support.series import waves
 from tests.support.settings import FAST
+from tests.support.sounds import encoded, tone
 
 pytestmark = pytest.mark.slow
 
@@ -119,6 +120,31 @@ def test_series_of_unequal_length_with_gaps(series, tmp_path):
     run.index()
     assert run.search(like=waves(3)[0][1], k=1)[0].similarity > 0.5
     assert run.search(like=str(series / "WAVES_TRAIN.ts"), k=1)[0].similarity > 0.99  # a file: its first series
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory):
+    """60 chords of three intervals as wav files, in a folder per interval."""
+    folder = tmp_path_factory.mktemp("sounds") / "clips"
+    for row in range(60):
+        place = folder / ("third", "fifth", "octave")[row % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{row}.wav").write_bytes(encoded(tone(row, seconds=0.3)))
+    return folder
+
+
+def test_sounds(clips, tmp_path):
+    settings = {"encoders.audio.base": 8, "plan.batch": 24}
+    run = travels(clips, tmp_path, steps=30, settings=settings)
+    assert run.experiment.names == "simclr"
+    page = (run.path / "report.html").read_text()
+    assert "data:audio/wav;base64," in page
+    same_whatever_the_batch(run, clips / "third")
+    run.index(clips)
+    sound = clips / "third" / "0.wav"
+    assert run.search(like=str(sound), k=1)[0].id == "third/0.wav"
+    assert run.search(like=sound.read_bytes(), k=1)[0].similarity > 0.999
+    assert run.search(like=(tone(0, seconds=0.3), 8000), k=1)[0].id == "third/0.wav"
 
 
 def emoji(columns):

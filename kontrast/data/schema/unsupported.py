@@ -18,7 +18,7 @@ _SUFFIXES = {
     "documents": ".pdf .doc .docx .odt .rtf .epub",
 }
 _INSTEAD = {
-    "audio": "an array a clip (a spectrogram, or the samples) in an .npz is read as a time series",
+    "audio": "wav, flac, ogg and mp3 files are read, one per row: in a folder, or named by a column",
     "video": "pictures of their frames are read",
     "graphs": "an array of numbers a graph in an .npz, or its description as text, is read",
     "point clouds or meshes": "a rendered picture of each is read",
@@ -26,6 +26,7 @@ _INSTEAD = {
     "volumes": "pictures of their slices are read",
     "documents": "their words in .txt files or in a table are read",
 }
+_CALLED = {"audio": "audio in this form"}
 _AUDIO = (b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
 _FILES = 500  # files read per folder
 _POINTS = 64  # fewest points of a cloud
@@ -89,4 +90,4 @@ def is_cloud(arrays: list[np.ndarray]) -> bool:
 
 def words(kind: str) -> str:
     """Says that a kind is not read yet, and what is read instead."""
-    return f"{kind}, which kontrast does not read yet; {_INSTEAD[kind]}"
+    return f"{_CALLED.get(kind, kind)}, which kontrast does not read yet; {_INSTEAD[kind]}"

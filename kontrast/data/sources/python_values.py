@@ -106,6 +106,7 @@ def _of_list(values: Sequence[Any], who: str) -> Column:
     import torch
 
     values = [v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v for v in values]
+    values = [_record(v) if _is_sound(v) else v for v in values]
     arrays = [v for v in values if isinstance(v, np.ndarray)]
     if arrays and len(arrays) == len(values) and arrays[0].ndim and len({a.shape for a in arrays}) == 1:
         return np.stack(arrays)
@@ -118,6 +119,19 @@ def _of_list(values: Sequence[Any], who: str) -> Column:
         return pa.chunked_array([pa.array(values, from_pandas=False)])
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         raise UserError(f"{who}: {_mixture(values) or error}.") from error
+
+
+def _is_sound(value: Any) -> bool:
+    """Whether a value is (samples, rate)."""
+    if not isinstance(value, tuple) or len(value) != 2 or isinstance(value[0], str | bytes):
+        return False
+    return np.ndim(value[0]) > 0 and isinstance(value[1], int | np.integer)
+
+
+def _record(sound: tuple[Any, int]) -> dict[str, Any]:
+    """Samples and their rate as `datasets` has them."""
+    samples = np.asarray(sound[0])
+    return {"array": samples if samples.ndim == 1 else samples.tolist(), "sampling_rate": int(sound[1])}
 
 
 def _pictures(values: Sequence[Any]) -> bool:

@@ -16,22 +16,20 @@ from kontrast.core import random_streams
 from kontrast.core.errors import Unreadable, UserError, needs
 from kontrast.core.factory import Range
 from kontrast.core.random_streams import Streams
-from kontrast.data.augmentation import Augmentation, AugmentationChoice, applied, augmentation_of, streams_of
+from kontrast.data.augmentation import AugmentationChoice, applied, augmentation_of, streams_of
+from kontrast.data.export_entry import ExportEntry
 from kontrast.data.modality import Modality
+from kontrast.data.remark import Remark, Rows
 from kontrast.data.schema.column import Claim, Column
 from kontrast.data.view import Role
 from kontrast.modalities.audio import preview
-from kontrast.modalities.audio.augmentations.band_filter import BandFilter
-from kontrast.modalities.audio.augmentations.fade import Fade
-from kontrast.modalities.audio.augmentations.gain import Gain
-from kontrast.modalities.audio.augmentations.noise import Noise
-from kontrast.modalities.audio.augmentations.pitch import Pitch
-from kontrast.modalities.audio.augmentations.polarity import Polarity
-from kontrast.modalities.audio.augmentations.reverb import Reverb
-from kontrast.modalities.audio.augmentations.spec_augment import SpecAugment
-from kontrast.modalities.audio.augmentations.stretch import Stretch
+from kontrast.modalities.audio.changes import Changes, changed
 from kontrast.modalities.audio.clip import Clip, clip, made
+from kontrast.modalities.audio.examples import chord
+from kontrast.modalities.audio.export_entry import AudioEntry
 from kontrast.modalities.audio.log_mel import log_mel
+from kontrast.modalities.audio.recognise import recognise
+from kontrast.modalities.audio.remarks import remarks
 from kontrast.modalities.audio.statistics import WIDTH, statistics
 from kontrast.modalities.audio.waves import ABSENT, LOUDEST, cut, known, lengths
 
@@ -40,6 +38,7 @@ _SHORTEST, _USUAL = 0.25, 1.0  # seconds of a view by default
 _WINDOWS = 8  # at embedding, at most, unless set
 _SAMPLE = 256  # clips for means and deviations
 _QUIET = math.log(1e-8)  # power below it is the noise of a codec
+_EXAMPLE = 8000  # samples per second of examples
 _PIECE = 32  # rows whose spectrograms are computed at a time, so that what lies between stays in the cache
 
 
@@ -100,6 +99,10 @@ class Audio(Modality):
     encoder = "audio_cnn"
     axes = "BCMF"
     files = True
+    all_flat = (
+        "every sound is silent, so there is nothing to learn from. Check that the files are those that were meant, and "
+        "that arrays are scaled to -1..1."
+    )
     precedence = 20
 
     def __init__(
@@ -128,14 +131,17 @@ class Audio(Modality):
         augmentation: AugmentationChoice | None = None,
     ) -> None:
         self.rate, self.channels, self.seconds, self.count = rate or 0, channels, seconds or 0.0, windows or 0
-        self.input, self.mels, self.window, self.hop, self.crop = input, mels, window, hop, crop
-        self.loudness = loudness
-        self.gain, self.noise, self.filter, self.reverb = gain, noise, filter, reverb
-        self.pitch, self.stretch, self.fade, self.mask, self.polarity = pitch, stretch, fade, mask, polarity
+        self.input, self.mels, self.window, self.hop = input, mels, window, hop
+        self.crop, self.loudness = crop, loudness
+        self.changes = Changes(pitch, filter, reverb, noise, gain, polarity, stretch, fade, mask)
         self.strength, self.augmentation = strength, augmentation_of(augmentation)
-        self._asked_rate = rate
-        self._mean, self._std = [0.0] * mels, [1.0] * mels
+        self._asked_rate, self._mean, self._std = rate, [0.0] * mels, [1.0] * mels
         self._raw_mean, self._raw_std = [0.0] * WIDTH, [1.0] * WIDTH
+
+    @classmethod
+    def recognise(cls, column: Column) -> Claim | None:
+        """Says why a column holds sounds, by its cells."""
+        return recognise(column)
 
     def read(self, cell: Any, folder: Path) -> Clip:
         """Decodes one sound.
@@ -150,13 +156,12 @@ class Audio(Modality):
         Raises:
             Unreadable: with the reason.
         """
-        found = clip(cell, folder, self._asked_rate)
-        return self._resampled(self._mixed(found), self.rate or min(found.rate, FASTEST))
+        found = self._mixed(clip(cell, folder, self._asked_rate))
+        return self._resampled(found, self.rate or min(found.rate, FASTEST))
 
     def fit(self, items: Sequence[np.ndarray]) -> None:
         """Learns rate, lengths, and what the spectrograms have in common, where the user gave none."""
-        clips = [item for item in items if isinstance(item, Clip)]
-        if not clips:
+        if not (clips := [item for item in items if isinstance(item, Clip)]):
             raise UserError("audio: no sound among the rows could be read; expected wav, flac, ogg or mp3 files.")
         if not self.rate:
             rates = [item.rate for item in clips]
@@ -170,11 +175,9 @@ class Audio(Modality):
         logs = self._levelled(self._middle(batch))
         frames = logs.transpose(2, 3).reshape(-1, self.mels)
         frames = frames[~frames[:, 0].isnan()].double()
-        self._mean = frames.mean(0).tolist()
-        self._std = frames.std(0, correction=0).clamp_min(0.1).tolist()
+        self._mean, self._std = frames.mean(0).tolist(), frames.std(0, correction=0).clamp_min(0.1).tolist()
         raw = self._statistics(batch).double()
-        self._raw_mean = raw.mean(0).tolist()
-        self._raw_std = raw.std(0, correction=0).clamp_min(1e-2).tolist()
+        self._raw_mean, self._raw_std = raw.mean(0).tolist(), raw.std(0, correction=0).clamp_min(1e-2).tolist()
 
     def pack(self, item: np.ndarray) -> np.ndarray:
         """A clip at the rate of the data, with its number of channels.
@@ -227,18 +230,18 @@ class Audio(Modality):
 
         Local and context views are half as long.
         """
-        if role == "original" or (self.strength == "none" and role not in ("local", "context")):
-            seen = self.preprocess(batch)
-            return seen if role == "original" else applied(self.augmentation, seen, streams_of(key_B, row_B), role)
+        if role == "original":
+            return self.preprocess(batch)
         streams = streams_of(key_B, row_B, step_B)
+        if self.strength == "none" and role not in ("local", "context"):
+            return applied(self.augmentation, self.preprocess(batch), streams, role)
         x = self._segment(batch, streams, 0.5 if role in ("local", "context") else 1.0)
-        changed = self.strength == "strong" and role in ("global", "local", "strong")
-        times = 2.0 if role == "strong" else 1.0
-        if changed:
-            x = _all(self._of_waves(times), x, streams.fork(1))
+        strong = self.strength == "strong" and role in ("global", "local", "strong")
+        changes = self.changes.times(2.0 if role == "strong" else 1.0) if strong else Changes()
+        x = changed(x, changes.of_waves(self.rate), streams.fork(1))
         seen = self._seen(x)
-        if changed and self.input == "log_mel":
-            seen = _all(self._of_spectrograms(times), seen, streams.fork(2))
+        if self.input == "log_mel":
+            seen = changed(seen, changes.of_spectrograms(), streams.fork(2))
         return applied(self.augmentation, seen, streams, role)
 
     def augments(self, role: Role) -> bool:
@@ -249,46 +252,45 @@ class Audio(Modality):
     def raw(self, batch: Tensor) -> Tensor:
         """Statistics of 20 cepstra over the whole clip, standardised over the training rows: (B, 140).
 
-        Digits by linear probe: .97, and .84 for unseen speakers; mean and deviation of the log-mel bands .95 and .61.
+        Digits, linear probe: .97, unseen speakers .84; with mean and deviation of the log-mel bands .95 and .61.
         """
         mean, std = (torch.tensor(v, device=batch.device) for v in (self._raw_mean, self._raw_std))
         return (self._statistics(batch) - mean) / std
 
-    @classmethod
-    def recognise(cls, column: Column) -> Claim | None:
-        """Nothing yet: columns of sounds are named by the user."""
-        return None
-
     def is_flat(self, packed: np.ndarray) -> bool:
-        """Whether a clip is silent."""
-        return bool((packed == packed[:1]).all())
+        """Whether a clip is silent: no sample differs from the one before."""
+        return bool((packed[1:] == packed[:-1]).all())
 
     def dimensions(self, lengths: np.ndarray) -> str:
-        """Seconds of clips."""
-        return f"{np.median(lengths) / self.rate:.2f} s, at most {lengths.max() / self.rate:.2f} s"
+        """Seconds of rows."""
+        middle, most = float(np.median(lengths)) / self.rate, float(lengths.max()) / self.rate
+        return f"{middle:.2f} s" if middle == most else f"{middle:.2f} s, at most {most:.2f}"
+
+    def remarks(self, rows: Rows) -> list[Remark]:
+        """Lengths, rates, silence, clipping and clips that are too short."""
+        return remarks(rows, self.rate, self.seconds)
+
+    def export_entry(self) -> ExportEntry:
+        """Waveforms of one window, whose spectrograms are part of the graph."""
+        samples = self._samples(self._reach)
+        return AudioEntry(self._seen, rate=self.rate, channels=self.channels, samples=samples)
 
     @classmethod
     def examples(cls, n: int) -> list[Any]:
-        """Decaying tones of two pitches, with their rate."""
-        cells = []
-        for k in range(n):
-            t = np.arange(3200 + 400 * (k % 4)) / 8000
-            wave = np.sin(2 * np.pi * (200 + 20 * k) * t) + np.sin(2 * np.pi * (700 + 31 * (k % 5)) * t)
-            cells.append(((0.3 * wave * np.exp(-3 * t)).astype(np.float32), 8000))
-        return cells
+        """Decaying chords of differing pitch and length."""
+        return [(chord(k, _EXAMPLE), _EXAMPLE) for k in range(n)]
 
     def show(self, packed: np.ndarray) -> str:
         """Renders a player with the first two seconds, and their spectrogram."""
         return preview.player(packed, self.rate)
 
     def look(self, view: Tensor) -> str:
-        """Renders what the encoder saw of a sound: its spectrogram."""
-        words = f"view of {view.shape[-1]} {'frames' if self.input == 'log_mel' else 'samples'}"
-        if self.input == "log_mel":
-            return preview.drawing(view[0].float().cpu().numpy() / 4 + 0.5, words)  # two deviations around the mean
+        """Renders the spectrogram of what the encoder saw."""
+        if self.input == "log_mel":  # two deviations around the mean
+            return preview.drawing(view[0].float().cpu().numpy() / 4 + 0.5, f"view of {view.shape[-1]} frames")
         sound, absent = known(view[0].float().cpu())
         logs = self._logs((sound / 4).masked_fill(absent, torch.nan)[None])[0]
-        return preview.drawing(logs.numpy() / 18 + 1, words)
+        return preview.drawing(logs.numpy() / 18 + 1, f"view of {view.shape[-1]} samples")
 
     def facts(self) -> Mapping[str, Any]:
         """Channels, mel bands, frames and samples of a view, and the rate, for the encoder."""
@@ -363,25 +365,6 @@ class Audio(Modality):
         begin_B = ((long_B - kept_B + 1) * start_B).long()
         return cut(batch, begin_B, kept_B, span)
 
-    def _of_waves(self, times: float) -> list[Augmentation]:
-        parts = (
-            (self.pitch, lambda: Pitch(semitones=min(24.0, times * self.pitch))),
-            (self.filter, lambda: BandFilter(share=min(1.0, times * self.filter))),
-            (self.reverb, lambda: Reverb(share=min(1.0, times * self.reverb), samples=max(2, self.rate // 4))),
-            (self.noise, lambda: Noise(share=min(1.0, times * self.noise))),
-            (self.gain, lambda: Gain(decibels=min(60.0, times * self.gain))),
-            (self.polarity if self.input == "wave" else 0, lambda: Polarity(share=self.polarity)),
-        )
-        return [make() for amount, make in parts if amount]
-
-    def _of_spectrograms(self, times: float) -> list[Augmentation]:
-        parts = (
-            (self.stretch, lambda: Stretch(most=min(0.9, times * self.stretch))),
-            (self.fade, lambda: Fade(most=min(10.0, times * self.fade))),
-            (self.mask, lambda: SpecAugment(time=min(0.9, times * self.mask), frequency=min(0.9, times * self.mask))),
-        )
-        return [make() for amount, make in parts if amount]
-
     def _seen(self, x: Tensor) -> Tensor:
         """What the encoder sees of waveforms (B, C, N) with NaN after the end."""
         if self.input == "wave":
@@ -415,10 +398,3 @@ class Audio(Modality):
             x = cut(rows, torch.zeros_like(long), long, int(long.max())).mean(1, keepdim=True)
             parts.append(statistics(self._spectrogram(x)[:, 0]))
         return torch.cat(parts)
-
-
-def _all(changes: list[Augmentation], x: Tensor, streams: Streams) -> Tensor:
-    """Several changes in turn, each with streams of its own."""
-    for branch, change in enumerate(changes):
-        x = change(x, streams.fork(branch))
-    return x

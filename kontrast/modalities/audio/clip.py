@@ -74,6 +74,27 @@ def clip(cell: Any, folder: Path, rate: int | None = None) -> Clip:
     return _of_array(cell, rate)
 
 
+def rate_of(cell: Any, folder: Path) -> int | None:
+    """Samples per second that a cell says, from the head of its file; None for an array without a rate.
+
+    Raises:
+        Unreadable: with the reason.
+    """
+    if isinstance(cell, Mapping) and cell.get("array") is not None:
+        return next((int(cell[name]) for name in RATE_NAMES if cell.get(name)), None)
+    if isinstance(cell, tuple):
+        return int(cell[1])
+    if isinstance(cell, Mapping):
+        cell = cell["bytes"] if cell.get("bytes") is not None else cell.get("path")
+    if not isinstance(cell, str | Path | bytes):
+        return None
+    source = io.BytesIO(cell) if isinstance(cell, bytes) else file_tree.found(folder, cell)
+    try:
+        return int(needs("soundfile", "audio").info(source).samplerate)
+    except (RuntimeError, OSError, TypeError, ValueError) as error:
+        raise Unreadable(f"no sound whose head can be read: {error}") from error
+
+
 def _of_file(folder: Path, name: str | Path) -> Clip:
     if scheme := _SCHEME.match(str(name)):
         if scheme[1].lower() == "file":
