@@ -385,7 +385,7 @@ class Audio(Modality):
         """(B, C, M, F) log-mel, NaN in frames that reach beyond the end; a clip shorter than a frame has one."""
         first = x[..., : self._window]
         x = torch.cat([first.nan_to_num(0.0), x[..., self._window :]], -1)
-        return torch.cat([self._logs(part) for part in x.split(_PIECE)])
+        return torch.cat([self._logs(part) for part in ([x] if torch.compiler.is_exporting() else x.split(_PIECE))])
 
     def _logs(self, x: Tensor) -> Tensor:
         return log_mel(x, rate=self.rate, window=self._window, hop=self._hop, mels=self.mels)
