@@ -7,10 +7,8 @@ from kontrast.core import registry
 from kontrast.core.errors import UserError
 from kontrast.modalities.series.series import Series
 
-MODALITIES = [name for name in registry.kinds("modalities") if name != "audio"]  # until it recognises its columns
 
-
-@pytest.mark.parametrize("name", MODALITIES)
+@pytest.mark.parametrize("name", registry.kinds("modalities"))
 def test_a_modality_holds_what_must_hold_of_any(name):
     findings = check_modality(name)
     assert len(findings) > 8
