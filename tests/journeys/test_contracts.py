@@ -200,11 +200,11 @@ def test_a_task_takes_a_step_and_every_encoder_gets_a_gradient(name):
     }
     held = encoders_of(encoders, modalities={field: m for field, (m, _) in made.items()})
     facts = {"classes": 3, "class_counts": [4, 4, 4], "samples": 12, "encoders": held.info}
-    facts["target_facts"] = {"label": {"classes": 3}, "number": {"mean": 2.0, "std": 1.4}}
+    facts["target_facts"] = {"label": {"classes": 3}, "number": {"mean": 2.0, "std": 1.4}, "teacher": {"width": 5}}
     learner = single_task(factory.build("tasks", name, {}, given=facts), held)
     n = 12
     keys = {"id": torch.arange(n), "label": torch.arange(n) % 3, "score": torch.arange(n).double() % 5}
-    keys |= {"sample": torch.arange(n), "number": keys["score"]}
+    keys |= {"sample": torch.arange(n), "number": keys["score"], "teacher": torch.randn(n, 5)}
     for number, kind in enumerate(kinds):
         everyone = torch.ones(n, dtype=torch.bool)
         has = everyone if len(kinds) == 1 else torch.arange(n) % 4 != number
@@ -240,6 +240,7 @@ def test_a_task_takes_a_step_and_every_encoder_gets_a_gradient(name):
         "kernels",
         "losses",
         "modalities",
+        "teachers",
         "optimisers",
         "evaluators",
     ],

@@ -111,6 +111,17 @@ def test_soft_labels_sum_to_one_and_are_nought_where_masked(tmp_path):
         rows(tmp_path / "c", {"votes": "soft"}, votes=[[1, 2, 3], *votes[1:]])
 
 
+def test_a_teachers_embeddings_are_nought_where_masked_and_of_one_width(tmp_path):
+    taught = [[3, 1, -2], [0.5, 0.25, 0], None, [1, 1, 1], [5, 5, 5], [1, 2, 3]]
+    found = keys(tmp_path, {"big": "teacher"}, big=taught)["teacher"]
+    assert found.dtype == torch.float32
+    assert found.tolist() == [[3, 1, -2], [0.5, 0.25, 0], [0, 0, 0], [1, 1, 1], [0, 0, 0], [0, 0, 0]]
+    with pytest.raises(UserError, match="expected finite numbers"):
+        rows(tmp_path / "a", {"big": "teacher"}, big=[[1, 2, float("nan")], *taught[1:]])
+    with pytest.raises(UserError, match="lists of 2 and of 3 numbers; expected embeddings of one width"):
+        rows(tmp_path / "b", {"big": "teacher"}, big=[[1, 2], *taught[1:]])
+
+
 def test_groups_times_and_sensitive_attributes(tmp_path):
     found = keys(tmp_path / "a", {"sex": "sensitive"}, sex=["f", "m", None, "f", "x", "y"])["sensitive"]
     assert found[[0, 1, 3]].tolist() == [0, 1, 0]
@@ -160,9 +171,11 @@ def test_the_recipe_named_for_each_kind_of_target_reads_it():
     for kind in registry.kinds("targets"):
         made = registry.load("targets", kind)
         if made.recipe:
-            settings = registry.load("recipes", made.recipe)().tasks["contrast"].task.settings
-            named[kind] = targets_of(relation_of(settings["relation"]))
-    assert set(named) == {"label", "labels", "number", "sensitive", "soft"}
+            task = registry.load("recipes", made.recipe)().tasks["contrast"].task
+            relation = task.settings.get("relation")
+            uses = registry.load("tasks", task.name).uses if relation is None else ()
+            named[kind] = uses or targets_of(relation_of(relation))
+    assert set(named) == {"label", "labels", "number", "sensitive", "soft", "teacher"}
     assert all(kind in read for kind, read in named.items())
 
 
