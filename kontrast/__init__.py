@@ -14,7 +14,7 @@ from kontrast.core.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from kontrast import layers, losses
-    from kontrast.api import load, replay, resume, train
+    from kontrast.api import alone, load, replay, resume, train
     from kontrast.core.embedding_table import EmbeddingTable
     from kontrast.core.embeddings import Embeddings, LossTerm
     from kontrast.core.errors import UserError
@@ -46,6 +46,7 @@ __all__ = [
     "View",
     "ViewSpec",
     "__version__",
+    "alone",
     "between_views",
     "contrast",
     "forecast",
@@ -77,6 +78,7 @@ _HOMES = {
     "UserError": "kontrast.core.errors",
     "contrast": "kontrast.losses.engine.contrast",
     "forecast": "kontrast.losses.memory_forecast",
+    "alone": "kontrast.api",
     "load": "kontrast.api",
     "replay": "kontrast.api",
     "resume": "kontrast.api",

@@ -1,7 +1,7 @@
 """Entry points in Python: train, resume, replay and load a run."""
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,10 @@ from kontrast.data.tables.uri import called
 from kontrast.recipes.choosing import override, resolve, with_tasks
 from kontrast.recipes.config import Config, configured
 from kontrast.reporting.logger import Logger, Loggers, NullLogger, hearing
+from kontrast.runs.comparison import alone as alone_runs
+from kontrast.runs.comparison import alone_result
 from kontrast.runs.comparison.replay import Replay, begin, same
+from kontrast.runs.comparison.swap import Arm
 from kontrast.runs.folder import run_json
 from kontrast.runs.folder.environment import environment
 from kontrast.runs.folder.folder import Folder
@@ -243,6 +246,59 @@ def replay(
         begun.discard_unless_begun()
         raise
     return new, same(old, new)
+
+
+def alone(
+    path: str | Path,
+    *,
+    seeds: int = 1,
+    data: object = None,
+    level: float = 0.95,
+    out: str | Path | None = None,
+    device: str = "auto",
+    trust_code: bool = False,
+    command: str | None = None,
+    logger: Logger | None = None,
+    bars: Callable[[str], Logger] | None = None,
+) -> alone_result.AloneResult:
+    """Trains each task of a run alone, and compares it with all of them together.
+
+    Rows, steps, batches and seed are those of the run, whose report shows the result. A repeated call goes on where it
+    was stopped; more seeds may be added.
+
+    Args:
+        path: A finished run of several tasks.
+        seeds: Seeds, from that of the run on. Default: 1, for which only the tasks alone are trained.
+        data: The rows again, if they were in memory or have moved. Default: where the run read them.
+        level: Level of the intervals. Default: 0.95.
+        out: Folder of the trainings. Default: `alone` in the run folder.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        trust_code: Whether code that experiment.json names may be loaded.
+        command: The command that is recorded. Default: this call in short.
+        logger: Receives how each training ended. Default: none.
+        bars: Gives the logger of a training by its name. Default: none.
+
+    Returns:
+        Numbers of each task alone and together, and a sentence each.
+
+    Raises:
+        UserError: The run has one task or is not finished, or the rows are not the same.
+    """
+    run, heard = Run.load(path, trust_code=trust_code), logger or NullLogger()
+    made = alone_runs.trainings(run, seeds, None if out is None else Path(out))
+    source, typed = _source(path, run.experiment, data, "alone"), command or f"kontrast.alone({str(path)!r})"
+
+    def trained(arm: Arm, seed: int, folder: Path) -> None:
+        if not (folder / "experiment.json").is_file():
+            alone_runs.begin(run, arm, seed, folder, typed)
+        bar = bars(f"{arm.name} · seed {seed}") if bars else None
+        resume(folder, data=source, device=device, trust_code=trust_code, logger=bar)
+
+    made.run(trained, lambda arm, seed, words: heard.fact("arm", f"{arm.name}, seed {seed}: {words}"))
+    found = alone_result.result(made, trust_code=trust_code, level=level, command=typed)
+    alone_result.keep(found, run)
+    run.report()
+    return found
 
 
 def load(path: str | Path, *, trust_code: bool = False) -> Run:

@@ -104,6 +104,13 @@ class Ranks:
             found[name], at = Embeddings(z, keys), at + 1 + len(r.keys)
         return found
 
+    def exchange(self, value: Any) -> list[Any]:
+        """Values of all ranks, in rank order; pickled on the way between processes of one run."""
+        found = [value] * self.world
+        if self.world > 1:
+            dist.all_gather_object(found, value)
+        return found
+
     def sum(self, x: Tensor) -> Tensor:
         """Sum over ranks, without gradient."""
         if self.world > 1:

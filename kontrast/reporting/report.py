@@ -9,7 +9,7 @@ from kontrast.core.atomic_files import atomic_write
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.number_format import clock, many, number
 from kontrast.evaluation.verdict import claim, tone
-from kontrast.reporting.page import doctor, facts
+from kontrast.reporting.page import doctor, facts, tasks
 from kontrast.reporting.page.captions import captions
 from kontrast.reporting.page.charts import curves, validation
 from kontrast.reporting.page.gallery import gallery
@@ -50,6 +50,8 @@ class Story:
         captions: {"rows": n, "loss" and "shuffled": nats per token, "shown": [{"row": number in `bank`, "field",
             "said", "true"}]}.
         doctor: Findings of `kontrast doctor --out RUN`.
+        alone: What each task alone reached, as `kontrast alone RUN` writes it; empty if that was not asked for.
+        path: The run folder as a command names it.
     """
 
     title: str
@@ -67,6 +69,8 @@ class Story:
     views: Sequence[Mapping[str, Any]] = ()
     captions: Mapping[str, Any] = field(default_factory=dict)
     doctor: Sequence[Mapping[str, Any]] = ()
+    alone: Mapping[str, Any] = field(default_factory=dict)
+    path: str = ""
 
 
 def write_report(story: Story, path: Path) -> Path:
@@ -92,6 +96,7 @@ def page(story: Story) -> str:
     width = None if bank is None else max(z.shape[1] for z in bank.z.values())
     near = "" if bank is None else gallery(bank, shelf)  # before the map, so that its thumbnails get the budget first
     map_data = None if bank is None else layout(bank, shelf)
+    named = story.experiment.get("tasks") or {}
     sections = [
         ("verdict", "Verdict", _verdict(story)),
         ("space", "Map", "" if map_data is None else map_section(map_data, shelf.left_out)),
@@ -99,6 +104,7 @@ def page(story: Story) -> str:
         ("scores", "Scores", scores(story.scores, story.not_evaluated, [] if bank is None else list(bank.z))),
         ("captions", "Captions", captions(story.captions, story.thumbnails)),
         ("curves", "Training", curves(story.moments, width)),
+        ("tasks", "Tasks", tasks.section(story.moments, story.alone, list(named), story.path)),
         ("validation", "Validation", validation(story.looks)),
         (
             "views",

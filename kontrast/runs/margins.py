@@ -1,26 +1,29 @@
 """By how much the chosen field of held-out rows leads the rejected one, by the model and by length alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from kontrast.core.embedding_table import EmbeddingTable
-from kontrast.core.embeddings import Embeddings
+from kontrast.core.shared_work import SharedWork
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.drawing import Drawing
 from kontrast.data.dataset.reader import SAMPLE, Reader
 from kontrast.data.view import Batch, ViewSpec
-from kontrast.encoders.encoders import EncodedViews
 from kontrast.runs.model import CHUNK, Model
 from kontrast.tasks.preference.preference_task import PreferenceTask, answer_lengths
+from kontrast.training.step import task_rows
 
 _NONE = torch.zeros(0, dtype=torch.float64)
 
 
-def with_margins(model: Model, data: Dataset, table: EmbeddingTable, rows: np.ndarray) -> EmbeddingTable:
+def with_margins(
+    model: Model, data: Dataset, table: EmbeddingTable, rows: np.ndarray, work: SharedWork | None = None
+) -> EmbeddingTable:
     """The table with the margins of its rows by the first preference task; unchanged if there is none.
 
     Args:
@@ -28,12 +31,16 @@ def with_margins(model: Model, data: Dataset, table: EmbeddingTable, rows: np.nd
         data: The dataset that holds the rows.
         table: Embeddings of the rows.
         rows: Indices of the rows in the dataset.
+        work: Shares the scoring over processes, all of which call this. Default: one process.
     """
     task = _preference(model, data)
     if task is None:
         return table
     model.learner.eval()
-    parts = [_margins(model, task, batch) for batch in _batches(model, task, data, rows)]
+    batch_of = _batches(model, task, data)
+    chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+    units = [partial(_margins, model, task, batch_of, chunk) for chunk in chunks]
+    parts = (work or SharedWork()).done(units)
     return replace(table, margins=torch.cat([_NONE, *parts]).numpy())
 
 
@@ -42,7 +49,8 @@ def with_rule(model: Model, data: Dataset, table: EmbeddingTable, rows: np.ndarr
     task = _preference(model, data)
     if task is None:
         return table
-    parts = [_shorter(batch) for batch in _batches(model, task, data, rows)]
+    batch_of = _batches(model, task, data)
+    parts = [_shorter(batch_of(rows[start : start + CHUNK])) for start in range(0, len(rows), CHUNK)]
     found = [part for part in parts if part is not None]
     return replace(table, margins=torch.cat(found).cpu().numpy()) if found else table
 
@@ -56,24 +64,19 @@ def _preference(model: Model, data: Dataset) -> PreferenceTask | None:
     return task if all(field in data.stores and data.stores[field].has.any() for field in fields) else None
 
 
-def _batches(model: Model, task: PreferenceTask, data: Dataset, rows: np.ndarray) -> Iterator[Batch]:
-    """The task's views of rows, without augmentation."""
+def _batches(model: Model, task: PreferenceTask, data: Dataset) -> Callable[[np.ndarray], Batch]:
+    """Gives the task's views of rows, without augmentation."""
     modalities = {field: model.modalities[field] for field in task.fields_of.values()}
     reader = Reader(data, modalities, task.needs)
     specs = {part: ViewSpec(field, "original") for part, field in task.fields_of.items()}
     drawing = Drawing(specs, modalities, seed=model.experiment.seed)
     device = next(model.learner.parameters()).device
-    for start in range(0, len(rows), CHUNK):
-        yield drawing(reader.read(rows[start : start + CHUNK]).to(device), 0)
+    return lambda rows: drawing(reader.read(rows).to(device), 0)
 
 
 @torch.no_grad()
-def _margins(model: Model, task: PreferenceTask, batch: Batch) -> Tensor:
-    encoders = model.learner.encoders
-    with encoders.plain():
-        out = {**task(EncodedViews(encoders), batch), **task.targets(EncodedViews(encoders, targets=True), batch)}
-    rows = {name: Embeddings(o.z.float(), {**batch.keys, **o.keys}) for name, o in out.items()}
-    return task.margins(rows).double().cpu()
+def _margins(model: Model, task: PreferenceTask, batch_of: Callable[[np.ndarray], Batch], rows: np.ndarray) -> Tensor:
+    return task.margins(task_rows(model.learner.encoders, task, batch_of(rows))).double().cpu()
 
 
 def _shorter(batch: Batch) -> Tensor | None:

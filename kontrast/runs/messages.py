@@ -218,4 +218,6 @@ def next_steps(folder: Path, model: Model, *, some: bool = False) -> str:
     typed = any(modality.typed for modality in model.modalities.values())
     query = '"a few words"' if typed else "--like FILE"
     data = f" {shlex.quote(model.experiment.source.data)}" if some and model.experiment.source.data != "memory" else ""
-    return f"kontrast index {folder}{data}\nkontrast search {folder} {query}\nkontrast report {folder} --open"
+    lines = [f"index {folder}{data}", f"search {folder} {query}", f"report {folder} --open"]
+    lines += [f"alone {folder}    which task helped which"] if len(model.experiment.tasks) > 1 else []
+    return "\n".join(f"kontrast {line}" for line in lines)

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from kontrast.core.containers import Data
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.experiment import Choice, Experiment
+from kontrast.core.shared_work import SharedWork
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.modality import Modality
 from kontrast.encoders.encoder import Encoder
@@ -177,7 +179,13 @@ class Model:
         return self.embed_batch(field, modality.collate(packed)).numpy()
 
     def embed(
-        self, data: Dataset, rows: np.ndarray | None = None, *, batch: int = CHUNK, progress: Progress | None = None
+        self,
+        data: Dataset,
+        rows: np.ndarray | None = None,
+        *,
+        batch: int = CHUNK,
+        progress: Progress | None = None,
+        work: SharedWork | None = None,
     ) -> EmbeddingTable:
         """Embeds rows of a dataset.
 
@@ -186,6 +194,7 @@ class Model:
             rows: Indices of the rows. Default: all.
             batch: Rows embedded at a time; changes speed and memory only.
             progress: Called with what is done, rows done and rows in total.
+            work: Shares the batches over processes, all of which call this. Default: one process.
 
         Returns:
             One embedding per row and field; NaN for a field that the row lacks.
@@ -193,7 +202,7 @@ class Model:
         rows = np.arange(len(data.ids)) if rows is None else rows
         self.learner.eval()
 
-        z = _blocks(self.modalities, data, rows, self.embed_batch, batch, progress)
+        z = _blocks(self.modalities, data, rows, self.embed_batch, batch, progress, work or SharedWork())
         return bank_of(z, data, rows, self.learner.shared)
 
 
@@ -211,13 +220,16 @@ def _word(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def raw_bank(modalities: Mapping[str, Modality], data: Dataset, rows: np.ndarray) -> EmbeddingTable:
+def raw_bank(
+    modalities: Mapping[str, Modality], data: Dataset, rows: np.ndarray, work: SharedWork | None = None
+) -> EmbeddingTable:
     """The baseline without learning: each field's raw features, scaled to length 1."""
 
     def features(name: str, packed: Tensor) -> Tensor:
         return F.normalize(modalities[name].raw(packed).float(), dim=1)
 
-    return bank_of(_blocks(modalities, data, rows, features, CHUNK, None), data, rows, shared=False)
+    blocks = _blocks(modalities, data, rows, features, CHUNK, None, work or SharedWork())
+    return bank_of(blocks, data, rows, shared=False)
 
 
 def _blocks(
@@ -227,24 +239,39 @@ def _blocks(
     features: Callable[[str, Tensor], Tensor],
     batch: int,
     progress: Progress | None,
+    work: SharedWork,
 ) -> dict[str, np.ndarray]:
     """Features per field, (N, D) each; NaN for rows without the field."""
-    blocks = {}
-    for name, store in data.stores.items():
-        modality = modalities[name]
-        there = np.flatnonzero(store.has[rows])
-        block: np.ndarray | None = None
-        # Long rows first: little padding within a block, and a lack of memory shows at once.
-        there = there[np.argsort(-store.lengths(rows[there]), kind="stable")]
-        for start in range(0, len(there), batch):
-            part = there[start : start + batch]
-            z = features(name, modality.collate(store.rows(rows[part]))).numpy()
-            block = np.full((len(rows), z.shape[1]), np.nan, np.float32) if block is None else block
-            block[part] = z
-            if progress:
-                progress(f"embedding {name}", start + len(part), len(there))
-        blocks[name] = np.full((len(rows), 1), np.nan, np.float32) if block is None else block
-    return blocks
+    return {name: _block(name, modalities[name], data, rows, features, batch, progress, work) for name in data.stores}
+
+
+def _block(
+    name: str,
+    modality: Modality,
+    data: Dataset,
+    rows: np.ndarray,
+    features: Callable[[str, Tensor], Tensor],
+    batch: int,
+    progress: Progress | None,
+    work: SharedWork,
+) -> np.ndarray:
+    store = data.stores[name]
+    there = np.flatnonzero(store.has[rows])
+    # Long rows first: little padding within a part, and a lack of memory shows at once.
+    there = there[np.argsort(-store.lengths(rows[there]), kind="stable")]
+    parts = [there[start : start + batch] for start in range(0, len(there), batch)]
+
+    def embedded(k: int) -> np.ndarray:
+        z = features(name, modality.collate(store.rows(rows[parts[k]]))).numpy()
+        if progress:
+            progress(f"embedding {name}", min((k + 1) * batch, len(there)), len(there))
+        return z
+
+    found: np.ndarray | None = None
+    for part, z in zip(parts, work.done([partial(embedded, k) for k in range(len(parts))]), strict=True):
+        found = np.full((len(rows), z.shape[1]), np.nan, np.float32) if found is None else found
+        found[part] = z
+    return np.full((len(rows), 1), np.nan, np.float32) if found is None else found
 
 
 def bank_of(z: Mapping[str, np.ndarray], data: Dataset, rows: np.ndarray, shared: bool) -> EmbeddingTable:

@@ -1,6 +1,7 @@
 """Collects the data of the report from the files of a run."""
 
 import json
+import shlex
 
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.reporting.page import doctor
@@ -35,4 +36,6 @@ def report_data(folder: Folder) -> Story:
         views=samples["views"],
         captions=samples["captions"],
         doctor=doctor.load(folder.path),
+        alone=run_json.alone(folder),
+        path=shlex.quote(str(folder.path)),
     )

@@ -9,19 +9,21 @@ from kontrast.runs.folder import run_json
 from kontrast.runs.folder.folder import Folder
 from kontrast.training.loop import StepRecord
 
-LEFT_OUT = ("step", "total", "terms", "health", "skipped", "norms", "cosines")
+LEFT_OUT = ("step", "total", "terms", "health", "skipped", "norms", "cosines", "factors")
 
 
 def of_moment(moment: StepRecord) -> dict[str, float]:
     """Numbers of a step: `train/loss`, `terms/contrast`, `health/spread` if checked at this step, and so on.
 
-    With several tasks: `gradient/simclr` and `cosine/simclr to rotation`, if measured at this step.
+    With several tasks: `gradient/simclr` and `cosine/simclr to rotation`, if measured at this step, and
+    `factor/simclr`, if the aggregator chooses it.
     """
     values = {name: value for name, value in vars(moment).items() if name not in LEFT_OUT and value is not None}
     numbers = {f"train/{name}": float(value) for name, value in values.items()}
     numbers |= {f"terms/{name}": float(value) for name, value in moment.terms.items()}
     numbers |= {f"gradient/{task}": norm for task, norm in moment.norms.items()}
     numbers |= {f"cosine/{pair.replace('/', ' to ')}": value for pair, value in moment.cosines.items()}
+    numbers |= {f"factor/{task}": factor for task, factor in moment.factors.items()}
     health = {} if moment.health is None else vars(moment.health)
     return numbers | {f"health/{name}": float(value) for name, value in health.items()}
 

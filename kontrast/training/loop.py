@@ -57,6 +57,7 @@ class StepRecord:
         skipped: Tasks without an anchor in this step.
         norms: Task -> norm of its gradient with respect to the encoders that tasks share; empty if not measured.
         cosines: Pair of tasks -> cosine of these gradients; empty if not measured.
+        factors: Task -> factor that the aggregator gave its loss or gradient; empty if it chooses none.
     """
 
     step: int
@@ -78,6 +79,7 @@ class StepRecord:
     skipped: tuple[str, ...] = ()
     norms: dict[str, float] = field(default_factory=dict)
     cosines: dict[str, float] = field(default_factory=dict)
+    factors: dict[str, float] = field(default_factory=dict)
 
 
 class NotFinite(ArithmeticError):
@@ -242,7 +244,7 @@ def pretrain(
                 seed=course.seed + 1_000_003 * course.step,
                 passes=plan.passes,
                 no_sync=course.no_sync,
-                measure=course.step == 0,
+                measure=measured(course.step, course.total),
             )
             fleet.average(learner)
             gradient = _clip(course.optimiser, plan.clip)
@@ -273,6 +275,11 @@ def pretrain(
             group["lr"] = rate
         drawn.close()
         ends.close()
+
+
+def measured(step: int, total: int) -> bool:
+    """Whether the gradient of each task is measured at this step, counted from 0: at the first, and at most 2 %."""
+    return step % max(50, total // 20) == 0
 
 
 def replanned(step: int, total: int) -> bool:
@@ -383,5 +390,6 @@ def _moment(
         chance=outcome.chance,
         norms=dict(outcome.norms),
         cosines=dict(outcome.cosines),
+        factors=dict(outcome.factors),
         skipped=outcome.skipped,
     )

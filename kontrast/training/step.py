@@ -13,7 +13,9 @@ from kontrast.core import containers, random_streams
 from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.core.ranks import Ranks
 from kontrast.core.shards import sharded
-from kontrast.tasks.task import Output
+from kontrast.data.view import Batch
+from kontrast.encoders.encoders import EncodedViews, Encoders
+from kontrast.tasks.task import Output, Task
 from kontrast.training.learner import Batches, Learner, Rows
 from kontrast.training.task_gradients import measurable, needs_each, of_tasks
 
@@ -35,6 +37,7 @@ class Outcome:
         skipped: Tasks without an anchor on any rank.
         norms: Task -> norm of its gradient with respect to the shared parameters; empty if not measured.
         cosines: Pair of tasks -> cosine of these gradients; empty if not measured.
+        factors: Task -> factor that the aggregator gave its loss or gradient; empty if it chooses none.
     """
 
     loss: float
@@ -46,6 +49,7 @@ class Outcome:
     skipped: tuple[str, ...] = ()
     norms: Mapping[str, float] = field(default_factory=dict)
     cosines: Mapping[str, float] = field(default_factory=dict)
+    factors: Mapping[str, float] = field(default_factory=dict)
 
 
 def step(
@@ -101,14 +105,16 @@ def step(
         outputs = {name: out.z for name, out in kept[0].items()}
         gradients = of_tasks(learner, losses, outputs, leaves, ranks, keep=not apart)
     if apart and gradients and aggregator:
-        gradients.assign(gradients.weights(aggregator, seed))
+        gradients.assign(weights := gradients.weights(aggregator, seed))
+        factors = dict(zip(gradients.tasks, weights.tolist(), strict=True))
     else:
+        factors = aggregator.learned() if aggregator else {}
         loss = aggregator.combine(losses, ranks) if aggregator else torch.stack([*scaled.values()]).sum()
         _send_back(loss, leaves, own, kept, run, cuts, ranks, no_sync)
     for p in own:  # unused parameters still decay and keep their momentum, as on several ranks
         p.grad = torch.zeros_like(p) if p.grad is None else p.grad
     kept_rows = _by_task(learner, {name: r.detach() for name, r in rows.items()})
-    outcome = _outcome(learner, means, values, kept_rows, ranks)
+    outcome = replace(_outcome(learner, means, values, kept_rows, ranks), factors=factors)
     return replace(outcome, norms=gradients.norms, cosines=gradients.cosines) if gradients else outcome
 
 
@@ -147,6 +153,27 @@ def rows_of(learner: Learner, batches: Batches) -> dict[str, dict[str, Embedding
         found = [_flat(learner(*containers.flattened(batches))), _flat(learner.targets(batches))]
     parts = [_rows(learner, batches, [out], {name: z for name, (z, *_) in out.items()}) for out in found]
     return _by_task(learner, parts[0] | parts[1])
+
+
+@torch.no_grad()
+def task_rows(encoders: Encoders, task: Task, batch: Batch) -> dict[str, Embeddings]:
+    """Embeddings of one task in float32, without a step: name -> rows with their keys.
+
+    Args:
+        encoders: The encoders of its run.
+        task: The task.
+        batch: Its views, by its own names.
+    """
+    with encoders.plain():
+        found = {
+            **task(EncodedViews(encoders), batch),
+            **task.targets(EncodedViews(encoders, targets=True), batch),
+        }
+    views = torch.zeros_like(batch.keys["id"])
+    return {
+        key: Embeddings(out.z.float(), {**batch.keys, **batch.views[out.view].keys, **out.keys, "view": views + 64 * k})
+        for k, (key, out) in enumerate(found.items())
+    }
 
 
 def _outcome(

@@ -20,8 +20,11 @@ from kontrast.core.ranks import on_ranks
 from kontrast.layers.rank_norm import over_ranks
 from kontrast.runs.folder.folder import Folder
 from kontrast.runs.folder.lock import held
+from kontrast.runs.folder.monitor_file import read_looks
+from kontrast.runs.run import Run
 from kontrast.training.launcher import launch
 from tests.support.command import call
+from tests.support.series import waves
 
 pytestmark = [pytest.mark.dist, pytest.mark.timeout(600)]
 SAME = ["--precision", "32", "--channels-last", "off", "--compile", "off", "--quiet"]
@@ -93,6 +96,25 @@ def test_several_processes_end_where_one_does(one, mixed, tmp_path, more, start)
     assert {"report.html", "scores.json", "embeddings"} <= files
     assert "processes" in json.loads((out / "environment.json").read_text())["processes"]
     assert [p.name for p in tmp_path.iterdir()] == ["run"]  # no process made a folder of its own
+
+
+def test_a_momentum_task_trains_and_is_evaluated_by_two_as_by_one(tmp_path):
+    x, kinds = waves(400, length=32)
+    np.savez(tmp_path / "waves.npz", x=x.astype(np.float32), kind=kinds.astype(str))
+    how = ["--recipe", "moco", "--label", "kind", "--encoder", "series=tcn,hidden=8,out=16,depth=2"]
+    how += ["--set", 'scores=[{"name":"knn"}]', "--set", "source.validation=0.1", "--keep", "best-by-validation"]
+    runs = [trained(tmp_path / "waves.npz", tmp_path / f"by-{n}", *how, "--devices", n) for n in (1, 2)]
+    agree(runs[1], runs[0])
+    one, two = (Run(out) for _, _, out in runs)
+    assert len(one.embeddings("untrained-train")) > 256  # more than one process embeds at once
+    for name in ("untrained-train", "untrained-test", "raw-test"):
+        assert np.array_equal(one.embeddings(name).z["x"], two.embeddings(name).z["x"])
+    starts = [read_looks(run.path)[0]["values"] for run in (one, two)]
+    assert starts[0] == starts[1]
+    assert len(read_looks(two.path)) == 2
+    assert [round(row["trained"]["value"], 2) for row in one.scores] == [
+        round(row["trained"]["value"], 2) for row in two.scores
+    ]
 
 
 def test_a_run_begun_by_two_goes_on_with_one_to_the_same_end(one, mixed, tmp_path):

@@ -26,13 +26,13 @@ def curves(moments: Sequence[Mapping[str, Any]], width: int | None = None) -> st
     health = [{"step": m.get("step"), **m["health"]} for m in moments if m.get("health")]
     of = f" of {width}" if width else ""
     made = [
-        _curve(moments, "loss", "Loss", "what training lowers", level=_chance(moments)),
-        _curve(health, "effective_rank", "Effective rank", f"directions in use{of}; 1 is collapse", floor=0.0),
-        _curve(health, "spread", "Spread", "1 is evenly spread, 0 is all rows alike", floor=0.0),
-        _curve(health, "alignment", "Alignment", "distance of two views of a row; lower is closer", floor=0.0),
-        _curve(health, "uniformity", "Uniformity", "lower is more even over the sphere"),
-        _curve(moments, "rate", "Rows per second", "whole step, data included", floor=0.0),
-        _curve(moments, "wait", "Waiting for data", "share of the time", floor=0.0, say=share),
+        curve(moments, "loss", "Loss", "what training lowers", level=_chance(moments)),
+        curve(health, "effective_rank", "Effective rank", f"directions in use{of}; 1 is collapse", floor=0.0),
+        curve(health, "spread", "Spread", "1 is evenly spread, 0 is all rows alike", floor=0.0),
+        curve(health, "alignment", "Alignment", "distance of two views of a row; lower is closer", floor=0.0),
+        curve(health, "uniformity", "Uniformity", "lower is more even over the sphere"),
+        curve(moments, "rate", "Rows per second", "whole step, data included", floor=0.0),
+        curve(moments, "wait", "Waiting for data", "share of the time", floor=0.0, say=share),
     ]
     charts = "".join(filter(None, made))
     return f"<div class='charts'>{charts}</div>" if charts else ""
@@ -48,7 +48,7 @@ def validation(looks: Sequence[Mapping[str, Any]]) -> str:
         HTML; "" without any.
     """
     points = [{"step": look["step"], **look["values"]} for look in looks]
-    made = [_curve(points, key, about.title, about.note) for key, about in NUMBERS.items()]
+    made = [curve(points, key, about.title, about.note) for key, about in NUMBERS.items()]
     charts = "".join(filter(None, made))
     if not charts:
         return ""
@@ -87,7 +87,7 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
     return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _curve(
+def curve(
     moments: Sequence[Mapping[str, Any]],
     key: str,
     title: str,
@@ -96,6 +96,20 @@ def _curve(
     level: float | None = None,
     say: Callable[[float], str] = number,
 ) -> str:
+    """A chart of one number over the steps.
+
+    Args:
+        moments: Step records as plain values.
+        key: Name of the number in them.
+        title: Title of the chart; HTML, as is `note`.
+        note: What the number says, in a few words.
+        floor: Smallest end of the axis; None follows the values.
+        level: Value of a dashed line; None for no line.
+        say: Writes a value.
+
+    Returns:
+        HTML; "" if no record holds the number.
+    """
     given = [(m["step"], m[key]) for m in moments if m.get("step") is not None and m.get(key) is not None]
     points = [(float(x), float(y)) for x, y in given if math.isfinite(y)]
     lost = len(given) - len(points)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,12 +30,14 @@ class Ablation:
         arms: The recipe first, then what is compared with it.
         seeds: Seeds of every arm.
         begun: What all runs share: recipe, data, settings, steps; a repeated call must ask for the same.
+        given: ARM/seed-N -> folder of a run that was trained before. Default: none.
     """
 
     path: Path
     arms: Sequence[Arm]
     seeds: Sequence[int]
     begun: Mapping[str, Any]
+    given: Mapping[str, Path] = field(default_factory=dict)
 
     def run(self, train: Train, heard: Heard) -> None:
         """Trains what is not trained yet: all arms with the first seed, then with the second ...
@@ -53,7 +55,7 @@ class Ablation:
         for seed in self.seeds:
             for arm in self.arms:
                 path = self.folder(arm, seed)
-                key = f"{arm.slug}/{path.name}"
+                key = _key(arm, seed)
                 if key not in failed and not finished(path):
                     try:
                         train(arm, seed, path)
@@ -66,7 +68,7 @@ class Ablation:
 
     def folder(self, arm: Arm, seed: int) -> Path:
         """Run folder of an arm with a seed."""
-        return self.path / arm.slug / f"seed-{seed}"
+        return self.given.get(_key(arm, seed), self.path / _key(arm, seed))
 
     def failed(self) -> dict[str, str]:
         """ARM/seed-N -> why that run could not be trained to its end."""
@@ -101,6 +103,10 @@ class Ablation:
         known = self._read()["arms"] if (self.path / RECORD).is_file() else {}
         made = {**known, **{arm.slug: _plain(arm) for arm in self.arms}}
         write(self.path / RECORD, {"begun": self.begun, "arms": made, "failed": failed})
+
+
+def _key(arm: Arm, seed: int) -> str:
+    return f"{arm.slug}/seed-{seed}"
 
 
 def finished(path: Path) -> bool:

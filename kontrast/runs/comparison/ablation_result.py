@@ -166,7 +166,7 @@ def result(made: Ablation, *, level: float = 0.95) -> Result:
     if not any(at == 0 for at, _ in runs):
         why = "; ".join(sorted(set(made.failed().values()))) or "none was finished"
         raise UserError(f"no run of {made.arms[0].name} was trained to its end ({why}); expected one at least.")
-    numbers, rows = _numbers(runs, made.seeds[0])
+    numbers, rows = shared_numbers(runs, made.seeds[0])
     failed = made.failed()
     outcomes = tuple(_outcome(made, at, runs, numbers, failed, level) for at in range(len(made.arms)))
     steps = run_json.scores(Folder(next(run.path for (at, _), run in runs.items() if at == 0)))["steps"]
@@ -176,8 +176,16 @@ def result(made: Ablation, *, level: float = 0.95) -> Result:
 _Place = tuple[int, int]  # index of the arm, seed
 
 
-def _numbers(runs: Mapping[_Place, Run], seed: int) -> tuple[dict[_Place, dict[str, Found]], int]:
-    """Numbers of each run on the rows that all share, and how many rows these are."""
+def shared_numbers(runs: Mapping[_Place, Run], seed: int) -> tuple[dict[_Place, dict[str, Found]], int]:
+    """Numbers of each run on the rows that all share, and how many rows these are.
+
+    Args:
+        runs: (Index of its arm, seed) -> run.
+        seed: Seed of the evaluation.
+
+    Raises:
+        UserError: There are fewer than two runs, or they share fewer than two rows.
+    """
     if len(runs) < 2:
         raise UserError("an ablation compares two runs or more; only one was trained to its end.")
     same = common_rows(list(runs.values()))
@@ -202,7 +210,7 @@ def _outcome(
     both = [seed for seed in seeds if (0, seed) in runs]
     mine = [numbers[at, seed] for seed in seeds]
     pairs = [(numbers[0, seed], numbers[at, seed]) for seed in both] if at else []
-    lines = _ordered(_lines(mine, pairs, level))
+    lines = _ordered(lines_of(mine, pairs, level))
     if not any(line.merit for line in lines):
         others = [_auc(run_json.scores(Folder(runs[0, seed].path))) for seed in both] if at else []
         lines = _pair_lines([_auc(one) for one in scores], others, level) + lines
@@ -222,10 +230,17 @@ def _in(n: int, made: Ablation) -> str:
     return f"in {n} of {many(len(made.seeds), 'seed')}"
 
 
-def _lines(
+def lines_of(
     mine: Sequence[Mapping[str, Found]], pairs: Sequence[tuple[Mapping[str, Found], Mapping[str, Found]]], level: float
 ) -> list[Line]:
-    """Every number that all seeds have."""
+    """Every number that all seeds have.
+
+    Args:
+        mine: Numbers of an arm, per seed.
+        pairs: Numbers of another arm and of this one, per seed that both have; this minus the other is the
+            difference.
+        level: Level of the intervals.
+    """
     lines = []
     for name in mine[0] if mine else ():
         if not all(name in one for one in mine):

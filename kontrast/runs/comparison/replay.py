@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from kontrast.core.errors import UserError
+from kontrast.core.experiment import Experiment
 from kontrast.runs.folder.folder import TEACHERS, THREADS, TOTALS, Folder, load_tensors
 from kontrast.runs.pipeline.evaluation_rows import EARLIER, pinned
 from kontrast.runs.run import Run
@@ -76,22 +77,9 @@ def begin(old: Run, out: Path | None) -> Folder:
     Raises:
         UserError: The run is not finished, or lacks the steps that it took.
     """
-    folder = old.folder
     if not (old.path / "scores.json").is_file():
-        raise UserError(f"{old.path} was never finished; {folder.go_on}. Only a finished run can be replayed.")
-    experiment = folder.experiment()
-    if experiment.plan.evaluation_rows is None:
-        experiment = pinned(experiment, EARLIER)
-    totals = folder.totals()
-    if experiment.plan.minutes is not None:
-        planned = [(moment["step"], moment["total"]) for moment in folder.moments()]
-        if not planned:
-            raise UserError(
-                f"{old.folder.metrics} is gone or damaged; without it the run's number of steps is unknown."
-            )
-        changes = zip([(0, None), *planned], planned, strict=False)
-        totals = dict(now for before, now in changes if before[1] != now[1])
-        experiment = replace(experiment, plan=replace(experiment.plan, minutes=None, steps=planned[-1][1]))
+        raise UserError(f"{old.path} was never finished; {old.folder.go_on}. Only a finished run can be replayed.")
+    folder, (experiment, totals) = old.folder, repeatable(old)
     fresh = Folder.fresh(out, old.path.resolve().name.rstrip("0123456789").rstrip("-") or old.path.resolve().name)
     fresh.write("experiment.json", experiment.to_json())
     fresh.write_json("data.json", folder.read_json("data.json"))
@@ -105,6 +93,32 @@ def begin(old: Run, out: Path | None) -> Folder:
     recorded = folder.read_json("environment.json")
     fresh.write_json("environment.json", {**recorded, "command": f"kontrast replay {old.path}"})
     return fresh
+
+
+def repeatable(old: Run) -> tuple[Experiment, dict[int, int]]:
+    """The experiment of a finished run with what it decided on the way: its evaluated rows, and steps for minutes.
+
+    Returns:
+        The experiment, and step -> total steps planned from then on.
+
+    Raises:
+        UserError: The run lacks the steps that it took.
+    """
+    folder = old.folder
+    experiment = folder.experiment()
+    if experiment.plan.evaluation_rows is None:
+        experiment = pinned(experiment, EARLIER)
+    totals = folder.totals()
+    if experiment.plan.minutes is not None:
+        planned = [(moment["step"], moment["total"]) for moment in folder.moments()]
+        if not planned:
+            raise UserError(
+                f"{old.folder.metrics} is gone or damaged; without it the run's number of steps is unknown."
+            )
+        changes = zip([(0, None), *planned], planned, strict=False)
+        totals = dict(now for before, now in changes if before[1] != now[1])
+        experiment = replace(experiment, plan=replace(experiment.plan, minutes=None, steps=planned[-1][1]))
+    return experiment, totals
 
 
 def same(old: Run, new: Run) -> Replay:

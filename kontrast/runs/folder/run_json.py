@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from kontrast.core import renamed
-from kontrast.core.untrusted_json import shaped
+from kontrast.core.untrusted_json import shaped, text, tree
 from kontrast.evaluation.verdict import of_older
 from kontrast.runs.folder.folder import TARGETS, Folder
 
@@ -38,6 +38,18 @@ _DATA = {
     "quarantined": [{"id": str, "reason": str}],
     "labels?": {"*": int},
     "fingerprint": dict,
+}
+_ALONE = {
+    "head": str,
+    "command": str,
+    "tasks": {
+        "*": {
+            "words": str,
+            "lines": [
+                {"name": str, "alone": _VALUE, "together": _VALUE, "difference": _VALUE, "verdict": str},
+            ],
+        }
+    },
 }
 _TARGETS = {"samples": int, "targets": {"*": {"kind": str, "column": str, "classes?": int}}}
 _SAMPLES = {
@@ -79,6 +91,14 @@ def targets(folder: Folder) -> dict[str, Any]:
     """Reads facts of the training rows and their targets; empty for old runs."""
     path = folder.path / TARGETS
     return shaped(folder.read_json(TARGETS), _TARGETS, str(path)) if path.is_file() else {}
+
+
+def alone(folder: Folder) -> dict[str, Any]:
+    """Reads what each task alone reached; empty if that was not asked for."""
+    path = folder.path / "alone" / "alone.json"
+    if not path.is_file():
+        return {}
+    return shaped(tree(text(path), str(path)), _ALONE, str(path))
 
 
 def environment(folder: Folder) -> dict[str, Any]:

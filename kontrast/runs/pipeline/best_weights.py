@@ -12,12 +12,14 @@ from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.core.number_format import many
 from kontrast.core.shards import whole
+from kontrast.core.shared_work import SharedWork
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.evaluation.linear import Linear
 from kontrast.runs.folder.folder import Folder, load_tensors
 from kontrast.runs.model import Model
 from kontrast.runs.pipeline import evaluation_rows
 from kontrast.runs.pipeline.held_pairs import measured
+from kontrast.training.launcher import Launcher
 from kontrast.training.learner import Learner
 from kontrast.training.loop import TrainState
 from kontrast.training.undisturbed import undisturbed
@@ -80,7 +82,7 @@ class Keeper:
         """
         learner = course.trained()
         with undisturbed(learner):
-            value = self._value(learner) if course.fleet.first else ()
+            value = self._value(learner, SharedWork(course.fleet.ranks))
         best = course.fleet.any(course.fleet.first and value >= max((v for _, v in self.looks), default=value))[0]
         self.looks.append((course.step, value))
         if best and self.keeps:
@@ -105,9 +107,10 @@ class Keeper:
         values = [value for _, value in self.looks]
         return len(values) - 1 - values.index(max(values)) if values else 0
 
-    def restore(self, learner: Learner) -> None:
-        """Loads the weights that are kept into a learner."""
-        learner.load_state_dict(renamed.tensors(load_tensors(self.folder.path / self._file(self.best))))
+    def restore(self, learner: Learner, fleet: Launcher) -> None:
+        """Loads the weights that are kept into a learner; all processes must call it, and the first one knows which."""
+        best = int(fleet.broadcast(str(self.best)))
+        learner.load_state_dict(renamed.tensors(load_tensors(self.folder.path / self._file(best))))
 
     def words(self, steps: int) -> str:
         """Which weights were kept, as a clause.
@@ -127,23 +130,27 @@ class Keeper:
     def _file(self, step: int) -> str:
         return f"checkpoints/kept-{step:09d}.safetensors"
 
-    def _value(self, learner: Learner) -> tuple[float, ...]:
+    def _value(self, learner: Learner, work: SharedWork) -> tuple[float, ...]:
+        """What weights are ranked by; nothing in all processes but the first."""
         model, rows = replace(self.model, learner=learner), self._chosen
         most = self.model.experiment.plan.evaluation_rows or ASKED
-        found = measured(model, self.data, rows, most)
+        found = measured(model, self.data, rows, most, work)
         auc = 0.5 if found is None else found.value
         if not _labelled(self.data, rows):
-            return (auc,)
+            return (auc,) if work.first else ()
         training = np.flatnonzero(self.data.training)
         taught = hashed(training, self.data, self.model.experiment.seed)[: min(TAUGHT, evaluation_rows.TAUGHT * most)]
-        probe = Linear()(self._bank(model, taught), self._bank(model, rows[: min(ASKED, most)]))
+        train, test = (self._bank(model, some, work) for some in (taught, rows[: min(ASKED, most)]))
+        if not work.first:
+            return ()
+        probe = Linear()(train, test)
         return (next((one.value for one in probe.values() if one.field is None), 0.0), auc)
 
-    def _bank(self, model: Model, rows: np.ndarray) -> EmbeddingTable:
+    def _bank(self, model: Model, rows: np.ndarray, work: SharedWork) -> EmbeddingTable:
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1):
-            return model.embed(self.data, np.sort(rows))
+            return model.embed(self.data, np.sort(rows), work=work)
 
 
 def _validation(data: Dataset, seed: int) -> np.ndarray:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kontrast.core.number_format import clock, many, number, share
+from kontrast.core.ranks import Ranks
+from kontrast.core.shared_work import SharedWork
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.evaluation.look import NUMBERS, Look, look_values
 from kontrast.runs.folder.folder import Folder
@@ -70,17 +72,20 @@ class Monitor:
         """Whether the rows are evaluated after this step."""
         return self.budget.due(step, total, seconds)
 
-    def look(self, learner: Learner, step: int, seconds: float) -> Look:
+    def look(self, learner: Learner, step: int, seconds: float, ranks: Ranks | None = None) -> Look:
         """Evaluates the rows with the current weights and records the result.
+
+        The embedding is shared over ranks, all of which call this; the values are those of the first.
 
         Args:
             learner: The learner with the weights to evaluate; its state is left as it was.
             step: Steps done.
             seconds: Seconds of training until now.
+            ranks: Rank and number of processes. Default: one process.
         """
         began = time.perf_counter()
         with undisturbed(learner):
-            values = self._values(replace(self.model, learner=learner))
+            values = self._values(replace(self.model, learner=learner), SharedWork(ranks or Ranks(alone=True)))
         cost = time.perf_counter() - began
         self.budget.took(step, cost)
         found = Look(step, seconds + cost, cost, len(self.rows), values)
@@ -106,11 +111,13 @@ class Monitor:
         took = f"{looks} at {rows} in {clock(spent)}, {share(spent / max(seconds, 1e-9))} of training"
         return f"{' · '.join(parts)}\n{took}"
 
-    def _values(self, model: Model) -> dict[str, float]:
+    def _values(self, model: Model, work: SharedWork) -> dict[str, float]:
         from threadpoolctl import threadpool_limits
 
-        draws = [positive_pairs(model, self.data, self.rows, draw) for draw in range(DRAWS)]
-        test = model.embed(self.data, self.rows)
-        train = model.embed(self.data, self.taught) if len(self.taught) else test.take(np.zeros(0, int))
+        draws = [positive_pairs(model, self.data, self.rows, draw, work=work) for draw in range(DRAWS)]
+        test = model.embed(self.data, self.rows, work=work)
+        train = model.embed(self.data, self.taught, work=work) if len(self.taught) else test.take(np.zeros(0, int))
+        if not work.first:
+            return {}
         with threadpool_limits(1):  # many small operations
             return look_values(train, test, draws)

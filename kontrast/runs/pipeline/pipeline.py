@@ -4,7 +4,7 @@ import csv
 import io
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from kontrast.core import random_streams
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment
+from kontrast.core.shared_work import SharedWork
 from kontrast.data.dataset.dataset import Dataset, Quarantined, TooManyUnreadable, prepare
 from kontrast.data.schema import fingerprint
 from kontrast.data.schema.fields import Field
@@ -28,7 +29,7 @@ from kontrast.runs.folder.folder import QUARANTINE, TRAINED_ON, Folder
 from kontrast.runs.margins import with_margins, with_rule
 from kontrast.runs.model import Model, raw_bank
 from kontrast.runs.pipeline import evaluation_rows
-from kontrast.runs.pipeline.held_pairs import keep_before, measured
+from kontrast.runs.pipeline.held_pairs import keep_after, keep_before, measured, of_each_task
 from kontrast.runs.pipeline.resolve import resolved
 from kontrast.runs.pipeline.results import write_results
 from kontrast.runs.pipeline.train import train
@@ -83,24 +84,25 @@ def run_pipeline(
         model = Model(experiment, modalities, learner_of(experiment, modalities, known).to(fleet.device), facts=known)
     _introduce(model, data, recipe, logger)
     try_out(model, data, fleet)
-    done = resume and (folder.embeddings / "untrained-test.parquet").is_file()
-    model, rows, pairs_of, sizes = _rows(model, data, folder, logger, fleet, budget, done=done)
-    if fleet.first and not done:
+    done = fleet.any(fleet.first and resume and (folder.embeddings / "untrained-test.parquet").is_file())[0]
+    model, chosen = _chosen(model, data, folder, logger, fleet, budget, done=done)
+    work = SharedWork(fleet.ranks)
+    if not done:
         ruled = partial(with_rule, model, data)
-        _bank(folder, "raw", lambda part: raw_bank(modalities, data, part), rows, ruled)
+        _bank(folder, "raw", lambda part: raw_bank(modalities, data, part, work), chosen, ruled)
         start = time.perf_counter()
-        keep_before(folder, pairs_of(model))
-        scored = partial(with_margins, model, data)
-        _bank(folder, "untrained", lambda part: model.embed(data, part, progress=logger.progress), rows, scored)
+        keep_before(folder, measured(model, data, chosen.held, chosen.most, work))
+        _encoded(folder, "untrained", model, data, chosen, logger, work)
         budget.after = time.perf_counter() - start  # embedding with the trained weights takes as long
     model, ended = train(model, data, folder, logger, fleet, resume=resume, budget=budget)
-    scored = partial(with_margins, model, data)
-    _bank(folder, "trained", lambda part: model.embed(data, part, progress=logger.progress), rows, scored)
-    write_results(folder, model, data, ended, rows, sizes, pairs_of(model), logger)
+    _encoded(folder, "trained", model, data, chosen, logger, work)
+    after = _pairs(folder, model, data, chosen, work)
+    fleet.part()
+    write_results(folder, model, data, ended, (chosen.train, chosen.test), dict(chosen.sizes), after, logger)
     run = Run(folder.path, folder.trusts)
     run.report()
     logger.fact("run", f"{folder.path}    report.html · encoder/ · embeddings/ · experiment.json")
-    some = any(n < of for n, of in sizes.values())
+    some = any(n < of for n, of in chosen.sizes.values())
     logger.fact("next", messages.next_steps(folder.path, model, some=some))
     folder.drop_cache()
     return run
@@ -202,9 +204,28 @@ def _shuffled(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return order[data.training[order]], order[data.held_out[order]]
 
 
-def _rows(
+@dataclass(frozen=True)
+class _Chosen:
+    """The rows that a run is evaluated on.
+
+    Attributes:
+        train: Sorted indices of training rows.
+        test: Sorted indices of held-out rows.
+        held: Indices of all held-out rows, in an order of seed and ids alone.
+        most: Largest number of held-out rows.
+        sizes: Part -> rows evaluated, and rows there are.
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+    held: np.ndarray
+    most: int
+    sizes: Mapping[str, tuple[int, int]]
+
+
+def _chosen(
     model: Model, data: Dataset, folder: Folder, logger: Logger, fleet: Launcher, budget: Budget, *, done: bool
-) -> tuple[Model, tuple[np.ndarray, np.ndarray], Callable[[Model], MetricResult | None], dict[str, tuple[int, int]]]:
+) -> tuple[Model, _Chosen]:
     """Chooses the rows that the run is evaluated on.
 
     Their number is written to experiment.json before any is embedded.
@@ -219,8 +240,7 @@ def _rows(
         done: Whether an earlier session has embedded them untrained; without a number in the plan it is an old run.
 
     Returns:
-        The model with the number in its plan; sorted training and held-out rows; a function that measures positive
-        pairs of a model on held-out rows; and per part the rows evaluated and the rows there are.
+        The model with the number in its plan, and the rows.
     """
     taught, looked = _shuffled(data, model.experiment.split_seed)
     most = model.experiment.plan.evaluation_rows
@@ -229,22 +249,43 @@ def _rows(
         most = int(fleet.broadcast(str(most)))  # clocks differ between processes; the first one decides
         model = replace(model, experiment=evaluation_rows.pinned(model.experiment, most))
         folder.write("experiment.json", model.experiment.to_json())
-    rows = np.sort(taught[: evaluation_rows.TAUGHT * most]), np.sort(looked[:most])
-    sizes = {"train": (len(rows[0]), len(taught)), "test": (len(rows[1]), len(looked))}
+    train, test = np.sort(taught[: evaluation_rows.TAUGHT * most]), np.sort(looked[:most])
+    sizes = {"train": (len(train), len(taught)), "test": (len(test), len(looked))}
     short = budget.minutes is not None and most < evaluation_rows.USUAL
     if said := evaluation_rows.words(sizes["train"], sizes["test"], short=short):
         logger.fact("evaluation", said)
-    return model, rows, lambda now: measured(now, data, looked, most), sizes
+    return model, _Chosen(train, test, looked, most, sizes)
 
 
 def _bank(
     folder: Folder,
     name: str,
     embed: Callable[[np.ndarray], EmbeddingTable],
-    rows: tuple[np.ndarray, np.ndarray],
+    rows: _Chosen,
     scored: Callable[[EmbeddingTable, np.ndarray], EmbeddingTable],
 ) -> None:
-    """Writes the embeddings of training and held-out rows, the latter with what else they are evaluated by."""
-    train, test = rows
-    embed(train).save(folder.embeddings / f"{name}-train.parquet")
-    scored(embed(test), test).save(folder.embeddings / f"{name}-test.parquet")
+    """Writes the embeddings of training and held-out rows, the latter with what else they are evaluated by.
+
+    All processes embed, the first one writes.
+    """
+    train, test = embed(rows.train), scored(embed(rows.test), rows.test)
+    for part, table in (("train", train), ("test", test)):
+        if folder.writes:
+            table.save(folder.embeddings / f"{name}-{part}.parquet")
+
+
+def _encoded(
+    folder: Folder, name: str, model: Model, data: Dataset, rows: _Chosen, logger: Logger, work: SharedWork
+) -> None:
+    """Writes the embeddings by a model; all processes take part."""
+    scored = partial(with_margins, model, data, work=work)
+    _bank(folder, name, lambda part: model.embed(data, part, progress=logger.progress, work=work), rows, scored)
+
+
+def _pairs(folder: Folder, model: Model, data: Dataset, rows: _Chosen, work: SharedWork) -> MetricResult | None:
+    """AUC of the served task's pairs by the trained model; that of each task is written to the folder."""
+    after = measured(model, data, rows.held, rows.most, work)
+    several = len(model.learner.tasks) > 1
+    each = of_each_task(model, data, rows.held, rows.most, work) if several else {model.learner.serve: after}
+    keep_after(folder, each)
+    return after

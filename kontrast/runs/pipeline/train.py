@@ -84,7 +84,7 @@ def train(
     """Trains a model on the training rows; writes metrics, checkpoints and encoders to the folder.
 
     Args:
-        fleet: The processes of the run; all of them train, the first one returns, the others end here.
+        fleet: The processes of the run; all of them train and return, the first one writes.
         resume: Whether to continue from the newest checkpoint.
         budget: The minutes of the run. Default: those of the plan, from now on.
 
@@ -131,12 +131,12 @@ def train(
     log.checkpoint()
     model = replace(model, learner=course.trained().eval())
     model.learner.encoders.mode = PrecisionMode()  # embeds in float32, as a loaded model does
-    fleet.part()
     kept = validation.end(model.learner, course)
     assert log.last is not None
     assert log.last.health is not None
     logger.fact("health", log.last.health.words)
-    model.save(folder)
+    if fleet.first:
+        model.save(folder)
     own = _own_causes(model)
     causes = tuple(_causes(model, log.last, first, own))
     collapsed = collapse(log.start, log.last.health, named=bool(own))

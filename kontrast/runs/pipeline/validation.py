@@ -88,7 +88,7 @@ class Validation:
             self.logger.fact("validation", self.monitor.words(course.seconds))
         kept = ""
         if self.keeper and self.keeper.keeps:
-            self.keeper.restore(learner)
+            self.keeper.restore(learner, course.fleet)
             kept = self.keeper.words(course.step)
         return "; ".join(filter(None, (self.early, kept)))
 
@@ -97,6 +97,4 @@ class Validation:
         due = first and self.monitor is not None and self.monitor.due(course.step, course.total, course.seconds)
         if self.monitor is None or not course.fleet.any(due)[0]:  # clocks differ: the first process decides
             return
-        learner = course.trained()
-        if course.fleet.first:
-            self.logger.look(self.monitor.look(learner, course.step, course.seconds))
+        self.logger.look(self.monitor.look(course.trained(), course.step, course.seconds, course.fleet.ranks))

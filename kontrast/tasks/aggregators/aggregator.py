@@ -37,6 +37,10 @@ class Aggregator(nn.Module, ABC):
         """
         return torch.stack([*losses.values()]).sum()
 
+    def learned(self) -> Mapping[str, float]:
+        """Task -> factor of its loss that the aggregator learned until now; empty if it learns none."""
+        return {}
+
     def aggregate(self, gramian: Tensor, seed: int) -> Tensor:
         """Weights of the tasks' gradients; the update of shared parameters is their weighted sum.
 

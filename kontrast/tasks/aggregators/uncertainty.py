@@ -61,3 +61,8 @@ class Uncertainty(Aggregator):
         value = shared.detach() * own
         learned = shared * means + weight * s / 2
         return (value + learned - (shared * means).detach()).sum()
+
+    def learned(self) -> Mapping[str, float]:
+        """Task -> exp(-s) / 2; the variance that it learned is 1 / (2 factor)."""
+        factors = ((-self.log_variance.detach()).exp() / 2).tolist()
+        return {task: factors[k] for task, k in self.place.items()}
