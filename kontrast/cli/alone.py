@@ -21,7 +21,7 @@ def alone(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train each task of a run alone, and say who helped whom, with paired intervals.
+    """Train each task of a run alone, and say which task helped which, with paired intervals.
 
     The same command again goes on where it was stopped; more seeds may be added.
     """

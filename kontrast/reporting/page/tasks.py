@@ -14,7 +14,7 @@ _SAID = {"BETTER": "helped by the others", "WORSE": "hurt by the others"}
 def section(
     moments: Sequence[Mapping[str, Any]], alone: Mapping[str, Any], tasks: Sequence[str], path: str = ""
 ) -> str:
-    """Who helped whom, then charts of each task.
+    """Which task helped which, then charts of each task.
 
     Args:
         moments: Step records as plain values.

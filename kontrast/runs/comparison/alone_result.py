@@ -1,4 +1,4 @@
-"""What each task of a run would have reached alone, against all of them together: who helped whom."""
+"""What each task of a run would have reached alone, against all of them together."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -92,7 +92,7 @@ def test_differences_are_together_minus_alone_paired_by_row(together):
     assert sum(words.startswith("  kNN accuracy") for words in found.words()) == 2
 
 
-def test_the_section_of_the_report_tells_who_helped_whom_or_how_to_measure_it(together):
+def test_the_section_of_the_report_says_which_task_helped_which_or_how_to_measure_it(together):
     made = trainings(together, 1)
     _trained(made, 1)
     shown = section([], result(made).to_json(), ["pairs", "kinds"])
