@@ -12,11 +12,11 @@ from kontrast.core.ranks import Ranks
 from kontrast.data.view import Batch, ViewSpec
 from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.encoders.encoders import EncodedViews
-from kontrast.tasks.one_field import OneField
+from kontrast.tasks.prediction import Prediction
 from kontrast.tasks.task import Output
 
 
-class Reconstruction(OneField):
+class Reconstruction(Prediction):
     """Predicts a small copy of each row from the pooled features of an augmented view.
 
     Take it beside a contrast, so that features keep what augmentation hides, or alone as a baseline. The small copy of
@@ -80,12 +80,5 @@ class Reconstruction(OneField):
             return {"tokens": LossTerm(loss, count, chance=count * math.log(self.head.width))}
         known = wanted.isfinite()
         numbers = wanted[known].to(rows.z.dtype)
-        return {
-            "numbers": LossTerm(
-                (rows.z[known] - numbers).square().sum(), exact(known.sum()), chance=numbers.square().sum()
-            )
-        }
-
-    def positive_pairs(self, out: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
-        """None: decoded numbers are no embeddings."""
-        return []
+        errors = (rows.z[known] - numbers).square().sum()
+        return {"numbers": LossTerm(errors, exact(known.sum()), chance=numbers.square().sum())}

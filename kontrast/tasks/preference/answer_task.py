@@ -1,6 +1,6 @@
 """Shared part of tasks that train a causal language model by its log-probabilities of answers."""
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -40,7 +40,6 @@ class AnswerTask(PreferenceTask, ABC):
     def __init__(
         self,
         encoders: EncoderInfo,
-        *,
         loss: PreferenceLoss,
         chosen: str,
         rejected: str,
@@ -83,9 +82,9 @@ class AnswerTask(PreferenceTask, ABC):
         """Reward of the chosen answer minus that of the rejected one, (B,)."""
         return self.reward(self.answers(out, "chosen")) - self.reward(self.answers(out, "rejected"))
 
-    @abstractmethod
     def reward(self, answers: Answers) -> Tensor:
-        """What the loss makes large for chosen answers, (B,)."""
+        """What the loss makes large for chosen answers, (B,): the summed log-probability, or what a subclass says."""
+        return answers.score
 
 
 def summed(features: Features) -> Tensor:

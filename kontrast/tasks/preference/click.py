@@ -1,10 +1,7 @@
 """CLICK: wanted answers are likelier than unwanted ones by a margin, beside the language model's own loss."""
 
-from torch import Tensor
-
 from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.losses.preference.click import CLICK as Loss
-from kontrast.losses.preference_loss import Answers
 from kontrast.tasks.preference.answer_task import AnswerTask
 
 
@@ -46,16 +43,4 @@ class CLICK(AnswerTask):
         contrast: float = 0.5,
         likelihood: float = 1.0,
     ) -> None:
-        super().__init__(
-            encoders,
-            loss=Loss(margin=margin),
-            chosen=chosen,
-            rejected=rejected,
-            prompt=prompt,
-            likelihood=likelihood,
-            contrast=contrast,
-        )
-
-    def reward(self, answers: Answers) -> Tensor:
-        """Summed log-probability."""
-        return answers.score
+        super().__init__(encoders, Loss(margin=margin), chosen, rejected, prompt, likelihood, contrast)

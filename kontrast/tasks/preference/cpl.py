@@ -1,10 +1,7 @@
 """CPL: the chosen of two answers is likelier, and chosen ones stay likely."""
 
-from torch import Tensor
-
 from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.losses.preference.cpl import CPL as Loss
-from kontrast.losses.preference_loss import Answers
 from kontrast.tasks.preference.answer_task import AnswerTask
 
 
@@ -47,9 +44,4 @@ class CPL(AnswerTask):
         bias: float = 0.5,
         likelihood: float = 0.0,
     ) -> None:
-        loss = Loss(alpha=alpha, bias=bias)
-        super().__init__(encoders, loss=loss, chosen=chosen, rejected=rejected, prompt=prompt, likelihood=likelihood)
-
-    def reward(self, answers: Answers) -> Tensor:
-        """Summed log-probability."""
-        return answers.score
+        super().__init__(encoders, Loss(alpha=alpha, bias=bias), chosen, rejected, prompt, likelihood)

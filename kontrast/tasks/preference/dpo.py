@@ -61,9 +61,7 @@ class DPO(AnswerTask):
         beta: float = 0.1,
         likelihood: float = 0.0,
     ) -> None:
-        super().__init__(
-            encoders, loss=Loss(beta=beta), chosen=chosen, rejected=rejected, prompt=prompt, likelihood=likelihood
-        )
+        super().__init__(encoders, Loss(beta=beta), chosen, rejected, prompt, likelihood)
         self.register_buffer("kept", torch.zeros(samples, len(SIDES)))
         self.register_buffer("known", torch.zeros(samples, dtype=torch.bool))
 

@@ -46,8 +46,7 @@ class SimPO(AnswerTask):
         margin: float = 1.0,
         likelihood: float = 0.0,
     ) -> None:
-        loss = Loss(beta=beta, margin=margin)
-        super().__init__(encoders, loss=loss, chosen=chosen, rejected=rejected, prompt=prompt, likelihood=likelihood)
+        super().__init__(encoders, Loss(beta=beta, margin=margin), chosen, rejected, prompt, likelihood)
 
     def reward(self, answers: Answers) -> Tensor:
         """Mean log-probability per token."""

@@ -15,14 +15,14 @@ from kontrast.core.ranks import Ranks
 from kontrast.data.view import Batch, View
 from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.encoders.encoders import EncodedViews
-from kontrast.tasks.one_field import OneField
+from kontrast.tasks.prediction import Prediction
 from kontrast.tasks.task import Output
 from kontrast.tasks.task_streams import TaskStreams
 
 TURNS = 4  # of 90 degrees
 
 
-class Rotation(OneField):
+class Rotation(Prediction):
     """Turns each image by 0, 90, 180 or 270 degrees, and predicts the turn.
 
     Take it beside a contrast, for pictures that have an upright side; images without one (tissue, satellites) teach
@@ -76,10 +76,6 @@ class Rotation(OneField):
         count = exact(torch.as_tensor(len(rows), device=rows.z.device))
         loss = F.cross_entropy(rows.z, rows.keys["turn"], reduction="sum")
         return {"turn": LossTerm(loss, count, chance=count * math.log(TURNS))}
-
-    def positive_pairs(self, out: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
-        """None: scores of turns are no embeddings."""
-        return []
 
 
 def turned(x: Tensor, turn: Tensor) -> Tensor:

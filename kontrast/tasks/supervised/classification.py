@@ -12,10 +12,10 @@ from kontrast.core.errors import UserError
 from kontrast.core.factory import Range
 from kontrast.core.ranks import Ranks
 from kontrast.encoders.encoder_info import EncoderInfo
-from kontrast.tasks.one_field import OneField
+from kontrast.tasks.prediction import Prediction
 
 
-class Classification(OneField):
+class Classification(Prediction):
     """Predicts the class of each row, or each of its labels.
 
     Take it alone as the supervised baseline, or beside a contrast that lacks labels for most rows
@@ -83,7 +83,3 @@ class Classification(OneField):
             return keys["labels" if self.target == "labels" else "soft"]
         label = keys["label"]
         return F.one_hot(label.clamp_min(0), self.head.width) * (label >= 0)[:, None]
-
-    def positive_pairs(self, out: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
-        """None: scores of classes are no embeddings."""
-        return []

@@ -9,10 +9,10 @@ from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.core.factory import Range
 from kontrast.core.ranks import Ranks
 from kontrast.encoders.encoder_info import EncoderInfo
-from kontrast.tasks.one_field import OneField
+from kontrast.tasks.prediction import Prediction
 
 
-class Regression(OneField):
+class Regression(Prediction):
     """Predicts the number of each row.
 
     Take it alone as the supervised baseline, or beside a contrast. The number is standardised by the mean and standard
@@ -70,7 +70,3 @@ class Regression(OneField):
             loss = F.huber_loss(found, wanted, reduction="sum", delta=self.delta)
         count = exact(known.sum())
         return {"number": LossTerm(loss, count, chance=count / 2 if self.loss == "squared" else None)}
-
-    def positive_pairs(self, out: Mapping[str, Embeddings]) -> list[tuple[Embeddings, Embeddings]]:
-        """None: predicted numbers are no embeddings."""
-        return []
