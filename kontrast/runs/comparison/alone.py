@@ -8,7 +8,7 @@ from kontrast.core.experiment import Choice, Experiment
 from kontrast.runs.comparison.ablation import Ablation, finished
 from kontrast.runs.comparison.replay import repeatable
 from kontrast.runs.comparison.swap import Arm
-from kontrast.runs.folder.folder import Folder
+from kontrast.runs.folder.folder import TEACHERS, Folder
 from kontrast.runs.run import Run
 
 FOLDER, TOGETHER, TASK = "alone", "together", "task"
@@ -62,6 +62,8 @@ def begin(run: Run, arm: Arm, seed: int, path: Path, command: str) -> Folder:
     folder = Folder.fresh(path, "")
     recorded = run.folder.read_json("environment.json")
     folder.write_json("data.json", run.folder.read_json("data.json"))
+    if (run.path / TEACHERS).is_file():
+        folder.write_json(TEACHERS, run.folder.read_json(TEACHERS))
     folder.write_json("environment.json", {**recorded, "command": command})
     folder.write("experiment.json", replace(experiment, seed=seed).to_json())  # last: with it the run can be resumed
     return folder

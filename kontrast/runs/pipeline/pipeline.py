@@ -88,12 +88,7 @@ def run_pipeline(
     model, chosen = _chosen(model, data, folder, logger, fleet, budget, done=done)
     work = SharedWork(fleet.ranks)
     if not done:
-        ruled = partial(with_rule, model, data)
-        _bank(folder, "raw", lambda part: raw_bank(modalities, data, part, work), chosen, ruled)
-        start = time.perf_counter()
-        keep_before(folder, measured(model, data, chosen.held, chosen.most, work))
-        _encoded(folder, "untrained", model, data, chosen, logger, work)
-        budget.after = time.perf_counter() - start  # embedding with the trained weights takes as long
+        budget.after = _baselines(folder, model, data, chosen, logger, work)
     model, ended = train(model, data, folder, logger, fleet, resume=resume, budget=budget)
     _encoded(folder, "trained", model, data, chosen, logger, work)
     after = _pairs(folder, model, data, chosen, work)
@@ -272,6 +267,20 @@ def _bank(
     for part, table in (("train", train), ("test", test)):
         if folder.writes:
             table.save(folder.embeddings / f"{name}-{part}.parquet")
+
+
+def _baselines(folder: Folder, model: Model, data: Dataset, rows: _Chosen, logger: Logger, work: SharedWork) -> float:
+    """Writes the raw features and the embeddings by the untrained model; all processes take part.
+
+    Returns:
+        Seconds for the latter, which those by the trained model take too.
+    """
+    ruled = partial(with_rule, model, data)
+    _bank(folder, "raw", lambda part: raw_bank(model.modalities, data, part, work), rows, ruled)
+    start = time.perf_counter()
+    keep_before(folder, measured(model, data, rows.held, rows.most, work))
+    _encoded(folder, "untrained", model, data, rows, logger, work)
+    return time.perf_counter() - start
 
 
 def _encoded(
