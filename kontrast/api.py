@@ -18,6 +18,7 @@ from kontrast.data.schema.fields import Field, infer
 from kontrast.data.schema.missing_values import emptied
 from kontrast.data.sources.open_source import open_frame, opens
 from kontrast.data.tables.frame import Frame
+from kontrast.data.tables.record import with_records
 from kontrast.data.tables.uri import called
 from kontrast.recipes.choosing import override, resolve, with_tasks
 from kontrast.recipes.config import Config, configured
@@ -204,6 +205,7 @@ def resume(
             with fleet.in_turn():
                 holding.enter_context(folder.held("kontrast train --resume"))
                 frame = emptied(open_frame(source, cache=folder.cache), experiment.source.missing)
+                frame = with_records(frame, experiment.views)
                 words, found = _begun(folder, frame, experiment)
             with _supervised(folder, experiment, logger, fleet):
                 return run_pipeline(frame, found, folder, words, logger, fleet, resume=True, began=began)

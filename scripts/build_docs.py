@@ -44,6 +44,7 @@ from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
 from kontrast.losses import functional
 from kontrast.recipes.choosing import choose
+from kontrast.recipes.plain_columns import with_table
 
 _PART = re.compile(
     r"(<!-- (options|kinds|losses|functions|recipes|reference)(?:: ([\w-]+))? -->\n).*?(<!-- end -->)", re.DOTALL
@@ -57,6 +58,7 @@ _SHAPES = {
     "texts in folders": "notes/",
     "pairs of texts": "questions.csv",
     "time series in arrays": "waves.npz",
+    "plain columns": "people.csv",
     "time series of the UCR archive": "ucr/WAVES",
     "rows that miss fields": "catalogue.csv",
     "a query": "sqlite:shop.db#SELECT photo, title FROM goods",
@@ -155,8 +157,8 @@ def recipes() -> str:
         example_data.make(Path())
         for shape, data in _SHAPES.items():
             frame = open_frame(data, cache=Path(name) / "cache")
-            fields = infer(frame, {}, None)
-            chosen, why = choose(fields, Experiment(tasks=one_task("")), None)
+            fields, asked = with_table(frame, infer(frame, {}, None), Experiment(tasks=one_task("")), {}, {})
+            chosen, why = choose(fields, asked, None)
             kinds_of = {column: f.kind for column, f in fields.items() if f.kind not in ("meta", "ignore")}
             columns = ", ".join(f"{column} is {kind}" for column, kind in kinds_of.items())
             encoders = ", ".join(f"{key}: `{one.name}`" for key, one in chosen.encoders.items())

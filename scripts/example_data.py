@@ -46,6 +46,7 @@ def make(folder: Path) -> None:
     _shop(folder / "shop.db", goods)
     _shards(folder, goods)
     _waves(folder)
+    _people(folder / "people.csv")
 
 
 def _one(n: int, rng: np.random.Generator, folder: Path) -> dict[str, str]:
@@ -104,6 +105,21 @@ def _shards(folder: Path, rows: list[dict[str, str]]) -> None:
                 text = folder / "notes" / row["class"] / f"{row['sku']}.txt"
                 tar.add(folder / row["photo"], f"{row['sku']}.png")
                 tar.add(text, f"{row['sku']}.txt")
+
+
+def _people(path: Path) -> None:
+    """Plain columns of three kinds of people, a tenth of the ages missing."""
+    rng = np.random.default_rng(2)
+    rows = []
+    for n in range(ROWS):
+        kind = n % 3
+        age, income = 30 + 12 * kind + rng.normal(0, 5), np.exp(rng.normal(7.5 + 0.4 * kind, 0.3))
+        hired = np.datetime64("2020-01-01") + int(rng.integers(300 * kind, 300 * kind + 300))
+        row = {"age": "" if n % 10 == 9 else f"{age:.0f}", "income": f"{income:.2f}"}
+        row |= {"job": ("cook", "nurse", "pilot")[int(rng.integers(3)) if rng.random() < 0.3 else kind]}
+        row |= {"hired": str(hired), "member": str(bool(rng.random() < 0.3 + 0.2 * kind)).lower()}
+        rows.append({**row, "class": ("low", "middle", "high")[kind]})
+    _table(path, rows, tuple(rows[0]))
 
 
 def _waves(folder: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from kontrast.data.tables.record import read_by
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 
@@ -19,7 +20,9 @@ class Fields(Examination):
         """Returns a fact on the data, and notes on repeated ids and on columns left out."""
         rows = f"{len(case.frame):,} rows"
         seen = [f"{name} ({case.fields[name].kind}, {_size(case, name)})" for name in case.modalities]
-        others = [f"{name} ({f.kind})" for name, f in case.fields.items() if f.kind in ("label", "id", "split", "meta")]
+        read = read_by(case.experiment.views)
+        free = {name: f.kind for name, f in case.fields.items() if name not in read}
+        others = [f"{name} ({kind})" for name, kind in free.items() if kind in ("label", "id", "split", "meta")]
         numbers: dict[str, Any] = {
             "rows": len(case.frame),
             "usable": len(case.data),

@@ -12,6 +12,7 @@ from kontrast.core.errors import Unreadable, UserError, did_you_mean
 from kontrast.data.dataset.packing import reader
 from kontrast.data.sources.open_source import open_frame
 from kontrast.data.tables.frame import ANYWHERE
+from kontrast.data.tables.record import with_records
 from kontrast.runs.model import Model
 from kontrast.runs.run import Run
 
@@ -45,6 +46,7 @@ class Subject:
             if self.data is not None:
                 raise
             return []
+        frame = with_records(frame, self.model.experiment.views)
         modality, packed = self.model.modalities[field], []
         if field not in frame.columns:
             return []

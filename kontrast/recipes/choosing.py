@@ -17,6 +17,8 @@ from kontrast.data.schema.fields import Field, infer
 from kontrast.data.schema.missing_values import emptied
 from kontrast.data.sources.open_source import open_frame
 from kontrast.data.tables.frame import Frame
+from kontrast.data.tables.record import with_records
+from kontrast.recipes.plain_columns import split_asked, with_table
 from kontrast.tasks.parts import relation_of, targets_of, usual_settings
 from kontrast.tasks.task import Task
 
@@ -47,15 +49,17 @@ def resolve(
     """
     words = (settings or {}).get("source.missing", asked.source.missing)  # checked with all other settings below
     frame = emptied(open_frame(data, cache=cache), words if isinstance(words, list | tuple) else ())
-    chosen = {**asked.source.fields, **(fields or {})}
+    chosen, tables = split_asked(frame, {**asked.source.fields, **(fields or {})})
     seen = training(frame, chosen, *_split(asked, settings or {}))  # held-out rows must not influence what columns are
     found = infer(frame, chosen, label, seen)
+    found, asked = with_table(frame, found, asked, tables, settings or {})
     experiment, why = choose(found, asked, recipe)
     experiment = override(experiment, settings or {})
     chosen_by = experiment.plan.keep == "best-by-validation" or experiment.plan.patience is not None
     if chosen_by and experiment.source.validation is None:
         source = dataclasses.replace(experiment.source, validation=VALIDATION)
         experiment = dataclasses.replace(experiment, source=source)
+    frame = with_records(frame, experiment.views)
     return frame, found, experiment, {"name": recipe or experiment.names, "why": why}
 
 
@@ -116,9 +120,10 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
             kind.name, {k: v for k, v in {**suited, **kind.settings}.items() if k in takes or k in kind.settings}
         )
     encoders = dict(asked.encoders)
-    for view in filled.values():
+    for name, view in filled.items():
         modality: type[Modality] = registry.load("modalities", view.name)
-        encoders.setdefault(view.name, Choice(modality.encoder, modality.encoder_settings))
+        if name not in encoders:
+            encoders.setdefault(view.name, Choice(modality.encoder, modality.encoder_settings))
     used = {t: c for t, c in encoders.items() if t in filled or t in {v.name for v in filled.values()}}
     for tower in encoders:
         if tower not in used:

@@ -21,6 +21,7 @@ from kontrast.data.schema import fingerprint
 from kontrast.data.schema.fields import infer
 from kontrast.data.schema.missing_values import emptied
 from kontrast.data.sources.open_source import open_frame
+from kontrast.data.tables.record import read_by, with_records
 from kontrast.evaluation.evaluate import evaluate
 from kontrast.evaluation.evaluator import Evaluator
 from kontrast.reporting.drawings import Drawing, curve_drawing, map_drawing
@@ -360,12 +361,14 @@ class Run:
         """Reads other data with the run's columns and fitted modalities."""
         with tempfile.TemporaryDirectory(prefix="kontrast-") as cache:
             frame = emptied(open_frame(data, cache=Path(cache)), self.experiment.source.missing)
+            frame = with_records(frame, self.experiment.views)
             known = {name: kind for name, kind in self.experiment.source.fields.items() if name in frame.columns}
             fields = {n: f for n, f in infer(frame, known, None).items() if n in known}
             there = {name: m for name, m in model.modalities.items() if name in fields}
             if not there:
+                wanted = [*model.fields, *sorted(read_by(self.experiment.views))]
                 raise UserError(
-                    f"{frame.name} has none of this run's fields ({', '.join(model.fields)}); its columns: "
+                    f"{frame.name} has none of this run's fields ({', '.join(wanted[:40])}); its columns: "
                     f"{', '.join(frame.columns)}."
                 )
             source = replace(model.experiment.source, quarantine=1.0, outside=outside)

@@ -6,6 +6,7 @@ from kontrast.core.errors import Unreadable, UserError, did_you_mean
 from kontrast.data.dataset.packing import reader
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
+from kontrast.data.tables.record import with_records
 from kontrast.runs.model import Model
 
 
@@ -55,6 +56,7 @@ def _readable(model: Model, name: str, kind: str, query: object) -> object:
             frame = None
         if frame is None:
             raise
+        frame = with_records(frame, model.experiment.views)
         fields = infer(frame, {}, None)
         column = name if name in fields else next((n for n, f in fields.items() if f.kind == kind), None)
         if column is None:

@@ -57,7 +57,8 @@ def world(tmp_path_factory):
         "empty.csv": "",
         "only_header.csv": "text,label\n",
         "broken.jsonl": "".join(json.dumps({"text": w}) + "\n" for w in words) + '{"text": \n',
-        "numbers.csv": "a,b\n" + "".join(f"{n},{n % 7}\n" for n in range(30)),
+        "numbers.csv": "a\n" + "".join(f"{n % 7}\n" for n in range(30)),
+        "counted.csv": "row,again\n" + "".join(f"{n},{n + 100}\n" for n in range(30)),
         "gone.csv": "image,price\n" + "".join(f"no{n}.png,{n}\n" for n in range(30)),
         "blank.csv": "id,text\n" + "".join(f"{n},\n" for n in range(30)),
         "pairs.csv": "image,text\n" + "".join(f"pictures/{n % 3}/{n:02d}.png,{w}\n" for n, w in enumerate(words)),
@@ -120,6 +121,7 @@ DATA = {
     "one.npz": ["one.npz", "one row", "at least two"],
     "flat.npz": ["flat.npz", "'series'", "no series changes over time"],
     "numbers.csv": ["nothing to embed", "a is meta", "--field"],
+    "counted.csv": ["the table has no column to learn from", "'row': it numbers the rows", "expected at least one"],
     "gone.csv": ["look like image files", "none of them lies in"],
     "https://example.org/data.csv": ["is an address", "Download it"],
 }

@@ -51,6 +51,7 @@ PREFERENCES = ("bradley_terry", "bpr", "dpo", "simpo", "cpl", "click")  # tests/
 PAIRS = ("clip", "clap", "coca", "cosent", "angle", *PREFERENCES)  # of several fields: tested where these are
 SOUNDS = ("cola", "clmr", "byol_a")  # tests/recipes/test_sounds.py
 OWN = ("ts2vec", "simcse", "simcse_supervised", *SOUNDS)  # of one modality, with settings of their own
+TABLES = ("scarf", "subtab", "vime")  # tests/journeys/test_tables.py
 IMAGES = ("rotation", "simclr_rotation_labels", "genscl_mixed")
 HEADLESS = (
     "classification",
@@ -59,7 +60,7 @@ HEADLESS = (
     "rotation",
     "reconstruction",
 )  # predict a target, so no width is a setting
-RECIPES = [name for name in registry.kinds("recipes") if name not in (*BROUGHT, *PAIRS, *OWN)]
+RECIPES = [name for name in registry.kinds("recipes") if name not in (*BROUGHT, *PAIRS, *OWN, *TABLES)]
 TAGS = [[*["x", "y"][: 1 + n % 2], f"class {c}"] for n, c in enumerate(LABEL)]
 TAUGHT = (SOFT @ RNG.standard_normal((CLASSES, 6))).tolist()
 TARGETS = {

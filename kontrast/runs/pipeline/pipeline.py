@@ -21,6 +21,7 @@ from kontrast.data.dataset.dataset import Dataset, Quarantined, TooManyUnreadabl
 from kontrast.data.schema import fingerprint
 from kontrast.data.schema.fields import Field
 from kontrast.data.tables.frame import Frame
+from kontrast.data.tables.record import read_by
 from kontrast.evaluation.metric_result import MetricResult
 from kontrast.reporting.logger import Logger
 from kontrast.runs import messages
@@ -158,7 +159,8 @@ def _read(
     folder.write_json("data.json", told)
     known_rows = fingerprint.trained(data.content, np.flatnonzero(data.training))
     folder.save_tensors(TRAINED_ON, {name: torch.from_numpy(hashes) for name, hashes in known_rows.items()})
-    logger.fact("data", messages.data(data, kinds, folder.path))
+    seen = read_by(experiment.views)
+    logger.fact("data", messages.data(data, {n: k for n, k in kinds.items() if n not in seen}, folder.path))
     logger.fact("split", messages.split(data))
     if data.labels is not None and (new := messages.unseen(data.labels[~data.held_out], data.labels[data.held_out])):
         logger.fact("note", new)

@@ -6,6 +6,7 @@ from kontrast.core.choice import Choice
 from kontrast.core.embeddings import Embeddings, LossTerm, exact
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
+from kontrast.data.view import ViewSpec
 from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.losses.engine.contrast import contrast
 from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
@@ -41,6 +42,7 @@ class SimCLR(OneField):
         views: Views of each sample, 2 or more; 1 if the relation finds positives among other samples.
         norm: Weight of the mean squared length of the embeddings; above 0 for the kernel `dot`, where nothing else
             bounds it.
+        clean: Whether the first view is the unaugmented row, as in SCARF.
 
     Reference:
         Chen et al. 2020, arXiv:2002.05709.
@@ -58,16 +60,22 @@ class SimCLR(OneField):
         relation: RelationChoice = SAMPLE,
         views: int = 2,
         norm: float = 0.0,
+        clean: bool = False,
     ) -> None:
         super().__init__(encoders, views=views, hidden=hidden, width=width)
         if norm < 0:
             raise UserError(f"task 'simclr': norm={norm}; expected 0 or more.")
-        self.norm = norm
+        self.norm, self.clean = norm, clean
         self.kernel = kernel_of(kernel, temperature=temperature, width=width)
         self.loss = contrast_loss(loss, temperature=temperature)
         chosen = relation_of(relation)
         self.needs = targets_of(chosen)
         self.relation = chosen & ExcludeDuplicates(f"content {self.field}")
+
+    def views(self) -> dict[str, ViewSpec]:
+        """The field, once per view; the first as it is, if `clean`."""
+        views = super().views()
+        return {**views, next(iter(views)): ViewSpec(self.field, "original")} if self.clean else views
 
     def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
         """All views of this rank against all views of all ranks."""

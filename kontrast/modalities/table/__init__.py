@@ -1,0 +1,1 @@
+"""Tables: the plain columns of a row (numbers, categories, dates, short strings) as one view."""
