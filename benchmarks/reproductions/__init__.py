@@ -1,0 +1,1 @@
+"""One file per table of `benchmarks/reproduce.py`."""
