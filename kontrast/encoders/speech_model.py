@@ -90,7 +90,7 @@ class SpeechModel(Encoder):
         return Features(torch.cat([found.pooled for found, _ in fills])[order], dense[order], mask[order])
 
     def _encoded(self, sound_BN: Tensor, count_B: Tensor) -> Features:
-        """Features of zero-padded waveforms with so many samples each."""
+        """Features of zero-padded waveforms of the given lengths."""
         heard_B = count_B.clamp_min(self._shortest)
         mask_BN = torch.arange(sound_BN.shape[1], device=sound_BN.device) < heard_B[:, None]
         asked = {} if self.alone else {"attention_mask": mask_BN.long()}

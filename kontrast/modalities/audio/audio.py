@@ -377,7 +377,7 @@ class Audio(Modality):
         return (self._levelled(x) - mean) / std
 
     def _levelled(self, x: Tensor) -> Tensor:
-        """(B, C, M, F) log-mel, with mean 0 per clip unless its loudness is to be seen."""
+        """(B, C, M, F) log-mel, with mean 0 per clip unless the setting loudness keeps its level."""
         logs = self._spectrogram(x).clamp_min(_QUIET)
         return logs if self.loudness else logs - logs.nanmean((1, 2, 3), keepdim=True)
 

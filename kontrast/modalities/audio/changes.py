@@ -35,7 +35,7 @@ class Changes:
     mask: float = 0.0
 
     def times(self, factor: float) -> "Changes":
-        """The same changes, so many times as strong, as far as their ranges allow."""
+        """The same changes, with their strength multiplied, as far as their ranges allow."""
         if factor == 1:
             return self
         most = {"pitch": 24.0, "gain": 60.0, "fade": 10.0, "stretch": 0.9, "mask": 0.9}
@@ -43,7 +43,7 @@ class Changes:
         return replace(self, **{**larger, "polarity": self.polarity})
 
     def of_waves(self, rate: int) -> list[Augmentation]:
-        """Augmentations of waveforms with so many samples per second."""
+        """Augmentations of waveforms at a sampling rate."""
         parts = (
             (self.pitch, lambda: Pitch(semitones=self.pitch)),
             (self.filter, lambda: BandFilter(share=self.filter)),

@@ -89,5 +89,5 @@ def log_mel(x: Tensor, *, rate: int, window: int, hop: int, mels: int) -> Tensor
 
 
 def frames(samples: int, window: int, hop: int) -> int:
-    """Frames of so many samples, at least 1."""
+    """Frames of a clip with `samples` samples, at least 1."""
     return 1 + max(0, samples - window) // hop
