@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import kontrast as kt
@@ -107,6 +108,38 @@ def test_a_run_teaches_by_its_own_preprocessing_and_its_embeddings_are_computed_
     assert "cannot read" not in facts.said["teacher"]
     assert kt.load(tmp_path / "run").embed(rows()).z["image"].shape[0] == N  # needs no teacher
     assert set(json.loads((tmp_path / "run" / "teachers.json").read_text())) == {key}
+
+
+def test_rows_that_were_left_out_shift_no_teacher(tmp_path, monkeypatch):
+    rng, photos = np.random.default_rng(0), tmp_path / "photos"
+    photos.mkdir()
+    for n in range(30):
+        Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(photos / f"{n:02}.png")
+    for n in (3, 11):
+        (photos / f"{n:02}.png").write_bytes(b"no picture")
+    more = {"source.quarantine": 0.2}
+    large = train(tmp_path / "large", {"contrast": {"name": "simclr", "width": 8, "hidden": 8}}, 1, photos, **more)
+    of = str(large.path)
+    found = table_of(
+        lambda out, tasks: train(out, tasks, 1, photos, **more), monkeypatch, of, distilled(of), tmp_path / "run"
+    )
+    data, z = found["data"], large.embed(photos)
+    given = data.targets[f"teacher image {of}"].keys(np.arange(len(data.ids))).numpy()
+    own = dict(zip(z.ids.tolist(), z.z["image"], strict=True))
+    for row in np.flatnonzero(data.training):
+        np.testing.assert_allclose(
+            given[row] / np.linalg.norm(given[row]), own[str(data.ids[row])], atol=1e-5, err_msg=str(data.ids[row])
+        )
+
+
+def test_a_teacher_that_can_read_no_row_says_why(tmp_path):
+    rng = np.random.default_rng(0)
+    small = {**FAST, "encoders.series": {"name": "tcn", "hidden": 8, "out": 8, "depth": 2}, "plan.batch": 8}
+    given = {"fields": {"wave": "series"}, "steps": 1, "settings": {**small, "scores": []}, "device": "cpu"}
+    one = kt.train({"wave": rng.standard_normal((30, 20))}, out=tmp_path / "one", **given)
+    three = {"wave": list(rng.standard_normal((30, 20, 3)))}
+    with pytest.raises(UserError, match=r"cannot (read the field|take the rows of) 'wave': .*channel"):
+        kt.train(three, tasks=distilled(str(one.path)), out=tmp_path / "three", **given)
 
 
 def as_if_two_processes_had_written(kept):
