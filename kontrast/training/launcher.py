@@ -62,7 +62,7 @@ class Launcher:
 
     @property
     def first(self) -> bool:
-        """Whether this process writes, evaluates and prints."""
+        """Whether this process writes, scores and prints."""
         return self.ranks.rank == 0
 
     @property
@@ -186,7 +186,7 @@ class Launcher:
             g.copy_(mean.view_as(g))
 
     def part(self) -> None:
-        """Ends all processes but the first, which does the work after training.
+        """Ends all processes but the first, which scores and reports.
 
         Raises:
             Elsewhere: In all processes but the first.

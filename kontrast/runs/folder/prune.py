@@ -12,11 +12,12 @@ from kontrast.runs.folder.lock import LOCK, held, in_use
 
 # Files that a run writes. The folder is removed only if it holds nothing else, such as notes or figures of its owner.
 OWN = (
-    "banks", "cache", "embeddings", "checkpoints", "encoder", "exports", "index", "tensorboard", "wandb",
+    "alone", "banks", "cache", "embeddings", "checkpoints", "encoder", "exports", "index", "tensorboard", "wandb",
     "data.json", "environment.json", "messages.jsonl", "metrics.jsonl", "moments.jsonl", "validation.jsonl",
     "quarantine.csv", "report.html", "samples.json", "scores.json",
     "tags.json", "trained_on.safetensors", "doctor.json", "views.png", "mlflow.db", "mlflow.txt",
-    "not-finite-step-*.safetensors", "*.part", "totals.json",
+    "not-finite-step-*.safetensors", "*.part", "totals.json", "threads.json",
+    "teachers.json",
     "experiment.json",  # last
 )  # fmt: skip
 QUIET = 3600.0  # seconds without a change after which an unfinished run counts as stopped

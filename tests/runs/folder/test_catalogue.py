@@ -9,8 +9,11 @@ import pytest
 
 from kontrast import api
 from kontrast.core.errors import UserError
+from kontrast.runs.comparison.alone import FOLDER
+from kontrast.runs.comparison.alone_result import RECORD
 from kontrast.runs.folder import prune
 from kontrast.runs.folder.catalogue import catalogue, entry, lines, retag, tags
+from kontrast.runs.folder.folder import TEACHERS, THREADS, TOTALS
 from kontrast.runs.run import Run
 from tests.support.series import waves
 from tests.support.settings import FAST
@@ -145,6 +148,14 @@ def test_what_no_run_wrote_is_never_removed(home):
     with pytest.raises(UserError, match="no longer a run"):
         list(prune.remove([removal]))
     assert (home / "mine" / "notes.txt").exists()
+
+
+def test_a_run_is_removed_with_what_later_commands_wrote_into_it(home):
+    for name in (THREADS, TOTALS, TEACHERS, f"{FOLDER}/{RECORD}"):
+        (home / "poor" / name).parent.mkdir(exist_ok=True)
+        (home / "poor" / name).write_text("{}")
+    assert list(prune.remove(prune.plan(catalogue([home]), best=1)))[-1] == f"removed {home / 'poor'}"
+    assert not (home / "poor").exists()
 
 
 def test_links_are_not_followed(home, tmp_path):
