@@ -9,11 +9,14 @@ import numpy as np
 from torch import Tensor
 
 from kontrast.core.containers import Data
+from kontrast.core.random_streams import Streams
 from kontrast.data.export_entry import ExportEntry
 from kontrast.data.masking import Masking
 from kontrast.data.miniature import Miniature
+from kontrast.data.packed_row import PackedRow
 from kontrast.data.remark import Remark, Rows
 from kontrast.data.schema.column import Claim, Column
+from kontrast.data.store import Store
 from kontrast.data.view import Role
 
 
@@ -61,7 +64,7 @@ class Modality(ABC):
         """
 
     @abstractmethod
-    def read(self, cell: Any, folder: Path) -> np.ndarray:
+    def read(self, cell: Any, folder: Path) -> Any:
         """Decodes one cell.
 
         Args:
@@ -76,7 +79,7 @@ class Modality(ABC):
         """
 
     @abstractmethod
-    def fit(self, items: Sequence[np.ndarray]) -> None:
+    def fit(self, items: Sequence[Any]) -> None:
         """Learns what all rows share; settings given by the user stay.
 
         Args:
@@ -84,18 +87,19 @@ class Modality(ABC):
         """
 
     @abstractmethod
-    def pack(self, item: np.ndarray) -> np.ndarray:
+    def pack(self, item: Any) -> PackedRow:
         """Converts a decoded row to its cached form.
 
         Args:
             item: What `read` returned.
 
         Returns:
-            An array whose dtype and trailing shape are the same for all rows; axis 0 may differ from row to row.
+            An array whose dtype and trailing shape are the same for all rows; axis 0 may differ from row to row. Or
+            several such arrays by name, the same names for all rows; its length is that of the first.
         """
 
     @abstractmethod
-    def collate(self, packed: Sequence[np.ndarray]) -> Tensor:
+    def collate(self, packed: Sequence[Any]) -> Data:
         """Joins cached rows into a batch.
 
         Args:
@@ -104,6 +108,19 @@ class Modality(ABC):
         Returns:
             (B, ...) tensor, in the layout of the modality.
         """
+
+    def batch(self, store: Store, index: np.ndarray, streams: Streams | None) -> Data:
+        """Rows of a batch by number, as `collate` joins them.
+
+        A modality whose rows need others (the neighbours of a node) draws these here.
+
+        Args:
+            store: Packed rows of the field.
+            index: (B,) ints, rows that have the field.
+            streams: Random streams of the rows, other ones in each epoch; `view_B` and `row_B` are equal, since views
+                are drawn later. None when rows are embedded: what is drawn is then the same every time.
+        """
+        return self.collate(store.rows(index))
 
     @abstractmethod
     def preprocess(self, batch: Tensor) -> Tensor:
@@ -181,7 +198,7 @@ class Modality(ABC):
         """
         return [self.preprocess(batch)]
 
-    def is_flat(self, packed: np.ndarray) -> bool:
+    def is_flat(self, packed: Any) -> bool:
         """Whether a row does not vary in itself, such as a blank picture; never, by default.
 
         Args:
@@ -225,7 +242,7 @@ class Modality(ABC):
         """n different plausible cells, for checks without data."""
 
     @abstractmethod
-    def show(self, packed: np.ndarray) -> str:
+    def show(self, packed: Any) -> str:
         """Renders a cached row as self-contained HTML (a data URI, an SVG, escaped text).
 
         Args:

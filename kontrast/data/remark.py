@@ -45,7 +45,7 @@ class Rows:
     field: str
     folder: Path
     cells: Sequence[Any]
-    packed: Sequence[np.ndarray]
+    packed: Sequence[Any]
     lengths: np.ndarray
 
 

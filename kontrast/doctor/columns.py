@@ -44,7 +44,7 @@ class Columns(Examination):
                 right = _alone(case.frame.cells(column, case.kept[rows]), code)
                 if right >= max(_GIVEN, most + _MORE):
                     found.append(_given(column, label, right, most))
-            found += _worth(modality.raw(modality.collate(case.data.stores[name].rows(rows))).numpy(), code, label)
+            found += _worth(modality.raw(modality.batch(case.data.stores[name], rows, None)).numpy(), code, label)
         return found
 
 

@@ -127,7 +127,7 @@ def _features(modality: Modality, store: Store, rows: np.ndarray) -> Tensor:
     """Unit-length features by which rows are compared, (N, D)."""
     parts = []
     for start in range(0, len(rows), _BLOCK):
-        x = modality.collate(store.rows(rows[start : start + _BLOCK]))
+        x = modality.batch(store, rows[start : start + _BLOCK], None)
         parts.append(F.normalize(modality.likeness(x).float(), dim=1))
     return torch.cat(parts) if parts else torch.zeros(0, 1)
 

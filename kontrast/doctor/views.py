@@ -29,7 +29,7 @@ class Views(Examination):
             few = np.sort(few[np.argsort(case.data.keys[few])][: max(2, _ROWS // len(case.modalities))])  # by hash
             if not len(few):
                 continue
-            batch = modality.collate(store.rows(few))
+            batch = modality.batch(store, few, None)
             ids = torch.from_numpy(case.data.keys[few])
             seed = case.experiment.seed
             drawn = [modality.augment(batch.clone(), random_streams.key(seed, 0, ids, n), ids) for n in range(_VIEWS)]

@@ -13,6 +13,7 @@ from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.drawing import Drawing
 from kontrast.data.dataset.reader import Reader
 from kontrast.data.modality import Modality
+from kontrast.data.packed_row import PackedRow
 from kontrast.data.view import Batch, View, ViewSpec
 from kontrast.encoders.encoders import EncodedViews
 from kontrast.runs.model import CHUNK, Model
@@ -120,7 +121,7 @@ def _evenly(number: int, most: int) -> np.ndarray:
     return np.linspace(0, max(number - 1, 0), min(number, most)).astype(int)
 
 
-def _words(text: Modality, packed: np.ndarray) -> str:
+def _words(text: Modality, packed: PackedRow) -> str:
     """The text of tokens as plain words, a line per text of a row."""
     return html.unescape(text.show(packed).replace("<br>", "\n"))
 

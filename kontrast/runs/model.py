@@ -262,7 +262,7 @@ def _block(
     parts = [there[start : start + batch] for start in range(0, len(there), batch)]
 
     def embedded(k: int) -> np.ndarray:
-        z = features(name, modality.collate(store.rows(rows[parts[k]]))).numpy()
+        z = features(name, modality.batch(store, rows[parts[k]], None)).numpy()
         if progress:
             progress(f"embedding {name}", min((k + 1) * batch, len(there)), len(there))
         return z

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kontrast.data.dataset.reader import Reader
+from kontrast.data.dataset.reader import Moment, Reader
 from kontrast.data.samplers.sampler import Sampler
 from kontrast.data.view import Batch, ViewSpec
 
@@ -29,9 +29,10 @@ def rows_of_step(
         world: Number of processes.
         most: Largest number of rows. Default: all.
     """
+    moment = Moment(order.sampled.seed, order.epoch(step), step)
 
     def read(index: np.ndarray) -> Batch:
-        return reader.read(index[:most])
+        return reader.read(index[:most], moment)
 
     batch = read(order.at(step, rank, world))
     partners = {name: read(order.partners(step, name, rank, world)) for name, spec in specs.items() if spec.mixing}

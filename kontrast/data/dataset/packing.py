@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import shutil
+import sys
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,8 +21,9 @@ import numpy as np
 
 from kontrast.core.atomic_files import atomic_cache
 from kontrast.core.errors import Unreadable, UserError
-from kontrast.data.dataset.store import OnDemand, Packed, Store, Writer
+from kontrast.data.dataset.store import OnDemand, Store, Writer, opened
 from kontrast.data.modality import Modality
+from kontrast.data.packed_row import PackedRow, is_packed, nbytes
 from kontrast.data.schema import fingerprint
 from kontrast.data.schema.missing_values import missing
 from kontrast.data.schema.path_guard import gate
@@ -54,7 +56,7 @@ class Packing:
     flat: frozenset[str]
 
 
-def sample(frame: Frame, field: str, modality: Modality, rows: np.ndarray) -> list[np.ndarray]:
+def sample(frame: Frame, field: str, modality: Modality, rows: np.ndarray) -> list[Any]:
     """Reads enough rows of a field to fit a modality.
 
     Args:
@@ -69,12 +71,12 @@ def sample(frame: Frame, field: str, modality: Modality, rows: np.ndarray) -> li
     Raises:
         UserError: No row can be read.
     """
-    items: list[np.ndarray] = []
+    items: list[Any] = []
     reasons: list[str] = []
     weight = 0
 
-    def read(some: np.ndarray) -> list[np.ndarray | Unreadable]:
-        found: list[np.ndarray | Unreadable] = []
+    def read(some: np.ndarray) -> list[Any]:
+        found: list[Any] = []
         reads = reader(frame, modality)
         for cell in frame.cells(field, some):
             try:
@@ -85,9 +87,9 @@ def sample(frame: Frame, field: str, modality: Modality, rows: np.ndarray) -> li
         return found
 
     for found in _ahead(read, (rows[start : start + _PIECE] for start in range(0, len(rows), _PIECE))):
-        items += [item for item in found if isinstance(item, np.ndarray)]
+        items += [item for item in found if not isinstance(item, Unreadable)]
         reasons += [str(item) for item in found if isinstance(item, Unreadable)]
-        weight += sum(item.nbytes for item in found if isinstance(item, np.ndarray))
+        weight += sum(nbytes(item) if is_packed(item) else sys.getsizeof(item) for item in found)
         if weight > _LARGE or len(items) >= _MOST or (len(items) >= _LEAST and weight > _SMALL):
             break
     if not items:
@@ -146,24 +148,24 @@ def _estimate(frame: Frame, modalities: Mapping[str, Modality]) -> int:
     rows = np.unique(np.linspace(0, len(frame) - 1, 32).astype(np.int64))
     total = 0.0
     for name, modality in modalities.items():
-        sizes = [r.nbytes for row in rows if isinstance(r := _row(frame, name, modality, row), np.ndarray)]
+        sizes = [nbytes(r) for row in rows if is_packed(r := _row(frame, name, modality, row))]
         total += len(frame) * float(np.mean(sizes)) if sizes else 0.0
     return int(total)
 
 
-def _row(frame: Frame, field: str, modality: Modality, row: int) -> np.ndarray | Unreadable | None:
+def _row(frame: Frame, field: str, modality: Modality, row: int) -> PackedRow | Unreadable | None:
     (cell,) = frame.cells(field, [row])
     return _packed(cell, reader(frame, modality), modality)
 
 
-def reader(frame: Frame, modality: Modality) -> Callable[[Any], np.ndarray]:
+def reader(frame: Frame, modality: Modality) -> Callable[[Any], Any]:
     """`modality.read` for cells of a frame.
 
     Cells may name files in the frame's own folders only.
     """
     allowed = gate(frame) if modality.files else None
 
-    def read(cell: Any) -> np.ndarray:
+    def read(cell: Any) -> Any:
         if allowed:
             allowed(cell)
         return modality.read(cell, frame.folder)
@@ -171,7 +173,7 @@ def reader(frame: Frame, modality: Modality) -> Callable[[Any], np.ndarray]:
     return read
 
 
-def _packed(cell: Any, read: Callable[[Any], np.ndarray], modality: Modality) -> np.ndarray | Unreadable | None:
+def _packed(cell: Any, read: Callable[[Any], Any], modality: Modality) -> PackedRow | Unreadable | None:
     if missing(cell):
         return None
     try:
@@ -192,7 +194,7 @@ class _Piece:
     """
 
     rows: range
-    values: Mapping[str, Sequence[np.ndarray | Unreadable | None]]
+    values: Mapping[str, Sequence[PackedRow | Unreadable | None]]
     hashes: Mapping[str, Sequence[int]]
     varies: Mapping[str, bool]
 
@@ -203,15 +205,10 @@ def _read(frame: Frame, modalities: Mapping[str, Modality], rows: range) -> _Pie
         read = reader(frame, modality)
         values[name] = [_packed(cell, read, modality) for cell in frame.cells(name, np.arange(rows.start, rows.stop))]
     hashes = {
-        name: [
-            fingerprint.content(v) if isinstance(v, np.ndarray) else -1 - row for v, row in zip(of, rows, strict=True)
-        ]
+        name: [fingerprint.content(v) if is_packed(v) else -1 - row for v, row in zip(of, rows, strict=True)]
         for name, of in values.items()
     }
-    varies = {
-        name: any(isinstance(v, np.ndarray) and not modalities[name].is_flat(v) for v in of)
-        for name, of in values.items()
-    }
+    varies = {name: any(is_packed(v) and not modalities[name].is_flat(v) for v in of) for name, of in values.items()}
     return _Piece(rows, values, hashes, varies)
 
 
@@ -268,17 +265,17 @@ def _opened(frame: Frame, modalities: Mapping[str, Modality], folder: Path) -> P
     stores: dict[str, Store] = {}
     for place, (name, modality) in enumerate(modalities.items()):
         if facts["packed"]:
-            stores[name] = Packed(folder / str(place))
+            stores[name] = opened(folder / str(place))
         else:
             stores[name] = OnDemand(content[name] >= 0, _decoder(frame, name, modality, kept))
     unreadable = [(int(row), str(field), str(reason)) for row, field, reason in facts["unreadable"]]
     return Packing(kept, stores, content, unreadable, frozenset(facts["flat"]))
 
 
-def _decoder(frame: Frame, field: str, modality: Modality, kept: np.ndarray) -> Callable[[int], np.ndarray]:
-    def decode(row: int) -> np.ndarray:
+def _decoder(frame: Frame, field: str, modality: Modality, kept: np.ndarray) -> Callable[[int], PackedRow]:
+    def decode(row: int) -> PackedRow:
         value = _row(frame, field, modality, int(kept[row]))
-        if not isinstance(value, np.ndarray):
+        if not is_packed(value):
             raise UserError(
                 f"{frame.name}, row {kept[row]}, field '{field}' could be read before and no longer can: {value}."
             )

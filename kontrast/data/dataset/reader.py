@@ -4,12 +4,14 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Collection, Generator, Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
+from kontrast.core import random_streams
 from kontrast.core.errors import UserError
+from kontrast.core.random_streams import Streams
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.feature_store import KnownFeatures
 from kontrast.data.modality import Modality
@@ -17,6 +19,15 @@ from kontrast.data.schema.target import Target, asked_for
 from kontrast.data.view import Batch, View
 
 SAMPLE = "sample"  # key of a row's index among all rows that train
+_READING = 1 << 20  # number of the streams of reading, beyond those of views
+
+
+class Moment(NamedTuple):
+    """When rows are read: seed of the run, epoch and step, both from 0."""
+
+    seed: int
+    epoch: int
+    step: int
 
 
 class Reader:
@@ -50,27 +61,36 @@ class Reader:
         self.known: dict[str, dict[str, KnownFeatures]] = {}
         self.stand_in = {name: int(np.flatnonzero(dataset.stores[name].has)[0]) for name in modalities}
 
-    def read(self, index: np.ndarray) -> Batch:
+    def read(self, index: np.ndarray, moment: Moment | None = None) -> Batch:
         """Reads rows without augmentation.
 
         Args:
             index: (B,) ints, indices of the rows.
+            moment: When they are read, for modalities that draw what a row needs. None if they are not trained on.
+                Default: None.
 
         Returns:
-            The batch; its views are the fields, as `Modality.collate` returns them.
+            The batch; its views are the fields, as `Modality.batch` returns them.
         """
         data, views = self.dataset, {}
         keys = {"id": torch.from_numpy(data.keys[index])}
+        streams = None if moment is None else _streams(keys["id"], moment)
         for name, modality in self.modalities.items():
             has = data.stores[name].has[index]
             there = np.where(has, index, self.stand_in[name])
             known = {copies: features.rows(index) for copies, features in self.known.get(name, {}).items()}
-            views[name] = View(name, modality.collate(data.stores[name].rows(there)), known=known)
+            views[name] = View(name, modality.batch(data.stores[name], there, streams), known=known)
             keys[f"has {name}"] = torch.from_numpy(has)
             keys[f"content {name}"] = torch.from_numpy(data.content[name][index])
         if self.samples is not None:
             keys[SAMPLE] = torch.from_numpy(self.samples[index])
         return Batch(views, {**keys, **{name: target.keys(index) for name, target in self.targets.items()}})
+
+
+def _streams(ids_B: torch.Tensor, moment: Moment) -> Streams:
+    """Streams for what is drawn while rows are read, apart from those of views."""
+    row_B = random_streams.key(moment.seed, moment.epoch, ids_B, _READING)
+    return Streams(row_B, row_B, random_streams.step_keys(moment.seed, moment.step, [_READING]).expand(len(ids_B)))
 
 
 def _target(dataset: Dataset, name: str) -> Target:

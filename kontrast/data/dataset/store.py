@@ -6,9 +6,8 @@ length of a row on its first axis.
 
 import json
 import os
-from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -16,35 +15,10 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
+from kontrast.data.packed_row import PackedRow, arrays
+from kontrast.data.store import Store
+
 _BUFFER = 8_000_000  # bytes buffered per write
-
-
-class Store(ABC):
-    """Packed values of a field (`Modality.pack`) by row.
-
-    Attributes:
-        has: (N,) bool, rows that have the field.
-    """
-
-    has: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.has)
-
-    @abstractmethod
-    def rows(self, index: Sequence[int] | np.ndarray) -> Sequence[np.ndarray]:
-        """Values of rows that have the field.
-
-        Args:
-            index: (B,) ints, indices of the rows.
-
-        Returns:
-            An array (B, L, ...) if all rows have equal length, else a list of arrays.
-        """
-
-    @abstractmethod
-    def lengths(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Lengths of rows on their first axis: (B,) int64; 0 if only decoding would tell."""
 
 
 class Packed(Store):
@@ -88,6 +62,35 @@ class Packed(Store):
         return np.asarray(self._lengths[rows if self._place is None else self._place[rows]])
 
 
+class Named(Store):
+    """Store in a folder whose rows are several arrays by name, each in a store of its own.
+
+    Args:
+        folder: Written by `Writer`.
+        names: Names of the arrays, in the order of the folders inside.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self._parts = {name: Packed(folder / str(place)) for place, name in enumerate(names)}
+        self._first = next(iter(self._parts.values()))
+        self.has = self._first.has
+
+    def rows(self, index: Sequence[int] | np.ndarray) -> Sequence[PackedRow]:
+        """Rows as dictionaries of arrays."""
+        columns = [part.rows(index) for part in self._parts.values()]
+        return [dict(zip(self._parts, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def lengths(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Lengths of the first array of each row: (B,) int64."""
+        return self._first.lengths(index)
+
+
+def opened(folder: Path) -> Store:
+    """The store that `Writer` wrote to a folder."""
+    names = json.loads((folder / "store.json").read_text(encoding="utf8")).get("names")
+    return Named(folder, names) if names else Packed(folder)
+
+
 class OnDemand(Store):
     """Store that decodes rows at each request, in threads: slow, but needs no disk.
 
@@ -97,18 +100,19 @@ class OnDemand(Store):
         threads: Number of threads. None takes the number of CPUs. Default: None.
     """
 
-    def __init__(self, has: np.ndarray, decode: Callable[[int], np.ndarray], threads: int | None = None) -> None:
+    def __init__(self, has: np.ndarray, decode: Callable[[int], PackedRow], threads: int | None = None) -> None:
         self.has, self._decode = has, decode
         self._threads = threads or os.cpu_count() or 1
 
-    def rows(self, index: Sequence[int] | np.ndarray) -> Sequence[np.ndarray]:
+    def rows(self, index: Sequence[int] | np.ndarray) -> Sequence[PackedRow]:
         """Decodes rows, in the order requested."""
         index = np.asarray(index, dtype=np.int64)
         assert self.has[index].all(), "a row without the field was asked for"
         with ThreadPoolExecutor(self._threads) as pool:
             rows = list(pool.map(self._decode, index.tolist()))
-        equal = rows and len({row.shape for row in rows}) == 1
-        return cast(Sequence[np.ndarray], np.stack(rows)) if equal else rows
+        single = [row for row in rows if isinstance(row, np.ndarray)]
+        equal = len({row.shape for row in single}) == 1 and len(single) == len(rows)
+        return cast(Sequence[PackedRow], np.stack(single)) if equal else rows
 
     def lengths(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
         """Zeros, since lengths are unknown before decoding: (B,) int64."""
@@ -118,7 +122,8 @@ class OnDemand(Store):
 class Writer:
     """Appends rows to a new folder in bounded memory.
 
-    `close` completes the folder, and `Packed` opens it.
+    `close` completes the folder, and `opened` opens it. The first row decides whether rows are single arrays or several
+    by name, for which there are folders inside.
 
     Args:
         folder: Created; must not exist.
@@ -130,6 +135,7 @@ class Writer:
         self._file: BinaryIO = (folder / "values.bin").open("wb", buffering=_BUFFER)
         self._has, self._lengths = array("b"), array("q")
         self._kind: tuple[str, tuple[int, ...]] | None = None
+        self._parts: dict[str, Writer] = {}
 
     def __enter__(self) -> "Writer":
         return self
@@ -139,11 +145,25 @@ class Writer:
     ) -> None:
         self.close()
 
-    def append(self, row: np.ndarray | None) -> None:
+    def append(self, row: PackedRow | None) -> None:
         """Appends a row; None if it lacks the field."""
+        if isinstance(row, Mapping) and not self._parts:
+            self._parts = {name: Writer(self._folder / str(place)) for place, name in enumerate(row)}
+            for _ in self._has:  # the rows before lack the field
+                self._append_parts(None)
         self._has.append(row is not None)
-        if row is None:
-            return
+        if self._parts:
+            self._append_parts(None if row is None else arrays(row))
+        elif row is not None:
+            assert isinstance(row, np.ndarray)
+            self._append(row)
+
+    def _append_parts(self, row: Mapping[str, np.ndarray] | None) -> None:
+        assert row is None or list(row) == list(self._parts), f"pack gave {row and list(row)} after {list(self._parts)}"
+        for name, part in self._parts.items():
+            part.append(None if row is None else row[name])
+
+    def _append(self, row: np.ndarray) -> None:
         kind = (row.dtype.str, row.shape[1:])
         if self._kind is None:
             self._kind = kind
@@ -154,6 +174,12 @@ class Writer:
     def close(self) -> None:
         """Writes the values and the files that locate them."""
         self._file.close()
+        if self._parts:
+            for part in self._parts.values():
+                part.close()
+            facts = {"names": list(self._parts)}
+            (self._folder / "store.json").write_text(json.dumps(facts), encoding="utf8")
+            return
         dtype, trailing = self._kind or ("<f4", ())
         np.save(self._folder / "has.npy", np.array(self._has, dtype=bool))
         np.save(self._folder / "lengths.npy", np.array(self._lengths, dtype=np.int64))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 
 from kontrast.core import random_streams
+from kontrast.data.packed_row import PackedRow, arrays
 from kontrast.data.tables.frame import Column, Frame
 
 _ROWS = 4096  # rows hashed at a time
@@ -36,9 +37,10 @@ def rows(content: Mapping[str, np.ndarray]) -> np.ndarray:
     return mixed.numpy()
 
 
-def content(packed: np.ndarray) -> int:
-    """Hash of a cached row: equal if dtype, shape and all values are."""
-    return number(f"{packed.dtype.str}{packed.shape}".encode() + packed.tobytes())
+def content(packed: PackedRow) -> int:
+    """Hash of a cached row: equal if names, dtypes, shapes and all values are."""
+    parts = arrays(packed).items()
+    return number(b"".join(f"{name}{a.dtype.str}{a.shape}".encode() + a.tobytes() for name, a in parts))
 
 
 def text(*parts: str | bytes) -> str:

@@ -156,7 +156,7 @@ def _encoded(model: Model, data: Dataset, field: str, copies: Copies, part: np.n
     """Features of some rows, in the number format of the run."""
     encoders, modality = model.learner.encoders, model.modalities[field]
     device = next(model.learner.parameters()).device
-    x = modality.preprocess(modality.collate(data.stores[field].rows(part)))
+    x = modality.preprocess(modality.batch(data.stores[field], part, None))
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=encoders.mode.bf16):
         return encoders(field, containers.apply(lambda t: t.to(device), x), copies)
 

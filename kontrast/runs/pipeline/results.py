@@ -91,7 +91,7 @@ def _samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:
     views = []
     for name, modality in model.modalities.items():
         few = np.flatnonzero(data.stores[name].has & data.training)[:VIEWS_SHOWN]
-        batch = modality.collate(data.stores[name].rows(few))
+        batch = modality.batch(data.stores[name], few, None)
         ids = torch.from_numpy(data.keys[few])
         drawn = [
             modality.augment(batch.clone(), random_streams.key(model.experiment.seed, 0, ids, n), ids) for n in range(3)

@@ -20,6 +20,7 @@ from kontrast.core.untrusted_json import shaped
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.feature_store import FeatureFiles, KnownFeatures
 from kontrast.data.dataset.packing import reader
+from kontrast.data.packed_row import PackedRow, is_packed
 from kontrast.data.schema.missing_values import missing
 from kontrast.data.schema.target import Target
 from kontrast.data.tables.frame import Column, Frame
@@ -211,20 +212,20 @@ def _encoder(
     reads, modality = reader(frame, teacher.modality), teacher.modality
     teacher.network.to(fleet.device)
 
-    def packed(cell: Any) -> np.ndarray | Unreadable:
+    def packed(cell: Any) -> PackedRow | Unreadable:
         try:
             return Unreadable("no value") if missing(cell) else modality.pack(reads(cell))
         except Unreadable as error:
             return error
 
     @torch.no_grad()
-    def embedded(items: list[np.ndarray]) -> Tensor:
+    def embedded(items: list[Any]) -> Tensor:
         x = modality.preprocess(modality.collate(items))
         return teacher(containers.apply(lambda t: t.to(fleet.device), x)).float()
 
-    first: np.ndarray | Unreadable = Unreadable("no row has the field")
+    first: PackedRow | Unreadable = Unreadable("no row has the field")
     for cell in (frame.cells(lesson.field, [int(kept[row])])[0] for row in order[:TRIED]):
-        if isinstance(first := packed(cell), np.ndarray):
+        if is_packed(first := packed(cell)):
             break
     if isinstance(first, Unreadable):
         raise UserError(f"the teacher {spelled(lesson.teacher)} cannot read the field '{lesson.field}': {first}.")
@@ -239,10 +240,10 @@ def _encoder(
     def encode(part: np.ndarray) -> Features:
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(packed, frame.cells(lesson.field, kept[part])))
-        readable = [at for at, item in enumerate(found) if isinstance(item, np.ndarray)]
+        readable = [at for at, item in enumerate(found) if is_packed(item)]
         z = torch.zeros(len(part), width, device=fleet.device)
         if readable:
-            z[readable] = embedded([cast(np.ndarray, found[at]) for at in readable])
+            z[readable] = embedded([found[at] for at in readable])
         return Features(z)
 
     return encode
