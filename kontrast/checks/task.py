@@ -75,7 +75,7 @@ def check_task(
 def learner_of(name: str, settings: Mapping[str, Any]) -> Learner:
     """A learner of the task on a tiny encoder, float64, with the weights of a fixed seed."""
     made: type[Task] = registry.load("tasks", name)
-    number, refused = max(made.fewest, 1), []
+    number, refused = max(made.min_fields, 1), []
     for kinds in (["image"] * number, ["image"] * (number - 1) + ["text"], ["text"] * number):
         try:
             return _learner(name, settings, {f"{NAMES[kind]} {n}": kind for n, kind in enumerate(kinds, 1)})

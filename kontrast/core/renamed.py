@@ -36,6 +36,8 @@ KINDS = {
 VALUES = {("relations", "key_weight", "what"): {"attract": "positives", "among": "candidates"}}
 # parts of the algebra of relations, which are no files of a room
 ALGEBRA = {"counting": "candidates_only", "pulling": "positives_only"}
+# attributes of a task's class
+TASK = {"fewest": "min_fields", "most": "max_fields"}
 # states of verdicts
 STATES = {"not judged": "not evaluated"}
 

@@ -159,8 +159,10 @@ def _fitting(task: Choice, views: Mapping[str, Field]) -> Choice:
     factory.check("tasks", task.name, task.settings)
     task = factory.whole("tasks", task)
     made: type[Task] = registry.load("tasks", task.name)
-    if not made.fewest <= len(views) <= (made.most or len(views)):
-        wanted = f"at least {made.fewest} fields" if len(views) < made.fewest else f"at most {made.most} field"
+    if not made.min_fields <= len(views) <= (made.max_fields or len(views)):
+        wanted = (
+            f"at least {made.min_fields} fields" if len(views) < made.min_fields else f"at most {made.max_fields} field"
+        )
         raise UserError(
             f"task '{task.name}' takes {wanted}; found {len(views)}: "
             f"{', '.join(f'{name} ({f.kind})' for name, f in views.items())}. Say what a column is with --field "

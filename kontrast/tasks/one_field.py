@@ -30,7 +30,7 @@ class OneField(Task, ABC):
         last_norm: Whether the head's output is normalised too.
     """
 
-    most = 1
+    max_fields = 1
     role: Role = "global"
     """Role of the views."""
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from kontrast.core import renamed
 from kontrast.core.clock import Clock
 from kontrast.core.embeddings import Embeddings, Keys, LossTerm
 from kontrast.core.ranks import Ranks
@@ -41,8 +42,8 @@ class Task(nn.Module, ABC):
 
     Attributes:
         shared: Whether all fields share one space, so that one can be searched by another.
-        fewest: Fewest fields it takes.
-        most: Most fields it takes; None: any number.
+        min_fields: Fewest fields it takes.
+        max_fields: Most fields it takes; None for any number.
         needs: Targets (label, number, group ...) that columns of the data must provide.
         uses: Of "momentum" (momentum copies of the encoders), "reference" (frozen copies of the start), "dense" (dense
             features), "teacher" and "teacher classes" (a key of each row by the model that the setting `teacher` names;
@@ -55,13 +56,20 @@ class Task(nn.Module, ABC):
     ROOM = "tasks"
 
     shared: bool = False
-    fewest: int = 1
-    most: int | None = None
+    min_fields: int = 1
+    max_fields: int | None = None
     needs: frozenset[str] = frozenset()
     uses: frozenset[str] = frozenset()
     asks: Mapping[str, object] = {}
     strength: str = "strong"
     momentum: float = 0.0
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for old, new in renamed.TASK.items():
+            if old in vars(cls):
+                renamed.notice(f"{cls.__name__}.{old}", new)
+                setattr(cls, new, vars(cls)[old])
 
     @abstractmethod
     def views(self) -> Mapping[str, ViewSpec]:

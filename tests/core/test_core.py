@@ -17,6 +17,7 @@ from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError, did_you_mean, needs
 from kontrast.core.experiment import Choice, Experiment, Plan, Source
 from kontrast.losses.relation_json import relation_from_json, relation_to_json
+from kontrast.tasks.task import Task
 
 pytestmark = pytest.mark.quick
 
@@ -257,3 +258,9 @@ def test_what_a_key_weighs_is_read_by_an_earlier_word(old, new):
     stored = {"relation": "key_weight", "key": "prior", "what": old, "of": "candidate"}
     with pytest.warns(renamed.OldName, match=f"what='{old}' .* is called '{new}' now"):
         assert relation_to_json(relation_from_json(stored)) == {**stored, "what": new}
+
+
+def test_a_task_is_asked_for_its_fields_by_an_earlier_name():
+    with pytest.warns(renamed.OldName, match=r"Pairs\.fewest is called min_fields now"):
+        pairs = type("Pairs", (Task,), {"fewest": 2})
+    assert (pairs.min_fields, pairs.max_fields) == (2, None)

@@ -176,7 +176,7 @@ class Loose:
         ran()
 
 class Mine(Task):
-    most = 1
+    max_fields = 1
     def __init__(self, encoders, *, temperature: float = 0.2):
         super().__init__()
         self.own = SimCLR(encoders)

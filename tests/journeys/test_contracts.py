@@ -186,8 +186,8 @@ def trial_of(name):
     """Field -> modality of a task's trial, and the encoder of all fields if the task needs one."""
     made = registry.load("tasks", name)
     if issubclass(made, PreferenceTask):  # names its fields
-        return dict.fromkeys(("chosen", "rejected", "anchor")[: made.fewest], "text"), "causal_lm"
-    kinds = ["series"] if name == "ts2vec" else ["image", "text", "series"][: made.most]
+        return dict.fromkeys(("chosen", "rejected", "anchor")[: made.min_fields], "text"), "causal_lm"
+    kinds = ["series"] if name == "ts2vec" else ["image", "text", "series"][: made.max_fields]
     return {kind: kind for kind in kinds}, None
 
 

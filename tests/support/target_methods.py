@@ -20,7 +20,7 @@ from kontrast.tasks.task import Output, Task
 class FromTargets(Task):
     """SupCon by label, with class centres; softly by several labels and by a number."""
 
-    most = 1
+    max_fields = 1
     needs = frozenset({"label", "labels", "number"})
 
     def __init__(self, encoders, *, classes, samples):

@@ -22,7 +22,7 @@ CLASSES = 3  # of tests.support.series' waves: row n is of kind n % 3
 class Views(Task):
     """Two views of one field through encoder and head; what they are compared by is left open."""
 
-    most = 1
+    max_fields = 1
 
     def __init__(self, encoders):
         super().__init__()

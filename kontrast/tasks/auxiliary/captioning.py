@@ -51,7 +51,7 @@ class Captioning(Task):
         'title'
     """
 
-    fewest = 2
+    min_fields = 2
     uses = frozenset({"dense"})
     strength = "light"
 

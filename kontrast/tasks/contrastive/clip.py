@@ -63,7 +63,7 @@ class CLIP(Task):
     """
 
     shared = True
-    fewest = 2
+    min_fields = 2
     strength = "light"
 
     def __init__(

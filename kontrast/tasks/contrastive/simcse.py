@@ -55,7 +55,7 @@ class SimCSE(Task):
     """
 
     shared = True
-    most = 3
+    max_fields = 3
 
     def __init__(
         self, encoders: EncoderInfo, *, temperature: float = 0.05, hard_weight: float = 1.0, head: bool = True

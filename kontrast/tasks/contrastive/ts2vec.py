@@ -53,7 +53,7 @@ class TS2Vec(Task):
         {'ecg': ViewSpec(field='ecg', role='original', augmentation=None, mixing=None)}
     """
 
-    most = 1
+    max_fields = 1
     uses = frozenset({"dense"})
 
     def __init__(self, encoders: EncoderInfo, *, alpha: float = 0.5, hide: float = 0.5) -> None:

@@ -56,7 +56,7 @@ class BPR(PreferenceTask):
     """
 
     shared = True
-    fewest = 3
+    min_fields = 3
 
     def __init__(
         self,

@@ -30,8 +30,8 @@ class PreferenceTask(Task, ABC):
     """
 
     role: Role
-    fewest = 2
-    most = 3
+    min_fields = 2
+    max_fields = 3
     strength = "light"
     asks = {"turn": TURN}
 

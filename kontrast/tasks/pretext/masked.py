@@ -51,7 +51,7 @@ class Masked(Task):
         0.3
     """
 
-    most = 1
+    max_fields = 1
     uses = frozenset({"dense"})
 
     def __init__(

@@ -42,8 +42,8 @@ class Scored(Task):
     """
 
     shared = True
-    fewest = 2
-    most = 2
+    min_fields = 2
+    max_fields = 2
     needs = frozenset({"score"})
     strength = "light"
 
