@@ -61,7 +61,7 @@ def play(file: Path, seconds: float, recipe: str | None, most: int) -> dict[str,
     frame = pd.read_csv(file)
     frame = frame.sample(most, random_state=0) if len(frame) > most else frame
     labels = frame.pop("target").astype(str).to_numpy()
-    train, test = train_test_split(np.arange(len(frame)), test_size=0.25, random_state=0)
+    train, test = map(np.asarray, train_test_split(np.arange(len(frame)), test_size=0.25, random_state=0))
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()
         with processor_time():
@@ -101,7 +101,7 @@ def embedded(model: Model, batch: Any) -> np.ndarray:
 
 def scaled(x: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Standard units of the training rows."""
-    return StandardScaler().fit(x[train]).transform(x)
+    return np.asarray(StandardScaler().fit(x[train]).transform(x))
 
 
 def scores(
@@ -124,7 +124,7 @@ def scores(
 def probe(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> float:
     """Logistic regression on standard units; its penalty is chosen on a fifth of the labelled rows."""
     scale = StandardScaler().fit(x)
-    x, x_test = scale.transform(x), scale.transform(x_test)
+    x, x_test = np.asarray(scale.transform(x)), np.asarray(scale.transform(x_test))
     if len(set(y)) < 2:
         return float((y_test == y[0]).mean())
     some, right = np.arange(len(y))[:CHOSEN_ON], []

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
+import numpy as np
 
 from kontrast.core import registry
 from kontrast.core.choice import Choice
@@ -133,8 +133,9 @@ def _of_record(frame: Frame, name: str) -> list[str]:
     """Columns of a view whose records are in the data."""
     if not own(frame, name):
         return []
-    kind = frame.columns[name].type
-    assert isinstance(kind, pa.StructType)
+    column = frame.columns[name]
+    assert not isinstance(column, np.ndarray)
+    kind = column.type
     return [kind.field(i).name for i in range(kind.num_fields)]
 
 

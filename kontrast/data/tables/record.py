@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.types as types
 
@@ -34,12 +35,12 @@ def with_records(frame: Frame, views: Mapping[str, Choice]) -> Frame:
 def own(frame: Frame, name: str) -> bool:
     """Whether a column of the data itself holds records."""
     column = frame.columns.get(name)
-    return isinstance(column, pa.ChunkedArray) and types.is_struct(column.type)
+    return column is not None and not isinstance(column, np.ndarray) and types.is_struct(column.type)
 
 
 def single(column: Column) -> bool:
     """Whether cells are single values: numbers, truth values, strings, dates, times."""
-    return isinstance(column, pa.ChunkedArray) and plain_type(plain(column).type)
+    return not isinstance(column, np.ndarray) and plain_type(plain(column).type)
 
 
 def plain_type(kind: pa.DataType) -> bool:
@@ -58,8 +59,8 @@ def record(frame: Frame, columns: Sequence[str]) -> pa.ChunkedArray:
     parts: dict[str, pa.ChunkedArray] = {}
     for name in columns:
         column = frame.columns.get(name)
-        whole = isinstance(column, pa.ChunkedArray) and len(column) == len(frame)
-        parts[name] = plain(column) if whole else pa.chunked_array([pa.nulls(len(frame))])
+        lacking = column is None or isinstance(column, np.ndarray)
+        parts[name] = pa.chunked_array([pa.nulls(len(frame))]) if lacking else plain(column)
     table = pa.table(parts)
     batches = table.to_batches(max_chunksize=_ROWS)
     structs = [pa.StructArray.from_arrays(batch.columns, fields=list(batch.schema)) for batch in batches]

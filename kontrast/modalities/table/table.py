@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from kontrast.data.remark import Remark, Rows
 from kontrast.data.schema.column import Claim, Column
 from kontrast.data.schema.missing_values import missing
 from kontrast.data.view import Role
+from kontrast.modalities.table.blocks.numbers import Scaling
 from kontrast.modalities.table.export_entry import TableEntry
 from kontrast.modalities.table.layout import Layout, fitted
 from kontrast.modalities.table.masking import MASKING
@@ -91,7 +92,7 @@ class Table(Modality):
         *,
         columns: list[str] | None = None,
         categories: list[str] | None = None,
-        scaling: Literal["quantile", "standard", "both"] = "standard",
+        scaling: Scaling = "standard",
         bins: Annotated[int, Range(2, 256)] = 8,
         corrupt: Share = 0.5,
         hide: Share = 0.0,
@@ -105,7 +106,8 @@ class Table(Modality):
             if columns and name not in columns:
                 raise UserError(f"table: categories names '{name}'{did_you_mean(name, columns)}")
         self.columns = list(columns) if columns else None
-        self.categories, self.scaling, self.bins = list(categories or []), scaling, bins
+        self.scaling: Scaling = scaling
+        self.categories, self.bins = list(categories or []), bins
         self.corrupt, self.hide, self.subset = corrupt, hide, subset
         self._layout = Layout([], [])
         self._left: dict[str, str] = {}

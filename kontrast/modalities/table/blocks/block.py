@@ -29,7 +29,7 @@ class Block(ABC):
     absent: list[float]
 
     @abstractmethod
-    def pack(self, cells: Sequence[Any]) -> np.ndarray:
+    def pack(self, cells: Sequence[Any] | np.ndarray) -> np.ndarray:
         """Packed cells of one row.
 
         Args:

@@ -65,7 +65,7 @@ class Categories(Block):
             absent.append(1 - sum(known.values()) / len(column))
         return cls(names, levels=levels, counts=counts, rare=rare, absent=absent)
 
-    def pack(self, cells: Sequence[Any]) -> np.ndarray:
+    def pack(self, cells: Sequence[Any] | np.ndarray) -> np.ndarray:
         """(c,) float32 codes."""
         packed = [
             math.nan if cell is None else codes.get(level_of(cell), other)

@@ -54,7 +54,7 @@ class Dates(Block):
             drawn.append(found[order[((np.arange(sample) + 0.5) / sample * len(found)).astype(int)]])
         return cls(names, mean=np.array(mean), spread=np.array(spread), absent=absent, drawn=np.stack(drawn))
 
-    def pack(self, cells: Sequence[Any]) -> np.ndarray:
+    def pack(self, cells: Sequence[Any] | np.ndarray) -> np.ndarray:
         """(2 c,) float32: day and second of each column."""
         packed: list[float] = []
         for name, cell in zip(self.names, cells, strict=True):

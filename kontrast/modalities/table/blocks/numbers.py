@@ -104,7 +104,7 @@ class Numbers(Block):
         found = {"knots": knots, "mean": mean, "spread": spread, "drawn": drawn}
         return cls(names, absent=absent.tolist(), scaling=scaling, blanks=blanks, **found)
 
-    def pack(self, cells: Sequence[Any]) -> np.ndarray:
+    def pack(self, cells: Sequence[Any] | np.ndarray) -> np.ndarray:
         """(c,) float32, NaN where missing."""
         try:
             packed = np.array(cells, dtype=object).astype(np.float64)  # None becomes NaN

@@ -50,7 +50,7 @@ class Strings(Block):
             drawn.append([known[at][:_LONGEST] for at in np.linspace(0, len(known) - 1, sample).astype(int)])
         return cls(names, buckets=buckets, absent=absent, drawn=drawn)
 
-    def pack(self, cells: Sequence[Any]) -> np.ndarray:
+    def pack(self, cells: Sequence[Any] | np.ndarray) -> np.ndarray:
         """(c buckets,) float32."""
         gone = np.full(self.buckets, np.nan, np.float32)
         parts = [gone if cell is None else hashed(str(cell), self.buckets) for cell in cells]
