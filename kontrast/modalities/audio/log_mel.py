@@ -6,6 +6,7 @@ Axis letters: B rows, C channels, T samples, M mel bands, F frames, K frequencie
 import math
 from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,12 +21,12 @@ def mel(hertz: float) -> float:
     return _SCALE * math.log10(1 + hertz / _BREAK)
 
 
-def hertz(mels: Tensor) -> Tensor:
+def hertz(mels: np.ndarray) -> np.ndarray:
     """Frequencies in hertz of mels."""
     return _BREAK * (10 ** (mels / _SCALE) - 1)
 
 
-def filter_bank(rate: int, window: int, mels: int) -> Tensor:
+def filter_bank(rate: int, window: int, mels: int) -> np.ndarray:
     """Triangular filters with a height of 1 whose centres are evenly spaced in mels.
 
     Args:
@@ -37,24 +38,26 @@ def filter_bank(rate: int, window: int, mels: int) -> Tensor:
         (M, K) float64 with K = window // 2 + 1. A band narrower than the spacing of the frequencies takes the nearest
         one, so that no band is empty.
     """
-    at_K = torch.arange(window // 2 + 1, dtype=torch.float64) * rate / window
-    edges = hertz(torch.linspace(mel(_LOWEST), mel(rate / 2), mels + 2, dtype=torch.float64))
+    at_K = np.arange(window // 2 + 1) * rate / window
+    edges = hertz(np.linspace(mel(_LOWEST), mel(rate / 2), mels + 2))
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    bank = torch.minimum((at_K - low) / (centre - low), (high - at_K) / (high - centre)).clamp_min(0)
-    empty = bank.sum(1) == 0
-    nearest = (at_K - centre).abs().argmin(1)
-    bank[empty, nearest[empty]] = 1.0
+    bank = np.minimum((at_K - low) / (centre - low), (high - at_K) / (high - centre)).clip(0)
+    empty = np.flatnonzero(bank.sum(1) == 0)
+    bank[empty, np.abs(at_K - centre[empty]).argmin(1)] = 1.0
     return bank
 
 
 @lru_cache(maxsize=8)
-def _matrices(rate: int, window: int, mels: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Windowed Fourier matrix (window, 2 K) and filter bank (K, M); computed in float64, then float32."""
-    t = torch.arange(window, dtype=torch.float64)
-    hann = 0.5 - 0.5 * torch.cos(2 * math.pi * t / window)
-    angle = 2 * math.pi * ((t[:, None] * torch.arange(window // 2 + 1)) % window) / window
-    fourier = torch.cat([angle.cos(), angle.sin()], 1) * hann[:, None]
-    return fourier.float().to(device), filter_bank(rate, window, mels).T.float().to(device)
+def _matrices(rate: int, window: int, mels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Windowed Fourier matrix (window, 2 K) and filter bank (K, M), float32 from float64.
+
+    Arrays of numpy, since a tensor made while a graph is recorded must not outlive it.
+    """
+    t = np.arange(window)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * t / window)
+    angle = 2 * np.pi * ((t[:, None] * np.arange(window // 2 + 1)) % window) / window
+    fourier = np.concatenate([np.cos(angle), np.sin(angle)], 1) * hann[:, None]
+    return fourier.astype(np.float32), np.ascontiguousarray(filter_bank(rate, window, mels).T, np.float32)
 
 
 def log_mel(x: Tensor, *, rate: int, window: int, hop: int, mels: int) -> Tensor:
@@ -82,12 +85,7 @@ def log_mel(x: Tensor, *, rate: int, window: int, hop: int, mels: int) -> Tensor
     """
     if x.shape[-1] < window:
         x = F.pad(x, (0, window - x.shape[-1]))
-    fourier, bank = _matrices(rate, window, mels, x.device)
+    fourier, bank = (torch.from_numpy(matrix).to(x.device) for matrix in _matrices(rate, window, mels))
     real, imaginary = (x.unfold(-1, window, hop) @ fourier).chunk(2, -1)
     power = real.square() + imaginary.square()
     return (power @ bank).clamp_min(FLOOR).log().mT
-
-
-def frames(samples: int, window: int, hop: int) -> int:
-    """Frames of a clip with `samples` samples, at least 1."""
-    return 1 + max(0, samples - window) // hop

@@ -50,6 +50,7 @@ def test_no_band_is_empty():
     """With more bands than frequencies the low ones would hold none."""
     bank = filter_bank(8000, 200, 96)
     assert (bank.sum(1) > 0).all()
+    assert bank.max() <= 1
 
 
 def test_silence_is_the_floor_and_what_is_absent_stays_absent():
