@@ -10,6 +10,7 @@ import json
 import sqlite3
 import sys
 import tarfile
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ def make(folder: Path) -> None:
     _shards(folder, goods)
     _waves(folder)
     _people(folder / "people.csv")
+    _sounds(folder)
 
 
 def _one(n: int, rng: np.random.Generator, folder: Path) -> dict[str, str]:
@@ -136,6 +138,27 @@ def _waves(folder: Path) -> None:
     for part, rows in (("TRAIN", slice(0, 80)), ("TEST", slice(80, ROWS))):
         lines = ["\t".join([str(k), *(f"{v:.4f}" for v in row)]) for k, row in zip(kinds[rows], x[rows], strict=True)]
         (folder / "ucr" / f"WAVES_{part}.tsv").write_text("\n".join(lines) + "\n", encoding="utf8")
+
+
+def _sounds(folder: Path) -> None:
+    """sounds/KIND/N.wav, 60 clips of a bell, a buzz and a hiss; sounds.csv names them, with words."""
+    rng, rate = np.random.default_rng(2), 8000
+    rows = []
+    for n in range(ROWS // 2):
+        t = np.arange(int(rate * rng.uniform(0.3, 0.6))) / rate
+        pitch = rng.uniform(300, 900)
+        bell = sum(np.sin(2 * np.pi * pitch * k * t) for k in (1, 2.76, 5.4)) * np.exp(-6 * t) / 3
+        buzz = 2 * ((pitch / 4 * t) % 1) - 1
+        hiss = rng.normal(0, 0.4, len(t)) * np.hanning(len(t))
+        kind = ("bell", "buzz", "hiss")[n % 3]
+        place = folder / "sounds" / kind / f"{n}.wav"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(place), "wb") as file:
+            file.setparams((1, 2, rate, 0, "NONE", "not compressed"))
+            loud = rng.uniform(0.2, 0.7) * (bell, buzz, hiss)[n % 3]
+            file.writeframes((loud.clip(-1, 1) * 32767).astype("<i2").tobytes())
+        rows.append({"sound": place.relative_to(folder).as_posix(), "words": f"a {kind} of {pitch:.0f} hertz"})
+    _table(folder / "sounds.csv", rows, ("sound", "words"))
 
 
 if __name__ == "__main__":
