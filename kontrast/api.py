@@ -19,7 +19,7 @@ from kontrast.data.schema.missing_values import emptied
 from kontrast.data.sources.open_source import open_frame, opens
 from kontrast.data.tables.frame import Frame
 from kontrast.data.tables.record import with_records
-from kontrast.data.tables.uri import called
+from kontrast.data.tables.uri import short_name
 from kontrast.recipes.choosing import override, resolve, with_tasks
 from kontrast.recipes.config import Config, configured
 from kontrast.reporting.logger import Logger, Loggers, NullLogger, hearing
@@ -122,7 +122,7 @@ def train(
     settings = {**{name: value for name, value in short.items() if value is not None}, **(settings or {})}
     began = time.perf_counter()
     asked = _requested(recipe, config, tasks, encoders, seed, trust_code=trust_code)
-    name = (called(data) if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
+    name = (short_name(data) if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
     data = asked.source.data if data is None else data
     if isinstance(data, str) and data == "memory":
         raise UserError("nothing to train on: name a path, or pass a table or arrays.")
@@ -138,7 +138,7 @@ def train(
         try:
             with ExitStack() as holding:
                 with fleet.in_turn():
-                    holding.enter_context(folder.held("kontrast train"))
+                    holding.enter_context(folder.lock("kontrast train"))
                     frame, found, experiment, words = resolve(
                         data, asked, recipe=recipe, label=label, fields=fields, settings=settings, cache=folder.cache
                     )
@@ -203,7 +203,7 @@ def resume(
         folder = replace(folder, writes=fleet.first)
         with ExitStack() as holding:
             with fleet.in_turn():
-                holding.enter_context(folder.held("kontrast train --resume"))
+                holding.enter_context(folder.lock("kontrast train --resume"))
                 frame = emptied(open_frame(source, cache=folder.cache), experiment.source.missing)
                 frame = with_records(frame, experiment.views)
                 words, found = _begun(folder, frame, experiment)
@@ -376,7 +376,7 @@ def _finished(folder: Folder, logger: Logger) -> Run:
     """Opens an evaluated run; writes the report if the run was killed before it could."""
     run = Run(folder.path, folder.trusts)
     if not (folder.path / "report.html").is_file() or folder.cache.is_dir():
-        with folder.held("kontrast train --resume"):
+        with folder.lock("kontrast train --resume"):
             run.report()
             folder.drop_cache()
     logger.fact("resume", f"{folder.path} is finished already; nothing to do")

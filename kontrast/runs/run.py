@@ -32,7 +32,7 @@ from kontrast.runs.build import learner_of
 from kontrast.runs.embedder import Embedder
 from kontrast.runs.folder import run_json
 from kontrast.runs.folder.folder import TRAINED_ON, Folder, load_tensors
-from kontrast.runs.folder.lock import held
+from kontrast.runs.folder.lock import lock_folder
 from kontrast.runs.margins import with_margins, with_rule
 from kontrast.runs.model import Model, Precision, raw_bank
 from kontrast.runs.notebook import card
@@ -243,7 +243,7 @@ class Run:
         """
         if add and data is None:
             raise UserError("index: nothing to add; name the data.")
-        with held(self.path, "kontrast index"):
+        with lock_folder(self.path, "kontrast index"):
             if add:
                 index = Index.open(self.path / "index", trust_code=self.trust_code)
                 index.add(self.embed(data, outside=outside, logger=logger))
@@ -271,7 +271,7 @@ class Run:
         Raises:
             UserError: The filter is empty, or matches all rows without `everything`.
         """
-        with held(self.path, "kontrast index --delete"):
+        with lock_folder(self.path, "kontrast index --delete"):
             return Index.open(self.path / "index", trust_code=self.trust_code).delete(
                 where=where, everything=everything
             )

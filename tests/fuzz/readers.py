@@ -159,12 +159,12 @@ def query(place: Path) -> tuple[list[bytes], Feed]:
     def feed(data: bytes) -> None:
         said = data.decode("utf8", "surrogateescape")
         uri.matches(said)
-        uri.shown(said)
-        uri.called(said)
+        uri.without_secrets(said)
+        uri.short_name(said)
         with suppress(UserError):
             uri.refuse_secrets(said, "do so.")
         with suppress(UserError):
-            uri.asked(said, "an example")
+            uri.split_query(said, "an example")
         if said.startswith("sqlite:"):
             open_source.open_frame(f"sqlite:{file}#{said.partition('#')[2]}", cache=None)
 

@@ -140,11 +140,11 @@ def test_pictures_whose_names_are_not_utf8_are_trained_on_and_found(tmp_path, ca
 def test_what_a_cell_spells_is_found_again_and_never_leads_elsewhere(tmp_path):
     name = os.fsdecode(b"caf\xe9.png")
     (tmp_path / name).write_bytes(b"")
-    assert file_tree.spelled(name) == "caf\\xe9.png"
-    assert file_tree.found(tmp_path, "caf\\xe9.png") == tmp_path / name
+    assert file_tree.encode_name(name) == "caf\\xe9.png"
+    assert file_tree.locate(tmp_path, "caf\\xe9.png") == tmp_path / name
     (tmp_path / "caf\\xe9.png").write_bytes(b"")  # a file that is really called so
-    assert file_tree.found(tmp_path, "caf\\xe9.png") == tmp_path / "caf\\xe9.png"
-    assert file_tree.found(tmp_path, "\\x2e\\x2e\\x2fsecret") == tmp_path / "\\x2e\\x2e\\x2fsecret"
+    assert file_tree.locate(tmp_path, "caf\\xe9.png") == tmp_path / "caf\\xe9.png"
+    assert file_tree.locate(tmp_path, "\\x2e\\x2e\\x2fsecret") == tmp_path / "\\x2e\\x2e\\x2fsecret"
 
 
 # ---- code

@@ -19,7 +19,7 @@ from kontrast.core.errors import UserError
 from kontrast.core.ranks import on_ranks
 from kontrast.layers.rank_norm import over_ranks
 from kontrast.runs.folder.folder import Folder
-from kontrast.runs.folder.lock import held
+from kontrast.runs.folder.lock import lock_folder
 from kontrast.runs.folder.monitor_file import read_looks
 from kontrast.runs.run import Run
 from kontrast.training.launcher import launch
@@ -198,7 +198,7 @@ def test_a_killed_worker_ends_the_run_in_one_sentence_and_it_can_be_resumed(mixe
         f"--resume {out}\n"
     )
     assert Folder(out).newest_checkpoint() is not None
-    with held(out, "a test"):  # nobody holds it any more
+    with lock_folder(out, "a test"):  # nobody holds it any more
         pass
 
 
@@ -218,7 +218,7 @@ def test_several_processes_are_told_once_that_another_writes_to_the_run(one, tmp
     shutil.copytree(one[2], out)
     (out / "scores.json").unlink()  # not finished
     before = (out / "metrics.jsonl").read_bytes()
-    with held(out, "a test"):
+    with lock_folder(out, "a test"):
         done = ran("train", "--resume", out, "--devices", 2)
     assert done.returncode == 2
     assert done.stderr.count(f"process {os.getpid()}") == 1, done.stderr

@@ -10,7 +10,7 @@ import pyarrow as pa
 from kontrast.data.schema import split
 
 
-def walked(folder: Path, suffixes: Collection[str] | None) -> Iterator[str]:
+def walk(folder: Path, suffixes: Collection[str] | None) -> Iterator[str]:
     """Yields paths of files with certain suffixes, relative to a folder.
 
     Hidden files and those that macOS adds to archives are skipped. Paths have forward slashes.
@@ -34,13 +34,13 @@ def walked(folder: Path, suffixes: Collection[str] | None) -> Iterator[str]:
                 yield (base / file).as_posix()
 
 
-def spelled(path: str) -> str:
+def encode_name(path: str) -> str:
     r"""Path as valid text: bytes that are not UTF-8 become escapes such as \xe9."""
     return path if path.isascii() else path.encode("utf8", "surrogateescape").decode("utf8", "backslashreplace")
 
 
-def found(folder: Path, name: str | Path) -> Path:
-    """Path that a cell names: as written, else decoded from `spelled`."""
+def locate(folder: Path, name: str | Path) -> Path:
+    """Path that a cell names: as written, else decoded from `encode_name`."""
     path = folder / name
     if "\\x" not in str(name) or there(path):
         return path
@@ -62,14 +62,14 @@ def inside(folder: Path, path: str) -> bool:
     return Path(os.path.realpath(folder / path)).is_relative_to(os.path.realpath(folder))
 
 
-def said(paths: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+def columns_of_folders(paths: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     """Columns `split` and `label` from the names of folders.
 
     `split` is present if all top folders are named like a split (train, test, val ...). `label` is the name of the
     subfolder, if files are in two or more of them and none beside them.
     """
     columns: dict[str, list[str]] = {}
-    inner = [spelled(path).split("/") for path in paths]
+    inner = [encode_name(path).split("/") for path in paths]
     splits = [split.part(parts[0]) if len(parts) > 1 else None for parts in inner]
     if all(splits):
         columns["split"] = [str(s) for s in splits]

@@ -24,7 +24,7 @@ def gate(frame: Frame) -> Callable[[Any], None]:
         name = cell.get("path") if isinstance(cell, dict) and cell.get("bytes") is None else cell
         if not isinstance(name, str | Path) or "\0" in str(name):
             return
-        path = Path(os.path.realpath(file_tree.found(frame.folder, name)))
+        path = Path(os.path.realpath(file_tree.locate(frame.folder, name)))
         if not any(path.is_relative_to(root) for root in roots):
             raise Unreadable(f"{path} lies outside of {roots[0]}: add --allow-outside to read files from anywhere.")
 

@@ -51,7 +51,7 @@ def of_path(path: Path) -> str | None:
     """Kind of a file, or of most files in a folder."""
     if not path.is_dir():
         return of_name(path.name)
-    files = Counter(of_name(name) for name in itertools.islice(file_tree.walked(path, None), _FILES))
+    files = Counter(of_name(name) for name in itertools.islice(file_tree.walk(path, None), _FILES))
     kind, count = files.most_common(1)[0] if files else (None, 0)
     return kind if 2 * count > files.total() else None
 

@@ -58,4 +58,4 @@ def _batches(
         except (driver.Error, OSError) as error:
             words = one_line(error)
             cast = " Name the type that you mean: SELECT CAST(price AS REAL) AS price." if "mismatch" in words else ""
-            raise UserError(f"{who}: {words}. The query: {uri.shown(query)}.{cast}") from error
+            raise UserError(f"{who}: {words}. The query: {uri.without_secrets(query)}.{cast}") from error

@@ -34,7 +34,7 @@ class DuckDB(SourceReader):
     def open(self, data: object, cache: Path | None) -> Frame:
         """Runs the query anew and writes its rows into a memory-mapped table."""
         assert isinstance(data, str)
-        where, query = uri.asked(data, _EXAMPLE)
+        where, query = uri.split_query(data, _EXAMPLE)
         file = where.removeprefix("duckdb:")
         path = Path(file).expanduser() if file else None
         if path is not None and not path.is_file():
@@ -48,11 +48,13 @@ class DuckDB(SourceReader):
                 connection = duckdb.connect(str(path or ":memory:"), read_only=path is not None, config=settings)
                 statements = connection.extract_statements(query)
                 if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                    raise UserError(f"{name}: expected one SELECT, such as {_EXAMPLE}; found {uri.shown(query)}")
+                    raise UserError(
+                        f"{name}: expected one SELECT, such as {_EXAMPLE}; found {uri.without_secrets(query)}"
+                    )
                 # The reader keeps its connection alive.
                 reader = connection.sql(query).to_arrow_reader(_ROWS)
             except duckdb.Error as error:
-                raise UserError(f"{name}: {one_line(error)}. The query: {uri.shown(query)}") from error
+                raise UserError(f"{name}: {one_line(error)}. The query: {uri.without_secrets(query)}") from error
             return reader.schema, reader
 
         folder = path.resolve().parent if path else Path.cwd()

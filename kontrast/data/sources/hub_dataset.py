@@ -42,7 +42,7 @@ class HubDataset(SourceReader):
         import datasets
         from datasets.config import HF_CACHE_HOME
 
-        name = data.name if isinstance(data, Path) else uri.called(data) if isinstance(data, str) else "Dataset"
+        name = data.name if isinstance(data, Path) else uri.short_name(data) if isinstance(data, str) else "Dataset"
         folder, hub = data if isinstance(data, Path) else None, isinstance(data, str)
         if isinstance(data, Path):
             data = _saved(data)

@@ -24,11 +24,11 @@ class Images(SourceReader):
 
     def claims(self, data: object) -> bool:
         """Claims folders with a picture at any depth."""
-        return isinstance(data, Path) and data.is_dir() and next(file_tree.walked(data, SUFFIXES), None) is not None
+        return isinstance(data, Path) and data.is_dir() and next(file_tree.walk(data, SUFFIXES), None) is not None
 
     def open(self, data: object, cache: Path | None) -> Frame:
         """Lists the paths of the pictures, sorted; opens no picture."""
         assert isinstance(data, Path)
-        paths = sorted(file_tree.walked(data, SUFFIXES))
-        image = pa.chunked_array([pa.array([file_tree.spelled(path) for path in paths], pa.string())])
-        return Frame({"image": image, **file_tree.said(paths)}, data.name or str(data), data)
+        paths = sorted(file_tree.walk(data, SUFFIXES))
+        image = pa.chunked_array([pa.array([file_tree.encode_name(path) for path in paths], pa.string())])
+        return Frame({"image": image, **file_tree.columns_of_folders(paths)}, data.name or str(data), data)

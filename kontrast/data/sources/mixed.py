@@ -87,7 +87,7 @@ def _opened(part: Mapping[str, Any], file: Path, cache: Path | None) -> Frame:
         scheme, _, rest = data.partition(":")
         here = scheme in ("sqlite", "duckdb") and rest[:1] not in ("#", "/")
         frame = open_frame(f"{scheme}:{file.parent / rest}" if here else data, cache=cache)
-        name = uri.called(data)
+        name = uri.short_name(data)
     else:
         place = file.parent / data
         if any(map(_mixes, place.glob("*.json") if _is_folder(place) else [place])):  # it could name this one in turn

@@ -74,7 +74,8 @@ def _filled(frame: Frame) -> Frame:
 def _unknown(data: object, known: str) -> str:
     if isinstance(data, str):
         return (
-            f"{uri.shown(data)} is an address that no source reads; kontrast reads what is on this machine, and "
+            f"{uri.without_secrets(data)} is an address that no source reads; kontrast reads "
+            "what is on this machine, and "
             "databases (sqlite:, duckdb:, postgresql:) and the hub (hf:). Download it and give the path."
         )
     if not isinstance(data, Path):

@@ -38,14 +38,16 @@ class Postgresql(SourceReader):
         """
         assert isinstance(data, str)
         uri.refuse_secrets(data, "set the variable PGPASSWORD, or write it into ~/.pgpass.")
-        where, wanted = uri.asked(data, "postgresql://me@host/shop#SELECT * FROM products ORDER BY id")
+        where, wanted = uri.split_query(data, "postgresql://me@host/shop#SELECT * FROM products ORDER BY id")
         driver = needs("adbc_driver_postgresql.dbapi", "sql")
-        name = uri.called(data)
+        name = uri.short_name(data)
 
         def read() -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
             # Without the second, a scan may begin in the middle of a table.
             first = ("SET TRANSACTION READ ONLY", "SET synchronize_seqscans = off")
-            schema, batches = adbc_query.answered(driver, where, wanted, who=uri.shown(where), first=first, options={})
+            schema, batches = adbc_query.answered(
+                driver, where, wanted, who=uri.without_secrets(where), first=first, options={}
+            )
             known = _schema(schema)
             return known, (pa.record_batch(list(map(_known, batch.columns)), schema=known) for batch in batches)
 

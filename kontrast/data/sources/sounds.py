@@ -27,13 +27,13 @@ class Sounds(SourceReader):
         if not isinstance(data, Path):
             return False
         if data.is_dir():
-            return next(file_tree.walked(data, SUFFIXES), None) is not None
+            return next(file_tree.walk(data, SUFFIXES), None) is not None
         return data.suffix.lower() in SUFFIXES and data.is_file()
 
     def open(self, data: object, cache: Path | None) -> Frame:
         """The paths of the sounds, sorted; the files stay closed."""
         assert isinstance(data, Path)
         folder = data if data.is_dir() else data.parent
-        paths = sorted(file_tree.walked(data, SUFFIXES)) if data.is_dir() else [data.name]
-        audio = pa.chunked_array([pa.array([file_tree.spelled(path) for path in paths], pa.string())])
-        return Frame({"audio": audio, **file_tree.said(paths)}, data.name or str(data), folder)
+        paths = sorted(file_tree.walk(data, SUFFIXES)) if data.is_dir() else [data.name]
+        audio = pa.chunked_array([pa.array([file_tree.encode_name(path) for path in paths], pa.string())])
+        return Frame({"audio": audio, **file_tree.columns_of_folders(paths)}, data.name or str(data), folder)

@@ -34,7 +34,7 @@ class Sqlite(SourceReader):
     def open(self, data: object, cache: Path | None) -> Frame:
         """Runs the query anew and writes its rows into a memory-mapped table."""
         assert isinstance(data, str)
-        where, wanted = uri.asked(data, "sqlite:shop.db#SELECT * FROM products")
+        where, wanted = uri.split_query(data, "sqlite:shop.db#SELECT * FROM products")
         path = Path(where.removeprefix("sqlite:")).expanduser()
         if not path.is_file():
             raise UserError(f"{path} does not exist (looked from {Path.cwd()}). Check the path of the database.")

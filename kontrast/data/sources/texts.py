@@ -31,13 +31,13 @@ class Texts(SourceReader):
         """Claims folders of several text files that make up at least half of all files."""
         if not isinstance(data, Path) or not data.is_dir():
             return False
-        texts = sum(1 for _ in file_tree.walked(data, SUFFIXES))
-        return texts > 1 and 2 * texts >= sum(1 for _ in file_tree.walked(data, None))
+        texts = sum(1 for _ in file_tree.walk(data, SUFFIXES))
+        return texts > 1 and 2 * texts >= sum(1 for _ in file_tree.walk(data, None))
 
     def open(self, data: object, cache: Path | None) -> Frame:
         """Writes the texts, sorted by path, into one memory-mapped table."""
         assert isinstance(data, Path)
-        paths = sorted(file_tree.walked(data, SUFFIXES))
+        paths = sorted(file_tree.walk(data, SUFFIXES))
         for path in paths:
             if not file_tree.inside(data, path):
                 raise UserError(
@@ -51,13 +51,13 @@ class Texts(SourceReader):
 
         table = spilled([data / path for path in paths], cache, read)
         columns = {name: table[name] for name in table.column_names}
-        return Frame({**columns, **file_tree.said(paths)}, data.name or str(data), data)
+        return Frame({**columns, **file_tree.columns_of_folders(paths)}, data.name or str(data), data)
 
 
 def _batches(folder: Path, paths: list[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for start in range(0, len(paths), _FILES):
         some = paths[start : start + _FILES]
-        names = [file_tree.spelled(path) for path in some]
+        names = [file_tree.encode_name(path) for path in some]
         yield pa.record_batch([[_text(folder / path) for path in some], names], schema=schema)
 
 

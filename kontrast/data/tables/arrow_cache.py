@@ -11,7 +11,7 @@ import pyarrow as pa
 from kontrast.core.atomic_files import atomic_cache
 from kontrast.core.errors import UserError
 from kontrast.data.tables.column_reader import is_list, plain
-from kontrast.data.tables.uri import shown
+from kontrast.data.tables.uri import without_secrets
 
 _LAYOUT = "1"  # in the key of every spilled table: another value where reading a file gives another table
 
@@ -72,7 +72,7 @@ def refusing_damage(who: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno:
             raise
         words = (str(error).splitlines() or ["no reason given"])[0][:300].rstrip(".")
-        raise UserError(f"{shown(who)} is damaged, or no table that can be read: {words}.") from error
+        raise UserError(f"{without_secrets(who)} is damaged, or no table that can be read: {words}.") from error
 
 
 def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:

@@ -17,7 +17,7 @@ def matches(data: str) -> bool:
     return bool(_ADDRESS.match(data)) and not _exists(data)
 
 
-def asked(data: str, example: str) -> tuple[str, str]:
+def split_query(data: str, example: str) -> tuple[str, str]:
     """Splits an address WHERE#QUERY; the name of a table asks for all of it.
 
     Returns:
@@ -33,7 +33,9 @@ def asked(data: str, example: str) -> tuple[str, str]:
             f"{data.encode('utf8', 'replace').decode()} holds bytes that are not UTF-8 text; write the address again."
         )
     if not query:
-        raise UserError(f"{shown(where)} names no rows; say which after a #: a table or a query, such as {example}")
+        raise UserError(
+            f"{without_secrets(where)} names no rows; say which after a #: a table or a query, such as {example}"
+        )
     if _TABLE.fullmatch(query):
         query = "SELECT * FROM " + ".".join(f'"{name}"' for name in query.split("."))
     return where, query
@@ -47,7 +49,7 @@ def _encodes(data: str) -> bool:
     return True
 
 
-def shown(data: str) -> str:
+def without_secrets(data: str) -> str:
     """Address for messages and files: without passwords, cut to a line."""
     data = re.sub(r"(?<=//)([^/@:#]*):[^#]*@", r"\1:***@", data)
     names = "|".join(_SECRETS)
@@ -67,15 +69,15 @@ def refuse_secrets(data: str, instead: str) -> None:
         named = [name for name, _ in parse_qsl(parts.query)] + re.findall(r"(\w+)\s*=", where)  # libpq's "host=h"
         secret = bool(parts.password) or any(name.lower() in _SECRETS for name in named)
     except ValueError as error:
-        raise UserError(f"{shown(where)} is no address that can be read: {error}.") from error
+        raise UserError(f"{without_secrets(where)} is no address that can be read: {error}.") from error
     if secret:
         raise UserError(
-            f"{shown(where)} holds a password, which would be written into the run and into the shell's "
+            f"{without_secrets(where)} holds a password, which would be written into the run and into the shell's "
             f"history. Take it out of the address; {instead}"
         )
 
 
-def called(data: str | Path) -> str:
+def short_name(data: str | Path) -> str:
     """Short name for a run: `shop` of data/shop.csv and of sqlite:data/shop.db#SELECT ..."""
     if isinstance(data, Path) or not matches(data):
         return Path(data).stem

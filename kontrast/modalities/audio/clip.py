@@ -88,7 +88,7 @@ def rate_of(cell: Any, folder: Path) -> int | None:
         cell = cell["bytes"] if cell.get("bytes") is not None else cell.get("path")
     if not isinstance(cell, str | Path | bytes):
         return None
-    source = io.BytesIO(cell) if isinstance(cell, bytes) else file_tree.found(folder, cell)
+    source = io.BytesIO(cell) if isinstance(cell, bytes) else file_tree.locate(folder, cell)
     try:
         return int(needs("soundfile", "audio").info(source).samplerate)
     except (RuntimeError, OSError, TypeError, ValueError) as error:
@@ -100,7 +100,7 @@ def _of_file(folder: Path, name: str | Path) -> Clip:
         if scheme[1].lower() == "file":
             raise Unreadable("an address, not a path: write it without file://")
         raise Unreadable("a web address, not a file: download the sounds first")
-    path = file_tree.found(folder, name)
+    path = file_tree.locate(folder, name)
     try:
         state = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name

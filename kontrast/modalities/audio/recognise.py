@@ -31,7 +31,7 @@ def _named(column: Column) -> Claim | None:
     """Strings that name sound files."""
     if not mostly(lambda cell: _names_sound(cell) and not is_url(cell), column.strings):
         return None
-    there = sum(file_tree.there(file_tree.found(column.folder, cell)) for cell in column.strings)
+    there = sum(file_tree.there(file_tree.locate(column.folder, cell)) for cell in column.strings)
     if not there:
         missing = f"strings that look like sound files, but none of them lies in {column.folder}"
         return Claim(missing, usable=False)

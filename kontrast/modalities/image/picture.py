@@ -60,7 +60,7 @@ def _load(folder: Path, name: str | Path) -> bytes:
         if scheme[1].lower() == "file":
             raise Unreadable("an address, not a path: write it without file://.")
         raise Unreadable("a web address, not a file: download the pictures first.")
-    path = file_tree.found(folder, name)
+    path = file_tree.locate(folder, name)
     try:
         state = path.stat()
         if not stat.S_ISREG(state.st_mode) and not stat.S_ISDIR(state.st_mode):  # a pipe would be waited for forever

@@ -37,7 +37,7 @@ def _named(column: Column) -> Claim | None:
     """Strings that name image files."""
     if not mostly(lambda cell: bool(_FILES.search(cell)) and not is_url(cell), column.strings):
         return None
-    there = sum(file_tree.there(file_tree.found(column.folder, cell)) for cell in column.strings)
+    there = sum(file_tree.there(file_tree.locate(column.folder, cell)) for cell in column.strings)
     if not there:
         missing = f"strings that look like image files, but none of them lies in {column.folder}"
         return Claim(missing, usable=False)

@@ -21,7 +21,7 @@ from kontrast.core import renamed, untrusted_json
 from kontrast.core.atomic_files import atomic_write, named, spelled
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment, refuse_code
-from kontrast.runs.folder.lock import HOLDER, LOCK, held, in_use
+from kontrast.runs.folder.lock import HOLDER, LOCK, in_use, lock_folder
 
 QUARANTINE = "quarantine.csv"
 TRAINED_ON = "trained_on.safetensors"  # hashes of the training rows: eight bytes per row and field
@@ -117,7 +117,7 @@ class Folder:
         return self.path / "cache"
 
     @contextlib.contextmanager
-    def held(self, doing: str) -> Iterator[None]:
+    def lock(self, doing: str) -> Iterator[None]:
         """Context in which no other process writes to the folder.
 
         Half-written files of a killed process are removed first.
@@ -131,7 +131,7 @@ class Folder:
         if not self.writes:
             yield
             return
-        with held(self.path, doing) as locked:
+        with lock_folder(self.path, doing) as locked:
             if locked:
                 self._sweep()
             yield
@@ -340,7 +340,7 @@ def _emptied(where: Path) -> Path:
     if found - known:
         raise UserError(f"{where} exists and is not empty; name a new folder, or continue it with --resume {where}.")
     if LOCK in found:
-        with held(where, "beginning anew"):
+        with lock_folder(where, "beginning anew"):
             shutil.rmtree(where / "cache", ignore_errors=True)
     (where / QUARANTINE).unlink(missing_ok=True)
     return where

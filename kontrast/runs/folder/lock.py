@@ -21,7 +21,7 @@ _LOCKLESS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @contextmanager
-def held(path: Path, doing: str) -> Iterator[bool]:
+def lock_folder(path: Path, doing: str) -> Iterator[bool]:
     """Context in which this process alone writes to a run folder.
 
     Args:
@@ -36,7 +36,7 @@ def held(path: Path, doing: str) -> Iterator[bool]:
     """
     lock = _Lock(path)
     try:
-        locked = lock.taken()
+        locked = lock.acquire()
     except Timeout:
         raise UserError(
             f"{path} is in use: {_holder(path)}. Wait until it ends, or stop it; it can be resumed."
@@ -61,7 +61,7 @@ def in_use(path: Path) -> str:
         return ""
     lock = _Lock(path)
     try:
-        locked = lock.taken()
+        locked = lock.acquire()
     except Timeout:
         return "" if holder(path).get("process") == os.getpid() else _holder(path)
     except OSError:  # without the right to write here, other processes cannot be seen
@@ -75,7 +75,7 @@ class _Lock:
     def __init__(self, path: Path) -> None:
         self.lock = FileLock(path / LOCK, timeout=0)
 
-    def taken(self) -> bool:
+    def acquire(self) -> bool:
         """Takes the lock, or raises Timeout; False if the file system has none."""
         try:
             self.lock.acquire()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kontrast.core.errors import UserError
 from kontrast.runs.folder.catalogue import Entry, bytes_
-from kontrast.runs.folder.lock import LOCK, held, in_use
+from kontrast.runs.folder.lock import LOCK, in_use, lock_folder
 
 # Files that a run writes. The folder is removed only if it holds nothing else, such as notes or figures of its owner.
 OWN = (
@@ -107,7 +107,7 @@ def remove(removals: Iterable[Removal]) -> Iterator[str]:
     for one in removals:
         if not any((one.run / name).is_file() for name in ("experiment.json", LOCK)):
             raise UserError(f"{one.run} is no longer a run: it has no experiment.json. Nothing in it was removed.")
-        with held(one.run, "kontrast prune"):
+        with lock_folder(one.run, "kontrast prune"):
             for path in _own(one.run) if one.whole else [one.path]:
                 _drop(path)
         if not one.whole:

@@ -157,7 +157,7 @@ def _begun(
     """Completes the plan in experiment.json; gives model, training state, samplers and first views."""
     mode, seconds = pinned(model.experiment.plan), 0.0
     if saved is None:  # a resumed run keeps its number format, even if another is faster now
-        model, mode, seconds = settled(model, data, reader, fleet, budget)
+        model, mode, seconds = choose_plan(model, data, reader, fleet, budget)
         folder.write("experiment.json", model.experiment.to_json())
     orders = orders_of(model, data)
     first = first_views(model, reader, orders, fleet.device, fleet.ranks)
@@ -177,7 +177,7 @@ def _begun(
     return model, course, orders, first
 
 
-def settled(
+def choose_plan(
     model: Model, data: Dataset, reader: Reader, fleet: Launcher, budget: Budget
 ) -> tuple[Model, PrecisionMode, float]:
     """Chooses what the plan leaves open: the number format and the rows per step.

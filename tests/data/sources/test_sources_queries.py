@@ -166,8 +166,8 @@ def test_a_password_in_an_address_is_refused_and_never_shown(data):
     with pytest.raises(UserError, match=r"holds a password.*PGPASSWORD") as refused:
         open_frame(data, cache=None)
     assert "hunter2" not in str(refused.value)
-    assert "hunter2" not in uri.called(data)
-    assert "hunter2" not in uri.shown(data)
+    assert "hunter2" not in uri.short_name(data)
+    assert "hunter2" not in uri.without_secrets(data)
 
 
 def test_other_addresses_are_refused_without_their_passwords():
@@ -188,7 +188,7 @@ def test_other_addresses_are_refused_without_their_passwords():
     ],
 )
 def test_a_run_is_called_after_its_data(data, name):
-    assert uri.called(data) == name
+    assert uri.short_name(data) == name
 
 
 def test_a_file_that_is_called_like_an_address_is_a_file(tmp_path, monkeypatch):

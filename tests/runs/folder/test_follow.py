@@ -11,7 +11,7 @@ from kontrast.core.errors import UserError
 from kontrast.evaluation.look import Look
 from kontrast.reporting.watch_frame import BLOCKS, Snapshot, frame, spark
 from kontrast.runs.folder.follow import POINTS, Curve, Follower
-from kontrast.runs.folder.lock import HOLDER, held
+from kontrast.runs.folder.lock import HOLDER, lock_folder
 from kontrast.runs.folder.message_file import MessageLog
 from kontrast.runs.folder.monitor_file import append_look, keep_looks, read_looks
 from tests.support.command import call
@@ -38,7 +38,7 @@ def shown(folder, width=120):
 def test_a_run_is_followed_while_it_grows(folder):
     follower = Follower(folder.path)
     assert follower.look().state == "stopped"
-    with held(folder.path, "kontrast train"):
+    with lock_folder(folder.path, "kontrast train"):
         assert follower.look().state == "preparing"
         folder.append("metrics.jsonl", record(1, 5.0, HEALTH) + record(2, 4.0)[:20])  # half of a line
         now = follower.look()
@@ -79,7 +79,7 @@ def test_the_loss_curve_takes_bounded_memory_and_keeps_its_mean():
 
 def test_nothing_is_written_and_no_lock_is_taken(folder):
     before = sorted(folder.path.iterdir())
-    with held(folder.path, "kontrast train"):
+    with lock_folder(folder.path, "kontrast train"):
         Follower(folder.path).look()
     Follower(folder.path).look()
     assert {path.name for path in folder.path.iterdir()} - {path.name for path in before} <= {".lock"}
@@ -93,7 +93,7 @@ def test_the_frame_shows_progress_loss_health_validation_and_messages(folder):
     log.fact("lost", "before the folder exists")
     log.begun(folder.path)
     log.fact("data", "400 rows\nlabel: 10 classes")
-    with held(folder.path, "kontrast train"):
+    with lock_folder(folder.path, "kontrast train"):
         text = shown(folder)
     lines = {line[:11].strip(): line[12:] for line in text.splitlines()}
     assert lines["run"].startswith(f"waves-1 · training · process {os.getpid()} on ")
