@@ -153,14 +153,13 @@ def interval(gains: np.ndarray) -> str:
 
 
 def table(cells: dict[str, Any]) -> str:
-    """Markdown: a row per set, then the mean gains over raw columns."""
-    heads = [f"{name} {share:.0%}" for share in SHARES for name in CONTESTANTS]
-    lines = ["| set | " + " | ".join(heads) + " | seconds |", "|---" * (len(heads) + 2) + "|"]
+    """Markdown: a row per set, its contestants side by side in their order; then the mean gains over raw columns."""
+    lines = [f"Accuracy of {' · '.join(CONTESTANTS)}:", "", "| set | 1 % | 10 % | 100 % |", "|---|---|---|---|"]
     for name, cell in cells.items():
-        numbers = [f"{value:.3f}".lstrip("0") for row in cell["scores"] for value in row]
-        lines.append(f"| {name} | " + " | ".join(numbers) + f" | {cell['seconds']:.0f} |")
+        numbers = [" · ".join(f"{value:.3f}".removeprefix("0") for value in row) for row in cell["scores"]]
+        lines.append(f"| {name} | " + " | ".join(numbers) + " |")
     every = np.array([cell["scores"] for cell in cells.values()])
-    lines += ["", "| gain over raw columns | 1 % | 10 % | 100 % |", "|---|---|---|---|"]
+    lines += ["", f"| gain over raw columns, {len(cells)} sets | 1 % | 10 % | 100 % |", "|---|---|---|---|"]
     for at, name in enumerate(CONTESTANTS[1:], 1):
         gains = [interval(every[:, share, at] - every[:, share, 0]) for share in range(len(SHARES))]
         lines.append(f"| {name} | " + " | ".join(gains) + " |")
