@@ -18,6 +18,7 @@ from kontrast.exports.exporting import export
 from tests.support.cosines import least_cosine
 from tests.support.series import waves
 from tests.support.settings import FAST
+from tests.support.sounds import tone
 
 pytestmark = pytest.mark.slow
 
@@ -121,6 +122,20 @@ def test_onnx_takes_token_ids_and_the_tokenizer_lies_beside(kind, request, tmp_p
     }
     (z,) = session(made.folder).run(None, feed)
     assert least_cosine(z, run.embed({"text": texts}).z["text"]) > 0.99999
+
+
+def test_onnx_takes_the_samples_of_sounds_of_any_length(tmp_path):
+    data = {"audio": [(tone(row, seconds=0.2), 8000) for row in range(24)]}
+    settings = {**FAST, "plan.batch": 12, "encoders.audio.base": 4, "tasks.contrast.width": 8}
+    run = kt.train(data, steps=2, out=tmp_path / "run", settings=settings)
+    made = export(run, "onnx", tmp_path / "out", data=data)
+    (given,) = session(made.folder).get_inputs()
+    feed = np.full((3, given.shape[1], 1), np.nan, np.float32)
+    for row in range(3):
+        sound = data["audio"][row][0]
+        feed[row, : len(sound), 0] = sound
+    (z,) = session(made.folder).run(None, {"samples": feed})
+    assert least_cosine(z, run.embed({"audio": data["audio"][:3]}).z["audio"]) > 0.9999
 
 
 def test_onnx_has_a_graph_for_each_field_and_the_projection_in_it(pair_run, tmp_path):

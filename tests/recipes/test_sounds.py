@@ -8,6 +8,7 @@ from kontrast.core.errors import UserError
 from tests.support.settings import FAST
 from tests.support.sounds import tone
 
+pytestmark = pytest.mark.slow
 N = 24
 CLASSES = ["third", "fifth", "octave"]
 DATA = {
