@@ -126,6 +126,7 @@ def _decoded(source: Path | io.BytesIO) -> Clip:
         raise
     except (RuntimeError, OSError, TypeError, ValueError) as error:  # what libsndfile finds wrong is a RuntimeError
         words = str(error).splitlines()[0].rpartition(": ")[2].strip(" .")
+        words = "unknown format" if "does not exist" in words else words  # what libsndfile calls any file of mpg123
         raise Unreadable(f"no sound that can be decoded ({words}); expected wav, flac, ogg or mp3") from error
 
 

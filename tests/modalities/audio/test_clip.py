@@ -54,6 +54,7 @@ def test_a_sound_beyond_full_scale_is_scaled_not_clipped(tmp_path):
     [
         (b"", "an empty file"),
         (b"RIFFjunkjunkjunkjunk", "no sound that can be decoded"),
+        ("text.mp3", r"no sound that can be decoded \(unknown format\)"),
         ("gone.wav", "no such file"),
         ("empty.wav", "an empty file"),
         ("folder", "a folder or a device"),
@@ -73,6 +74,7 @@ def test_a_sound_beyond_full_scale_is_scaled_not_clipped(tmp_path):
 )
 def test_a_bad_cell_is_refused_in_a_sentence(tmp_path, cell, words):
     (tmp_path / "empty.wav").touch()
+    (tmp_path / "text.mp3").write_text("hello")
     (tmp_path / "folder").mkdir()
     with pytest.raises(Unreadable, match=words) as refused:
         clip(cell, tmp_path)
