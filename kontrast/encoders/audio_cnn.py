@@ -28,8 +28,7 @@ class AudioCNN(Encoder):
         base: Channels of the first stage; the others have 2 and 4 times as many.
         out: Features of a frame; pooled are their maximum and the means of four parts.
         statistics: Whether mean, deviation and course of 20 cepstra, standardised over the batches, are among the
-            features. Digits of unseen speakers, linear probe: .86 with both after 45 steps of 128, .84 of the
-            statistics alone.
+            features: what is known of a sound without learning stays there after a short training.
 
     Raises:
         UserError: a setting below 1.
