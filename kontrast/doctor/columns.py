@@ -1,7 +1,4 @@
-"""Columns of a table against the label: one that gives it away, and whether contrast is worth it for the label."""
-
-from collections.abc import Sequence
-from typing import Any
+"""Columns of a table against the label: whether contrast is worth it to predict the label."""
 
 import numpy as np
 import torch
@@ -11,15 +8,13 @@ from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 from kontrast.evaluation.linear import fit
 
-_ROWS, _FEWEST, _COLUMNS = 1_500, 100, 200  # rows looked at, and needed; columns looked at one by one
-_BINS = 20  # parts between quantiles of a column of numbers
-_GIVEN, _MORE = 0.98, 0.1  # accuracy by one column that gives the label away, and how far above the largest class
+_ROWS, _FEWEST = 1_500, 100  # rows looked at, and needed
 _AHEAD = 0.02  # accuracy by which boosting must be ahead to be remarked on
 _CLASSES, _TREES = 40, 40
 
 
 class Columns(Examination):
-    """Predicts the label of training rows from the columns alone: each by itself, linearly, and by boosted trees.
+    """Predicts the label of training rows from the columns alone, linearly and by boosted trees.
 
     Boosting far ahead of a linear model says that for predicting this label alone contrast is not worth it.
     """
@@ -27,7 +22,7 @@ class Columns(Examination):
     place = 45
 
     def __call__(self, case: Case) -> list[Finding]:
-        """Returns a warning of columns that give the label away, and a note if boosted trees are far ahead."""
+        """Returns a note if boosted trees are far ahead, else a fact."""
         found: list[Finding] = []
         if case.data.labels is None:
             return found
@@ -39,34 +34,8 @@ class Columns(Examination):
             classes, code = np.unique(case.data.labels[rows], return_inverse=True)
             if not isinstance(columns, list) or len(rows) < _FEWEST or not 2 <= len(classes) <= _CLASSES:
                 continue
-            most = float(np.bincount(code).max() / len(code))
-            for column in columns[:_COLUMNS]:
-                right = _alone(case.frame.cells(column, case.kept[rows]), code)
-                if right >= max(_GIVEN, most + _MORE):
-                    found.append(_given(column, label, right, most))
             found += _worth(modality.raw(modality.batch(case.data.stores[name], rows, None)).numpy(), code, label)
         return found
-
-
-def _alone(cells: Sequence[Any], code: np.ndarray) -> float:
-    """Accuracy on every other row of the most frequent class among the others with the same cell, or near numbers."""
-    try:
-        numbers = np.array(cells, dtype=object).astype(np.float64)
-        edges = np.unique(np.nanquantile(numbers, np.linspace(0, 1, _BINS + 1)[1:-1]))
-        value = np.where(np.isnan(numbers), -1, np.searchsorted(edges, numbers, side="right"))
-    except (TypeError, ValueError):
-        value = np.unique([str(cell) for cell in cells], return_inverse=True)[1]
-    counts = np.zeros((value.max() + 2, code.max() + 1))
-    np.add.at(counts, (value[::2], code[::2]), 1)
-    return float((counts[value[1::2]].argmax(1) == code[1::2]).mean())
-
-
-def _given(column: str, label: str, right: float, most: float) -> Finding:
-    words = (
-        f"column '{column}' alone tells '{label}' of {right:.0%} of the rows, where the largest class has {most:.0%}: "
-        f"is it known before '{label}' is, or made of it? If made of it, leave it out: --field {column}=ignore."
-    )
-    return Finding("label in a column", "warning", words, {"column": column, "accuracy": right, "largest": most})
 
 
 def _worth(x: np.ndarray, code: np.ndarray, label: str) -> list[Finding]:

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pyarrow.types as types
 
+from kontrast.data.tables.record import read_by
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 
@@ -36,6 +37,7 @@ def _columns(case: Case, labels: np.ndarray) -> list[Finding]:
     found = []
     known = labels != ""
     codes = np.unique(labels[known], return_inverse=True)[1]
+    read = read_by(case.experiment.views)
     for name in case.data.metadata.column_names:
         column = case.data.metadata[name]
         values = _values(column.to_pylist(), types.is_floating(column.type) or types.is_integer(column.type))
@@ -43,7 +45,7 @@ def _columns(case: Case, labels: np.ndarray) -> list[Finding]:
         strength, covered = _lambda(values, codes)
         if strength < _HINTED or covered < 0.5:
             continue
-        seen = name in case.modalities
+        seen = name in case.modalities or name in read
         numbers = {"column": name, "lambda": strength, "rows": covered}
         if strength >= _GIVEN_AWAY:
             what = f"column '{name}' gives the label away: its value alone goes {strength:.0%} of the way to it"
