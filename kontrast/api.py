@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from kontrast.core import registry
 from kontrast.core.argument_names import spelled
 from kontrast.core.errors import UserError
@@ -16,7 +14,7 @@ from kontrast.core.experiment import Choice, Experiment, choice
 from kontrast.core.task_choice import one_task
 from kontrast.data.schema.fields import Field, infer
 from kontrast.data.schema.missing_values import emptied
-from kontrast.data.sources.open_source import open_frame, opens
+from kontrast.data.sources.open_source import open_frame
 from kontrast.data.tables.frame import Frame
 from kontrast.data.tables.record import with_records
 from kontrast.data.tables.uri import short_name
@@ -33,9 +31,11 @@ from kontrast.runs.folder.folder import Folder
 from kontrast.runs.folder.message_file import MessageLog
 from kontrast.runs.pipeline.interruption import stoppable
 from kontrast.runs.pipeline.pipeline import run_pipeline
+from kontrast.runs.pipeline.source_again import source_again
 from kontrast.runs.run import Run
 from kontrast.training.determinism import repeatable
-from kontrast.training.launcher import Launcher, Strategy, launch, usual_device
+from kontrast.training.device_choice import device_named
+from kontrast.training.launcher import Launcher, Strategy, launch
 
 # Argument names of other libraries -> the name here, for suggestions in error messages.
 _OTHERS = {
@@ -132,7 +132,7 @@ def train(
         asked = replace(asked, plan=replace(asked.plan, steps=steps, epochs=epochs, minutes=minutes))
     shown = "<the same data>" if where == "memory" else repr(where)
     typed = command or f"kontrast.train({shown}, seed={asked.seed}, ...)"
-    with launch(_device(device), devices, nodes, strategy) as fleet:
+    with launch(device_named(device), devices, nodes, strategy) as fleet:
         logger = _heard(logger, fleet)
         folder = _fresh(fleet, None if out is None else Path(out), name)
         try:
@@ -197,8 +197,8 @@ def resume(
         )
     if (folder.path / "scores.json").is_file():
         return _finished(folder, logger or NullLogger())
-    source = _source(path, experiment, data, "resume")
-    with launch(_device(device), devices, nodes, strategy) as fleet:
+    source = source_again(path, experiment, data, "resume")
+    with launch(device_named(device), devices, nodes, strategy) as fleet:
         logger = _heard(logger, fleet)
         folder = replace(folder, writes=fleet.first)
         with ExitStack() as holding:
@@ -240,7 +240,7 @@ def replay(
         UserError: The run is not finished, or the rows are not the same.
     """
     old = Run.load(path, trust_code=trust_code)
-    source = _source(path, old.experiment, data, "replay")  # refused before there is a new folder
+    source = source_again(path, old.experiment, data, "replay")  # refused before there is a new folder
     begun = begin(old, None if out is None else Path(out))
     try:
         new = resume(begun.path, data=source, device=device, trust_code=trust_code, logger=logger)
@@ -288,7 +288,7 @@ def alone(
     """
     run, heard = Run.load(path, trust_code=trust_code), logger or NullLogger()
     made = alone_runs.trainings(run, seeds, None if out is None else Path(out))
-    source, typed = _source(path, run.experiment, data, "alone"), command or f"kontrast.alone({str(path)!r})"
+    source, typed = source_again(path, run.experiment, data, "alone"), command or f"kontrast.alone({str(path)!r})"
 
     def trained(arm: Arm, seed: int, folder: Path) -> None:
         if not (folder / "experiment.json").is_file():
@@ -349,24 +349,6 @@ def _supervised(folder: Folder, experiment: Experiment, logger: Logger, fleet: L
         yield
 
 
-def _source(path: str | Path, experiment: Experiment, data: object, verb: str) -> object:
-    """The data to read again: `data` if given, else the source that the experiment names."""
-    if data is not None:
-        return data
-    source = experiment.source.data
-    if source == "memory":
-        raise UserError(
-            f"{path} was trained on data from memory; pass it again: kontrast.{verb}({str(path)!r}, data=...)."
-        )
-    if not opens(source):
-        again = f"train DATA --resume {path}" if verb == "resume" else f"replay {path} --data DATA"
-        raise UserError(
-            f"{source}, which {path} was trained on, is not there any more, or not what it was (looked from "
-            f"{Path.cwd()}). Restore it, or name its new place: kontrast {again}"
-        )
-    return source
-
-
 def _heard(logger: Logger | None, fleet: Launcher) -> Logger:
     """Forwards to the caller's logger and to messages.jsonl of the run, in the first process alone."""
     return Loggers([logger or NullLogger(), MessageLog()]) if fleet.first else NullLogger()
@@ -398,15 +380,3 @@ def _fresh(fleet: Launcher, out: Path | None, name: str) -> Folder:
         if fleet.first:
             made = str(Folder.fresh(out, name).path)
     return Folder(Path(fleet.broadcast(made)), writes=fleet.first, trusts=True)
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = usual_device() if name == "auto" else torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"no device is called '{name}'; expected auto, cpu, cuda, cuda:1 or mps.") from error
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"no device '{name}' here ({str(error).splitlines()[0]}); use --device cpu.") from error
-    return device

@@ -10,7 +10,7 @@ import pytest
 
 import kontrast as kt
 from kontrast.exports.exporting import export
-from tests.journeys.test_journeys import number, same_whatever_the_batch, travels
+from tests.support.journeys import number, same_whatever_the_batch, travels
 from tests.support.settings import FAST
 
 pytestmark = pytest.mark.slow

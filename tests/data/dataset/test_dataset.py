@@ -13,7 +13,7 @@ from kontrast.core.atomic_files import atomic_cache
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.experiment import Source
 from kontrast.data.dataset.dataset import TooManyUnreadable, prepare
-from kontrast.data.dataset.store import Packed, Writer
+from kontrast.data.dataset.store import Writer
 from kontrast.data.modality import Modality
 from kontrast.data.schema import fingerprint, split
 from kontrast.data.schema.fields import Field, infer
@@ -369,18 +369,6 @@ def test_progress_ends_with_all_rows_fresh_and_cached(tmp_path):
         make(tmp_path, frame(text=some(100)), TEXT, progress=lambda done, total: seen.append((done, total)))  # noqa: B023
         assert seen[-1] == (100, 100)
         assert seen == sorted(seen)
-
-
-def test_a_store_without_rows_or_with_empty_rows_reopens(tmp_path):
-    with Writer(tmp_path / "none") as writer:
-        writer.append(None)
-    assert not Packed(tmp_path / "none").has.any()
-    with Writer(tmp_path / "some") as writer:
-        for row in (np.zeros((0, 2), np.int16), np.ones((3, 2), np.int16), None):
-            writer.append(row)
-    first, second = Packed(tmp_path / "some").rows([0, 1])
-    assert first.shape == (0, 2)
-    assert second.tolist() == [[1, 1]] * 3
 
 
 def test_a_folder_of_images_goes_all_the_way(tmp_path):

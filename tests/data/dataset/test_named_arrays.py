@@ -10,7 +10,6 @@ import torch
 from kontrast.core.experiment import Source
 from kontrast.data.dataset.dataset import prepare
 from kontrast.data.dataset.reader import Moment, Reader
-from kontrast.data.dataset.store import Writer, opened
 from kontrast.data.modality import Modality
 from kontrast.data.schema.fields import Field
 from kontrast.data.tables.frame import Frame
@@ -87,15 +86,3 @@ def test_a_batch_draws_by_seed_epoch_and_row_and_not_at_all_when_embedding(datas
     assert len(drawn) > 3
     assert all((a + 1) % n == b for (a, b), n in zip(one.tolist(), (7, 5, 9), strict=True))
     assert reader.read(index).views["ring"].data[:, 1].tolist() == [7, 5, 9]
-
-
-def test_a_writer_takes_missing_rows_before_the_first_and_refuses_other_names(tmp_path):
-    with Writer(tmp_path / "rows") as writer:
-        for row in (None, {"x": np.ones(2), "y": np.zeros((0, 3))}, None, {"x": np.ones(1), "y": np.ones((4, 3))}):
-            writer.append(row)
-        with pytest.raises(AssertionError, match="pack gave"):
-            writer.append({"x": np.ones(2)})
-    store = opened(tmp_path / "rows")
-    assert store.has.tolist()[:4] == [False, True, False, True]
-    assert store.rows([3])[0]["y"].shape == (4, 3)
-    assert store.lengths([1, 3]).tolist() == [2, 1]

@@ -134,7 +134,6 @@ def test_corrupted_cells_follow_the_marginals_and_are_as_many_as_asked():
         Table(corrupt=0.5),
         [{"a": i, "b": i, "c": "xyz"[i % 3 if i < 90 else 0]} for i in range(99)] + [{"a": 1e3, "b": None, "c": "x"}],
     )
-    table._layout.names
     rows = batch[:1].repeat(4000, 1)
     view = table.augment(rows, keys(4000))
     same = (view == table.preprocess(rows)).unflatten(1, (1, -1)).squeeze(1)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from kontrast.checks.processes import MAIN, doubles, same, single_task, trace
+from kontrast.core import containers
 from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks, on_ranks
@@ -38,7 +39,7 @@ def batch(learner, here=None):
 def terms_of(made, batches):
     out = {
         name: Embeddings(o.z, {**batches[""].keys, **o.keys})
-        for name, o in made._run(batches, targets=False)[MAIN].items()
+        for name, o in made(*containers.flattened(batches))[MAIN].items()
     }
     return made.served.compute_loss(out, Ranks(alone=True)), out
 
