@@ -5,54 +5,19 @@ import json
 import numpy as np
 import pytest
 
-from kontrast.core.choice import Choice
-from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
-from kontrast.core.experiment import Experiment
 from kontrast.runs.comparison.ablation import Ablation
 from kontrast.runs.comparison.ablation_page import markdown, page, write_ablation
 from kontrast.runs.comparison.ablation_result import result
 from kontrast.runs.comparison.swap import Arm, arms
-from kontrast.runs.folder.folder import Folder
 from tests.support.command import call
+from tests.support.finished_runs import written_run
 from tests.support.series import waves
 from tests.support.settings import FAST
 
 pytestmark = pytest.mark.quick
 
 BEGUN = {"recipe": "simclr", "data": "waves", "steps": 8}
-N = 120
-
-
-def _table(noise, seed, part):
-    """Rows of four classes, whose hardness is the same for every arm and seed."""
-    rng = np.random.default_rng(7 if part == "test" else 8)
-    label = rng.integers(0, 4, N)
-    hard = rng.normal(size=(N, 8))
-    z = np.eye(8)[label] + noise * (hard + 0.3 * np.random.default_rng(seed).normal(size=(N, 8)))
-    z = (z / np.linalg.norm(z, axis=1, keepdims=True)).astype(np.float32)
-    return EmbeddingTable({"x": z}, np.array([f"{part}{i}" for i in range(N)]), label.astype(str))
-
-
-def _write(path, noise, seed, state="learning", causes=(), labels=True):
-    """A finished run folder, as training leaves it."""
-    path.mkdir(parents=True)
-    folder = Folder(path)
-    scores = (Choice("knn"), Choice("geometry"))
-    folder.write("experiment.json", Experiment(seed=seed, scores=scores).to_json())
-    folder.write("metrics.jsonl", json.dumps({"step": 8, "loss": 1.0}) + "\n")
-    kinds = {"x": {"kind": "series", "why": "numbers"}}
-    facts = {"name": "waves", "rows": 240, "fields": kinds, "recipe": {"name": "simclr", "why": "as asked"}}
-    facts |= {"missing": {}, "quarantined": [], "fingerprint": {"ids": 1}}
-    folder.write_json("data.json", facts)
-    folder.write_json("samples.json", {"thumbnails": {"x": [None] * N}, "views": []})
-    for part in ("train", "test"):
-        table = _table(noise, seed, part)
-        table = table if labels else EmbeddingTable(table.z, table.ids)
-        table.save(folder.embeddings / f"trained-{part}.parquet")
-    measure = {"name": "AUC of positive against random pairs", "trained": 0.9 - noise / 10 + seed / 100}
-    told = {"state": state, "words": f"{state}: words.", "causes": list(causes), "measures": [measure]}
-    folder.write_json("scores.json", {"verdict": told, "scores": [], "steps": 8, "seconds": 2.0})
 
 
 def _ablation(path, swaps=("tasks.contrast.noise=0.3,9.0",), seeds=(0, 1, 2)):
@@ -62,7 +27,7 @@ def _ablation(path, swaps=("tasks.contrast.noise=0.3,9.0",), seeds=(0, 1, 2)):
 def _train(arm, seed, path):
     noise = arm.settings.get("tasks.contrast.noise", 0.8)
     gone = noise == 9.0
-    _write(path, noise, seed, "collapsed" if gone else "learning", ["no stop-gradient"] if gone else ())
+    written_run(path, noise, seed, "collapsed" if gone else "learning", ["no stop-gradient"] if gone else ())
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +120,7 @@ def test_without_labels_the_auc_of_positive_pairs_leads_with_its_interval_over_s
     made = _ablation(tmp_path / "a", ("tasks.contrast.noise=0.3",))
 
     def train(arm, seed, path):
-        _write(path, arm.settings.get("tasks.contrast.noise", 0.8), seed, labels=False)
+        written_run(path, arm.settings.get("tasks.contrast.noise", 0.8), seed, labels=False)
 
     made.run(train, lambda *_: None)
     base, arm = result(made).outcomes

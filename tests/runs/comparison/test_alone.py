@@ -16,8 +16,8 @@ from kontrast.runs.comparison.alone import trainings
 from kontrast.runs.comparison.alone_result import PAIRS, result
 from kontrast.runs.folder.folder import Folder
 from kontrast.runs.run import Run
-from tests.runs.comparison.test_ablation import _write
 from tests.support.command import call
+from tests.support.finished_runs import written_run
 from tests.support.series import waves
 from tests.support.settings import FAST
 
@@ -28,7 +28,7 @@ N = 50
 
 def _written(path, noise, seed, pairs, **more):
     """A finished run with AUCs of the pairs of some tasks."""
-    _write(path, noise, seed, **more)
+    written_run(path, noise, seed, **more)
     folder = Folder(path)
     scores = (Choice("knn"), Choice("geometry"))
     folder.write("experiment.json", Experiment(tasks=TASKS, seed=seed, scores=scores).to_json())
