@@ -71,7 +71,7 @@ class ResNet(Encoder):
         map_BCHW = self.thin(self.stages(self.stem(x)))
         if map_BCHW.shape[-2:] != (_PLACES, _PLACES):  # it is that at 16, 32, 48, 64 px; no GPU pools deterministically
             map_BCHW = F.adaptive_avg_pool2d(map_BCHW, _PLACES)
-        if len(x) == 1 and map_BCHW.requires_grad:  # PyTorch's batch norm misreads the transposed gradient of one row
+        if map_BCHW.requires_grad and len(x) == 1:  # PyTorch misreads the transposed gradient of one row in batch norm
             map_BCHW.register_hook(Tensor.contiguous)
         return Features(map_BCHW.flatten(1), map_BCHW.flatten(2).mT)
 
