@@ -1,7 +1,7 @@
 """Which plain columns become a view of several columns, by the data and by what the user asked."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,7 @@ def with_table(
         UserError: a column that is not there, that is a target, id, group or split, or nothing plain.
     """
     tables = {name: list(columns) for name, columns in named.items()}
+    fields = _records_alone(fields, {*named, *asked.views})
     for name, view in asked.views.items():
         if view.name == TABLE:
             tables.setdefault(name, [])
@@ -94,6 +95,18 @@ def with_table(
         usual = encoders.get(TABLE, Choice(registry.load("modalities", TABLE).encoder))
         encoders = {**dict.fromkeys(tables, usual), **{n: e for n, e in encoders.items() if n != TABLE}}
     return found, dataclasses.replace(asked, views=views, encoders=encoders)
+
+
+def _records_alone(fields: Mapping[str, Field], asked: Collection[str]) -> dict[str, Field]:
+    """Leaves columns of records out beside other views, unless they were asked for: they mostly describe these."""
+    if all(field.kind == TABLE or field.kind not in registry.kinds("modalities") for field in fields.values()):
+        return dict(fields)
+    return {
+        name: Field("ignore", f"{field.why}; a table beside the other views if you say so: --field {name}=table")
+        if field.kind == TABLE and name not in asked
+        else field
+        for name, field in fields.items()
+    }
 
 
 def _alone(frame: Frame, fields: Mapping[str, Field], plain: Sequence[str]) -> bool:

@@ -89,11 +89,18 @@ def test_two_tables_of_a_row_are_a_pair_with_encoders_of_their_own(tmp_path):
     assert experiment.names == "clip"
 
 
-def test_a_column_of_records_is_a_table(tmp_path):
-    data = {"facts": [{"a": i / 3, "b": WORDS[i % 4]} for i in range(40)], "text": sentences()}
-    frame, _, experiment, _ = resolve(data, tmp_path)
+def test_a_column_of_records_is_a_table_and_beside_a_text_only_if_asked(tmp_path):
+    facts = [{"a": i / 3, "b": WORDS[i % 4]} for i in range(40)]
+    frame, _, experiment, _ = resolve({"facts": facts}, tmp_path)
     assert columns(experiment, "facts") == ["a", "b"]
     assert frame.cells("facts", [1])[0]["b"] == "green"
+    both = {"facts": facts, "text": sentences()}
+    _, fields, experiment, _ = resolve(both, tmp_path)
+    assert list(experiment.views) == ["text"]
+    assert fields["facts"].why.endswith("if you say so: --field facts=table")
+    asked = resolve(both, tmp_path, fields={"facts": "table"})[2]
+    assert set(asked.views) == {"text", "facts"}
+    assert columns(asked, "facts") == ["a", "b"]
 
 
 def test_a_column_called_table_leaves_its_name_alone(tmp_path):

@@ -18,6 +18,7 @@ from kontrast.core import factory, registry
 from kontrast.core.errors import UserError
 from kontrast.data.sources.open_source import open_frame
 from tests.support.planting import MARK, Evil, pickled, torch_saved, unmarked
+from tests.support.sounds import encoded, tone
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +108,13 @@ def images(to):
     (to / "e.pkl").write_bytes(pickled())
 
 
+def sounds(to):
+    for name in "abc":
+        (to / f"{name}.wav").write_bytes(encoded(tone(ord(name))))
+    (to / "d.wav").write_bytes(pickled())
+    (to / "e.pkl").write_bytes(pickled())
+
+
 def texts(to):
     for name in "abc":
         (to / f"{name}.txt").write_text(f"words of {name}")
@@ -142,6 +150,7 @@ PLANTED = {
     "arrow": [arrow, plain("x.arrow"), plain("x.feather")],
     "tar_shards": [tar_shards, plain("x.tar")],
     "images": [images],
+    "sounds": [sounds],
     "texts": [texts],
     "hub_dataset": [hub_dataset],
     "csv": [plain("x.csv"), plain("x.csv.gz")],
@@ -173,8 +182,9 @@ def test_no_source_loads_a_pickle(tmp_path, source, at):
     except UserError as refused:
         assert "\n" not in str(refused)  # noqa: PT017 - or it is read without the pickle
     else:  # the other rows are read, and the pickle is set aside or passed over
-        assert source in ("images", "texts", "tar_shards", "parquet", "arrow")
-        assert source not in ("images",) or [name for _, name, *_ in read.quarantined] == ["d.png"]
+        assert source in ("images", "sounds", "texts", "tar_shards", "parquet", "arrow")
+        aside = {"images": ["d.png"], "sounds": ["d.wav"]}
+        assert source not in aside or [name for _, name, *_ in read.quarantined] == aside[source]
 
 
 @pytest.mark.parametrize("protocol", range(6))
