@@ -37,8 +37,8 @@ class SpectrogramTransformer(Encoder):
         AST, Gong et al. 2021, arXiv:2104.01778; whole frames as tokens: SSAST, Gong et al. 2022, arXiv:2110.09784.
 
     Example:
-        >>> SpectrogramTransformer(mels=64, out=32, depth=1)(torch.zeros(2, 1, 64, 100)).dense.shape
-        torch.Size([2, 25, 32])
+        >>> SpectrogramTransformer(mels=64, out=48, depth=1)(torch.zeros(2, 1, 64, 100)).dense.shape
+        torch.Size([2, 25, 48])
     """
 
     def __init__(
