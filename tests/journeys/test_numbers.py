@@ -28,7 +28,12 @@ pytestmark = pytest.mark.slow
 
 VALUES = ["0", "-1", str(2**31), str(2**63), str(10**12), str(10**30), "nan", "inf", ""]
 SMALL = ["--batch", "8", "--precision", "32", "--channels-last", "off", "--set", 'scores=["knn"]', "--quiet"]
-TINY = {"image": "resnet,base=8,thin=8", "series": "tcn,hidden=8,out=8,depth=2", "text": "tokens,width=8,buckets=64"}
+TINY = {
+    "image": "resnet,base=8,thin=8",
+    "series": "tcn,hidden=8,out=8,depth=2",
+    "text": "tokens,width=8,buckets=64",
+    "table": "column_mlp",
+}
 
 
 def numeric(hint):
@@ -47,6 +52,9 @@ def world(tmp_path_factory):
     kinds = np.arange(24) % 3
     np.savez(folder / "series.npz", series=waves(24, length=16)[0].astype("f4"), label=kinds)
     np.savez(folder / "image.npz", image=draw.integers(0, 255, (24, 8, 8), dtype=np.uint8), label=kinds)
+    (folder / "table.csv").write_text(
+        "age,pay,label\n" + "".join(f"{n % 7},{n * 0.37 % 1},{n % 3}\n" for n in range(24))
+    )
     (folder / "text.csv").write_text("text,label\n" + "".join(f"some words about {n},{n % 3}\n" for n in range(24)))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -113,6 +121,7 @@ COMMANDS = {
         *("--encoder", f"series={TINY['series']}"),
     ],
     "watch": ["watch", "run", "--once"],
+    "alone": ["alone", "run"],
 }
 
 
@@ -169,7 +178,13 @@ def asked(world):
 
 
 def training(kind):
-    return ["train", "text.csv" if kind == "text" else f"{kind}.npz", *SMALL, "--encoder", f"{kind}={TINY[kind]}"]
+    return [
+        "train",
+        f"{kind}.csv" if kind in ("text", "table") else f"{kind}.npz",
+        *SMALL,
+        "--encoder",
+        f"{kind}={TINY[kind]}",
+    ]
 
 
 @pytest.mark.parametrize(("kind", "setting"), list(settings()))
