@@ -25,6 +25,9 @@ class Encoder(nn.Module, ABC):
     dense_width: int | None = None
     """Number of features per position; None if it has no dense features."""
 
+    stride: int = 1
+    """Instants of a series per dense vector: that of instant t is dense[t // stride]."""
+
     gives_dense: bool = True
     """Whether `forward` gives dense features; off if nothing takes them, since some encoders pay for them."""
 

@@ -1,9 +1,7 @@
 """A run: embeds, evaluates, searches and reports from its folder."""
 
-import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,27 +13,26 @@ from kontrast.core import factory, random_streams, registry, renamed
 from kontrast.core.embedding_table import EmbeddingTable, joined
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment
+from kontrast.core.instant_table import InstantTable
 from kontrast.core.untrusted_json import fitting
-from kontrast.data.dataset.dataset import Dataset, prepare
+from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.schema import fingerprint
-from kontrast.data.schema.fields import infer
-from kontrast.data.schema.missing_values import emptied
-from kontrast.data.sources.open_source import open_frame
-from kontrast.data.tables.record import read_by, with_records
 from kontrast.evaluation.evaluate import evaluate
 from kontrast.evaluation.evaluator import Evaluator
 from kontrast.reporting.drawings import Drawing, curve_drawing, map_drawing
 from kontrast.reporting.logger import Logger, NullLogger
 from kontrast.reporting.report import write_report
-from kontrast.runs import captions, messages
+from kontrast.runs import captions, instants, messages
 from kontrast.runs.build import learner_of
 from kontrast.runs.embedder import Embedder
 from kontrast.runs.folder import run_json
 from kontrast.runs.folder.folder import TRAINED_ON, Folder, load_tensors
 from kontrast.runs.folder.lock import lock_folder
+from kontrast.runs.instants import AT_ONCE, LENGTH, PADDING, Window
 from kontrast.runs.margins import with_margins, with_rule
 from kontrast.runs.model import Model, Precision, raw_bank
 from kontrast.runs.notebook import card
+from kontrast.runs.opened import opened
 from kontrast.runs.report_data import report_data
 from kontrast.runs.search_query import ask
 from kontrast.search import index as indexing
@@ -131,8 +128,47 @@ class Run:
         logger = logger or NullLogger()
         model = Model.load(self.folder)
         model = model.halved() if precision == "bf16" else model
-        with self._opened(model, data, outside, logger) as dataset:
+        with opened(model, data, outside, logger) as dataset:
             return model.embed(dataset, batch=batch, progress=logger.progress)
+
+    def embed_instants(
+        self,
+        data: object,
+        *,
+        window: Window = "whole",
+        length: int = LENGTH,
+        padding: int = PADDING,
+        field: str | None = None,
+        batch: int = AT_ONCE,
+        outside: bool = False,
+        logger: Logger | None = None,
+    ) -> InstantTable:
+        """Embeds each instant of series, at their full length.
+
+        Args:
+            data: The rows: a path or an object in memory, as for `kontrast.train`. Rows may differ in length.
+            window: What the encoder sees: the "whole" row; "sliding", `length` instants and `padding` more on either
+                side; or "causal", an instant and the `padding` before it, nothing that follows.
+            length: Instants that a sliding window embeds at a time.
+            padding: Instants of context. Default: 200, as TS2Vec's authors forecast.
+            field: The field of series. Default: the only one of the run.
+            batch: Instants encoded at a time; changes speed and memory only.
+            outside: Whether cells may name files outside of the data's folder; such rows are left out otherwise.
+            logger: Receives progress, notes and the rows left out. Default: none.
+
+        Returns:
+            One vector per instant, not normalised; one per `stride` instants if the encoder merges them.
+
+        Raises:
+            UserError: No such field, an encoder without vectors of instants, or an argument out of range.
+        """
+        windows, logger = instants.Windows(window, length, padding), logger or NullLogger()
+        if batch < 1:
+            raise UserError(f"instants: batch={batch}; expected 1 or more.")
+        name = instants.series_field(model := Model.load(self.folder), field)
+        with opened(instants.at_full_length(model, name), data, outside, logger) as dataset:
+            instants.note(model, dataset, name, logger)
+            return instants.embed_instants(model, dataset, name, windows, batch=batch, progress=logger.progress)
 
     def caption(self, data: object, *, outside: bool = False, logger: Logger | None = None) -> list[dict[str, Any]]:
         """Writes the text of rows from their other fields, with the decoder that the task `captioning` trained.
@@ -149,7 +185,7 @@ class Run:
             UserError: The run has no such task, no field of it is in the data, or no row can be read.
         """
         model = Model.load(self.folder)
-        with self._opened(model, data, outside, logger or NullLogger()) as dataset:
+        with opened(model, data, outside, logger or NullLogger()) as dataset:
             return captions.of_rows(model, dataset)
 
     def evaluate(self, data: object, *, outside: bool = False, logger: Logger | None = None) -> list[dict[str, Any]]:
@@ -175,7 +211,7 @@ class Run:
         model = Model.load(self.folder)
         untrained = replace(model, learner=learner_of(model.experiment, model.modalities, model.facts))
         model.learner.encoders.reference = untrained.learner.encoders.reference  # what is served leaves the start out
-        with self._opened(model, data, outside, logger) as dataset:
+        with opened(model, data, outside, logger) as dataset:
             rows = np.arange(len(dataset.ids))
             facts = {"data": fingerprint.of_rows(dataset.ids, dataset.content), "trained_on": self._trained_on(dataset)}
             if facts["trained_on"] > messages.HANDFUL * len(rows):
@@ -355,40 +391,6 @@ class Run:
     def _repr_html_(self) -> str:
         with fitting(str(self.path)):
             return card(self.folder)
-
-    @contextmanager
-    def _opened(self, model: Model, data: object, outside: bool, logger: Logger) -> Iterator[Dataset]:
-        """Reads other data with the run's columns and fitted modalities."""
-        with tempfile.TemporaryDirectory(prefix="kontrast-") as cache:
-            frame = emptied(open_frame(data, cache=Path(cache)), self.experiment.source.missing)
-            frame = with_records(frame, self.experiment.views)
-            known = {name: kind for name, kind in self.experiment.source.fields.items() if name in frame.columns}
-            fields = {n: f for n, f in infer(frame, known, None).items() if n in known}
-            there = {name: m for name, m in model.modalities.items() if name in fields}
-            if not there:
-                wanted = [*model.fields, *sorted(read_by(self.experiment.views))]
-                raise UserError(
-                    f"{frame.name} has none of this run's fields ({', '.join(wanted[:40])}); its columns: "
-                    f"{', '.join(frame.columns)}."
-                )
-            source = replace(model.experiment.source, quarantine=1.0, outside=outside)
-            dataset = prepare(
-                frame,
-                fields,
-                there,
-                source=source,
-                seed=model.experiment.seed,
-                cache=Path(cache),
-                fit=False,
-                progress=lambda done, total: logger.progress("reading", done, total),
-            )
-            if dataset.quarantined:
-                row, name, field, reason = dataset.quarantined[0]
-                first = f"the first: row {row} ('{name}'){f', {field}' if field else ''}: {reason.rstrip('.')}"
-                if not len(dataset):
-                    raise UserError(f"{frame.name}: none of its {len(frame):,} rows can be used; {first}.")
-                logger.fact("data", f"{len(dataset.quarantined):,} of {len(frame):,} rows are left out; {first}")
-            yield dataset
 
 
 def evaluators(experiment: Experiment) -> list[Evaluator]:
