@@ -23,7 +23,7 @@ class EER(Evaluator):
 
     Args:
         rows: At most this many test rows, drawn by a hash of their id, 2 to 10,000; memory grows with its square.
-            Default 2,000, whose 2 million pairs take 40 ms.
+            Default 2,000, whose 2 million pairs take a tenth of a second.
 
     Returns:
         `EER` of whole rows, and `FIELD EER` per field.
