@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.features import Features
 
-SIDE, WIDTH, VOCABULARY, LENGTH = 8, 6, 20, 7
+SIDE, WIDTH, VOCABULARY, LENGTH, INSTANTS = 8, 6, 20, 7, 24
 
 
 class TinyImages(Encoder):
@@ -40,6 +40,22 @@ class TinyTexts(Encoder):
         """Features of (B, L) tokens, -1 after the end."""
         here = x >= 0
         dense = torch.tanh(self.net(self.tokens(x.clamp_min(0)))) * here[:, :, None]
+        return Features(dense.sum(1) / here.sum(1, keepdim=True).clamp_min(1), dense, here)
+
+
+class TinySeries(Encoder):
+    """Series to a vector per instant and their mean, which do not depend on padding."""
+
+    width, dense_width = WIDTH, WIDTH
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Conv1d(1, WIDTH, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Features:
+        """Features of (B, 1, T) series, NaN for gaps and after the end."""
+        here = x.isfinite().any(1)
+        dense = torch.tanh(self.net(x.nan_to_num(0.0))).mT * here[..., None]
         return Features(dense.sum(1) / here.sum(1, keepdim=True).clamp_min(1), dense, here)
 
 
@@ -81,10 +97,19 @@ def _other_words(x: Tensor, g: Generator) -> Tensor:
     return torch.where((x >= 0) & (torch.rand(x.shape, generator=g) < 0.1), drawn, x)
 
 
+def _series(n: int, g: Generator) -> Tensor:
+    """Series of INSTANTS / 2 to INSTANTS instants, the longest in the first row."""
+    length = torch.randint(INSTANTS // 2, INSTANTS + 1, (n, 1, 1), generator=g)
+    length[:1] = INSTANTS
+    walk = torch.randn(n, 1, INSTANTS, generator=g).double().cumsum(2)
+    return walk.masked_fill(torch.arange(INSTANTS) >= length, torch.nan)
+
+
 FIELDS = {
     "image": TinyField(TinyImages, {"channels": 3, "size": SIDE}, _pictures, _noisy),
     "text": TinyField(
         TinyTexts, {"vocabulary": VOCABULARY, "spellings": (), "special": (), "mask": None}, _texts, _other_words
     ),
+    "series": TinyField(TinySeries, {"channels": 1, "length": INSTANTS}, _series, _noisy),
 }
 """Modality -> its made-up field."""
