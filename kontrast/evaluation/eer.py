@@ -44,6 +44,7 @@ class EER(Evaluator):
     """
 
     place = 70
+    usual = False
 
     def __init__(self, *, rows: Annotated[int, Range(2, 10_000)] = 2000) -> None:
         self.rows = rows

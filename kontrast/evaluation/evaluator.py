@@ -20,6 +20,9 @@ class Evaluator(ABC):
     place: ClassVar[int] = 50
     """Order in the output, smallest first: common numbers before expert ones. Default 50."""
 
+    usual: ClassVar[bool] = True
+    """Whether a run that names no scores computes it."""
+
     @abstractmethod
     def __call__(self, train: EmbeddingTable, test: EmbeddingTable) -> dict[str, MetricResult]:
         """Evaluates the test rows.

@@ -50,6 +50,7 @@ class FewShot(Evaluator):
     """
 
     place = 80
+    usual = False
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from kontrast.core.choice import Choice
 from kontrast.core.experiment import Experiment, Plan
 from kontrast.data.modality import Modality
 from kontrast.encoders.encoder import Encoder
+from kontrast.evaluation.usual import usual_scores
 from kontrast.runs.build import tower_of
 from kontrast.runs.pipeline.train import optimiser_of
 
@@ -28,7 +29,7 @@ def resolved(experiment: Experiment, modalities: Mapping[str, Modality]) -> Expe
         asked: dict[str, Any] = {**encoder.wants(chosen.settings), **view.settings}
         views[field] = factory.whole("modalities", Choice(view.name, asked))
         encoders[tower] = factory.whole("encoders", chosen, modalities[field].facts())
-    scores = experiment.scores or [Choice(name) for name in registry.kinds("evaluators")]
+    scores = experiment.scores or usual_scores()
     return replace(
         experiment,
         views=views,

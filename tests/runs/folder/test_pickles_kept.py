@@ -19,7 +19,7 @@ from kontrast.exports.compressed import Compressed
 from kontrast.reporting.logger import NullLogger
 from kontrast.runs.folder.folder import Folder
 from kontrast.runs.model import Model
-from kontrast.runs.pipeline.held_pairs import before
+from kontrast.runs.pipeline.held_pairs import after, before
 from kontrast.runs.run import evaluators
 from tests.support.planting import MARK, pickled, torch_saved, unmarked
 from tests.support.settings import FAST
@@ -64,6 +64,7 @@ def ask(path, trust=False):
         "score": lambda: run.evaluate(path.parent / "x.csv", logger=NullLogger()),
         "judges": lambda: evaluators(run.experiment),
         "before": lambda: before(Folder(path)),
+        "after": lambda: after(Folder(path)),
         "experiment": lambda: run.experiment,
     }
 
@@ -77,6 +78,7 @@ def readers_of(pattern):
         "trained_on.safetensors": ("score",),
         "embeddings/*.parquet": ("bank", "report", "card"),
         "embeddings/untrained-pairs.safetensors": ("before",),
+        "embeddings/trained-pairs.safetensors": ("after",),
         "checkpoints/*.safetensors": ("checkpoint",),
         "index/index.json": ("search",),
         "index/tables-*/*.faiss": ("search",),
@@ -96,6 +98,7 @@ def readers_of(pattern):
         *("encoder/model.safetensors", "encoder/tasks.safetensors", "encoder/modalities.json"),
         *("encoder/targets.json",),
         *("trained_on.safetensors", "embeddings/*.parquet", "embeddings/untrained-pairs.safetensors"),
+        "embeddings/trained-pairs.safetensors",
         *("checkpoints/*.safetensors", "index/index.json", "index/tables-*/*.faiss", "index/tables-*/*.parquet"),
         *("experiment.json", "scores.json", "samples.json", "data.json", "environment.json"),
     ],
@@ -128,6 +131,7 @@ def test_every_file_of_a_run_is_covered_or_never_read_as_more_than_text(finished
         *(
             "embeddings/.parquet",
             "embeddings/untrained-pairs.safetensors",
+            "embeddings/trained-pairs.safetensors",
             "checkpoints/.safetensors",
             "checkpoints/.sha256",
         ),
