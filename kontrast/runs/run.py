@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from kontrast.core import factory, random_streams, renamed
+from kontrast.core import random_streams, renamed
 from kontrast.core.embedding_table import EmbeddingTable, joined
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment
@@ -18,8 +18,7 @@ from kontrast.core.untrusted_json import fitting
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.schema import fingerprint
 from kontrast.evaluation.evaluate import evaluate
-from kontrast.evaluation.evaluator import Evaluator
-from kontrast.evaluation.usual import usual_scores
+from kontrast.evaluation.usual import evaluators
 from kontrast.reporting.drawings import Drawing, curve_drawing, map_drawing
 from kontrast.reporting.logger import Logger, NullLogger
 from kontrast.reporting.report import write_report
@@ -392,10 +391,3 @@ class Run:
     def _repr_html_(self) -> str:
         with fitting(str(self.path)):
             return card(self.folder)
-
-
-def evaluators(experiment: Experiment) -> list[Evaluator]:
-    """The evaluators of an experiment in display order; the usual ones if it names none."""
-    named = experiment.scores or usual_scores()
-    made: list[Evaluator] = [factory.build("evaluators", score.name, score.settings) for score in named]
-    return sorted(made, key=lambda evaluate: evaluate.place)

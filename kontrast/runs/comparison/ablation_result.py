@@ -9,13 +9,14 @@ from kontrast.core.errors import UserError
 from kontrast.core.number_format import clock, interval, many, number
 from kontrast.evaluation.intervals import Found
 from kontrast.evaluation.over_seeds import difference_over_seeds, half_width, mean_over_seeds
+from kontrast.evaluation.usual import evaluators
 from kontrast.runs.comparison.ablation import Ablation, finished
 from kontrast.runs.comparison.common_rows import common_rows
 from kontrast.runs.comparison.compare import numbers_of
 from kontrast.runs.comparison.swap import Arm
 from kontrast.runs.folder import run_json
 from kontrast.runs.folder.folder import Folder
-from kontrast.runs.run import Run, evaluators
+from kontrast.runs.run import Run
 
 Verdict = Literal["BETTER", "WORSE", "SAME", "HIGHER", "LOWER", "COLLAPSED", "FAILED"]
 PAIRS = "AUC of positive against random pairs"  # each method's own pairs, so a last resort

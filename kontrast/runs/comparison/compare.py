@@ -11,8 +11,9 @@ from kontrast.core.errors import UserError
 from kontrast.core.number_format import many, number
 from kontrast.evaluation.evaluator import Evaluator
 from kontrast.evaluation.intervals import Found, apart, find_all
+from kontrast.evaluation.usual import evaluators
 from kontrast.runs.comparison.common_rows import CommonRows, common_rows
-from kontrast.runs.run import Run, evaluators
+from kontrast.runs.run import Run
 
 Verdict = Literal["BETTER", "WORSE", "SAME", "HIGHER", "LOWER"]
 

@@ -10,6 +10,7 @@ from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.schema import fingerprint
 from kontrast.evaluation.evaluate import evaluate
 from kontrast.evaluation.metric_result import MetricResult
+from kontrast.evaluation.usual import evaluators
 from kontrast.evaluation.verdict import pair_measure, verdict
 from kontrast.reporting.logger import Logger
 from kontrast.runs import captions, messages
@@ -17,7 +18,7 @@ from kontrast.runs.folder.folder import Folder
 from kontrast.runs.model import Model
 from kontrast.runs.pipeline.held_pairs import before
 from kontrast.runs.pipeline.train import TrainResult
-from kontrast.runs.run import BANKS, Run, evaluators
+from kontrast.runs.run import BANKS, Run
 
 VIEWS_SHOWN = 6
 

@@ -15,12 +15,12 @@ from kontrast.core import factory
 from kontrast.core.embedding_table import EmbeddingTable
 from kontrast.core.errors import UserError
 from kontrast.data.sources.open_source import open_frame
+from kontrast.evaluation.usual import evaluators
 from kontrast.exports.compressed import Compressed
 from kontrast.reporting.logger import NullLogger
 from kontrast.runs.folder.folder import Folder
 from kontrast.runs.model import Model
 from kontrast.runs.pipeline.held_pairs import after, before
-from kontrast.runs.run import evaluators
 from tests.support.planting import MARK, pickled, torch_saved, unmarked
 from tests.support.settings import FAST
 
