@@ -99,7 +99,8 @@ def with_table(
 
 def _records_alone(fields: Mapping[str, Field], asked: Collection[str]) -> dict[str, Field]:
     """Leaves columns of records out beside other views, unless they were asked for: they mostly describe these."""
-    if all(field.kind == TABLE or field.kind not in registry.kinds("modalities") for field in fields.values()):
+    others = set(registry.kinds("modalities")) - {TABLE}
+    if not any(field.kind in others for field in fields.values()):
         return dict(fields)
     return {
         name: Field("ignore", f"{field.why}; a table beside the other views if you say so: --field {name}=table")

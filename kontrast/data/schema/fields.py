@@ -5,7 +5,7 @@ Group, time, weight, labels, soft, number and sensitive are never guessed: the u
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,7 @@ class Field:
 
 
 Claims = list[tuple[str, Claim]]
+Modalities = list[tuple[str, Any]]
 _ADDED = {
     MIX_SOURCE: Field("meta", "the source of each row"),
     MIX_ID: Field("id", "the source and its own id of each row"),
@@ -72,7 +73,9 @@ def infer(
     Raises:
         UserError: An unknown column or kind, or several columns of a kind that may occur only once.
     """
-    kinds = [*registry.kinds("modalities"), *OTHER_KINDS]
+    modalities = _modalities()  # once: the registry reads the files of the package
+    views = [name for name, _ in modalities]
+    kinds = [*sorted(views), *OTHER_KINDS]
     chosen = {_as_written(column, frame): kind for column, kind in chosen.items()}
     label = label and _as_written(label, frame)
     for column, kind in {**chosen, **({label: "label"} if label else {})}.items():
@@ -83,24 +86,24 @@ def infer(
         if kind not in kinds:
             raise UserError(f"column '{column}': no kind '{kind}'{did_you_mean(kind, kinds)}")
     rest = [column for column in frame.columns if column not in chosen and column != label]
-    fields = {column: _field(column, frame, training) for column in rest}
+    fields = {column: _field(column, frame, modalities, training) for column in rest}
     said = {column: Field(kind, "as you said") for column, kind in chosen.items()}
     if label:
         said[label] = Field("label", "as you said")
     _single(fields, said)
-    _score(fields, said, frame)
+    _score(fields, said, frame, views)
     # Of several labels the first is used for evaluation: the one in `label`, else the first chosen.
     first = [column for column, field in said.items() if field.kind == "label"]
     first = sorted(first, key=lambda column: column != label) if len(first) > 1 else []
     return {column: said.get(column) or fields[column] for column in dict.fromkeys([*first, *frame.columns])}
 
 
-def _score(fields: dict[str, Field], said: Mapping[str, Field], frame: Frame) -> None:
+def _score(fields: dict[str, Field], said: Mapping[str, Field], frame: Frame, modalities: Collection[str]) -> None:
     """Marks the gold score of two texts among the inferred columns, if any."""
     kinds = {column: field.kind for column, field in {**fields, **said}.items()}
     columns = ((name, frame.columns[name]) for name, field in fields.items() if field.kind == "meta")
     numbers = [name for name, column in columns if not isinstance(column, np.ndarray) and is_number(column.type)]
-    views = {name: kind for name, kind in kinds.items() if kind in registry.kinds("modalities")}
+    views = {name: kind for name, kind in kinds.items() if kind in modalities}
     if "score" not in kinds.values() and (column := gold(views, numbers)):
         fields[column] = Field("score", "the number beside two texts: how alike they are")
 
@@ -112,26 +115,33 @@ def deciding(frame: Frame, chosen: Mapping[str, str]) -> dict[str, Field]:
     """
     said = {_as_written(column, frame): Field(kind, "as you said") for column, kind in chosen.items()}
     said = {column: field for column, field in said.items() if column in frame.columns}
+    modalities = _modalities()
     names = [name for name in frame.columns if name in _ADDED or _decides(name.lower())]
-    found = {name: _field(name, frame) for name in names if name not in said}
+    found = {name: _field(name, frame, modalities) for name in names if name not in said}
     _single(found, said)
     every = {**found, **said}
     if not any(field.kind == "id" for field in every.values()):
         paths = [name for name, column in frame.columns.items() if name not in every and is_text(column)]
-        every |= {name: _field(name, frame) for name in paths}
-    deciding = (*_SIDES, "id", *_file_kinds())
+        every |= {name: _field(name, frame, modalities) for name in paths}
+    deciding = (*_SIDES, "id", *_file_kinds(modalities))
     return {name: every[name] for name in frame.columns if name in every and every[name].kind in deciding}
 
 
 def file_fields(fields: Mapping[str, Field], frame: Frame) -> list[str]:
     """Columns whose strings name files."""
-    kinds = _file_kinds()
+    kinds = _file_kinds(_modalities())
     return [name for name, field in fields.items() if field.kind in kinds and is_text(frame.columns[name])]
 
 
-def _file_kinds() -> list[str]:
+def _modalities() -> Modalities:
+    """Names and classes of all modalities, in the order of their precedence."""
+    found = [(name, registry.load("modalities", name)) for name in registry.kinds("modalities")]
+    return sorted(found, key=lambda one: one[1].precedence)
+
+
+def _file_kinds(modalities: Modalities) -> list[str]:
     """Modalities whose cells may name files."""
-    return [name for name in registry.kinds("modalities") if registry.load("modalities", name).files]
+    return [name for name, modality in modalities if modality.files]
 
 
 def _decides(name: str) -> bool:
@@ -164,30 +174,23 @@ def _single(fields: dict[str, Field], said: Mapping[str, Field]) -> None:
                 fields[column] = Field("meta", fields[column].why)
 
 
-def _field(name: str, frame: Frame, training: np.ndarray | None = None) -> Field:
+def _field(name: str, frame: Frame, modalities: Modalities, training: np.ndarray | None = None) -> Field:
     if name in _ADDED:
         return _ADDED[name]
     if training is not None and _decides(name.lower()):
-        every = _field(name, frame)
+        every = _field(name, frame, modalities)
         if every.kind in ("id", "split"):
             return every
     column = Column(name.lower(), frame.columns[name], training, frame.folder)
     if not column.cells:
         return Field("ignore", "empty in every row that was looked at")
-    claims = _claims(column)
+    found = ((kind, modality.recognise(column)) for kind, modality in modalities)
+    claims = [(kind, claim) for kind, claim in found if claim is not None]
     for usable in (True, False):
         for kind, claim in claims:
             if claim.by == "content" and claim.usable == usable:
                 return Field(kind if usable else "ignore", claim.why)
     return _unclaimed(column, claims)
-
-
-def _claims(column: Column) -> Claims:
-    """What modalities say of a column, in the order of their precedence."""
-    modalities = [(name, registry.load("modalities", name)) for name in registry.kinds("modalities")]
-    modalities.sort(key=lambda one: one[1].precedence)
-    found = ((name, modality.recognise(column)) for name, modality in modalities)
-    return [(name, claim) for name, claim in found if claim is not None]
 
 
 def _claimed(claims: Claims, by: str) -> Field | None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from kontrast.core import registry
 from kontrast.core.errors import UserError
 from kontrast.data.schema.fields import infer
 from kontrast.data.sources.open_source import open_frame
@@ -214,3 +215,14 @@ def test_folders_and_archives_of_such_files_are_refused_by_name(tmp_path):
     ):
         with pytest.raises(UserError, match=f"holds {called}" if called else "does not exist"):
             open_frame(tmp_path / name, cache=None)
+
+
+def test_the_registry_is_asked_once_however_many_columns_there_are(monkeypatch):
+    asked, kinds_of = [], registry.kinds
+    monkeypatch.setattr(registry, "kinds", lambda room: asked.append(room) or kinds_of(room))
+    counts = []
+    for columns in (2, 40):
+        asked.clear()
+        infer(frame_of({f"c{i}": random(5).tolist() for i in range(columns)}, "t"), {}, None)
+        counts.append(len(asked))
+    assert counts[0] == counts[1] <= 2
