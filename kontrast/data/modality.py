@@ -45,6 +45,8 @@ class Modality(ABC):
     """Whether strings in cells name files; if so, only files in the folder of the data are read."""
     typed: ClassVar[bool] = False
     """Whether cells are words, which can be typed, stored with the embeddings and compared as they are written."""
+    draws: ClassVar[bool] = False
+    """Whether `batch` draws what it reads, and so needs random streams."""
     all_flat: ClassVar[str] = ""
     """Message that refuses training if every row is flat (`is_flat`); "" trains all the same."""
 
@@ -118,7 +120,8 @@ class Modality(ABC):
             store: Packed rows of the field.
             index: (B,) ints, rows that have the field.
             streams: Random streams of the rows, other ones in each epoch; `view_B` and `row_B` are equal, since views
-                are drawn later. None when rows are embedded: what is drawn is then the same every time.
+                are drawn later. None when rows are embedded: what is drawn is then the same every time; and None if
+                `draws` is False.
         """
         return self.collate(store.rows(index))
 

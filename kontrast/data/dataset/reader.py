@@ -74,7 +74,9 @@ class Reader:
         """
         data, views = self.dataset, {}
         keys = {"id": torch.from_numpy(data.keys[index])}
-        streams = None if moment is None else _streams(keys["id"], moment)
+        streams = None
+        if moment is not None and any(modality.draws for modality in self.modalities.values()):
+            streams = _streams(keys["id"], moment)
         for name, modality in self.modalities.items():
             has = data.stores[name].has[index]
             there = np.where(has, index, self.stand_in[name])

@@ -19,6 +19,7 @@ class Walks(Modality):
     """A fake modality: a cell n is a ring of n nodes; a batch shows two neighbours of a random node of each ring."""
 
     axes = "B2"
+    draws = True
 
     def read(self, cell, folder):
         return int(cell)
