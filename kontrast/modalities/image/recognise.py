@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pyarrow.types as types
 
-from kontrast.data.schema import file_tree
-from kontrast.data.schema.column import Claim, Column, is_url, mostly, shape_of
+from kontrast.data.schema.column import Claim, Column, mostly, shape_of
+from kontrast.data.schema.named_files import named_files
 
 _FILES = re.compile(r"\.(png|jpe?g|jfif|bmp|gif|webp|tiff?|pp?gm|ppm|avif)$", re.IGNORECASE)
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"P5", b"P6")
@@ -15,9 +15,9 @@ _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b
 def recognise(column: Column) -> Claim | None:
     """Says why a column holds images, by its cells."""
     if column.strings:
-        return _named(column)
+        return named_files(column, _names_picture, "image")
     if column.files:
-        inside = mostly(lambda c: _is_picture(c["bytes"] or b"") or bool(_FILES.search(c["path"] or "")), column.files)
+        inside = mostly(lambda c: _is_picture(c["bytes"] or b"") or _names_picture(c["path"] or ""), column.files)
         return Claim("image files inside the table") if inside else None
     if column.binaries:
         return Claim("bytes of image files") if mostly(_is_picture, column.binaries) else None
@@ -31,18 +31,6 @@ def recognise(column: Column) -> Claim | None:
     if depth == 2 and types.is_uint8(inner) and all(map(_is_grey, column.arrays)):
         return Claim("lists of rows of bytes: grey pictures")
     return None
-
-
-def _named(column: Column) -> Claim | None:
-    """Strings that name image files."""
-    if not mostly(lambda cell: bool(_FILES.search(cell)) and not is_url(cell), column.strings):
-        return None
-    there = sum(file_tree.there(file_tree.locate(column.folder, cell)) for cell in column.strings)
-    if not there:
-        missing = f"strings that look like image files, but none of them lies in {column.folder}"
-        return Claim(missing, usable=False)
-    gone = 1 - there / len(column.strings)
-    return Claim("strings that name image files" + (f", {gone:.0%} of which are not there" if gone else ""))
 
 
 def _of_objects(column: Column) -> Claim | None:
@@ -65,6 +53,10 @@ def _is_grey(array: np.ndarray) -> bool:
         return True
     low, high = array.min(), array.max()
     return array.shape[0] == array.shape[1] and low >= 0 and (high <= 1 or (array.dtype.kind in "iu" and high <= 255))
+
+
+def _names_picture(cell: str) -> bool:
+    return bool(_FILES.search(cell))
 
 
 def _is_picture(data: bytes) -> bool:
