@@ -12,6 +12,7 @@ from kontrast.core.atomic_files import atomic_write
 from kontrast.core.errors import UserError
 from kontrast.core.unit_rows import unit
 from kontrast.core.untrusted_json import fitting
+from kontrast.core.vector_files import read_whole, vector_column
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,7 @@ class EmbeddingTable:
         if self.margins is not None:
             table["margin"] = pa.array(self.margins)
         for name, z in self.z.items():
-            flat = pa.array(np.ascontiguousarray(z, np.float32).ravel())
-            table[f"embedding {name}"] = pa.FixedSizeListArray.from_arrays(flat, z.shape[1])
+            table[f"embedding {name}"] = vector_column(z)
         for name in self.metadata.column_names:
             table[f"meta {name}"] = self.metadata[name]
         marked = pa.table(table).replace_schema_metadata({"kontrast": "bank", "shared": str(self.shared)})
@@ -91,12 +91,7 @@ class EmbeddingTable:
         """
         if not path.is_file():
             raise UserError(f"no embeddings at {path}; expected a file written by kontrast embed or train.")
-        try:
-            table = pq.ParquetFile(path).read()
-            table.validate(full=True)
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: of the names of columns
-            words = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
-            raise UserError(f"{path} is damaged or no Parquet file: {words}.") from error
+        table = read_whole(path)
         marks = table.schema.metadata or {}
         if marks.get(b"kontrast") != b"bank":
             raise UserError(

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from kontrast.core.atomic_files import atomic_write
 from kontrast.core.errors import UserError
+from kontrast.core.vector_files import read_whole, vector_column
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,7 @@ class InstantTable:
             "id": pa.array(self.ids.astype(str)[self.row]),
             "row": pa.array(self.row),
             "instant": pa.array(self.instant),
-            f"embedding {self.field}": pa.FixedSizeListArray.from_arrays(
-                pa.array(np.ascontiguousarray(self.z, np.float32).ravel()), self.z.shape[1]
-            ),
+            f"embedding {self.field}": vector_column(self.z),
         }
         marked = pa.table(columns).replace_schema_metadata({"kontrast": "instants"})
         with atomic_write(path) as part:
@@ -63,12 +62,7 @@ class InstantTable:
         """
         if not path.is_file():
             raise UserError(f"no embeddings of instants at {path}; expected a file written by kontrast instants.")
-        try:
-            table = pq.ParquetFile(path).read()
-            table.validate(full=True)
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            words = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
-            raise UserError(f"{path} is damaged or no Parquet file: {words}.") from error
+        table = read_whole(path)
         named = [name for name in table.column_names if name.startswith("embedding ")]
         if (table.schema.metadata or {}).get(b"kontrast") != b"instants" or len(named) != 1:
             raise UserError(

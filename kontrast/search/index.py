@@ -21,6 +21,7 @@ from kontrast.core.atomic_files import atomic_write
 from kontrast.core.embedding_table import EmbeddingTable, refuse_unsound
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.untrusted_json import fitting
+from kontrast.core.vector_files import vector_column
 from kontrast.data.tables.column_reader import without_nan
 from kontrast.search.engine import Engine, vectors
 from kontrast.search.exact import nearest, recall
@@ -367,13 +368,12 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _records(bank: EmbeddingTable, field: str, metadata: pa.Table) -> pa.Table:
     """Records of the rows that have the field."""
     rows = np.flatnonzero(bank.has(field))
-    z = np.ascontiguousarray(bank.z[field][rows], np.float32)
     labels = np.full(len(rows), "") if bank.labels is None else bank.labels[rows]
     columns = {
         "id": pa.array(bank.ids[rows].astype(str), pa.string()),
         "field": pa.array([field] * len(rows), pa.string()),
         "label": pa.array(labels.astype(str), pa.string()),
-        "vector": pa.FixedSizeListArray.from_arrays(pa.array(z.ravel()), z.shape[1]),
+        "vector": vector_column(bank.z[field][rows]),
     }
     taken = metadata.take(pa.array(rows)) if metadata.num_columns else metadata
     return pa.table(columns | {name: taken[name] for name in taken.column_names})
