@@ -5,7 +5,7 @@ Each kind has a file in targets/.
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -338,3 +338,28 @@ def rows_of_numbers(cells: Column, who: str) -> list[np.ndarray | None]:
             raise UserError(f"{who} holds {str(cell)[:60]!r}; expected a list of numbers per row.")
         found.append(row if row is not None and row.size else None)
     return found
+
+
+def rows_of_one_width(
+    cells: Column, who: str, expected: str, checked: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Lists of numbers of one width as an array: (T, C) float32, zeros in rows without a list.
+
+    Args:
+        cells: T cells.
+        who: Begins each message.
+        expected: What was expected of lists of several widths, for the message.
+        checked: Gives the values of a list, or raises UserError.
+
+    Raises:
+        UserError: A cell is no list of numbers, or lists differ in width.
+    """
+    found = rows_of_numbers(cells, who)
+    widths = sorted({len(row) for row in found if row is not None})
+    if len(widths) > 1:
+        raise UserError(f"{who} holds lists of {widths[0]} and of {widths[-1]} numbers; expected {expected}.")
+    values = np.zeros((len(found), widths[0] if widths else 0), np.float32)
+    for at, row in enumerate(found):
+        if row is not None:
+            values[at] = checked(row)
+    return values

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kontrast.core.errors import UserError
-from kontrast.data.schema.target import Vectors, rows_of_numbers
+from kontrast.data.schema.target import Vectors, rows_of_one_width
 from kontrast.data.tables.frame import Column
 
 
@@ -20,21 +20,13 @@ class Teacher(Vectors):
 
     def fit(self, cells: Column, rows: np.ndarray, ids: np.ndarray) -> None:
         """Learns the width and the embeddings of the training rows."""
-        found = rows_of_numbers(cells, self._who)
-        widths = sorted({len(row) for row in found if row is not None})
-        if len(widths) > 1:
-            raise UserError(
-                f"{self._who} holds lists of {widths[0]} and of {widths[-1]} numbers; expected embeddings of one width."
-            )
-        values = np.zeros((len(rows), widths[0] if widths else 0), np.float32)
-        for at, row in enumerate(found):
-            if row is None:
-                continue
-            if not np.isfinite(row).all():
-                raise UserError(f"{self._who} holds {str(row.tolist())[:60]}; expected finite numbers.")
-            values[at] = row
-        self.keep(values, rows, ids)
+        self.keep(rows_of_one_width(cells, self._who, "embeddings of one width", self._checked), rows, ids)
 
     def facts(self) -> Mapping[str, Any]:
         """The `width` of the embeddings."""
         return {"width": self._values.shape[1]}
+
+    def _checked(self, row: np.ndarray) -> np.ndarray:
+        if not np.isfinite(row).all():
+            raise UserError(f"{self._who} holds {str(row.tolist())[:60]}; expected finite numbers.")
+        return row
