@@ -4,9 +4,17 @@ Only this file, ranks.py and training/launcher.py use torch.distributed.
 """
 
 import sys
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+
+class Hash(Protocol):
+    """A hash of hashlib."""
+
+    def update(self, data: Any, /) -> None:
+        """Adds bytes."""
 
 
 def sharded(t: Tensor) -> bool:
@@ -18,6 +26,13 @@ def sharded(t: Tensor) -> bool:
 def whole(t: Tensor) -> Tensor:
     """Full tensor on every process; all processes must call it together."""
     return t.full_tensor() if sharded(t) else t  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def hash_weights(hashed: Hash, module: nn.Module) -> None:
+    """Adds names and values of all weights and buffers to a hash; all processes must call it together."""
+    for name, value in module.state_dict().items():
+        hashed.update(name.encode())
+        hashed.update(whole(value).detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
 
 
 def split_as(value: Tensor, other: Tensor) -> Tensor:

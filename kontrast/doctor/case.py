@@ -46,8 +46,7 @@ class Case:
     @cached_property
     def kept(self) -> np.ndarray:
         """Row number in the source of each usable row, (N,)."""
-        aside = {row for row, *_ in self.data.quarantined}
-        return np.array([row for row in range(len(self.frame)) if row not in aside], dtype=np.int64)
+        return self.data.source_rows(len(self.frame))
 
     @cached_property
     def model(self) -> Model:

@@ -98,6 +98,16 @@ class Dataset:
         """Rows that are neither held out nor for validation: (N,) bool."""
         return ~(self.held_out | self.validation)
 
+    def source_rows(self, total: int) -> np.ndarray:
+        """Number in the source of each row: (N,) int64.
+
+        Args:
+            total: Number of rows of the source.
+        """
+        usable = np.ones(total, bool)
+        usable[[row for row, *_ in self.quarantined]] = False
+        return np.flatnonzero(usable)
+
 
 def prepare(
     frame: Frame,

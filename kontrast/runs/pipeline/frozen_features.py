@@ -15,7 +15,7 @@ from torch import nn
 from kontrast.core import containers
 from kontrast.core.byte_size import size
 from kontrast.core.experiment import Plan
-from kontrast.core.shards import whole
+from kontrast.core.shards import hash_weights
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.feature_store import KnownFeatures
 from kontrast.data.view import Batch
@@ -176,8 +176,6 @@ def _key(model: Model, data: Dataset, field: str, copies: Copies, world: int, or
         "processes": world,
     }
     hashed.update(json.dumps(facts, sort_keys=True, default=str).encode())
-    for name, value in encoder.state_dict().items():
-        hashed.update(name.encode())
-        hashed.update(whole(value).detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    hash_weights(hashed, encoder)
     hashed.update(np.ascontiguousarray(data.content[field][order]).data)
     return f"{Path(field).name}-{hashed.hexdigest()}" if field.isidentifier() else hashed.hexdigest()

@@ -16,6 +16,7 @@ from kontrast.core import containers, registry
 from kontrast.core.byte_size import size
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.experiment import Experiment
+from kontrast.core.shards import hash_weights
 from kontrast.core.untrusted_json import shaped
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.feature_store import FeatureFiles, KnownFeatures
@@ -160,7 +161,7 @@ def _embedded(
             )
         pins[lesson.name], world = now, fleet.ranks.world
         here = cache / _key(lesson, data, order, now)
-        encode = _encoder(teacher, lesson, frame, _kept(data, frame), order, fleet)
+        encode = _encoder(teacher, lesson, frame, data.source_rows(len(frame)), order, fleet)
         doing = f"{spelled(lesson.teacher)} reads {lesson.field}"
         parts = written(here / f"{world}", order, encode, folder, fleet, logger, doing)
         if parts is None:
@@ -192,13 +193,6 @@ def _words(lesson: _Lesson, parts: Sequence[FeatureFiles], order: np.ndarray) ->
     lost = f", of which it cannot read {unread:,}" if unread else ""
     held = size(sum(part.size for part in parts))
     return f"{spelled(lesson.teacher)}: {len(order):,} rows of {lesson.field} read once ({held}){lost}"
-
-
-def _kept(data: Dataset, frame: Frame) -> np.ndarray:
-    """Number in the source of each row of the dataset, (N,)."""
-    here = np.ones(len(frame), bool)
-    here[[row for row, *_ in data.quarantined]] = False
-    return np.flatnonzero(here)
 
 
 def _encoder(
@@ -283,9 +277,7 @@ def fingerprint_of(teacher: TeacherModel) -> str:
     modality = teacher.modality
     facts = [type(teacher).__name__, type(modality).__name__, modality.state(), teacher.classifies]
     hashed.update(json.dumps(facts, sort_keys=True, default=str).encode())
-    for name, value in teacher.network.state_dict().items():
-        hashed.update(name.encode())
-        hashed.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    hash_weights(hashed, teacher.network)
     return hashed.hexdigest()
 
 
