@@ -1,8 +1,6 @@
 """Recipes with momentum copies or memories in whole runs: floors, resume bit for bit, a collapse."""
 
 import json
-import os
-import signal
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ from safetensors.torch import load_file
 
 import kontrast as kt
 from kontrast.core.errors import Interrupted, UserError
-from kontrast.reporting.logger import Logger
+from tests.support.journeys import Hand
 
 pytestmark = pytest.mark.slow
 
@@ -48,17 +46,6 @@ def train(recipe, out, *, kind="image", steps, settings=None, logger=None):
     fields = {kind: kind, "label": "label"}
     more = {} if logger is None else {"logger": logger}
     return rows, kt.train(rows, recipe=recipe, fields=fields, settings=settings, steps=steps, out=out, seed=0, **more)
-
-
-class Hand(Logger):
-    """Presses Ctrl-C after a step."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def moment(self, moment):
-        if moment.step == self.step:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -8,8 +8,8 @@ from PIL import Image
 
 import kontrast as kt
 from kontrast.core.errors import UserError
-from kontrast.training.step import step
 from tests.support.command import call
+from tests.support.journeys import power_cut
 
 RNG = np.random.default_rng(0)
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230)}
@@ -79,16 +79,8 @@ def test_captions_of_held_out_rows_are_right_and_those_of_new_rows_too(tmp_path,
 @pytest.mark.slow
 def test_a_run_with_captions_resumes_bit_for_bit_and_another_run_writes_none(tmp_path, monkeypatch):
     how = {**HOW, "steps": 5}
-    whole, taken = kt.train(ROWS, out=tmp_path / "whole", **how), []
-
-    def failing(*given, **named):
-        taken.append(1)
-        if len(taken) == 4:
-            raise RuntimeError("a power cut")
-        return step(*given, **named)
-
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
-        patch.setattr("kontrast.training.loop.step", failing)
+    whole = kt.train(ROWS, out=tmp_path / "whole", **how)
+    with power_cut(monkeypatch, at=4):
         kt.train(ROWS, out=tmp_path / "cut", **how)
     resumed = kt.resume(tmp_path / "cut", data=ROWS)
     one, two = ([json.loads(x) for x in (r.path / "metrics.jsonl").read_text().splitlines()] for r in (whole, resumed))

@@ -1,7 +1,6 @@
 """The verdict on real runs of methods that are not InfoNCE: who learns is never called a standstill, harm is seen."""
 
 import json
-import signal
 from html import unescape
 
 import numpy as np
@@ -11,6 +10,7 @@ from safetensors.numpy import load_file
 import kontrast as kt
 from kontrast.core.errors import Interrupted
 from kontrast.reporting.logger import Logger
+from tests.support.journeys import Hand
 from tests.support.series import waves
 from tests.support.settings import FAST
 
@@ -25,17 +25,6 @@ class Ear(Logger):
 
     def fact(self, name, words):
         self.facts[name] = words
-
-
-class Hand(Logger):
-    """Presses Ctrl-C after that step."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def moment(self, moment):
-        if moment.step == self.step:
-            signal.raise_signal(signal.SIGINT)
 
 
 def rows(*, label):

@@ -3,12 +3,14 @@
 import json
 import os
 import signal
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 import kontrast as kt
+import kontrast.training.loop
 from kontrast.reporting.logger import Logger
 from kontrast.runs.pipeline.train import Interrupted
 from tests.support.settings import FAST
@@ -73,3 +75,19 @@ def same_whatever_the_batch(run, data):
     for name in one.z:
         np.testing.assert_allclose(one.z[name], two.z[name], atol=2e-6)
     return two
+
+
+@contextmanager
+def power_cut(monkeypatch, at):
+    """Fails, as power does, in place of a step of training; the block must end by it."""
+    taken, step = [], kontrast.training.loop.step
+
+    def failing(*given, **named):
+        taken.append(1)
+        if len(taken) == at:
+            raise RuntimeError("a power cut")
+        return step(*given, **named)
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        patch.setattr("kontrast.training.loop.step", failing)
+        yield

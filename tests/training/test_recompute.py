@@ -1,6 +1,5 @@
 """plan.recompute (activation checkpointing): the same numbers from less that is kept."""
 
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -17,23 +16,12 @@ from kontrast.data.view import Batch, View
 from kontrast.encoders.encoder import Encoder
 from kontrast.modalities.series.series import Series
 from kontrast.modalities.text.text import Text
-from kontrast.reporting.logger import Logger
 from kontrast.runs.build import learner_of
 from kontrast.training.memory import forecast
+from tests.support.journeys import Hand
 from tests.support.settings import FAST
 
 pytestmark = pytest.mark.slow
-
-
-class Hand(Logger):
-    """Ctrl-C at a step."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def moment(self, moment):
-        if moment.step == self.step:
-            signal.raise_signal(signal.SIGINT)
 
 
 def minilm() -> str:

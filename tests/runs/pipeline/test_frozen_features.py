@@ -10,9 +10,9 @@ import kontrast as kt
 from kontrast.core.errors import Interrupted
 from kontrast.encoders.causal_lm import CausalLM
 from kontrast.encoders.timm import Timm
-from kontrast.reporting.logger import Logger
 from kontrast.runs.folder import feature_writing
 from kontrast.runs.folder.folder import Folder
+from tests.support.journeys import Hand
 from tests.support.short_runs import Facts
 
 pytest.importorskip("timm")
@@ -43,17 +43,6 @@ def run(out, steps=12, logger=None, **settings):
 
 def weights(folder):
     return load_file(folder / "encoder" / "model.safetensors")
-
-
-class Stop(Logger):
-    """Ctrl-C after some step."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def moment(self, moment):
-        if moment.step == self.step:
-            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.fixture
@@ -88,7 +77,7 @@ def test_a_frozen_encoder_is_called_once_per_row_and_the_run_is_the_same(tmp_pat
 def test_a_resumed_run_equals_an_uninterrupted_one_with_the_cache_and_without_it(tmp_path, keep):
     run(tmp_path / "whole")
     with pytest.raises(Interrupted):
-        run(tmp_path / "cut", logger=Stop(5))
+        run(tmp_path / "cut", logger=Hand(5))
     (stored,) = (tmp_path / "cut" / "cache" / "features").iterdir()
     if not keep:
         for file in sorted(stored.rglob("*"), reverse=True):

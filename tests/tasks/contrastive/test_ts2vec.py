@@ -25,6 +25,7 @@ from kontrast.losses.hierarchical import hierarchical
 from kontrast.tasks.contrastive.ts2vec import TS2Vec
 from kontrast.tasks.overlapping_crops import crops_of, ends
 from kontrast.training.step import step
+from tests.support.journeys import power_cut
 from tests.support.learners import learner_of
 
 pytestmark = pytest.mark.quick
@@ -216,16 +217,7 @@ def test_the_recipe_trains_on_series_of_several_lengths_and_resumes_bit_for_bit(
     records = [json.loads(line) for line in (whole.path / "metrics.jsonl").read_text().splitlines()]
     assert [set(r["terms"]) for r in records] == [{"instance", "temporal"}] * 6
     assert records[-1]["loss"] < records[0]["loss"]
-    taken = []
-
-    def failing(*given, **named):
-        taken.append(1)
-        if len(taken) == 4:
-            raise RuntimeError("a power cut")
-        return step(*given, **named)
-
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
-        patch.setattr("kontrast.training.loop.step", failing)
+    with power_cut(monkeypatch, at=4):
         kt.train(rows, out=tmp_path / "cut", **how)
     resumed = kt.resume(tmp_path / "cut", data=rows)
     again = [json.loads(line) for line in (resumed.path / "metrics.jsonl").read_text().splitlines()]
