@@ -20,7 +20,6 @@ from kontrast.encoders.encoder import Encoder
 from kontrast.tasks.preference.preference_task import PreferenceTask
 from kontrast.training.step import step
 from tests.support.learners import batches_of, encoders_of
-from tests.support.sounds import tone
 
 ROOMS = registry.rooms()
 IMAGES_ONLY = ("blur", "cutout")
@@ -51,15 +50,8 @@ SHOWN = {
 
 
 def cells_of(kind, n=12):
-    """Plausible cells of each modality; one for a modality nobody wrote cells for here fails, on purpose."""
-    rng = np.random.default_rng(0)
-    return {
-        "image": [rng.integers(0, 255, (20 + i, 24, 3), dtype=np.uint8) for i in range(n)],
-        "text": [f"the {w} number {i}" for i, w in enumerate(["cat", "dog", "fish", "bird"] * (n // 4))],
-        "series": [rng.standard_normal((40 + i, 2)).cumsum(0).tolist() for i in range(n)],
-        "audio": [(tone(i), 8000) for i in range(n)],
-        "table": [{"age": 20 + i, "pay": float(rng.normal()), "city": "abc"[i % 3]} for i in range(n)],
-    }[kind]
+    """Plausible cells of a modality, as it gives them itself."""
+    return registry.load("modalities", kind).examples(n)
 
 
 def fitted(kind, **settings):

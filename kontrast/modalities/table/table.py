@@ -255,7 +255,7 @@ class Table(Modality):
         return [
             {
                 "age": 20 + 37 * k % 50 if k % 5 else None,
-                "income": 1000 * (1 + (k * 0.618) % 1) + k,
+                "income": 100 * (1 + (k * 0.618) % 1) + k,
                 "job": jobs[k % 3],
                 "hired": first + datetime.timedelta(days=11 * k % 400),
                 "member": k % 2 == 0,

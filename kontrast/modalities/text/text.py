@@ -262,7 +262,7 @@ class Text(Modality):
     def examples(cls, n: int) -> list[Any]:
         """Short sentences of a colour, an animal, a place and a number."""
         colours, animals, places = ("red", "blue", "grey"), ("fox", "owl", "wolf", "hare"), ("wood", "field", "snow")
-        return [f"a {colours[k % 3]} {animals[k % 4]} in the {places[k % 5 % 3]}, seen on day {k}" for k in range(n)]
+        return [f"a {colours[k % 3]} {animals[k % 4]} in the {places[k % 5 % 3]} on day {k}" for k in range(n)]
 
     def show(self, packed: np.ndarray) -> str:
         """Renders the texts of a row as the tokenizer decodes them, escaped, one per line."""
