@@ -180,12 +180,14 @@ def test_help_and_list_load_nothing_heavy(arguments, word):
     "verb", ["", "train", "demo", "embed", "evaluate", "index", "search", "report", "list", "show"]
 )
 def test_every_help_answers_in_half_a_second(verb):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, "-m", "kontrast", *verb.split(), "--help"], capture_output=True, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert done.returncode == 0
-    # processor time, not the clock on the wall: another process may have the core
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+    spent = []
+    for _ in range(3):  # the least of three, in processor time: other processes of the machine only add
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, "-m", "kontrast", *verb.split(), "--help"]
+        assert subprocess.run(command, capture_output=True, text=True).returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) < 0.5
 
 
 def test_a_kind_belongs_to_the_room_of_the_contract_it_derives_from(tmp_path, monkeypatch):

@@ -120,6 +120,7 @@ COMMANDS = {
         *("--set", "plan.batch=8", "--set", 'scores=["knn"]', "--quiet"),
         *("--encoder", f"series={TINY['series']}"),
     ],
+    "instants": ["instants", "run", "series.npz", "--quiet", "--out", "run/instants.parquet"],
     "watch": ["watch", "run", "--once"],
     "alone": ["alone", "run"],
 }
