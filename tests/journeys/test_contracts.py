@@ -36,7 +36,7 @@ SOUNDS = (
     "resize_crop",
 )
 # Tasks of one kind of data; fields that a task predicts, and never encodes.
-ALONE = {"tloss": ["series"], "ts2vec": ["series"], "vime": ["table"]}
+ALONE = {"tloss": ["series"], "tnc": ["series"], "ts2vec": ["series"], "vime": ["table"]}
 PREDICTED = {"captioning": ["text"]}
 # What a page shows of one row: a picture of its own, a drawing, the words.
 SHOWN = {
