@@ -40,7 +40,7 @@ class Modality(ABC):
     alone: ClassVar[str] = ""
     """Advice to a run that has one such field, no pairs and no named encoder; "" for none."""
     axes: ClassVar[str]
-    """Axes of what the encoder sees, a letter each: B rows, C channels, H and W pixels, T time, L tokens."""
+    """Axes of what the encoder sees, a letter each: B rows, C channels, H and W pixels, T time, L tokens, P points."""
     files: ClassVar[bool] = False
     """Whether strings in cells name files; if so, only files in the folder of the data are read."""
     typed: ClassVar[bool] = False

@@ -12,7 +12,7 @@ _SUFFIXES = {
     "audio": ".wav .mp3 .flac .ogg .oga .opus .m4a .aac .aiff .aif .wma",
     "video": ".mp4 .avi .mov .mkv .webm .mpg .mpeg .m4v",
     "graphs": ".graphml .gml .gexf .edgelist .edges .adjlist .net",
-    "point clouds or meshes": ".ply .pcd .las .laz .off .obj .stl .pts .glb .gltf",
+    "point clouds or meshes": ".ply .pcd .las .laz .off .obj .stl .pts .xyz .glb .gltf",
     "molecules": ".sdf .mol .mol2 .pdb .cif",
     "volumes": ".nii .dcm .mha .mhd .nrrd",
     "documents": ".pdf .doc .docx .odt .rtf .epub",
@@ -21,17 +21,14 @@ _INSTEAD = {
     "audio": "wav, flac, ogg and mp3 files are read, one per row: in a folder, or named by a column",
     "video": "pictures of their frames are read",
     "graphs": "an array of numbers a graph in an .npz, or its description as text, is read",
-    "point clouds or meshes": "a rendered picture of each is read",
+    "point clouds or meshes": "off, ply, obj, stl, glb, pts, xyz and las files are read, one per row",
     "molecules": "their SMILES in a column of a table are read as text",
     "volumes": "pictures of their slices are read",
     "documents": "their words in .txt files or in a table are read",
 }
-_CALLED = {"audio": "audio in this form"}
+_CALLED = {"audio": "audio in this form", "point clouds or meshes": "point clouds or meshes in this form"}
 _AUDIO = (b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
 _FILES = 500  # files read per folder
-_POINTS = 64  # fewest points of a cloud
-_LOOKED = 32  # arrays read
-_UNORDERED = 0.2  # correlation of neighbouring rows below which they are unordered
 
 
 def of_name(name: str) -> str | None:
@@ -67,25 +64,6 @@ def of_arrays(arrays: dict[str, np.ndarray]) -> str | None:
         if array.dtype == np.uint8 and array.ndim == 1 and (kind := of_bytes(array[:16].tobytes())):
             return kind
     return None
-
-
-def is_cloud(arrays: list[np.ndarray]) -> bool:
-    """Whether arrays of shape (points, 3) or (3, points) are unordered coordinates.
-
-    Neighbouring points are then uncorrelated, unlike successive times of a series.
-    """
-    found = []
-    for array in arrays[:_LOOKED]:
-        if array.ndim != 2:
-            return False
-        points = array if array.shape[1] == 3 else array.T
-        if points.shape[1] != 3 or len(points) < _POINTS:
-            return False
-        x = points - points.mean(0, dtype=np.float64)
-        spread = (x**2).mean(0)
-        if spread.all() and np.isfinite(spread).all():
-            found.append(np.mean((x[1:] * x[:-1]).mean(0) / spread))
-    return bool(found) and float(np.median(np.abs(found))) < _UNORDERED
 
 
 def words(kind: str) -> str:

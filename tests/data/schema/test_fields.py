@@ -179,11 +179,11 @@ def test_point_clouds_are_no_time_series_and_walks_are():
     cloud, walk = random(20, 256, 3), random(20, 256, 3).cumsum(1)
     for values in (cloud, cloud.transpose(0, 2, 1), (cloud * 3000).astype(np.int16)):
         (found,) = infer(frame_of({"x": values}, "t"), {}, None).values()
-        assert found.kind == "ignore"
-        assert "point clouds or meshes, which kontrast does not read yet" in found.why
+        assert found.kind == "points"
+        assert found.why.startswith("arrays of points (")
     assert kind(walk) == kind(random(20, 256, 2)) == kind(random(20, 256, 4)) == kind(random(20, 32, 3)) == "series"
-    assert kind(walk, "points") == "ignore"
-    assert kind([list(map(list, one)) for one in cloud]) == "ignore"
+    assert kind(walk, "points") == "points"
+    assert kind([list(map(list, one)) for one in cloud]) == "points"
     assert kinds({"x": "series"}, x=cloud) == {"x": "series"}
 
 

@@ -115,6 +115,13 @@ def sounds(to):
     (to / "e.pkl").write_bytes(pickled())
 
 
+def clouds(to):
+    for name in "abc":
+        (to / f"{name}.xyz").write_text("0 0 0\n1 0 2\n0 1 1\n1 1 5\n")
+    (to / "d.npy").write_bytes(pickled())
+    (to / "e.ply").write_bytes(pickled())
+
+
 def texts(to):
     for name in "abc":
         (to / f"{name}.txt").write_text(f"words of {name}")
@@ -151,6 +158,7 @@ PLANTED = {
     "tar_shards": [tar_shards, plain("x.tar")],
     "images": [images],
     "sounds": [sounds],
+    "clouds": [clouds],
     "texts": [texts],
     "hub_dataset": [hub_dataset],
     "csv": [plain("x.csv"), plain("x.csv.gz")],
@@ -182,8 +190,8 @@ def test_no_source_loads_a_pickle(tmp_path, source, at):
     except UserError as refused:
         assert "\n" not in str(refused)  # noqa: PT017 - or it is read without the pickle
     else:  # the other rows are read, and the pickle is set aside or passed over
-        assert source in ("images", "sounds", "texts", "tar_shards", "parquet", "arrow")
-        aside = {"images": ["d.png"], "sounds": ["d.wav"]}
+        assert source in ("images", "sounds", "clouds", "texts", "tar_shards", "parquet", "arrow")
+        aside = {"images": ["d.png"], "sounds": ["d.wav"], "clouds": ["e.ply"]}
         assert source not in aside or [name for _, name, *_ in read.quarantined] == aside[source]
 
 
