@@ -9,6 +9,7 @@ import torch
 
 from kontrast.core import containers
 from kontrast.core.errors import UserError
+from kontrast.core.number_format import many, number
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.dataset.drawing import Drawing
 from kontrast.data.dataset.reader import Reader
@@ -16,16 +17,21 @@ from kontrast.data.modality import Modality
 from kontrast.data.packed_row import PackedRow
 from kontrast.data.view import Batch, View, ViewSpec
 from kontrast.encoders.encoders import EncodedViews
+from kontrast.evaluation.intervals import Found, interval
+from kontrast.evaluation.word_errors import word_error_rate
 from kontrast.runs.model import CHUNK, Model
 from kontrast.tasks.auxiliary.captioning import Captioning
+from kontrast.tasks.supervised.ctc import CTC
+
+Writer = Captioning | CTC
 
 SHOWN, MOST = 12, 512
 """Rows whose captions are shown, and rows whose true captions are measured."""
 
 
-def captioning(model: Model) -> Captioning | None:
+def captioning(model: Model) -> Writer | None:
     """The first task that predicts a text; None if there is none."""
-    return next((task for task in model.learner.parts.values() if isinstance(task, Captioning)), None)
+    return next((task for task in model.learner.parts.values() if isinstance(task, Writer)), None)
 
 
 def samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:
@@ -40,27 +46,33 @@ def samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:
         rows: rows measured, all of which have their text.
         loss: error per token of their true texts, in nats.
         shuffled: the same, each text expected from the features of another row.
+        word errors: {"value", "low", "high"} of the word error rate, of a task that recognises speech only.
         shown: rows {"row": number among `rows`, "field", "said", "true"}.
     """
     task = captioning(model)
     if task is None or task.text not in data.stores:
         return {}
     text, store = model.modalities[task.text], data.stores[task.text]
-    sums, shown, count = np.zeros(3), [], 0
+    sums, shown, count, heard = np.zeros(4), [], 0, {}
     for field in task.networks:
         both = np.flatnonzero(store.has[rows] & data.stores[field].has[rows])
         some = both[_evenly(len(both), max(1, SHOWN // len(task.networks)))]
         said = written(model, task, data, field, rows[some])
-        for row, caption, packed in zip(some, said, store.rows(rows[some]), strict=True):
-            true = _words(text, packed).split("\n")[0]
-            shown.append({"row": int(row), "field": field, "said": caption, "true": true})
+        true = [_first(text, packed) for packed in store.rows(rows[some])]
+        for row, *each in zip(some, said, true, strict=True):
+            shown.append({"row": int(row), "field": field} | dict(zip(("said", "true"), each, strict=True)))
         measured = rows[both[_evenly(len(both), MOST)]]
         count = max(count, len(measured))
         for batch in _batches(model, data, (field, task.text), measured):
             sums += _errors(model, task, field, batch)
-    if not sums[2]:
+        if isinstance(task, CTC) and len(measured):
+            heard = _word_errors(
+                written(model, task, data, field, measured), [_first(text, row) for row in store.rows(measured)]
+            )
+    if not (sums[1] and sums[3]):
         return {}
-    return {"rows": count, "loss": sums[0] / sums[2], "shuffled": sums[1] / sums[2], "shown": shown}
+    own, other = sums[0] / sums[1], sums[2] / sums[3]
+    return {"rows": count, "loss": own, "shuffled": other, "shown": shown} | heard
 
 
 def of_rows(model: Model, data: Dataset) -> list[dict[str, Any]]:
@@ -73,7 +85,7 @@ def of_rows(model: Model, data: Dataset) -> list[dict[str, Any]]:
     if task is None:
         named = ", ".join(type(part).__name__.lower() for part in model.learner.parts.values())
         raise UserError(
-            f"this run writes no captions: its tasks are {named}. Train one with --recipe coca, or --task captioning."
+            f"this run writes no captions: its tasks are {named}. Train one with --recipe coca, or --recipe speech."
         )
     fields = [field for field in task.networks if field in data.stores]
     if not fields:
@@ -92,7 +104,7 @@ def of_rows(model: Model, data: Dataset) -> list[dict[str, Any]]:
 
 
 @torch.no_grad()
-def written(model: Model, task: Captioning, data: Dataset, field: str, rows: np.ndarray) -> list[str]:
+def written(model: Model, task: Writer, data: Dataset, field: str, rows: np.ndarray) -> list[str]:
     """Captions of rows that have the field."""
     model.learner.eval()
     encoders, found = model.learner.encoders, []
@@ -109,7 +121,29 @@ def words(found: Mapping[str, Any], most: int = 3) -> str:
     few = [shown[k] for k in _evenly(len(shown), most)]
     lines = [f"{_quoted(one['said'])} of {one['field']}, in truth {_quoted(one['true'])}" for one in few]
     error = f"{found['loss']:.2f} nats per token of {found['rows']:,} held-out texts"
-    return "\n".join([f"{error}, {found['shuffled']:.2f} from the features of other rows", *lines])
+    error += f", {found['shuffled']:.2f} from the features of other rows"
+    return "\n".join([*([spoken(found)] if "word errors" in found else []), error, *lines])
+
+
+def spoken(found: Mapping[str, Any]) -> str:
+    """The word error rate with its interval, in words."""
+    value, low, high = (found["word errors"][name] for name in ("value", "low", "high"))
+    between = "" if low is None else f" [{number(low)}, {number(high)}]"
+    return f"word error rate {number(value)}{between} of {many(found['rows'], 'held-out text')}"
+
+
+def _word_errors(said: Sequence[str], true: Sequence[str]) -> dict[str, Any]:
+    """The word error rate and its interval, as JSON; {} if no true text has a word."""
+    rate = word_error_rate(said, true)
+    if rate is None:
+        return {}
+    ends = [float(end) if np.isfinite(end) else None for end in interval(Found(rate))]
+    return {"word errors": dict(zip(("value", "low", "high"), (rate.value, *ends), strict=True))}
+
+
+def _first(text: Modality, packed: PackedRow) -> str:
+    """The first text of a row, as plain words."""
+    return _words(text, packed).split("\n")[0]
 
 
 def _quoted(text: str, most: int = 60) -> str:
@@ -137,13 +171,13 @@ def _batches(model: Model, data: Dataset, fields: Sequence[str], rows: np.ndarra
 
 
 @torch.no_grad()
-def _errors(model: Model, task: Captioning, field: str, batch: Batch) -> np.ndarray:
-    """Summed error of the texts from their own row and from the one before it, and their number of tokens."""
+def _errors(model: Model, task: Writer, field: str, batch: Batch) -> np.ndarray:
+    """Summed error and number of tokens of the texts, from their own row and from the one before it."""
     encoders, found = model.learner.encoders, []
     other = torch.arange(-1, len(batch) - 1, device=batch.keys["id"].device)
     for rows in (slice(None), other):
         view = View(field, containers.take(batch.views[field].data, rows))
         with encoders.plain():
             out = task.errors(EncodedViews(encoders), Batch({**batch.views, field: view}, batch.keys), field)
-        found.append(out.z.double().sum())
-    return torch.stack([*found, out.keys["length"].sum()]).cpu().double().numpy()
+        found += [out.z.double().sum(), out.keys["length"].sum().double()]
+    return torch.stack(found).cpu().numpy()

@@ -37,8 +37,8 @@ SOUNDS = (
 )
 CLOUDS = ("point_rotation", "point_jitter", "point_drop", "point_crop", "point_scale")
 # Tasks of one kind of data; fields that a task predicts, and never encodes.
-ALONE = {"tloss": ["series"], "tnc": ["series"], "ts2vec": ["series"], "vime": ["table"]}
-PREDICTED = {"captioning": ["text"]}
+ALONE = {"ctc": ["series", "text"], "tloss": ["series"], "tnc": ["series"], "ts2vec": ["series"], "vime": ["table"]}
+PREDICTED = {"captioning": ["text"], "ctc": ["text"]}
 # What a page shows of one row: a picture of its own, a drawing, the words.
 SHOWN = {
     "image": r'<img alt="" src="data:image/png;base64,[A-Za-z0-9+/=]{40,}">',
@@ -139,7 +139,7 @@ def test_an_augmentation_changes_each_row_by_its_own_key_alone(name, kind):
 
 def built(name):
     """An encoder with small settings, for the modality that takes it by default or can feed it."""
-    settings = {"timm": {"model": "test_resnet"}, "transformer": None, "speech_model": None}.get(name, {})
+    settings = {"timm": {"model": "test_resnet"}, "onnx": None, "transformer": None, "speech_model": None}.get(name, {})
     if settings is None:
         pytest.skip("needs pretrained weights; tests/encoders/ has the real ones")
     sounds = dict.fromkeys(("spectrogram_transformer", "sample_cnn"), "audio")

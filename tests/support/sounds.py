@@ -21,3 +21,16 @@ def encoded(samples: np.ndarray, rate: int = 8000, kind: str = "WAV") -> bytes:
     file = io.BytesIO()
     soundfile.write(file, samples, rate, format=kind)
     return file.getvalue()
+
+
+def spoken(words: np.ndarray, *, seed: int, rate: int = 4000, seconds: float = 0.15) -> np.ndarray:
+    """Tones one after another, (T,) float32: the pitch says which word, length and level vary."""
+    rng = np.random.default_rng(seed)
+    parts = [np.zeros(rate // 20)]
+    for word in words:
+        t = np.arange(int(rate * seconds * rng.uniform(0.85, 1.15))) / rate
+        pitch = 300 * 1.6**word * rng.uniform(0.97, 1.03)
+        wave = np.sin(2 * np.pi * pitch * t) * np.sin(np.pi * t / t[-1])  # swells and fades
+        parts += [0.4 * rng.uniform(0.5, 1) * wave, np.zeros(rate // 25)]
+    x = np.concatenate(parts)
+    return (x + rng.normal(0, 0.005, len(x))).astype(np.float32)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kontrast.core.number_format import many
+from kontrast.core.number_format import many, number
 from kontrast.reporting.page.safe import esc
 
 
@@ -11,17 +11,25 @@ def captions(found: Mapping[str, Any], thumbnails: Mapping[str, Sequence[str | N
     """Each row with what was written of it and what is true; "" without captions.
 
     Args:
-        found: {"rows", "loss", "shuffled", "shown"}, as in `report.Story`.
+        found: {"rows", "loss", "shuffled", "shown"} and perhaps "word errors", as in `report.Story`.
         thumbnails: Field -> one HTML snippet, or None, per row.
     """
     if not found.get("shown"):
         return ""
+    errors = found.get("word errors")
+    spoken = f"The <b>word error rate</b> is {number(errors['value'])}{_ends(errors)}. " if errors else ""
     cards = "".join(_card(one, thumbnails.get(one["field"], ())) for one in found["shown"])
     return (
-        f"<p class='note'>Written from the features of rows that training never saw, the likeliest token after each. "
+        f"<p class='note'>{spoken}Written from the features of rows that training never saw, the likeliest token each. "
         f"The true captions of {many(found['rows'], 'row')} cost {found['loss']:.2f} nats per token, and "
         f"{found['shuffled']:.2f} if each is expected from another row.</p><div class='views'>{cards}</div>"
     )
+
+
+def _ends(errors: Mapping[str, Any]) -> str:
+    """The interval in brackets, if there is one."""
+    low, high = errors.get("low"), errors.get("high")
+    return "" if low is None or high is None else f" [{number(low)}, {number(high)}]"
 
 
 def _card(one: Mapping[str, Any], column: Sequence[str | None]) -> str:

@@ -59,6 +59,7 @@ _SAMPLES = {
         "rows": int,
         "loss": _NUMBER,
         "shuffled": _NUMBER,
+        "word errors?": _VALUE,
         "shown": [{"row": int, "field": str, "said": str, "true": str}],
     },
 }

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from kontrast.core.embeddings import Embeddings, LossTerm, exact
-from kontrast.core.errors import UserError, did_you_mean
 from kontrast.core.ranks import Ranks
 from kontrast.data.view import Batch, ViewSpec
 from kontrast.encoders.encoder_info import EncoderInfo
@@ -16,6 +15,7 @@ from kontrast.encoders.encoders import EncodedViews
 from kontrast.encoders.features import Features
 from kontrast.layers.decoder import AttentionPool, Decoder
 from kontrast.tasks.task import Output, Task
+from kontrast.tasks.text_targets import compact, text_field
 
 
 class Captioning(Task):
@@ -67,7 +67,7 @@ class Captioning(Task):
         length: int = 64,
     ) -> None:
         super().__init__()
-        self.text = _text(encoders, text)
+        self.text = text_field(encoders, text, "captioning")
         self.networks = {field: encoders.network(field) for field in encoders.fields if field != self.text}
         facts = encoders.facts[self.text]
         self.special = list(facts.get("special", ()))
@@ -118,7 +118,7 @@ class Captioning(Task):
     def words(self, x: Tensor) -> Tensor:
         """Tokens of texts (B, L) without the special ones of a tokenizer, -1 after the end."""
         kept = (x >= 0) & ~torch.isin(x, torch.tensor(self.special, device=x.device, dtype=x.dtype))
-        return x.masked_fill(~kept, -1).gather(1, (~kept).to(torch.int8).argsort(dim=1, stable=True))
+        return compact(x.masked_fill(~kept, -1))
 
     def _seen(self, field: str, features: Features) -> tuple[Tensor, Tensor | None]:
         """What the decoder attends to, (B, P, width), and which positions exist."""
@@ -130,17 +130,3 @@ class Captioning(Task):
         if self.pool is None:
             return seen, mask
         return cast(Tensor, self.pool(seen, None if mask is None else mask[:, None])), None
-
-
-def _text(encoders: EncoderInfo, named: str | None) -> str:
-    """The field whose texts are predicted."""
-    texts = [field for field in encoders.fields if encoders.modalities.get(field) == "text"]
-    if named is None and len(texts) == 1:
-        return texts[0]
-    if named in texts:
-        return named
-    found = ", ".join(f"{field} ({encoders.modalities.get(field)})" for field in encoders.fields)
-    if named is not None:
-        raise UserError(f"task 'captioning' found {found}; text='{named}' is no text field{did_you_mean(named, texts)}")
-    do = "name it with the setting text=COLUMN" if texts else "say which column is one: --field COLUMN=text"
-    raise UserError(f"task 'captioning' found {found}; expected one text field to predict: {do}.")
