@@ -55,6 +55,8 @@ class CTC(Task):
     uses = frozenset({"dense"})
     asks: Mapping[str, object] = {"seconds": 5.0}  # unaugmented views show up to four times that
     strength = "light"
+    piece: Tensor
+    spelled: Tensor
 
     def __init__(
         self,
@@ -106,9 +108,9 @@ class CTC(Task):
         if len(at):
             odds = logits[at].log_softmax(2, dtype=kind).transpose(0, 1)
             there = torch.device("cpu") if torch.are_deterministic_algorithms_enabled() else odds.device
-            given = (part.to(there) for part in (odds, wanted[at].clamp_min(0), positions[at], length[at]))
-            each = F.ctc_loss(*given, _BLANK, reduction="none").to(odds.device)  # on a GPU it has no exact gradient
-            loss = loss.index_put((at,), each[:, None])
+            text, room, pieces = (part[at].to(there) for part in (wanted.clamp_min(0), positions, length))
+            each = F.ctc_loss(odds.to(there), text, room, pieces, _BLANK, reduction="none")  # not exact on a GPU
+            loss = loss.index_put((at,), each[:, None].to(odds.device))
         return Output(loss, field, {"length": length * here})
 
     def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
