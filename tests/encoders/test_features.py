@@ -28,9 +28,9 @@ CASES = {
     "timm, channels last": ("timm", {"model": "test_mambaout"}, {"channels": 3, "size": 224}),
     "timm, tokens": ("timm", {"model": "test_vit"}, {"channels": 3, "size": 64}),
 }
-# Held by tests of their own: positions of a table are its columns, those of a cloud have no order; a model of speech is
-# read from a folder.
-ELSEWHERE = {"column_mlp", "ft_transformer", "pointnet", "dgcnn", "speech_model"}
+# Held by tests of their own: positions of a table are its columns, those of a cloud have no order; models of speech and
+# ONNX are read from files.
+ELSEWHERE = {"column_mlp", "ft_transformer", "onnx", "pointnet", "dgcnn", "speech_model"}
 # Instants of a view that a position merges.
 STRIDES = {"tcn with a stride": 3, "audio_cnn": 8, "spectrogram_transformer": 4, "sample_cnn": 9}
 WIDE = (
