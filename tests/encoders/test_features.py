@@ -30,7 +30,7 @@ CASES = {
 }
 # Held by tests of their own: positions of a table are its columns, those of a cloud have no order; models of speech and
 # ONNX are read from files.
-ELSEWHERE = {"column_mlp", "ft_transformer", "onnx", "pointnet", "dgcnn", "speech_model"}
+ELSEWHERE = {"column_mlp", "ft_transformer", "trend_season_cnn", "onnx", "pointnet", "dgcnn", "speech_model"}
 # Instants of a view that a position merges.
 STRIDES = {"tcn with a stride": 3, "audio_cnn": 8, "spectrogram_transformer": 4, "sample_cnn": 9}
 WIDE = (

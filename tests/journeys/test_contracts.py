@@ -37,7 +37,14 @@ SOUNDS = (
 )
 CLOUDS = ("point_rotation", "point_jitter", "point_drop", "point_crop", "point_scale")
 # Tasks of one kind of data; fields that a task predicts, and never encodes.
-ALONE = {"ctc": ["series", "text"], "tloss": ["series"], "tnc": ["series"], "ts2vec": ["series"], "vime": ["table"]}
+ALONE = {
+    "cost": ["series"],
+    "ctc": ["series", "text"],
+    "tloss": ["series"],
+    "tnc": ["series"],
+    "ts2vec": ["series"],
+    "vime": ["table"],
+}
 PREDICTED = {"captioning": ["text"], "ctc": ["text"]}
 # What a page shows of one row: a picture of its own, a drawing, the words.
 SHOWN = {
@@ -143,9 +150,14 @@ def built(name):
     if settings is None:
         pytest.skip("needs pretrained weights; tests/encoders/ has the real ones")
     sounds = dict.fromkeys(("spectrogram_transformer", "sample_cnn"), "audio")
-    other = {"causal_lm": "text", "dilated_cnn": "series", "ft_transformer": "table", "dgcnn": "points", **sounds}.get(
-        name, "image"
-    )
+    other = {
+        "causal_lm": "text",
+        "dilated_cnn": "series",
+        "trend_season_cnn": "series",
+        "ft_transformer": "table",
+        "dgcnn": "points",
+        **sounds,
+    }.get(name, "image")
     kind = next((k for k in ROOMS["modalities"] if registry.load("modalities", k).encoder == name), other)
     modality, packed = fitted(kind, **registry.load("encoders", name).wants(settings))
     torch.manual_seed(0)
