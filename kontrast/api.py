@@ -1,6 +1,6 @@
 """Entry points in Python: train, resume, replay and load a run."""
 
-import time
+import time as clock
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -13,8 +13,7 @@ from kontrast.core.errors import UserError
 from kontrast.core.experiment import Choice, Experiment, choice
 from kontrast.core.task_choice import one_task
 from kontrast.data.schema.fields import Field, infer
-from kontrast.data.schema.missing_values import emptied
-from kontrast.data.sources.open_source import open_frame
+from kontrast.data.sources.source_rows import source_rows
 from kontrast.data.tables.frame import Frame
 from kontrast.data.tables.record import with_records
 from kontrast.data.tables.uri import short_name
@@ -50,6 +49,8 @@ _OTHERS = {
     **{name: f"plan.{name}" for name in ("optimiser", "weight_decay", "warmup", "clip", "precision", "passes")},
     "optimizer": "plan.optimiser",
     "test_size": "source.held_out",
+    **dict.fromkeys(("column_id", "id_column", "group_ids"), "series"),
+    **dict.fromkeys(("column_sort", "timestamp_column", "time_idx"), "time"),
 }
 
 
@@ -62,6 +63,8 @@ def train(
     tasks: Mapping[str, Any] | None = None,
     label: str | None = None,
     fields: Mapping[str, str] | None = None,
+    series: str | None = None,
+    time: str | None = None,
     encoders: Mapping[str, str | Mapping[str, Any] | Choice] | None = None,
     steps: int | None = None,
     epochs: float | None = None,
@@ -93,6 +96,9 @@ def train(
             tasks of a recipe. Default: the recipe's.
         label: The column of class labels. Default: inferred from the columns.
         fields: Column -> kind, where inference is wrong.
+        series: The column that says which series a row belongs to, if the data are a long table with one row per
+            instant. Numbers that change within a series are its channels. Short for the setting source.series.
+        time: The column of the times of a long table; short for source.time. Default: the order of the rows.
         encoders: Encoder key (a field or a kind of field) -> name, or {"name": ..., settings}.
         steps: Training steps; name at most one of `steps`, `epochs` and `minutes`. Default: what the recipe or config
             says, else 1,000 steps or 200 epochs, whichever is less.
@@ -118,9 +124,9 @@ def train(
         UserError: Invalid data, recipe or settings.
         Interrupted: Ctrl-C or SIGTERM; during training, after a checkpoint to resume from.
     """
-    short = {"plan.batch": batch, "plan.learning_rate": learning_rate}
+    short = {"plan.batch": batch, "plan.learning_rate": learning_rate, "source.series": series, "source.time": time}
     settings = {**{name: value for name, value in short.items() if value is not None}, **(settings or {})}
-    began = time.perf_counter()
+    began = clock.perf_counter()
     asked = _requested(recipe, config, tasks, encoders, seed, trust_code=trust_code)
     name = (short_name(data) if isinstance(data, str | Path) else "memory") if data is not None else recipe or ""
     data = asked.source.data if data is None else data
@@ -186,7 +192,7 @@ def resume(
         UserError: No run at `path`, or other settings or rows than it was begun with.
         Interrupted: Ctrl-C or SIGTERM; during training, after a checkpoint to resume from.
     """
-    began = time.perf_counter()
+    began = clock.perf_counter()
     folder = Folder.existing(Path(path), trust_code)
     experiment = folder.experiment()
     changed = experiment.difference(override(experiment, settings or {}))
@@ -204,7 +210,7 @@ def resume(
         with ExitStack() as holding:
             with fleet.in_turn():
                 holding.enter_context(folder.lock("kontrast train --resume"))
-                frame = emptied(open_frame(source, cache=folder.cache), experiment.source.missing)
+                frame, _ = source_rows(source, experiment.source, cache=folder.cache)
                 frame = with_records(frame, experiment.views)
                 words, found = _begun(folder, frame, experiment)
             with _supervised(folder, experiment, logger, fleet):

@@ -49,6 +49,7 @@ def make(folder: Path) -> None:
     _waves(folder)
     _people(folder / "people.csv")
     _sounds(folder)
+    _readings(folder / "readings.csv")
 
 
 def _one(n: int, rng: np.random.Generator, folder: Path) -> dict[str, str]:
@@ -138,6 +139,21 @@ def _waves(folder: Path) -> None:
     for part, rows in (("TRAIN", slice(0, 80)), ("TEST", slice(80, ROWS))):
         lines = ["\t".join([str(k), *(f"{v:.4f}" for v in row)]) for k, row in zip(kinds[rows], x[rows], strict=True)]
         (folder / "ucr" / f"WAVES_{part}.tsv").write_text("\n".join(lines) + "\n", encoding="utf8")
+
+
+def _readings(path: Path) -> None:
+    """A long table: each minute two readings of a device, of three kinds, a tenth of them missing, in any order."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for n in range(60):
+        t = np.flatnonzero(rng.random(int(rng.integers(40, 80))) < 0.9)
+        hot = np.sin((0.2 + 0.2 * (n % 3)) * t + rng.uniform(0, 6)) + 0.1 * rng.normal(size=len(t))
+        load = np.cos((0.5 - 0.1 * (n % 3)) * t) + 0.1 * rng.normal(size=len(t))
+        for minute, one, two in zip(t, hot, load, strict=True):
+            row = {"device": f"dev{n:02d}", "t": str(np.datetime64("2024-05-17T10:00:00") + 60 * int(minute))}
+            rows.append({**row, "temp": f"{one:.3f}", "load": f"{two:.3f}", "state": ("ok", "worn", "broken")[n % 3]})
+    rng.shuffle(rows)
+    _table(path, rows, tuple(rows[0]))
 
 
 def _sounds(folder: Path) -> None:

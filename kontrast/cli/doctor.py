@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from kontrast.cli import options
 from kontrast.cli.app import AsJson, Outside, Quiet, app, logger, pairs, say, value
 
 
@@ -14,6 +15,8 @@ def doctor(
     data: Annotated[str | None, typer.Argument(metavar="DATA", help="What to examine; a recipe may bring it.")] = None,
     label: Annotated[str | None, typer.Option(help="The column that holds the label.")] = None,
     field: Annotated[list[str] | None, typer.Option(help="COLUMN=KIND where inference is wrong.")] = None,
+    series: options.SeriesColumn = None,
+    time: options.TimeColumn = None,
     recipe: Annotated[str | None, typer.Option(help="Examine for this recipe instead of the chosen one.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="A setting, as in train: plan.batch=128")] = None,
     out: Annotated[
@@ -37,11 +40,13 @@ def doctor(
     hearing = logger(quiet or as_json, False)
     chosen = pairs(field, "--field")
     asked = pairs(set_, "--set", value) | ({"source.outside": True} if outside else {})
+    asked |= {f"source.{name}": column for name, column in (("series", series), ("time", time)) if column is not None}
     findings = examine(data, label=label, fields=chosen, recipe=recipe, settings=asked, out=out, logger=hearing)
     if as_json:
         say(json.dumps(to_json(findings), ensure_ascii=False))
     else:
-        given = {"--label": label, "--field": field, "--recipe": recipe, "--set": set_}
+        given = {"--label": label, "--series": series, "--time": time}
+        given |= {"--field": field, "--recipe": recipe, "--set": set_}
         tell(findings, hearing, next_command(data, given) + " --allow-outside" * outside)
     if code := exit_code(findings, strict=strict):
         raise typer.Exit(code)

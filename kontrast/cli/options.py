@@ -39,6 +39,11 @@ Fields = Annotated[
         "it, weight draws them by it; label, labels, soft, number, score, sensitive are targets."
     ),
 ]
+SeriesColumn = Annotated[
+    str | None,
+    typer.Option("--series", help="If a row is one instant: the column that says which series it is of."),
+]
+TimeColumn = Annotated[str | None, typer.Option("--time", help="The column of the times of such rows [their order].")]
 EncoderChoices = Annotated[list[str] | None, typer.Option(help="KIND=NAME[,setting=value]: image=timm,model=resnet10t")]
 Steps = Annotated[int | None, typer.Option(min=1, help="End after this many steps.")]
 Epochs = Annotated[float | None, typer.Option(min=0, help="End after this many passes over the data.")]

@@ -18,6 +18,8 @@ def train(
     config: options.Config = None,
     label: options.Label = None,
     field: options.Fields = None,
+    series: options.SeriesColumn = None,
+    time: options.TimeColumn = None,
     encoder: options.EncoderChoices = None,
     steps: options.Steps = None,
     epochs: options.Epochs = None,
@@ -57,6 +59,8 @@ def train(
             "plan.keep_going": keep_going or None,
             "plan.keep": keep,
             "source.quarantine": quarantine,
+            "source.series": series,
+            "source.time": time,
             "source.outside": outside or None,
             **pairs(set_, "--set", value),
         }

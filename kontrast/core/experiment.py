@@ -54,6 +54,17 @@ class Source:
             False, such rows are quarantined. Default: False.
         missing: Strings that mean a missing value. "None" is not among the defaults, since as a class it has a meaning
             (no defect, no finding).
+        series: Column that says which series a row belongs to, if the data are a long table with one row per instant;
+            the rows of a series become one row. Default: None.
+        time: Column of the times of a long table; None takes the rows of a series in their order. Default: None.
+        channels: Columns of a long table that are the channels of its series. None takes all numbers that change within
+            a series when the run begins. Default: None.
+        sampling: "grid" gives readings a place by their time, in steps of equal length, so that missing instants are
+            gaps and several readings within a step are averaged; "elapsed" keeps each reading and adds the time since
+            the one before as a channel; "order" takes readings as equally spaced. "auto" decides when the run begins:
+            by "grid", unless that would be nearly all gaps. Default: "auto".
+        step: Seconds between two instants of a long table if its times are dates, else the difference of two times.
+            None takes the usual one when the run begins. Default: None.
     """
 
     data: str = "memory"
@@ -64,9 +75,16 @@ class Source:
     split_seed: int | None = None
     outside: bool = False
     missing: tuple[str, ...] = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null")
+    series: str | None = None
+    time: str | None = None
+    channels: tuple[str, ...] | None = None
+    sampling: Literal["auto", "grid", "elapsed", "order"] = "auto"
+    step: float | None = None
 
     def __post_init__(self) -> None:
         _within("source", self, {"quarantine": 0, "held_out": 0, "validation": 0}, most=1)
+        if self.step is not None and not 0 < self.step < math.inf:
+            raise UserError(f"source.step={self.step:g}; expected more than 0.")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from kontrast.core.errors import Unreadable, UserError, did_you_mean
 from kontrast.data.dataset.packing import reader
-from kontrast.data.sources.open_source import open_frame
+from kontrast.data.sources.source_rows import source_rows
 from kontrast.data.tables.frame import ANYWHERE
 from kontrast.data.tables.record import with_records
 from kontrast.runs.model import Model
@@ -41,7 +41,7 @@ class Subject:
         """Up to `most` packed rows of a field; empty if the run's data cannot be read."""
         data = self.run.experiment.source.data if self.data is None else self.data
         try:
-            frame = open_frame(data, cache=None)
+            frame, _ = source_rows(data, self.model.experiment.source, cache=None, chosen={})
         except UserError:
             if self.data is not None:
                 raise

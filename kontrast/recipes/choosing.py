@@ -14,8 +14,9 @@ from kontrast.core.task_choice import TaskChoice, task_choice
 from kontrast.data.dataset.split_assignment import training
 from kontrast.data.modality import Modality
 from kontrast.data.schema.fields import Field, infer
-from kontrast.data.schema.missing_values import emptied
-from kontrast.data.sources.open_source import open_frame
+from kontrast.data.sources.long_columns import cell_name
+from kontrast.data.sources.long_table import asked_of
+from kontrast.data.sources.source_rows import source_rows
 from kontrast.data.tables.frame import Frame
 from kontrast.data.tables.record import with_records
 from kontrast.recipes.plain_columns import split_asked, with_table
@@ -23,6 +24,7 @@ from kontrast.tasks.parts import relation_of, targets_of, usual_settings
 from kontrast.tasks.task import Task
 
 _NO_PAIRS = "no pairs"
+_OPENING = ("missing", "series", "time", "channels", "sampling", "step")  # settings that decide what the rows are
 VALIDATION = 0.1  # default share of validation rows if the kept state or the end is chosen by them
 
 
@@ -47,9 +49,9 @@ def resolve(
     Raises:
         UserError: data, names or settings that do not fit.
     """
-    words = (settings or {}).get("source.missing", asked.source.missing)  # checked with all other settings below
-    frame = emptied(open_frame(data, cache=cache), words if isinstance(words, list | tuple) else ())
-    chosen, tables = split_asked(frame, {**asked.source.fields, **(fields or {})})
+    frame, source, chosen = _opened(data, asked, label, fields or {}, settings or {}, cache)
+    asked = _first_axis(asked, source)
+    chosen, tables = split_asked(frame, chosen)
     seen = training(frame, chosen, *_split(asked, settings or {}))  # held-out rows must not influence what columns are
     found = infer(frame, chosen, label, seen)
     found, asked = with_table(frame, found, asked, tables, settings or {})
@@ -59,8 +61,52 @@ def resolve(
     if chosen_by and experiment.source.validation is None:
         source = dataclasses.replace(experiment.source, validation=VALIDATION)
         experiment = dataclasses.replace(experiment, source=source)
+    experiment = dataclasses.replace(experiment, source=_pinned(experiment.source, source))
     frame = with_records(frame, experiment.views)
     return frame, found, experiment, {"name": recipe or experiment.names, "why": why}
+
+
+def _opened(
+    data: object,
+    asked: Experiment,
+    label: str | None,
+    fields: Mapping[str, str],
+    settings: Mapping[str, Any],
+    cache: Path,
+) -> tuple[Frame, Source, dict[str, str]]:
+    """The rows, the source with what a long table left open, and what the user chose of the columns that are left."""
+    said = {name: settings.get(f"source.{name}", vars(asked.source)[name]) for name in _OPENING}
+    hints = {f.name: f.type for f in dataclasses.fields(Source)}
+    sound = {name: value for name, value in said.items() if factory.fits(value, hints[name])}  # the rest: see override
+    chosen = {**asked.source.fields, **fields}
+    source = dataclasses.replace(asked.source, **sound)
+    whole = chosen | ({label: "label"} if label else {})
+    frame, source = source_rows(data, source, cache=cache, chosen=whole)
+    if source.series is None:
+        return frame, source, chosen
+    made = asked_of(source)
+    if "id" in chosen.values():
+        made[source.series] = "meta"
+    gone = {
+        *(source.channels or ()),
+        *(name for name, kind in chosen.items() if kind == "ignore"),
+    } - frame.columns.keys()
+    return frame, source, made | {name: kind for name, kind in chosen.items() if name not in gone}
+
+
+def _first_axis(asked: Experiment, source: Source) -> Experiment:
+    """Views of the series of a long table have time on the first axis, however many channels and instants there are."""
+    if source.series is None:
+        return asked
+    name = cell_name(source)
+    view = asked.views.get(name, asked.views.get("series", Choice("series")))
+    view = Choice(view.name, {"time_axis": "first", **view.settings})
+    return dataclasses.replace(asked, views={**asked.views, name: view})
+
+
+def _pinned(source: Source, opened: Source) -> Source:
+    """The source with what the rows decided."""
+    return dataclasses.replace(source, channels=opened.channels, sampling=opened.sampling, step=opened.step)
 
 
 def _split(asked: Experiment, settings: Mapping[str, Any]) -> tuple[Source, int]:

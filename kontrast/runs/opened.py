@@ -9,8 +9,7 @@ from pathlib import Path
 from kontrast.core.errors import UserError
 from kontrast.data.dataset.dataset import Dataset, prepare
 from kontrast.data.schema.fields import infer
-from kontrast.data.schema.missing_values import emptied
-from kontrast.data.sources.open_source import open_frame
+from kontrast.data.sources.source_rows import source_rows
 from kontrast.data.tables.record import read_by, with_records
 from kontrast.reporting.logger import Logger
 from kontrast.runs.model import Model
@@ -31,7 +30,10 @@ def opened(model: Model, data: object, outside: bool, logger: Logger) -> Iterato
     """
     experiment = model.experiment
     with tempfile.TemporaryDirectory(prefix="kontrast-") as cache:
-        frame = emptied(open_frame(data, cache=Path(cache)), experiment.source.missing)
+        frame, _ = source_rows(data, experiment.source, cache=Path(cache), chosen={})
+        for remark in frame.remarks:
+            if remark.level != "fact":
+                logger.fact(remark.level, remark.words)
         frame = with_records(frame, experiment.views)
         known = {name: kind for name, kind in experiment.source.fields.items() if name in frame.columns}
         fields = {n: f for n, f in infer(frame, known, None).items() if n in known}

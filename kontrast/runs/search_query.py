@@ -5,7 +5,7 @@ from pathlib import Path
 from kontrast.core.errors import Unreadable, UserError, did_you_mean
 from kontrast.data.dataset.packing import reader
 from kontrast.data.schema.fields import infer
-from kontrast.data.sources.open_source import open_frame
+from kontrast.data.sources.source_rows import source_rows
 from kontrast.data.tables.record import with_records
 from kontrast.runs.model import Model
 
@@ -51,7 +51,7 @@ def _readable(model: Model, name: str, kind: str, query: object) -> object:
         if not isinstance(query, str | Path) or not Path(query).is_file():
             raise
         try:
-            frame = open_frame(query, cache=None)
+            frame, _ = source_rows(query, model.experiment.source, cache=None, chosen={})
         except UserError:
             frame = None
         if frame is None:

@@ -1,4 +1,4 @@
-"""Recognises data that kontrast does not read yet: audio, video, graphs, point clouds, molecules, volumes."""
+"""Recognises data that kontrast does not read yet: video, graphs, point clouds, molecules, ARFF."""
 
 import itertools
 from collections import Counter
@@ -15,6 +15,7 @@ _SUFFIXES = {
     "point clouds or meshes": ".ply .pcd .las .laz .off .obj .stl .pts .xyz .glb .gltf",
     "molecules": ".sdf .mol .mol2 .pdb .cif",
     "volumes": ".nii .dcm .mha .mhd .nrrd",
+    "ARFF or TSF tables": ".arff .tsf",
     "documents": ".pdf .doc .docx .odt .rtf .epub",
 }
 _INSTEAD = {
@@ -24,6 +25,7 @@ _INSTEAD = {
     "point clouds or meshes": "off, ply, obj, stl, glb, pts, xyz and las files are read, one per row",
     "molecules": "their SMILES in a column of a table are read as text",
     "volumes": "pictures of their slices are read",
+    "ARFF or TSF tables": "the archives of series offer the same sets as .ts, and any table is read as CSV",
     "documents": "their words in .txt files or in a table are read",
 }
 _CALLED = {"audio": "audio in this form", "point clouds or meshes": "point clouds or meshes in this form"}

@@ -137,7 +137,10 @@ def _arrays(array: pa.Array) -> list[Any]:
     lengths = pc.call_function("list_value_length", [array]).fill_null(0).to_numpy(zero_copy_only=False)
     ends = np.cumsum(lengths)
     flat = array.flatten()
-    inner = _arrays(flat) if is_list(flat.type) else _numbers(flat)
+    if kinds.is_fixed_size_list(flat.type) and is_number(flat.type.value_type) and not flat.null_count:
+        inner = _numbers(flat.flatten()).reshape(len(flat), flat.type.list_size)  # at once, not an array per entry
+    else:
+        inner = _arrays(flat) if is_list(flat.type) else _numbers(flat)
     there = array.is_valid().to_numpy(zero_copy_only=False)
     pairs = zip(there, ends - lengths, ends, strict=True)
     return [_stacked(inner[start:end]) if ok else None for ok, start, end in pairs]

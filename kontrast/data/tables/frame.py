@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kontrast.data.remark import Remark
 from kontrast.data.tables.column_reader import read_cells
 
 Column = pa.ChunkedArray | np.ndarray
@@ -26,6 +27,7 @@ class Frame:
         within: Further folders that may hold the files that cells name; ANYWHERE for data from a program, which is
             trusted.
         notes: What the user should know about how the rows were read, in sentences.
+        remarks: Findings on the source that the rows do not show any more, for the doctor; their rows are row numbers.
     """
 
     columns: Mapping[str, Column]
@@ -33,6 +35,7 @@ class Frame:
     folder: Path
     within: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0

@@ -46,6 +46,7 @@ class Series(Modality):
     Args:
         length: Samples kept of a series; a longer one is averaged down to it, a shorter one stays as it is. None: the
             longest of the training rows, at most 512.
+        time_axis: The axis of time in cells of two axes: "first" is (T, C), "last" is (C, T); "auto" decides as above.
         normalise: "series" gives every row and channel mean 0 and scale 1, which shows the shape and hides level and
             amplitude; "dataset" takes both from the training rows, so that level and amplitude stay; "both" shows the
             encoder the two side by side, twice the channels; "none" leaves the numbers alone.
@@ -92,6 +93,7 @@ class Series(Modality):
         self,
         *,
         length: Annotated[int, Range(1, 1_000_000)] | None = None,
+        time_axis: Literal["auto", "first", "last"] = "auto",
         normalise: Literal["both", "series", "dataset", "none"] = "both",
         crop: float = 0.5,
         stretch: float = 0.05,
@@ -108,7 +110,7 @@ class Series(Modality):
             _within(name, value, 0, high)
         if length is not None and length < 1:
             raise UserError(f"series: length={length}; expected at least 1 sample, or none to take it from the data.")
-        self.length, self.normalise = length, normalise
+        self.length, self.time_axis, self.normalise = length, time_axis, normalise
         self.crop, self.stretch, self.warp = crop, stretch, warp
         self.scale, self.shift, self.noise, self.gaps = scale, shift, noise, gaps
         self.augmentation = augmentation_of(augmentation)
@@ -160,7 +162,10 @@ class Series(Modality):
         # Channels: the axis whose commonest size is the commoner; on a tie the smaller one.
         sizes = [max(set(s), key=s.count) for s in zip(*shapes, strict=True)]
         shares = [sum(shape[axis] == sizes[axis] for shape in shapes) for axis in (0, 1)]
-        self._axis = 1 if (shares[1], -sizes[1]) >= (shares[0], -sizes[0]) else 0
+        first = (
+            (shares[1], -sizes[1]) >= (shares[0], -sizes[0]) if self.time_axis == "auto" else self.time_axis == "first"
+        )
+        self._axis = 1 if first else 0
         self._channels = sizes[self._axis]
         series = [s for s in map(self._oriented, items) if s.shape[1] == self._channels]
         if self.length is None:
@@ -289,7 +294,7 @@ class Series(Modality):
 
     def remarks(self, rows: Rows) -> list[Remark]:
         """Lengths of the series against the limit beyond which they are averaged down."""
-        return remarks(rows, int(self.facts()["length"]))
+        return remarks(rows, int(self.facts()["length"]), 1 - self._axis)
 
     @classmethod
     def examples(cls, n: int) -> list[Any]:

@@ -149,3 +149,13 @@ def test_ucr_tables_drop_padding_and_tidy_labels(tmp_path):
     assert cells["label"] == ["1", "-1"]
     assert cells["series"][0].tolist() == [1.5, 2.5]
     assert np.array_equal(cells["series"][1], [3, np.nan, 5], equal_nan=True)
+
+
+def test_series_in_other_formats_are_refused_with_what_is_read(tmp_path):
+    for name in ("BasicMotions_TRAIN.arff", "traffic.tsf"):
+        path = write(tmp_path / name, "@relation x\n@data\n1,2,3\n")
+        with pytest.raises(UserError, match=r"ARFF or TSF.*the same sets as \.ts"):
+            open_frame(path, cache=None)
+    stamped = write(tmp_path / "a.ts", "@timeStamps true\n@classLabel true a\n@data\n(0,1.5),(1,2.5):a\n")
+    with pytest.raises(UserError, match=r"time stamp with every value.*@timeStamps false"):
+        open_frame(stamped, cache=None)
