@@ -41,6 +41,10 @@ class InstantTable:
         begin, end = np.searchsorted(self.row, [row, row + 1])
         return self.z[begin:end]
 
+    def take(self, kept: np.ndarray) -> "InstantTable":
+        """Some of the instants, by a mask (M,)."""
+        return InstantTable(self.field, self.ids, self.row[kept], self.instant[kept], self.z[kept])
+
     def save(self, path: Path) -> None:
         """Writes one Parquet file with the columns id, row, instant and "embedding FIELD"."""
         columns = {

@@ -6,6 +6,7 @@ Axis letters: B rows, C channels, T instants, H features of an instant.
 import math
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -74,6 +75,10 @@ class DilatedCNN(Encoder):
         """
         return self._features(x, x.shape[-1])
 
+    def until(self, x: Tensor, ends_B: Tensor) -> Features:
+        """Features of series whose ends are given: a missing instant before the end is a hidden one."""
+        return self._features(x, x.shape[-1], ends_B)
+
     def traced(self, x: Tensor) -> Tensor:
         """Computes the pooled features; every convolution has all of its taps, whatever the length."""
         return self._features(x, None).pooled
@@ -83,9 +88,12 @@ class DilatedCNN(Encoder):
         self.recomputes = True
         return True
 
-    def _features(self, x: Tensor, length: int | None) -> Features:
+    def _features(self, x: Tensor, length: int | None, ends_B: Tensor | None = None) -> Features:
         known = x.isfinite().any(1, keepdim=True).to(x.dtype)  # (B, 1, T)
-        inside = known.flip(-1).cummax(-1).values.flip(-1)  # 1 up to the last value
+        if ends_B is None:
+            inside = known.flip(-1).cummax(-1).values.flip(-1)  # 1 up to the last value
+        else:
+            inside = (torch.arange(x.shape[-1], device=x.device) < ends_B[:, None, None]).to(x.dtype)
         h = self.enter(x.nan_to_num(0.0).mT).mT * known
         for block in self.blocks:
             again = self.recomputes and h.requires_grad

@@ -48,6 +48,21 @@ class Encoder(nn.Module, ABC):
             Pooled (B, width); dense (B, P, dense_width) with its mask, if `dense_width` is set and `gives_dense` is on.
         """
 
+    def until(self, x: Tensor, ends_B: Tensor) -> Features | None:
+        """Computes features of series whose ends are given, so that the last instants of a row may be missing.
+
+        `forward` takes the last known instant for the end of a row, so it cannot tell a hidden last instant from a
+        shorter row.
+
+        Args:
+            x: (B, C, T), NaN for gaps and after the end of a row.
+            ends_B: (B,) number of instants of each row, 1 to T.
+
+        Returns:
+            As `forward`; None if it cannot.
+        """
+        return None
+
     def recompute(self) -> bool:
         """Switches to activation checkpointing, if this encoder supports it.
 

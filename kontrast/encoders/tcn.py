@@ -91,9 +91,19 @@ class TCN(Encoder):
             Pooled (B, width), zeros for a row that holds only NaN; dense (B, S, dense_width) in the order of time, of
             which those up to the last value of the row exist, gaps between values included.
         """
+        return self._features(x, None)
+
+    def until(self, x: Tensor, ends_B: Tensor) -> Features:
+        """Features of series whose ends are given: a missing instant before the end is a hidden one."""
+        return self._features(x, ends_B)
+
+    def _features(self, x: Tensor, ends_B: Tensor | None) -> Features:
         known = x.isfinite()
         live = known.any(1, keepdim=True).to(x.dtype)  # (B, 1, T): 1 where there is a value
-        inside = live.flip(-1).cummax(-1).values.flip(-1)  # 1 up to the last value: gaps inside the row carry context
+        if ends_B is None:
+            inside = live.flip(-1).cummax(-1).values.flip(-1)  # up to the last value: gaps inside a row carry context
+        else:
+            inside = (torch.arange(x.shape[-1], device=x.device) < ends_B[:, None, None]).to(x.dtype)
         short = -x.shape[-1] % self.stride
         live, inside = (F.max_pool1d(F.pad(mark, (0, short)), self.stride) for mark in (live, inside))
         h = self.stem(F.pad(torch.cat((x.nan_to_num(0.0), known.to(x.dtype)), 1), (0, short)))

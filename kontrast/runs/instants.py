@@ -98,7 +98,14 @@ def note(model: Model, data: Dataset, field: str, logger: Logger) -> None:
 
 
 def embed_instants(
-    model: Model, data: Dataset, field: str, windows: Windows, *, batch: int = AT_ONCE, progress: Progress | None = None
+    model: Model,
+    data: Dataset,
+    field: str,
+    windows: Windows,
+    *,
+    hide: bool = False,
+    batch: int = AT_ONCE,
+    progress: Progress | None = None,
 ) -> InstantTable:
     """Embeds each instant of the series of a dataset.
 
@@ -109,11 +116,12 @@ def embed_instants(
         data: The rows, read by that model.
         field: The field.
         windows: What the encoder sees.
+        hide: Whether the last instant of each window is hidden from the encoder; for windows that slide.
         batch: Instants encoded at a time, at least one window; changes speed and memory only.
         progress: Called with what is done, windows done and windows in total.
 
     Raises:
-        UserError: The encoder gives no dense features, or merges instants and windows slide.
+        UserError: The encoder gives no dense features, merges instants and windows slide, or cannot hide the last one.
     """
     encoder, modality = model.learner.encoders.encoder(field), model.modalities[field]
     model.learner.eval()
@@ -142,7 +150,11 @@ def embed_instants(
         else:
             kept = np.minimum(windows.length, lengths[rows] - begins)
             x = _cut(rows, begins, windows, _packed(store, np.unique(rows)))
-        dense = _encoded(encoder, modality.preprocess(x))
+        seen = modality.preprocess(x)
+        if hide:
+            seen = seen.clone()  # it may be x itself, in which the instant is known
+            seen[..., -1] = math.nan
+        dense = _encoded(encoder, seen, hide=hide)
         places = (0 if windows.kind == "whole" else windows.padding) + np.arange(int(kept.max()))
         found = _at(dense, x, places, stride)
         for row, begin, some, vectors in zip(rows, begins, kept, found, strict=True):
@@ -189,9 +201,16 @@ def _cut(rows: np.ndarray, begins: np.ndarray, windows: Windows, series: Mapping
 
 
 @torch.no_grad()
-def _encoded(encoder: Encoder, x: Tensor) -> Tensor:
+def _encoded(encoder: Encoder, x: Tensor, *, hide: bool) -> Tensor:
     """Dense features of preprocessed series, on the CPU: (B, S, E)."""
-    dense = encoder(x.to(next(encoder.parameters()).device)).dense
+    x = x.to(next(encoder.parameters()).device)
+    features = encoder.until(x, x.new_full((len(x),), x.shape[-1])) if hide else encoder(x)
+    if features is None:
+        raise UserError(
+            "this encoder takes a hidden last instant for the end of the row (it has no `until`); train with "
+            "dilated_cnn or tcn, or score instants by their neighbours."
+        )
+    dense = features.dense
     expected = -(-x.shape[-1] // encoder.stride)
     if dense is None or dense.shape[1] != expected:
         found = "none" if dense is None else f"{dense.shape[1]}"

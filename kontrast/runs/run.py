@@ -1,38 +1,32 @@
 """A run: embeds, evaluates, searches and reports from its folder."""
 
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-
-from kontrast.core import random_streams, renamed
+from kontrast.core import renamed
+from kontrast.core.anomaly_table import AnomalyTable
 from kontrast.core.embedding_table import EmbeddingTable, joined
 from kontrast.core.errors import UserError
 from kontrast.core.experiment import Experiment
 from kontrast.core.instant_table import InstantTable
 from kontrast.core.untrusted_json import fitting
-from kontrast.data.dataset.dataset import Dataset
-from kontrast.data.schema import fingerprint
-from kontrast.evaluation.evaluate import evaluate
-from kontrast.evaluation.usual import evaluators
+from kontrast.evaluation.neighbour_distances import NEIGHBOURS
 from kontrast.reporting.drawings import Drawing, curve_drawing, map_drawing
 from kontrast.reporting.logger import Logger, NullLogger
 from kontrast.reporting.report import write_report
 from kontrast.runs import captions, instants, messages
-from kontrast.runs.build import learner_of
+from kontrast.runs.anomalies import SHARE, Request, Score, Scoring, score_anomalies
 from kontrast.runs.embedder import Embedder
 from kontrast.runs.folder import run_json
-from kontrast.runs.folder.folder import TRAINED_ON, Folder, load_tensors
+from kontrast.runs.folder.folder import Folder
 from kontrast.runs.folder.lock import lock_folder
 from kontrast.runs.instants import AT_ONCE, LENGTH, PADDING, Window
-from kontrast.runs.margins import with_margins, with_rule
-from kontrast.runs.model import Model, Precision, raw_bank
+from kontrast.runs.model import Model, Precision
 from kontrast.runs.notebook import card
 from kontrast.runs.opened import opened
+from kontrast.runs.other_data import evaluate_on
 from kontrast.runs.report_data import report_data
 from kontrast.runs.search_query import ask
 from kontrast.search import index as indexing
@@ -206,34 +200,51 @@ class Run:
         Raises:
             UserError: No field of the run is in the data, or no row can be read.
         """
-        warn = partial(logger.fact, "WARNING") if logger else partial(warnings.warn, stacklevel=3)
-        heard, logger = logger is not None, logger or NullLogger()
-        model = Model.load(self.folder)
-        untrained = replace(model, learner=learner_of(model.experiment, model.modalities, model.facts))
-        model.learner.encoders.reference = untrained.learner.encoders.reference  # what is served leaves the start out
-        with opened(model, data, outside, logger) as dataset:
-            rows = np.arange(len(dataset.ids))
-            facts = {"data": fingerprint.of_rows(dataset.ids, dataset.content), "trained_on": self._trained_on(dataset)}
-            if facts["trained_on"] > messages.HANDFUL * len(rows):
-                warn(messages.trained_on(facts["trained_on"], len(rows)))
-            elif facts["trained_on"]:
-                logger.fact("note", f"{facts['trained_on']:,} of {len(rows):,} rows were trained on too")
-            if new := messages.unseen(self.embeddings("trained-train").labels, dataset.labels):
-                (partial(logger.fact, "note") if heard else warn)(new)
-            now, before = (m.embed(dataset, rows, progress=logger.progress) for m in (model, untrained))
-            tests = {
-                "trained": with_margins(model, dataset, now, rows),
-                "untrained": with_margins(untrained, dataset, before, rows),
-                "raw": with_rule(model, dataset, raw_bank(model.modalities, dataset, rows), rows),
-            }
-        banks = {}
-        for name, test in tests.items():
-            train = self.embeddings(f"{name}-train")
-            banks[name] = (replace(train, z={f: train.z[f] for f in test.z}), test)
-        return [
-            {**row, **facts}
-            for row in evaluate(evaluators(model.experiment), banks, random_streams.folded(model.experiment.seed))
-        ]
+        return evaluate_on(self.folder, data, outside=outside, logger=logger)
+
+    def anomalies(
+        self,
+        data: object,
+        *,
+        score: Score = "rows",
+        train: object = None,
+        labels: str | None = None,
+        field: str | None = None,
+        neighbours: int = NEIGHBOURS,
+        window: Window = "whole",
+        padding: int = PADDING,
+        past: int = 0,
+        share: float = SHARE,
+        outside: bool = False,
+        logger: Logger | None = None,
+    ) -> AnomalyTable:
+        """Scores how unlike training each row is, or each instant of series; no labels are needed.
+
+        Args:
+            data: The rows to score: a path or an object in memory, as for `kontrast.train`.
+            score: "rows": mean distance of an embedding to the nearest training rows. "instants": that of the vector
+                of an instant to the nearest training instants. "masked": distance of the vector of an instant to that
+                of the same causal window with the instant hidden, as by TS2Vec's authors.
+            train: The rows to compare with. Default: the run's training rows, read again for instants.
+            labels: Column of `data` with 1 for known anomalies, per row or as a list per instant.
+            field: The field to score. Default: the only field of series for instants; all fields for rows.
+            neighbours: Nearest rows or instants. Default 5.
+            window: What the encoder sees of an instant, as for `embed_instants`.
+            padding: Instants of context of a window that slides. Default 200.
+            past: With "masked": instants before, by whose mean the distance is divided (authors: 21). Default 0: none.
+            share: Share of training scores above the threshold. Default .01.
+            outside: Whether cells may name files outside of the data's folder; such rows are left out otherwise.
+            logger: Receives progress, notes and the rows left out. Default: none.
+
+        Returns:
+            Scores, threshold and flags; `labels` where they are known.
+
+        Raises:
+            UserError: An argument out of range, or data, field, labels or encoder do not fit.
+        """
+        how = Scoring(score, neighbours, window, padding, past, share)
+        asked = Request(data, train, labels, field, outside, logger or NullLogger())
+        return score_anomalies(self.folder, asked, how)
 
     def score(self, data: object, *, outside: bool = False, logger: Logger | None = None) -> list[dict[str, Any]]:
         """Deprecated name of `evaluate`."""
@@ -244,12 +255,6 @@ class Run:
         """Deprecated name of `embeddings`."""
         renamed.notice("Run.bank", "Run.embeddings")
         return self.embeddings(name)
-
-    def _trained_on(self, dataset: Dataset) -> int:
-        """Number of rows that the run was trained on, by their content, whatever their ids."""
-        file = self.path / TRAINED_ON
-        known = {name: hashes.numpy() for name, hashes in load_tensors(file).items()} if file.is_file() else {}
-        return int(fingerprint.trained_rows(dataset.content, known).sum())
 
     def index(
         self,

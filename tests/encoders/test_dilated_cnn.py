@@ -110,3 +110,22 @@ class Traced(torch.nn.Module):
 def test_nonsense_is_refused_in_words(settings):
     with pytest.raises(UserError, match=next(iter(settings))):
         DilatedCNN(**settings)
+
+
+def test_a_hidden_last_instant_is_no_shorter_row_if_the_end_is_given():
+    """As the authors' mask of the last instant, which leaves the row as long as it was."""
+    net, ours = transcribed(1)
+    x = torch.randn(2, 1, 12)
+    ends = torch.tensor([12, 7])
+    x[1, :, 7:] = math.nan
+    assert torch.equal(ours.until(x, ends).dense, ours(x).dense)
+    assert torch.equal(ours.until(x, ends).pooled, ours(x).pooled)
+    hidden = x.clone()
+    hidden[0, :, 11] = hidden[1, :, 6] = math.nan
+    found = ours.until(hidden, ends)
+    seen = torch.arange(12) < 11
+    h = (net.enter(x[:1].mT) * seen[None, :, None]).mT
+    torch.testing.assert_close(found.dense[:1], net.blocks(h).mT, atol=1e-5, rtol=1e-4)
+    assert found.mask.sum(1).tolist() == [12, 7]
+    assert ours(hidden).mask.sum(1).tolist() == [11, 6]  # without it, the row seems to end earlier
+    torch.testing.assert_close(found.dense[1, :7], ours.until(hidden[1:, :, :7], ends[1:]).dense[0])

@@ -123,3 +123,17 @@ def test_facts_of_a_series_fill_the_signature():
 def test_nonsense_is_refused_in_words(settings):
     with pytest.raises(UserError, match=next(iter(settings))):
         TCN(**settings)
+
+
+def test_a_hidden_last_instant_is_no_shorter_row_if_the_end_is_given():
+    torch.manual_seed(0)
+    encoder, x = TCN(channels=2, length=30, hidden=16, out=24).eval(), torch.randn(2, 2, 20)
+    x[1, :, 13:] = math.nan
+    ends = torch.tensor([20, 13])
+    assert torch.equal(encoder.until(x, ends).dense, encoder(x).dense)
+    hidden = x.clone()
+    hidden[0, :, 19] = hidden[1, :, 12] = math.nan
+    found = encoder.until(hidden, ends)
+    assert found.mask.sum(1).tolist() == [20, 13]
+    assert encoder(hidden).mask.sum(1).tolist() == [19, 12]
+    torch.testing.assert_close(found.dense[1, :13], encoder.until(hidden[1:, :, :13], ends[1:]).dense[0])

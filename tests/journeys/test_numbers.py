@@ -121,6 +121,7 @@ COMMANDS = {
         *("--encoder", f"series={TINY['series']}"),
     ],
     "instants": ["instants", "run", "series.npz", "--quiet", "--out", "run/instants.parquet"],
+    "anomalies": ["anomalies", "run", "series.npz", "--quiet", "--out", "run/scores.parquet"],
     "watch": ["watch", "run", "--once"],
     "alone": ["alone", "run"],
 }
