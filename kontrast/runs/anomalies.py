@@ -165,23 +165,23 @@ def _instants(model: Model, folder: Folder, asked: Request, how: Scoring) -> Sco
     name = instants.series_field(model, asked.field)
     whole = instants.at_full_length(model, name)
     with opened(whole, _source(folder, asked.train), asked.outside, asked.logger) as dataset:
-        reference, usual = _embedded(whole, dataset, name, how, asked.logger)
+        reference, usual = instant_scores(whole, dataset, name, how, asked.logger)
         contents = dataset.content[name]
         if asked.train is None:  # as in training: without the rows that were held out
             kept = dataset.training[reference.row]
             usual, reference = usual[kept], reference.take(kept)
     with opened(whole, asked.data, asked.outside, asked.logger) as dataset:
         instants.note(whole, dataset, name, asked.logger)
-        table, score = _embedded(whole, dataset, name, how, asked.logger)
+        table, score = instant_scores(whole, dataset, name, how, asked.logger)
         content = dataset.content[name]
         stride = model.learner.encoders.encoder(name).stride
         labels = None if asked.labels is None else labels_of(asked.data, asked.labels, dataset, table, stride=stride)
     if how.score == "instants":
-        score, usual = _by_neighbours(table, content, reference, contents, how)
+        score, usual = by_neighbours(table, content, reference, contents, how)
     return Scored(table.ids, Places(table.row, table.instant), score, usual, labels)
 
 
-def _embedded(
+def instant_scores(
     model: Model, dataset: Dataset, field: str, how: Scoring, logger: Logger
 ) -> tuple[InstantTable, np.ndarray]:
     """Vectors of all instants, and their scores if they are masked (else zeros)."""
@@ -225,7 +225,7 @@ def against_past(distance: np.ndarray, row: np.ndarray, past: int) -> np.ndarray
     return found
 
 
-def _by_neighbours(
+def by_neighbours(
     table: InstantTable, content: np.ndarray, reference: InstantTable, contents: np.ndarray, how: Scoring
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distances of instants to training instants, and of training instants to others far enough in their row."""
