@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kontrast.core.errors import UserError
-
-ALPHAS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-"""Penalties tried on validation instants, as by TS2Vec's authors."""
+from kontrast.evaluation.ridge import ALPHAS, Ridge, chosen_penalty
 
 
 @dataclass(frozen=True)
@@ -72,9 +70,8 @@ def forecasting_errors(
     (x, y), (x_valid, y_valid), (x_test, y_test) = (
         _pairs(vectors, values, part, horizon, skip if number == 0 else 0) for number, part in enumerate(parts)
     )
-    fitted = _Ridge(x, y)
-    errors = [_summed(fitted.predict(x_valid, alpha) - y_valid) for alpha in alphas]
-    alpha = alphas[int(np.argmin(errors))]
+    fitted = Ridge(x, y)
+    alpha = chosen_penalty(fitted, x_valid, y_valid, alphas)
     off = fitted.predict(x_test, alpha) - y_test
     return ForecastErrors(float(np.square(off).mean()), float(np.abs(off).mean()), float(alpha), len(y_test))
 
@@ -107,21 +104,3 @@ def _pairs(
     if not whole.any():
         raise UserError("forecasting: a part has no instant whose vector and following values are all known.")
     return x[whole], y[whole]
-
-
-class _Ridge:
-    """Ridge regression with an intercept, one eigendecomposition for all penalties."""
-
-    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
-        self.mean, self.level = x.mean(0), y.mean(0)
-        x = x - self.mean
-        self.eigenvalues, self.basis = np.linalg.eigh(x.T @ x)
-        self.turned = self.basis.T @ (x.T @ (y - self.level))
-
-    def predict(self, x: np.ndarray, alpha: float) -> np.ndarray:
-        weights = self.basis @ (self.turned / (self.eigenvalues.clip(0) + alpha)[:, None])
-        return (x - self.mean) @ weights + self.level
-
-
-def _summed(off: np.ndarray) -> float:
-    return float(np.sqrt(np.square(off).mean()) + np.abs(off).mean())
