@@ -243,7 +243,7 @@ def by_neighbours(
 
 
 def _spread(count: int, most: int) -> np.ndarray:
-    """At most `most` of so many numbers, evenly spread."""
+    """At most `most` of the numbers below `count`, evenly spread."""
     return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(np.int64)
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SHARE, SPAN = 0.2, 8
 _SHARES = (0.6, 0.8)  # where the parts to fit and to choose end
-_ROWS = 10  # from so many rows on, parts are made of rows, else of times
+_ROWS = 10  # fewer rows are divided by time
 
 
 def check_imputation(
