@@ -94,6 +94,7 @@ def _learner(name: str, settings: Mapping[str, Any], kinds: Mapping[str, str]) -
             kinds,
             kinds,
             {f: FIELDS[k].facts for f, k in kinds.items()},
+            {f: nets[k].causal for f, k in kinds.items()},
         )
         encoders = Encoders(nets, kinds, info)
         given = {"encoders": info, "classes": CLASSES, "class_counts": [4] * CLASSES, "samples": max(ROWS)}

@@ -44,18 +44,18 @@ class TinyTexts(Encoder):
 
 
 class TinySeries(Encoder):
-    """Series to a vector per instant and their mean, which do not depend on padding."""
+    """Series to a vector per instant, of it and the past, and their mean, which do not depend on padding."""
 
-    width, dense_width = WIDTH, WIDTH
+    width, dense_width, causal = WIDTH, WIDTH, True
 
     def __init__(self) -> None:
         super().__init__()
-        self.net = nn.Conv1d(1, WIDTH, 3, padding=1)
+        self.net = nn.Conv1d(1, WIDTH, 3)
 
     def forward(self, x: Tensor) -> Features:
         """Features of (B, 1, T) series, NaN for gaps and after the end."""
         here = x.isfinite().any(1)
-        dense = torch.tanh(self.net(x.nan_to_num(0.0))).mT * here[..., None]
+        dense = torch.tanh(self.net(nn.functional.pad(x.nan_to_num(0.0), (2, 0)))).mT * here[..., None]
         return Features(dense.sum(1) / here.sum(1, keepdim=True).clamp_min(1), dense, here)
 
 

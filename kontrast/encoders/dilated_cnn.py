@@ -33,6 +33,8 @@ class DilatedCNN(Encoder):
         depth: Residual blocks before the last, dilated 1, 2, 4, ... 10 as in the paper, so that an instant sees 4,094
             others on either side.
         dropout: Of the features, in training. 0.1 as in the authors' code.
+        causal: Whether an instant sees only itself and the past, up to 8,188 instants; so that a task can predict what
+            follows. The pooled maximum is over all instants either way.
 
     Raises:
         UserError: A setting outside its range.
@@ -47,7 +49,14 @@ class DilatedCNN(Encoder):
     """
 
     def __init__(
-        self, *, channels: int = 1, hidden: int = 64, out: int = 320, depth: int = 10, dropout: float = 0.1
+        self,
+        *,
+        channels: int = 1,
+        hidden: int = 64,
+        out: int = 320,
+        depth: int = 10,
+        dropout: float = 0.1,
+        causal: bool = False,
     ) -> None:
         super().__init__()
         for name, value in (("hidden", hidden), ("out", out), ("depth", depth)):
@@ -56,10 +65,11 @@ class DilatedCNN(Encoder):
         if not 0 <= dropout < 1:
             raise UserError(f"dilated_cnn: dropout={dropout}; expected a number from 0 to below 1.")
         self.width = self.dense_width = out
+        self.causal = causal
         self.enter = nn.Linear(channels, hidden)
         widths = pairwise([*[hidden] * (depth + 1), out])
         self.blocks = nn.ModuleList(
-            _Block(before, after, 2**i, last=i == depth) for i, (before, after) in enumerate(widths)
+            _Block(before, after, 2**i, last=i == depth, causal=causal) for i, (before, after) in enumerate(widths)
         )
         self.dropout = nn.Dropout(dropout)
 
@@ -110,11 +120,12 @@ class DilatedCNN(Encoder):
 class _Block(nn.Module):
     """Adds two dilated convolutions of x to x, zero after the end of a row: (B, H, T) -> (B, H', T)."""
 
-    def __init__(self, before: int, after: int, dilation: int, *, last: bool) -> None:
+    def __init__(self, before: int, after: int, dilation: int, *, last: bool, causal: bool) -> None:
         super().__init__()
-        self.dilation = dilation
-        self.first = nn.Conv1d(before, after, 3, padding=dilation, dilation=dilation)
-        self.second = nn.Conv1d(after, after, 3, padding=dilation, dilation=dilation)
+        self.dilation, self.causal = dilation, causal
+        around = 0 if causal else dilation
+        self.first = nn.Conv1d(before, after, 3, padding=around, dilation=dilation)
+        self.second = nn.Conv1d(after, after, 3, padding=around, dilation=dilation)
         self.skip = nn.Conv1d(before, after, 1) if last or before != after else nn.Identity()
 
     def forward(self, x: Tensor, inside: Tensor, length: int | None) -> Tensor:
@@ -124,5 +135,6 @@ class _Block(nn.Module):
 
     def _convolved(self, conv: nn.Conv1d, x: Tensor, length: int | None) -> Tensor:
         if length is None or self.dilation < length:
-            return conv(x)
-        return F.conv1d(x, conv.weight[:, :, 1:2], conv.bias)  # the outer taps see nothing but padding
+            return conv(F.pad(x, (2 * self.dilation, 0)) if self.causal else x)
+        own = 2 if self.causal else 1
+        return F.conv1d(x, conv.weight[:, :, own : own + 1], conv.bias)  # the other taps see nothing but padding

@@ -28,6 +28,9 @@ class Encoder(nn.Module, ABC):
     stride: int = 1
     """Instants of a series per dense vector: that of instant t is dense[t // stride]."""
 
+    causal: bool = False
+    """Whether the dense vector of an instant of a series depends on nothing after the instants that it merges."""
+
     gives_dense: bool = True
     """Whether `forward` gives dense features; off if nothing takes them, since some encoders pay for them."""
 

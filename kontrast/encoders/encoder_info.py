@@ -18,6 +18,7 @@ class EncoderInfo:
         networks: Key of the encoder that reads the field; fields may share one.
         modalities: Name of the field's modality.
         facts: What its modality knows: channels and size of images, vocabulary of texts, length of series.
+        causal: Whether no dense vector sees what follows its instant; not if nothing is said.
     """
 
     widths: Mapping[str, int]
@@ -25,6 +26,7 @@ class EncoderInfo:
     networks: Mapping[str, str] = field(default_factory=dict)
     modalities: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    causal: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def fields(self) -> list[str]:

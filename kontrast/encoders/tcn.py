@@ -37,6 +37,8 @@ class TCN(Encoder):
         pool: What is kept of each feature over time: "max_mean" its maximum and mean, "statistics" also its minimum,
             its standard deviation and the share of instants above zero. Runs choose "statistics" unless an encoder is
             named: untrained, over 31 UCR sets, a point more in both probes.
+        causal: Whether a dense vector sees only the instants that it merges and the past; so that a task can predict
+            what follows. What is pooled is that of all instants either way.
 
     Raises:
         UserError: a setting out of its range.
@@ -64,6 +66,7 @@ class TCN(Encoder):
         stride: int | None = None,
         dropout: float = 0.0,
         pool: Literal["max_mean", "statistics"] = "max_mean",
+        causal: bool = False,
     ) -> None:
         super().__init__()
         for name, value in (("hidden", hidden), ("out", out), ("depth", depth), ("stride", stride)):
@@ -74,9 +77,11 @@ class TCN(Encoder):
         self.stride = stride or math.ceil(length / 128)
         # A block of dilation d sees 2 d further on either side, all of them together 2 (2 ** depth - 1).
         depth = depth or max(3, math.ceil(math.log2(math.ceil(length / self.stride) / 4 + 1)))
-        self.stem = nn.Conv1d(2 * channels, hidden, 2 * self.stride + 1, self.stride, padding=self.stride)
+        self.causal = causal
+        around = 0 if causal else self.stride
+        self.stem = nn.Conv1d(2 * channels, hidden, 2 * self.stride + 1, self.stride, padding=around)
         self.blocks = nn.ModuleList(
-            _Block(hidden, out if i == depth - 1 else hidden, 2**i, dropout) for i in range(depth)
+            _Block(hidden, out if i == depth - 1 else hidden, 2**i, dropout, causal=causal) for i in range(depth)
         )
         self.statistics = pool == "statistics"
         self.width, self.dense_width = (5 if self.statistics else 2) * out, out
@@ -106,7 +111,8 @@ class TCN(Encoder):
             inside = (torch.arange(x.shape[-1], device=x.device) < ends_B[:, None, None]).to(x.dtype)
         short = -x.shape[-1] % self.stride
         live, inside = (F.max_pool1d(F.pad(mark, (0, short)), self.stride) for mark in (live, inside))
-        h = self.stem(F.pad(torch.cat((x.nan_to_num(0.0), known.to(x.dtype)), 1), (0, short)))
+        before = self.stride + 1 if self.causal else 0  # the first vector then ends at the last instant that it merges
+        h = self.stem(F.pad(torch.cat((x.nan_to_num(0.0), known.to(x.dtype)), 1), (before, short)))
         h = h[..., : live.shape[-1]] * inside
         for block in self.blocks:
             again = self.recomputes and torch.is_grad_enabled()
@@ -136,16 +142,21 @@ def _pooled(h: Tensor, live: Tensor, *, statistics: bool) -> Tensor:
 class _Block(nn.Module):
     """Adds two dilated convolutions of x to x, zero after the end of a row: (B, H, S) -> (B, H', S)."""
 
-    def __init__(self, before: int, after: int, dilation: int, dropout: float) -> None:
+    def __init__(self, before: int, after: int, dilation: int, dropout: float, *, causal: bool) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(before)
-        self.first = nn.Conv1d(before, after, 3, padding=dilation, dilation=dilation)
-        self.second = nn.Conv1d(after, after, 3, padding=dilation, dilation=dilation)
+        around, self.before = (0, 2 * dilation) if causal else (dilation, 0)
+        self.first = nn.Conv1d(before, after, 3, padding=around, dilation=dilation)
+        self.second = nn.Conv1d(after, after, 3, padding=around, dilation=dilation)
         self.skip = nn.Conv1d(before, after, 1) if before != after else nn.Identity()
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, inside: Tensor) -> Tensor:
         h = self.norm(x.transpose(1, 2)).transpose(1, 2)
-        h = self.first(F.gelu(h) * inside)  # the norm's shift fills what was zero: silence it before each convolution
-        h = self.second(self.dropout(F.gelu(h)) * inside)
+        # The norm's shift fills what was zero: silence it before each convolution.
+        h = self.first(self._padded(F.gelu(h) * inside))
+        h = self.second(self._padded(self.dropout(F.gelu(h)) * inside))
         return (self.skip(x) + h) * inside
+
+    def _padded(self, h: Tensor) -> Tensor:
+        return F.pad(h, (self.before, 0)) if self.before else h

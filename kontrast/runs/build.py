@@ -138,6 +138,7 @@ def _info(
         network_of,
         {field: view.name for field, view in experiment.views.items()},
         {field: modality.facts() for field, modality in modalities.items()},
+        {field: encoders[key].causal for field, key in network_of.items()},
     )
 
 

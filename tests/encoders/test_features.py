@@ -17,6 +17,13 @@ CASES = {
     "tcn": ("tcn", {"hidden": 8, "out": 12}, {"channels": 2, "length": 60}),
     "tcn with a stride": ("tcn", {"hidden": 8, "out": 12, "depth": 2}, {"channels": 2, "length": 300}),
     "dilated_cnn": ("dilated_cnn", {"hidden": 8, "out": 12, "depth": 2}, {"channels": 2}),
+    "tcn, causal": ("tcn", {"hidden": 8, "out": 12, "causal": True}, {"channels": 2, "length": 60}),
+    "tcn, causal with a stride": (
+        "tcn",
+        {"hidden": 8, "out": 12, "depth": 2, "causal": True},
+        {"channels": 2, "length": 300},
+    ),
+    "dilated_cnn, causal": ("dilated_cnn", {"hidden": 8, "out": 12, "depth": 4, "causal": True}, {"channels": 2}),
     "causal_lm": ("causal_lm", {"width": 16, "heads": 2}, {"vocabulary": 50}),
     "tokens": ("tokens", {"width": 16, "buckets": 64}, {"vocabulary": 50, "spellings": tuple(map(str, range(50)))}),
     "transformer": ("transformer", {"train": "full"}, {}),
@@ -32,7 +39,13 @@ CASES = {
 # ONNX are read from files.
 ELSEWHERE = {"column_mlp", "ft_transformer", "trend_season_cnn", "onnx", "pointnet", "dgcnn", "speech_model"}
 # Instants of a view that a position merges.
-STRIDES = {"tcn with a stride": 3, "audio_cnn": 8, "spectrogram_transformer": 4, "sample_cnn": 9}
+STRIDES = {
+    "tcn with a stride": 3,
+    "tcn, causal with a stride": 3,
+    "audio_cnn": 8,
+    "spectrogram_transformer": 4,
+    "sample_cnn": 9,
+}
 WIDE = (
     "tcn",
     "tcn with a stride",
@@ -128,6 +141,8 @@ def test_dense_features_are_in_the_order_of_their_positions(case, request):
     encoder, x, lengths = case
     if request.node.callspec.params["case"] == "causal_lm":
         pytest.skip("a token changes what follows; tests/encoders/test_causal_lm.py has the slow loop")
+    if encoder.causal:
+        pytest.skip("an instant changes what follows; the next test has these")
     x = x[1:2]  # the row that fills the batch
     dense = encoder(x).dense[0]
     side = math.isqrt(len(dense)) if lengths is None else len(dense)
@@ -141,6 +156,32 @@ def test_dense_features_are_in_the_order_of_their_positions(case, request):
         found = int((encoder(other).dense[0] - dense).norm(dim=1).argmax())
         found = divmod(found, side) if lengths is None else (found,)
         assert max(abs(i - j) for i, j in zip(found, places, strict=True)) <= slack
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", [name for name, (_, settings, _) in CASES.items() if settings.get("causal")])
+@pytest.mark.parametrize("change", ["values", "a gap", "the end"])
+def test_a_dense_vector_of_a_causal_encoder_sees_nothing_after_its_instants(name, change):
+    kind, settings, facts = CASES[name]
+    torch.manual_seed(0)
+    encoder, stride = factory.build("encoders", kind, settings, given=facts).eval(), STRIDES.get(name, 1)
+    x = torch.randn(2, 2, 12 * stride + 1)  # the last vector merges a single instant
+    x[1, :, 1 : stride + 1] = NAN
+    whole, future = (
+        encoder(x).dense,
+        {"values": 5 * torch.randn_like(x), "a gap": x.clone(), "the end": x * NAN}[change],
+    )
+    future[..., -2:-1] = NAN if change == "a gap" else future[..., -2:-1]
+    for position in (0, 1, 6, 11):
+        after = (position + 1) * stride
+        seen = encoder(torch.cat([x[..., :after], future[..., after:]], 2))
+        there = seen.mask & (torch.arange(13) <= position)
+        assert there[0].sum() == position + 1
+        torch.testing.assert_close(seen.dense[there], whole[there], atol=1e-6, rtol=1e-5)
+        own = x.clone()
+        own[0, :, position * stride : after] += 1
+        assert (encoder(own).dense[0, position] - whole[0, position]).norm() > 1e-3
+    assert encoder.causal
 
 
 def test_dense_features_give_their_gradient_to_the_weights(case):

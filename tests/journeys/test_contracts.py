@@ -22,7 +22,7 @@ from kontrast.training.step import step
 from tests.support.learners import batches_of, encoders_of
 
 ROOMS = registry.rooms()
-IMAGES_ONLY = ("blur", "cutout")
+IMAGES_ONLY, SERIES_ONLY = ("blur", "cutout"), ("jitter_scale", "permutation")
 SOUNDS = (
     "gain",
     "polarity",
@@ -37,14 +37,10 @@ SOUNDS = (
 )
 CLOUDS = ("point_rotation", "point_jitter", "point_drop", "point_crop", "point_scale")
 # Tasks of one kind of data; fields that a task predicts, and never encodes.
-ALONE = {
-    "cost": ["series"],
-    "ctc": ["series", "text"],
-    "tloss": ["series"],
-    "tnc": ["series"],
-    "ts2vec": ["series"],
-    "vime": ["table"],
-}
+ALONE = {name: ["series"] for name in ("cost", "cpc", "tloss", "tnc", "ts2vec", "ts_tcc")}
+ALONE |= {"ctc": ["series", "text"], "vime": ["table"]}
+# Settings of the encoder that a task needs.
+ENCODER = {"cpc": {"causal": True}}
 PREDICTED = {"captioning": ["text"], "ctc": ["text"]}
 # What a page shows of one row: a picture of its own, a drawing, the words.
 SHOWN = {
@@ -128,8 +124,9 @@ def test_an_augmentation_changes_each_row_by_its_own_key_alone(name, kind):
     x = modality.preprocess(modality.collate(packed))
     change, keys = factory.build("augmentations", name, {}), random_streams.key(0, 0, torch.arange(len(x)), 0)
     streams = streams_of(keys)
-    if kind == "series" and name in IMAGES_ONLY:
-        with pytest.raises(UserError, match=f"{name}: expected images"):
+    other = {"series": IMAGES_ONLY, "image": SERIES_ONLY}[kind]
+    if name in other:
+        with pytest.raises(UserError, match=f"{name}: expected {'images' if kind == 'series' else 'series'}"):
             change(x.clone(), streams)
         return
     seen = change(x.clone(), streams)
@@ -211,7 +208,8 @@ def test_a_task_takes_a_step_and_every_encoder_gets_a_gradient(name):
     kinds, chosen = trial_of(name)
     made = {field: fitted(kind) for field, kind in kinds.items()}
     encoders = {
-        field: factory.build("encoders", chosen or m.encoder, {}, given=m.facts()) for field, (m, _) in made.items()
+        field: factory.build("encoders", chosen or m.encoder, ENCODER.get(name, {}), given=m.facts())
+        for field, (m, _) in made.items()
     }
     held = encoders_of(encoders, modalities={field: m for field, (m, _) in made.items()})
     facts = {"classes": 3, "class_counts": [4, 4, 4], "samples": 12, "encoders": held.info}

@@ -50,15 +50,8 @@ BROUGHT = ("emoji",)  # brings data of its own
 PREFERENCES = ("bradley_terry", "bpr", "dpo", "simpo", "cpl", "click")  # tests/recipes/test_preferences.py
 PAIRS = ("clip", "clap", "coca", "speech", "cosent", "angle", *PREFERENCES)  # of several fields: tested where these are
 SOUNDS = ("cola", "clmr", "byol_a")  # tests/recipes/test_sounds.py
-OWN = (
-    "ts2vec",
-    "tloss",
-    "tnc",
-    "cost",
-    "simcse",
-    "simcse_supervised",
-    *SOUNDS,
-)  # of one modality, with settings of their own
+SERIES = ("cost", "cpc", "tloss", "tnc", "ts2vec", "ts_tcc")  # tests/tasks/contrastive/ and test_series_recipes.py
+OWN = (*SERIES, "simcse", "simcse_supervised", *SOUNDS)  # of one modality, with settings of their own
 TABLES = ("scarf", "subtab", "vime")  # tests/journeys/test_tables.py
 IMAGES = ("rotation", "simclr_rotation_labels", "genscl_mixed")
 HEADLESS = (

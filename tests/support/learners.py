@@ -17,6 +17,7 @@ def encoders_of(networks, of=None, modalities=None):
         of,
         {field: type(m).__name__.lower() for field, m in known.items()},
         {field: m.facts() for field, m in known.items()},
+        {field: networks[key].causal for field, key in of.items()},
     )
     return Encoders(networks, of, info)
 

@@ -68,7 +68,7 @@ def augment(batch: Tensor, key_B: Tensor, changes: Changes) -> Tensor:
     if changes.shift:
         seen = seen + changes.shift * deviation * draw[:, 1]
     if changes.noise:
-        seen = seen + changes.noise * deviation * _gauss(keys[2], *seen.shape[1:])
+        seen = seen + changes.noise * deviation * gauss(keys[2], *seen.shape[1:])
     if changes.gaps:
         # Short windows hide a share of their own; a view as long as the row hides one of the row, as recorded runs do.
         seen = seen.masked_fill(_hidden(seen if changes.largest_crop < 1 else batch, keys[3], changes.gaps), math.nan)
@@ -140,7 +140,7 @@ def ends(known_BT: Tensor) -> Tensor:
     return (known_BT * t).amax(-1).clamp_min(1).float()
 
 
-def _gauss(key_B: Tensor, channels: int, steps: int) -> Tensor:
+def gauss(key_B: Tensor, channels: int, steps: int) -> Tensor:
     """(B, C, T) standard normal; padding changes none of it, since early steps ignore how many follow."""
     streams = random_streams.mix(
         key_B[:, None] ^ random_streams.mix(torch.arange(1, channels + 1, device=key_B.device))
