@@ -10,7 +10,9 @@ import pyarrow as pa
 import pytest
 
 from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.modalities.audio.audio import Audio
 from kontrast.reporting.report import write_report
+from kontrast.runs.folder.run_json import harmless
 from tests.support.report_stories import PIXEL, clusters, crossed, pairs, story, unit
 
 pytestmark = pytest.mark.slow
@@ -63,6 +65,24 @@ def test_in_a_browser_the_map_answers_and_nothing_is_asked_of_a_network(browser,
     assert point_at(tab, "#map .tip .thumb img")
     assert tab.locator("#map .tip .id").inner_text().startswith("row ")
     assert tab.locator("#nearest .thumb img").first.evaluate("i => i.complete && i.naturalWidth > 0")
+    assert tab.heard == [tab.url]
+    tab.close()
+
+
+def test_in_a_browser_a_sound_is_a_spectrogram_above_a_player_that_plays_it(browser, tmp_path):
+    samples = (9000 * np.sin(np.arange(4000) / 3)).astype(np.int16)[:, None]
+    snippets = {"photo": [harmless(Audio(rate=8000).show(samples))] * 30, "words": [f"words of {i}" for i in range(30)]}
+    tab = opened(browser, write_report(story(pairs(), thumbnails=snippets), tmp_path / "report.html"))
+    for part, least in (("img", 50), ("audio", 30)):
+        box = tab.locator(f"#nearest .thumb > {part}").first.bounding_box()
+        assert box["width"] > 100
+        assert box["height"] >= least
+    seconds = """async a => {
+      a.preload = 'auto';
+      await new Promise(r => { a.onloadedmetadata = r; a.load(); });
+      return a.duration;
+    }"""
+    assert tab.locator("#nearest audio").first.evaluate(seconds) == 0.5
     assert tab.heard == [tab.url]
     tab.close()
 
