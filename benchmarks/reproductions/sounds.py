@@ -60,6 +60,23 @@ def play(
         recipe: Its name; None for what kontrast chooses.
         seed: Of the run.
     """
+    features, took = represented(data, train, seconds, recipe, seed)
+    right = {name: probe(x[train], data.labels[train], x[test], data.labels[test]) for name, x in features.items()}
+    return {"right": {name: hits.tolist() for name, hits in right.items()}, "seconds": took}
+
+
+def represented(
+    data: Sounds, train: np.ndarray, seconds: float, recipe: str | None, seed: int
+) -> tuple[dict[str, np.ndarray], float]:
+    """Features of all clips by contestant, after a training on some without labels; and the processor seconds.
+
+    Args:
+        data: The set.
+        train: Rows that train.
+        seconds: Processor time of the training.
+        recipe: Its name; None for what kontrast chooses.
+        seed: Of the run.
+    """
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         with processor_time():
@@ -83,8 +100,7 @@ def play(
     }
     features["raw + learned"] = np.hstack([features["raw"], StandardScaler().fit(features["learned"][train]).transform(
         features["learned"])])  # fmt: skip
-    right = {name: probe(x[train], data.labels[train], x[test], data.labels[test]) for name, x in features.items()}
-    return {"right": {name: hits.tolist() for name, hits in right.items()}, "seconds": took}
+    return features, took
 
 
 def embedded(model: Model, packed: Sequence[np.ndarray]) -> np.ndarray:

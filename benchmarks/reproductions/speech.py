@@ -155,6 +155,8 @@ def _features(model: Model, sounds: Sequence[np.ndarray]) -> dict[str, list[np.n
     audio = model.modalities["audio"]
     assert isinstance(audio, Audio)
     untrained = replace(model, learner=learner_of(model.experiment, model.modalities, model.facts).eval())
+    for one in (untrained, model):
+        one.learner.encoders.keep_copies({"dense"})  # the pre-training may have switched them off
     found: dict[str, list[np.ndarray]] = {name: [] for name in KINDS}
     for sound in sounds:
         x = audio.preprocess(audio.collate([audio.pack(audio.read((sound, RATE), Path()))]))
