@@ -59,6 +59,7 @@ _SHAPES = {
     "pairs of texts": "questions.csv",
     "time series in arrays": "waves.npz",
     "plain columns": "people.csv",
+    "histories of items": "plays.jsonl",
     "time series of the UCR archive": "ucr/WAVES",
     "rows that miss fields": "catalogue.csv",
     "a query": "sqlite:shop.db#SELECT photo, title FROM goods",

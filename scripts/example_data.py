@@ -50,6 +50,7 @@ def make(folder: Path) -> None:
     _people(folder / "people.csv")
     _sounds(folder)
     _readings(folder / "readings.csv")
+    _plays(folder / "plays.jsonl")
 
 
 def _one(n: int, rng: np.random.Generator, folder: Path) -> dict[str, str]:
@@ -175,6 +176,17 @@ def _sounds(folder: Path) -> None:
             file.writeframes((loud.clip(-1, 1) * 32767).astype("<i2").tobytes())
         rows.append({"sound": place.relative_to(folder).as_posix(), "words": f"a {kind} of {pitch:.0f} hertz"})
     _table(folder / "sounds.csv", rows, ("sound", "words"))
+
+
+def _plays(path: Path) -> None:
+    """What 120 listeners played: walks over two rings of songs, one of even and one of odd numbers."""
+    rng = np.random.default_rng(4)
+    with path.open("w", encoding="utf8") as file:
+        for listener in range(120):
+            steps = rng.integers(1, 3, rng.integers(6, 13)).cumsum()
+            start = 2 * int(rng.integers(20)) + listener % 2
+            songs = [f"song{(start + 2 * int(step)) % 40:02}" for step in steps]
+            file.write(json.dumps({"id": f"listener{listener}", "history": songs}) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,19 @@ from kontrast.core import renamed
 from kontrast.core.errors import Interrupted, UserError, printable
 
 # The files of commands, which hang themselves on the application, in the order in which --help shows them.
-for _file in ("training", "ablate", "alone", "watch", "using", "instants", "anomalies", "doctor", "keeping", "viewing"):
+for _file in (
+    "training",
+    "ablate",
+    "alone",
+    "watch",
+    "using",
+    "instants",
+    "anomalies",
+    "recommend",
+    "doctor",
+    "keeping",
+    "viewing",
+):
     importlib.import_module(f"kontrast.cli.{_file}")
 
 SPINS = ("GOMP_SPINCOUNT", "1000")

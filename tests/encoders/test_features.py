@@ -31,6 +31,7 @@ CASES = {
     "audio_cnn": ("audio_cnn", {"base": 4, "out": 12, "statistics": False}, {"mels": 16}),
     "spectrogram_transformer": ("spectrogram_transformer", {"out": 12, "depth": 1, "dropout": 0.0}, {"mels": 16}),
     "sample_cnn": ("sample_cnn", {"base": 4, "depth": 1}, {}),
+    "sasrec": ("sasrec", {"width": 16}, {"vocabulary": 50, "length": 12}),
     "timm, channels first": ("timm", {"model": "test_resnet"}, {"channels": 3, "size": 96}),
     "timm, channels last": ("timm", {"model": "test_mambaout"}, {"channels": 3, "size": 224}),
     "timm, tokens": ("timm", {"model": "test_vit"}, {"channels": 3, "size": 64}),
@@ -77,7 +78,7 @@ def case(request):
     torch.manual_seed(0)
     encoder = factory.build("encoders", name, settings, given=facts).eval()
     lengths = torch.tensor([9, 12, 2, 5])
-    if name in ("tokens", "transformer", "causal_lm"):
+    if name in ("tokens", "transformer", "causal_lm", "sasrec"):
         x = torch.randint(1, 50, (4, 12))
         return encoder, torch.where(torch.arange(12) < lengths[:, None], x, -1), lengths
     if name not in ("resnet", "timm"):

@@ -38,7 +38,7 @@ SOUNDS = (
 CLOUDS = ("point_rotation", "point_jitter", "point_drop", "point_crop", "point_scale")
 # Tasks of one kind of data; fields that a task predicts, and never encodes.
 ALONE = {name: ["series"] for name in ("cost", "cpc", "tloss", "tnc", "ts2vec", "ts_tcc")}
-ALONE |= {"ctc": ["series", "text"], "vime": ["table"]}
+ALONE |= {"ctc": ["series", "text"], "next_item": ["history"], "vime": ["table"]}
 # Settings of the encoder that a task needs.
 ENCODER = {"cpc": {"causal": True}}
 PREDICTED = {"captioning": ["text"], "ctc": ["text"]}
@@ -48,6 +48,7 @@ SHOWN = {
     "series": r"<svg [^>]*viewBox[^>]*>(<path d=\"M[^\"]+\"[^>]*>(</path>)?)+</svg>",
     "text": r"[\w<>\[\]· ]+",
     "points": r'<img alt="[\w, ]+" src="data:image/png;base64,[A-Za-z0-9+/=]{40,}">',
+    "history": r"[\w\[\]]+( · [\w\[\]]+)*",
     "table": r"(\w+: [\w.+-]+<br>)+\w+: [\w.+-]+",
     "audio": r'(<span class="sound">)?<img alt="[\w. ]+" src="data:image/png;base64,[A-Za-z0-9+/=]{40,}">'
     r'(<audio controls [^>]*src="data:audio/wav;base64,[A-Za-z0-9+/=]{40,}"></audio></span>)?',

@@ -122,6 +122,7 @@ COMMANDS = {
     ],
     "instants": ["instants", "run", "series.npz", "--quiet", "--out", "run/instants.parquet"],
     "anomalies": ["anomalies", "run", "series.npz", "--quiet", "--out", "run/scores.parquet"],
+    "recommend": ["recommend", "run", "series.npz", "--quiet"],
     "watch": ["watch", "run", "--once"],
     "alone": ["alone", "run"],
 }
