@@ -16,7 +16,7 @@ def cropped(x: Tensor, key_B: Tensor, share: float) -> Tensor:
 
     Example:
         >>> cropped(torch.tensor([[5, 6, 7, 8]]), torch.tensor([3]), 0.5).tolist()
-        [[6, 7, -1, -1]]
+        [[5, 6, -1, -1]]
     """
     n_B1 = (x >= 0).sum(1, keepdim=True)
     kept_B1 = (share * n_B1).ceil().long().clamp_min(1)
