@@ -27,7 +27,8 @@ from kontrast.training.step import step
 
 ROWS = (12, 5, 7)  # of three steps: uneven on 2 and 3 ranks
 CLASSES, TAUGHT = 3, 5
-NAMES = {"image": "picture", "text": "text", "series": "series"}
+NAMES = {"image": "picture", "text": "text", "series": "series", "points": "cloud"}
+ALONE = ("text", "series", "points")  # kinds that a task is tried on if it refuses pictures
 NUMBERS = {"mean": 2.0, "std": 1.5}
 
 
@@ -40,8 +41,8 @@ def check_task(
 ) -> list[Finding]:
     """Findings on a task: contract, settings, and what must hold of any task.
 
-    It runs on made-up pictures, or with texts or on series if it refuses these, with all targets, in float64. In a
-    script, call it under `if __name__ == "__main__":`, since it starts processes.
+    It runs on made-up pictures, or with texts, on series or on clouds if it refuses these, with all targets, in
+    float64. In a script, call it under `if __name__ == "__main__":`, since it starts processes.
 
     Args:
         name: A task of this project (`simclr`) or your own (`my_lab.ideas:TwoCrops`).
@@ -76,7 +77,8 @@ def learner_of(name: str, settings: Mapping[str, Any]) -> Learner:
     """A learner of the task on a tiny encoder, float64, with the weights of a fixed seed."""
     made: type[Task] = registry.load("tasks", name)
     number, refused = max(made.min_fields, 1), []
-    for kinds in (["image"] * number, ["image"] * (number - 1) + ["text"], ["text"] * number, ["series"] * number):
+    mixed = ["image"] * (number - 1) + ["text"]
+    for kinds in (["image"] * number, mixed, *([kind] * number for kind in ALONE)):
         try:
             return _learner(name, settings, {f"{NAMES[kind]} {n}": kind for n, kind in enumerate(kinds, 1)})
         except UserError as error:

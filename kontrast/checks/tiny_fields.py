@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.features import Features
 
-SIDE, WIDTH, VOCABULARY, LENGTH, INSTANTS = 8, 6, 20, 7, 24
+SIDE, WIDTH, VOCABULARY, LENGTH, INSTANTS, POINTS = 8, 6, 20, 7, 24, 20
 
 
 class TinyImages(Encoder):
@@ -59,6 +59,21 @@ class TinySeries(Encoder):
         return Features(dense.sum(1) / here.sum(1, keepdim=True).clamp_min(1), dense, here)
 
 
+class TinyPoints(Encoder):
+    """Clouds to a vector per point and their mean."""
+
+    width, dense_width = WIDTH, WIDTH
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Conv1d(3, WIDTH, 1)
+
+    def forward(self, x: Tensor) -> Features:
+        """Features of (B, 3, P) clouds."""
+        dense = torch.tanh(self.net(x)).mT
+        return Features(dense.mean(1), dense)
+
+
 class TinyField(NamedTuple):
     """A modality in made-up rows.
 
@@ -105,11 +120,16 @@ def _series(n: int, g: Generator) -> Tensor:
     return walk.masked_fill(torch.arange(INSTANTS) >= length, torch.nan)
 
 
+def _clouds(n: int, g: Generator) -> Tensor:
+    return torch.randn(n, 3, POINTS, generator=g).double()
+
+
 FIELDS = {
     "image": TinyField(TinyImages, {"channels": 3, "size": SIDE}, _pictures, _noisy),
     "text": TinyField(
         TinyTexts, {"vocabulary": VOCABULARY, "spellings": (), "special": (), "mask": None}, _texts, _other_words
     ),
     "series": TinyField(TinySeries, {"channels": 1, "length": INSTANTS}, _series, _noisy),
+    "points": TinyField(TinyPoints, {"channels": 3, "points": POINTS}, _clouds, _noisy),
 }
 """Modality -> its made-up field."""

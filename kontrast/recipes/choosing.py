@@ -179,11 +179,14 @@ def choose(fields: Mapping[str, Field], asked: Experiment, recipe: str | None) -
 
 
 def _fields(name: str, task: TaskChoice, views: Mapping[str, Field]) -> dict[str, Field]:
-    """The fields that a task sees: those that are named, else all."""
-    for field in task.fields:
-        if field not in views:
+    """The fields that a task sees: those that are named, or of a kind that is named; else all."""
+    chosen = []
+    for field in task.fields or views:
+        found = [field] if field in views else [one for one, view in views.items() if view.kind == field]
+        if not found:
             raise UserError(f"tasks.{name}.fields names '{field}'{did_you_mean(field, views)}")
-    return {field: views[field] for field in task.fields or views}
+        chosen += found
+    return {field: views[field] for field in chosen}
 
 
 def _advice(views: Mapping[str, Field], asked: Experiment) -> str:

@@ -39,6 +39,7 @@ CLOUDS = ("point_rotation", "point_jitter", "point_drop", "point_crop", "point_s
 # Tasks of one kind of data; fields that a task predicts, and never encodes.
 ALONE = {name: ["series"] for name in ("cost", "cpc", "tloss", "tnc", "ts2vec", "ts_tcc")}
 ALONE |= {"ctc": ["series", "text"], "next_item": ["history"], "vime": ["table"]}
+ALONE |= {"pointcontrast": ["points"]}
 # Settings of the encoder that a task needs.
 ENCODER = {"cpc": {"causal": True}}
 PREDICTED = {"captioning": ["text"], "ctc": ["text"]}

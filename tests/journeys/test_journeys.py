@@ -9,6 +9,8 @@ import pytest
 
 import kontrast as kt
 from kontrast.core.embedding_table import EmbeddingTable
+from tests.support.clouds import KINDS as CLOUDS
+from tests.support.clouds import body
 from tests.support.journeys import number, same_whatever_the_batch, travels
 from tests.support.series import waves
 from tests.support.settings import FAST
@@ -80,6 +82,26 @@ def test_sounds(clips, tmp_path):
     assert run.search(like=str(sound), k=1)[0].id == "third/0.wav"
     assert run.search(like=sound.read_bytes(), k=1)[0].similarity > 0.999
     assert run.search(like=(tone(0, seconds=0.3), 8000), k=1)[0].id == "third/0.wav"
+
+
+def test_clouds(tmp_path):
+    for row in range(60):
+        place = tmp_path / "shapes" / CLOUDS[row % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        np.savetxt(place / f"{row}.xyz", body(row, points=100), fmt="%.5f")
+    light = {
+        "views.points.crop": 1.0,
+        "views.points.scale": 0.0,
+        "views.points.rotate": "none",
+    }  # easy pairs: few steps
+    settings = {"encoders.points.base": 16, "encoders.points.out": 32, "plan.batch": 24, **light}
+    run = travels(tmp_path / "shapes", tmp_path, steps=30, settings=settings)
+    assert run.experiment.names == "simclr"
+    assert "points from three sides" in (run.path / "report.html").read_text()
+    same_whatever_the_batch(run, tmp_path / "shapes" / "ball")
+    run.index(tmp_path / "shapes")
+    assert run.search(like=str(tmp_path / "shapes" / "ball" / "0.xyz"), k=1)[0].id == "ball/0.xyz"
+    assert run.search(like=body(0, points=100), k=1)[0].similarity > 0.99
 
 
 def emoji(columns):

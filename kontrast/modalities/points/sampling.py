@@ -41,6 +41,12 @@ def drawn(batch: Tensor, key_B: Tensor, number: int, share_B: Tensor, *, sliced:
         share_B: (B,) share of the points that the part holds.
         sliced: Whether the part lies on one side of a plane; otherwise it is what is nearest to a random point.
     """
+    at = places(batch, key_B, number, share_B, sliced=sliced)
+    return batch.gather(2, at[:, None].expand(-1, batch.shape[1], -1))
+
+
+def places(batch: Tensor, key_B: Tensor, number: int, share_B: Tensor, *, sliced: bool = False) -> Tensor:
+    """Places of the points that `drawn` gives, (B, number) int64; arguments are the same."""
     exists = there(batch)
     count_B = exists.sum(1)
     kept_B = (share_B.to(batch.device) * count_B).ceil().long().clamp_min(1)
@@ -51,7 +57,7 @@ def drawn(batch: Tensor, key_B: Tensor, number: int, share_B: Tensor, *, sliced:
     order = random_streams.uniform(random_streams.fork(key_B, 1), batch.shape[2]).to(batch.device)
     at = order.masked_fill(~inside, 2.0).argsort(dim=1, stable=True)
     nth = torch.arange(number, device=batch.device) % kept_B.clamp_min(1)[:, None]
-    return batch.gather(2, at.gather(1, nth)[:, None].expand(-1, batch.shape[1], -1))
+    return at.gather(1, nth)
 
 
 def on_sphere(x: Tensor) -> Tensor:
