@@ -50,6 +50,7 @@ class Task(nn.Module, ABC):
             `tasks.taught` has its name).
         asks: Settings of modalities that suit it, by name; those that a modality does not have are left out.
         strength: Default strength of augmentation: "strong" if augmentation makes the pairs, "light" if the data does.
+        caution: What to know before its results are trusted, a line of the first screen; empty for most.
         momentum: Momentum of the momentum encoders in the coming update; `begin` sets it.
     """
 
@@ -62,6 +63,7 @@ class Task(nn.Module, ABC):
     uses: frozenset[str] = frozenset()
     asks: Mapping[str, object] = {}
     strength: str = "strong"
+    caution: str = ""
     momentum: float = 0.0
 
     def __init_subclass__(cls) -> None:

@@ -38,7 +38,16 @@ CASES = {
 }
 # Held by tests of their own: positions of a table are its columns, those of a cloud have no order; models of speech and
 # ONNX are read from files.
-ELSEWHERE = {"column_mlp", "ft_transformer", "trend_season_cnn", "onnx", "pointnet", "dgcnn", "speech_model"}
+ELSEWHERE = {
+    "time_frequency",
+    "column_mlp",
+    "ft_transformer",
+    "trend_season_cnn",
+    "onnx",
+    "pointnet",
+    "dgcnn",
+    "speech_model",
+}
 # Instants of a view that a position merges.
 STRIDES = {
     "tcn with a stride": 3,

@@ -37,7 +37,7 @@ SOUNDS = (
 )
 CLOUDS = ("point_rotation", "point_jitter", "point_drop", "point_crop", "point_scale")
 # Tasks of one kind of data; fields that a task predicts, and never encodes.
-ALONE = {name: ["series"] for name in ("cost", "cpc", "tloss", "tnc", "ts2vec", "ts_tcc")}
+ALONE = {name: ["series"] for name in ("cost", "cpc", "tfc", "tloss", "tnc", "ts2vec", "ts_tcc")}
 ALONE |= {"ctc": ["series", "text"], "next_item": ["history"], "vime": ["table"]}
 ALONE |= {"pointcontrast": ["points"]}
 # Settings of the encoder that a task needs.
@@ -153,6 +153,7 @@ def built(name):
         "causal_lm": "text",
         "dilated_cnn": "series",
         "trend_season_cnn": "series",
+        "time_frequency": "series",
         "ft_transformer": "table",
         "dgcnn": "points",
         **sounds,

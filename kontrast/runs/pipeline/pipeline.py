@@ -107,6 +107,8 @@ def run_pipeline(
 def _introduce(model: Model, data: Dataset, recipe: Mapping[str, str], logger: Logger) -> None:
     """Logs what is trained, from which targets, with which encoders and views."""
     logger.fact("recipe", f"{recipe['name']} · {recipe['why']}")
+    for caution in dict.fromkeys(task.caution for task in model.learner.parts.values() if task.caution):
+        logger.fact("caution", caution)
     if learnt := messages.targets(data, model.learner.needs):
         logger.fact("targets", learnt)
     logger.fact("encoder", describe(model.learner))
