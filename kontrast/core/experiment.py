@@ -83,8 +83,7 @@ class Source:
 
     def __post_init__(self) -> None:
         _within("source", self, {"quarantine": 0, "held_out": 0, "validation": 0}, most=1)
-        if self.step is not None and not 0 < self.step < math.inf:
-            raise UserError(f"source.step={self.step:g}; expected more than 0.")
+        _within("source", self, {"step": 1e-12}, most=factory.LARGE)
 
 
 @dataclass(frozen=True)
