@@ -51,6 +51,7 @@ def make(folder: Path) -> None:
     _sounds(folder)
     _readings(folder / "readings.csv")
     _plays(folder / "plays.jsonl")
+    _videos(folder)
 
 
 def _one(n: int, rng: np.random.Generator, folder: Path) -> dict[str, str]:
@@ -187,6 +188,27 @@ def _plays(path: Path) -> None:
             start = 2 * int(rng.integers(20)) + listener % 2
             songs = [f"song{(start + 2 * int(step)) % 40:02}" for step in steps]
             file.write(json.dumps({"id": f"listener{listener}", "history": songs}) + "\n")
+
+
+def _videos(folder: Path) -> None:
+    """clips/KIND/N.gif, 60 videos of a ball that falls, rolls or rises; clips.csv names them, with words."""
+    rng, side = np.random.default_rng(3), 24
+    rows = []
+    for n in range(ROWS // 2):
+        kind, colour = ("falls", "rolls", "rises")[n % 3], list(COLOURS)[int(rng.integers(len(COLOURS)))]
+        x, y, speed, ground = rng.uniform(0, side), rng.uniform(0, side), rng.uniform(1, 2), int(rng.integers(225, 256))
+        step = {"falls": (0, speed), "rolls": (speed, 0), "rises": (0, -speed)}[kind]
+        frames = []
+        for t in range(int(rng.integers(10, 15))):
+            frame = Image.new("RGB", (side, side), (ground,) * 3)
+            left, top = (int(a + t * b) % (side + 8) - 8 for a, b in zip((x, y), step, strict=True))
+            ImageDraw.Draw(frame).ellipse((left, top, left + 8, top + 8), COLOURS[colour])
+            frames.append(frame)
+        place = folder / "clips" / kind / f"{n}.gif"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        frames[0].save(place, save_all=True, append_images=frames[1:], duration=80, loop=0)
+        rows.append({"clip": place.relative_to(folder).as_posix(), "words": f"a {colour} ball that {kind}"})
+    _table(folder / "clips.csv", rows, ("clip", "words"))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ CASES = {
     "spectrogram_transformer": ("spectrogram_transformer", {"out": 12, "depth": 1, "dropout": 0.0}, {"mels": 16}),
     "sample_cnn": ("sample_cnn", {"base": 4, "depth": 1}, {}),
     "sasrec": ("sasrec", {"width": 16}, {"vocabulary": 50, "length": 12}),
+    "video_resnet": ("video_resnet", {"base": 4, "thin": 4, "hidden": 12}, {"channels": 3, "size": 16}),
     "timm, channels first": ("timm", {"model": "test_resnet"}, {"channels": 3, "size": 96}),
     "timm, channels last": ("timm", {"model": "test_mambaout"}, {"channels": 3, "size": 224}),
     "timm, tokens": ("timm", {"model": "test_vit"}, {"channels": 3, "size": 64}),
@@ -90,6 +91,8 @@ def case(request):
     if name in ("tokens", "transformer", "causal_lm", "sasrec"):
         x = torch.randint(1, 50, (4, 12))
         return encoder, torch.where(torch.arange(12) < lengths[:, None], x, -1), lengths
+    if name == "video_resnet":
+        return encoder, torch.randn(4, 9, 3, 16, 16), None
     if name not in ("resnet", "timm"):
         stride, sound = STRIDES.get(request.param, 1), name not in ("tcn", "dilated_cnn")
         x = torch.randn(4, *((1, facts["mels"]) if "mels" in facts else (1 if sound else 2,)), 12 * stride)
@@ -153,6 +156,8 @@ def test_dense_features_are_in_the_order_of_their_positions(case, request):
         pytest.skip("a token changes what follows; tests/encoders/test_causal_lm.py has the slow loop")
     if encoder.causal:
         pytest.skip("an instant changes what follows; the next test has these")
+    if request.node.callspec.params["case"] == "video_resnet":
+        pytest.skip("positions are frames; tests/encoders/test_video_resnet.py")
     x = x[1:2]  # the row that fills the batch
     dense = encoder(x).dense[0]
     side = math.isqrt(len(dense)) if lengths is None else len(dense)

@@ -19,6 +19,7 @@ from tests.support.cosines import least_cosine
 from tests.support.series import waves
 from tests.support.settings import FAST
 from tests.support.sounds import tone
+from tests.support.videos import moving
 
 pytestmark = pytest.mark.slow
 
@@ -136,6 +137,16 @@ def test_onnx_takes_the_samples_of_sounds_of_any_length(tmp_path):
         feed[row, : len(sound), 0] = sound
     (z,) = session(made.folder).run(None, {"samples": feed})
     assert least_cosine(z, run.embed({"audio": data["audio"][:3]}).z["audio"]) > 0.9999
+
+
+def test_onnx_takes_the_frames_of_the_middle_clip(tmp_path):
+    data = {"video": [moving(row, frames=10) for row in range(24)]}
+    tiny = {f"encoders.video.{name}": 4 for name in ("base", "thin", "hidden")}
+    settings = {**FAST, **tiny, "plan.batch": 12, "tasks.contrast.width": 8, "views.video.frames": 6}
+    run = kt.train(data, steps=2, out=tmp_path / "run", settings={**settings, "views.video.windows": 1})
+    made = export(run, "onnx", tmp_path / "out", data=data)
+    (z,) = session(made.folder).run(None, {"frames": np.stack([video[2:8] for video in data["video"][:3]])})
+    assert least_cosine(z, run.embed({"video": data["video"][:3]}).z["video"]) > 0.9999
 
 
 def test_onnx_has_a_graph_for_each_field_and_the_projection_in_it(pair_run, tmp_path):

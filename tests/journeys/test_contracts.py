@@ -53,6 +53,7 @@ SHOWN = {
     "table": r"(\w+: [\w.+-]+<br>)+\w+: [\w.+-]+",
     "audio": r'(<span class="sound">)?<img alt="[\w. ]+" src="data:image/png;base64,[A-Za-z0-9+/=]{40,}">'
     r'(<audio controls [^>]*src="data:audio/wav;base64,[A-Za-z0-9+/=]{40,}"></audio></span>)?',
+    "video": r'<img alt="video of \d+ frames" src="data:image/webp;base64,[A-Za-z0-9+/=]{40,}">',
 }
 
 

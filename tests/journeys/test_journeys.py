@@ -9,12 +9,15 @@ import pytest
 
 import kontrast as kt
 from kontrast.core.embedding_table import EmbeddingTable
+from kontrast.core.errors import UserError
 from tests.support.clouds import KINDS as CLOUDS
 from tests.support.clouds import body
 from tests.support.journeys import number, same_whatever_the_batch, travels
 from tests.support.series import waves
 from tests.support.settings import FAST
 from tests.support.sounds import encoded, tone
+from tests.support.videos import MOTIONS, moving
+from tests.support.videos import encoded as encoded_video
 
 pytestmark = pytest.mark.slow
 
@@ -102,6 +105,27 @@ def test_clouds(tmp_path):
     run.index(tmp_path / "shapes")
     assert run.search(like=str(tmp_path / "shapes" / "ball" / "0.xyz"), k=1)[0].id == "ball/0.xyz"
     assert run.search(like=body(0, points=100), k=1)[0].similarity > 0.99
+
+
+def test_videos(tmp_path):
+    """Animated pictures of a block that moves one of three ways."""
+    clips = tmp_path / "clips"
+    for row in range(60):
+        place = clips / list(MOTIONS)[row % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{row}.gif").write_bytes(encoded_video(moving(row, frames=10 + row % 5)))
+    settings = {"plan.batch": 24, "views.image.frames": 6, "views.image.windows": 2}
+    settings |= {f"encoders.video.{name}": value for name, value in {"base": 4, "thin": 8, "hidden": 16}.items()}
+    run = travels(clips, tmp_path, steps=18, settings=settings)
+    assert (run.experiment.names, run.experiment.views["image"].name) == ("simclr", "video")
+    assert "data:image/webp;base64," in (run.path / "report.html").read_text()
+    same_whatever_the_batch(run, clips / "right")
+    run.index(clips)
+    clip = clips / "right" / "0.gif"
+    assert run.search(like=str(clip), k=1)[0].id == "right/0.gif"
+    assert run.search(like=clip.read_bytes(), k=1)[0].similarity > 0.999
+    with pytest.raises(UserError, match="ffmpeg"):
+        run.search(like="clip.mp4")
 
 
 def emoji(columns):

@@ -45,12 +45,14 @@ class Column:
         values: The whole column.
         rows: (N,) bool, rows that may be read; None for all.
         folder: Paths in cells are relative to it.
+        within: Further folders whose files may be opened, as of a frame.
     """
 
     name: str
     values: pa.ChunkedArray | np.ndarray
     rows: np.ndarray | None
     folder: Path
+    within: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values) if self.rows is None else int(self.rows.sum())

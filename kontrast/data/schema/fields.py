@@ -181,7 +181,7 @@ def _field(name: str, frame: Frame, modalities: Modalities, training: np.ndarray
         every = _field(name, frame, modalities)
         if every.kind in ("id", "split"):
             return every
-    column = Column(name.lower(), frame.columns[name], training, frame.folder)
+    column = Column(name.lower(), frame.columns[name], training, frame.folder, frame.within)
     if not column.cells:
         return Field("ignore", "empty in every row that was looked at")
     found = ((kind, modality.recognise(column)) for kind, modality in modalities)
@@ -222,8 +222,8 @@ def _of_objects(cells: list[Any]) -> Field:
         return Field("ignore", f"objects of type {type(cells[0]).__name__}")
     if arrays[0].dtype.kind not in "biuf":
         return Field("ignore", f"arrays of {arrays[0].dtype}, no numbers")
-    words = f"arrays of {arrays[0].ndim} axes ({shape_of(arrays)}); expected series of 1 or 2, or images of 2 or 3"
-    return Field("ignore", words)
+    expected = "series of 1 or 2, images of 2 or 3, or videos of 3 or 4"
+    return Field("ignore", f"arrays of {arrays[0].ndim} axes ({shape_of(arrays)}); expected {expected}")
 
 
 def _of_records(column: Column) -> Field:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 import numpy as np
@@ -186,8 +187,10 @@ def _names_files(column: pa.ChunkedArray, folder: Path) -> bool:
 
 
 def _stamp(path: Path) -> str:
+    """Size and time of change of a file, or of each file in a folder (of frames)."""
     try:
         state = path.stat()
+        inside = [one.stat() for one in sorted(path.iterdir())] if S_ISDIR(state.st_mode) else []
     except (OSError, ValueError):  # no file, or no valid path
         return "-"
-    return f"{state.st_size} {state.st_mtime_ns};"
+    return "".join(f"{one.st_size} {one.st_mtime_ns};" for one in (state, *inside))

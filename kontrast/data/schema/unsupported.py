@@ -20,7 +20,7 @@ _SUFFIXES = {
 }
 _INSTEAD = {
     "audio": "wav, flac, ogg and mp3 files are read, one per row: in a folder, or named by a column",
-    "video": "pictures of their frames are read",
+    "video": "convert each file to an animated picture, which is: ffmpeg -i CLIP.mp4 -vf fps=8,scale=-2:128 CLIP.webp",
     "graphs": "an array of numbers a graph in an .npz, or its description as text, is read",
     "point clouds or meshes": "off, ply, obj, stl, glb, pts, xyz and las files are read, one per row",
     "molecules": "their SMILES in a column of a table are read as text",
@@ -28,7 +28,11 @@ _INSTEAD = {
     "ARFF or TSF tables": "the archives of series offer the same sets as .ts, and any table is read as CSV",
     "documents": "their words in .txt files or in a table are read",
 }
-_CALLED = {"audio": "audio in this form", "point clouds or meshes": "point clouds or meshes in this form"}
+_CALLED = {
+    "audio": "audio in this form",
+    "video": "files of video",
+    "point clouds or meshes": "point clouds or meshes in this form",
+}
 _AUDIO = (b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
 _FILES = 500  # files read per folder
 

@@ -8,7 +8,8 @@ from kontrast.data.schema import file_tree
 from kontrast.data.sources.source_reader import SourceReader
 from kontrast.data.tables.frame import Frame
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
+_STILL = {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
+SUFFIXES = _STILL | {".gif", ".webp", ".apng"}
 
 
 class Images(SourceReader):

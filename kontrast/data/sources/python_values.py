@@ -110,7 +110,7 @@ def _of_list(values: Sequence[Any], who: str) -> Column:
     arrays = [v for v in values if isinstance(v, np.ndarray)]
     if arrays and len(arrays) == len(values) and arrays[0].ndim and len({a.shape for a in arrays}) == 1:
         return np.stack(arrays)
-    if any(a.ndim > 1 for a in arrays) or _pictures(values):
+    if any(a.ndim > 1 for a in arrays) or _pictures(values) or _frames(values):
         kept = np.empty(len(values), dtype=object)
         for row, value in enumerate(values):
             kept[row] = value
@@ -139,6 +139,14 @@ def _pictures(values: Sequence[Any]) -> bool:
     from PIL import Image
 
     return any(isinstance(v, Image.Image) for v in values)
+
+
+def _frames(values: Sequence[Any]) -> bool:
+    """Whether values are lists of pictures or of arrays of several axes: the frames of videos."""
+    lists = [v for v in values if isinstance(v, list | tuple) and len(v)]
+    return bool(lists) and (
+        _pictures(lists[0]) or any(isinstance(one, np.ndarray) and one.ndim > 1 for one in lists[0])
+    )
 
 
 def _mixture(values: Sequence[Any]) -> str:

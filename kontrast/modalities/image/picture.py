@@ -126,7 +126,7 @@ def _settle(array_CHW: np.ndarray, channels: int) -> np.ndarray:
     if 0 in array_CHW.shape:
         raise Unreadable(f"no pixels: shape {array_CHW.shape}.")
     _refuse_bomb(*array_CHW.shape[1:])
-    array_CHW = _bytes(array_CHW)
+    array_CHW = as_bytes(array_CHW)
     count = len(array_CHW)
     if count == channels or count in (1, 3):
         return np.ascontiguousarray(array_CHW)
@@ -136,8 +136,12 @@ def _settle(array_CHW: np.ndarray, channels: int) -> np.ndarray:
     return ((array_CHW[:-1] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def _bytes(array: np.ndarray) -> np.ndarray:
-    """Any number type -> uint8."""
+def as_bytes(array: np.ndarray) -> np.ndarray:
+    """Pixels of any number type as uint8; floats up to 1 are scaled to 255.
+
+    Raises:
+        Unreadable: no numbers, or some below 0 or above 255.
+    """
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:

@@ -8,7 +8,7 @@ import pyarrow.types as types
 from kontrast.data.schema.column import Claim, Column, mostly, shape_of
 from kontrast.data.schema.named_files import named_files
 
-_FILES = re.compile(r"\.(png|jpe?g|jfif|bmp|gif|webp|tiff?|pp?gm|ppm|avif)$", re.IGNORECASE)
+_FILES = re.compile(r"\.(a?png|jpe?g|jfif|bmp|gif|webp|tiff?|pp?gm|ppm|avif)$", re.IGNORECASE)
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"P5", b"P6")
 
 

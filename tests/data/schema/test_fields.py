@@ -190,9 +190,9 @@ def test_point_clouds_are_no_time_series_and_walks_are():
 @pytest.mark.parametrize(
     ("values", "called"),
     [
-        ([f"films/{i}.MKV" for i in range(N)], "video"),
+        ([f"films/{i}.MKV" for i in range(N)], "files of video"),
         ([f"{i}.graphml.gz" for i in range(N)], "graphs"),
-        ([{"bytes": None, "path": "a.mp4"}] * N, "video"),
+        ([{"bytes": None, "path": "a.mp4"}] * N, "files of video"),
     ],
 )
 def test_what_is_not_read_yet_is_called_by_its_name(values, called):

@@ -48,9 +48,8 @@ def rows_of(path):
 
     frame = open_frame(path, cache=(aside := Path(tempfile.mkdtemp())) / "cache")
     fields = infer(frame, {}, None)
-    kinds = {
-        n: factory.build("modalities", f.kind, {}) for n, f in fields.items() if f.kind in ("image", "text", "series")
-    }
+    read = ("image", "text", "series", "video")
+    kinds = {n: factory.build("modalities", f.kind, {}) for n, f in fields.items() if f.kind in read}
     return prepare(frame, fields, kinds, source=Source(quarantine=1), seed=0, cache=aside / "packed", fit=True)
 
 
@@ -108,6 +107,15 @@ def images(to):
     (to / "e.pkl").write_bytes(pickled())
 
 
+def frames(to):
+    for name in "abc":
+        (to / name).mkdir()
+        for t in range(3):
+            Image.new("RGB", (9, 9), (ord(name), 9 * t, 0)).save(to / name / f"{t}.png")
+    (to / "d").mkdir()
+    (to / "d" / "0.png").write_bytes(pickled())
+
+
 def sounds(to):
     for name in "abc":
         (to / f"{name}.wav").write_bytes(encoded(tone(ord(name))))
@@ -159,6 +167,7 @@ PLANTED = {
     "images": [images],
     "sounds": [sounds],
     "clouds": [clouds],
+    "frames": [frames],
     "texts": [texts],
     "hub_dataset": [hub_dataset],
     "csv": [plain("x.csv"), plain("x.csv.gz")],
@@ -184,14 +193,14 @@ def test_no_source_loads_a_pickle(tmp_path, source, at):
     PLANTED[source][at](folder)
     files = [file for file in folder.iterdir() if file.stem in ("x", "train")]
     data = files[0] if len(files) == 1 else folder
-    data = {"sqlite": f"sqlite:{data}#t", "duck_db": f"duckdb:{data}#t"}.get(source, data)
+    data = {"sqlite": f"sqlite:{data}#t", "duck_db": f"duckdb:{data}#t", "frames": f"frames:{data}"}.get(source, data)
     try:
         read = rows_of(data)
     except UserError as refused:
         assert "\n" not in str(refused)  # noqa: PT017 - or it is read without the pickle
     else:  # the other rows are read, and the pickle is set aside or passed over
-        assert source in ("images", "sounds", "clouds", "texts", "tar_shards", "parquet", "arrow")
-        aside = {"images": ["d.png"], "sounds": ["d.wav"], "clouds": ["e.ply"]}
+        assert source in ("images", "frames", "sounds", "clouds", "texts", "tar_shards", "parquet", "arrow")
+        aside = {"images": ["d.png"], "frames": ["d"], "sounds": ["d.wav"], "clouds": ["e.ply"]}
         assert source not in aside or [name for _, name, *_ in read.quarantined] == aside[source]
 
 

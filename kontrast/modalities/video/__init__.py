@@ -1,0 +1,1 @@
+"""Videos: animated pictures, stacks, lists and folders of frames."""
