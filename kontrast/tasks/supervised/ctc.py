@@ -114,8 +114,18 @@ class CTC(Task):
         return Output(loss, field, {"length": length * here})
 
     def compute_loss(self, out: Mapping[str, Embeddings], ranks: Ranks) -> dict[str, LossTerm]:
-        """Mean error per piece of this rank's texts."""
+        """Mean error per piece of this rank's texts.
+
+        Raises:
+            UserError: No row of a batch has a text that fits.
+        """
         rows = out[self.heard]
+        if ranks.world == 1 and not rows.keys["length"].any():
+            raise UserError(
+                f"task 'ctc': in a batch of {len(rows.z)} rows no text of '{self.text}' fits its '{self.heard}', which "
+                f"gives {self.per} letters per position; expected texts of what is said, in sounds long enough for "
+                "them. If they are, raise the setting `per` of the task."
+            )
         return {f"{self.heard}>{self.text}": LossTerm(rows.z.sum(), exact(rows.keys["length"].sum()))}
 
     @torch.no_grad()

@@ -101,6 +101,8 @@ def test_a_row_without_loss_counts_nothing_and_the_texts_have_no_gradient():
     batches[""].keys["has x"][:] = False
     with doubles():
         assert not learner([], lambda _: batches)[MAIN]["x"].z.any()
+        with pytest.raises(UserError, match=r"in a batch of 8 rows no text of 'words' fits its 'x', .* raise the set"):
+            step(learner, learner, batches, Ranks(), seed=0)
 
 
 def test_letters_are_said_once_until_a_blank_and_only_where_the_sound_is():
