@@ -57,7 +57,7 @@ def of_archive(data: bytes, suffix: str) -> tuple[np.ndarray, tuple[str, ...] | 
         loaded = np.load(io.BytesIO(data), allow_pickle=False)
         arrays = {"points": loaded} if suffix == ".npy" else {name.lower(): loaded[name] for name in loaded.files}
     except (ValueError, OSError, EOFError, KeyError) as error:
-        raise Unreadable(f"no {suffix} that can be read without unpickling: {str(error).splitlines()[0]}") from error
+        raise Unreadable(f"no {suffix} that can be read without unpickling; expected an array of numbers") from error
     if not all(isinstance(array, np.ndarray) for array in arrays.values()):
         raise Unreadable(f"is no {suffix}")
     if len(arrays) == 1:
