@@ -62,7 +62,7 @@ def world(tmp_path_factory):
         "gone.csv": "image,price\n" + "".join(f"no{n}.png,{n}\n" for n in range(30)),
         "blank.csv": "id,text\n" + "".join(f"{n},\n" for n in range(30)),
         "pairs.csv": "image,text\n" + "".join(f"pictures/{n % 3}/{n:02d}.png,{w}\n" for n, w in enumerate(words)),
-        "unknown.xyz": "hello",
+        "unknown.qqq": "hello",
     }
     for name, text in texts.items():
         (folder / name).write_text(text)
@@ -117,7 +117,7 @@ DATA = {
     "pickled.npy": ["pickled", "never loaded"],
     "list.pkl": ["list.pkl", "suffix '.pkl'", "expected"],
     "list.pt": ["list.pt", "suffix '.pt'", "expected"],
-    "unknown.xyz": ["unknown.xyz", "suffix '.xyz'", "expected"],
+    "unknown.qqq": ["unknown.qqq", "suffix '.qqq'", "expected"],
     "one.npz": ["one.npz", "one row", "at least two"],
     "flat.npz": ["flat.npz", "'series'", "no series changes over time"],
     "numbers.csv": ["nothing to embed", "a is meta", "--field"],
@@ -170,8 +170,8 @@ TRAINING = {
     "pictures --recipe clip": ["'clip' takes at least 2 fields", "image (image)"],
     "pictures --device warp": ["no device is called 'warp'", "cpu"],
     "pictures --out pictures": ["pictures exists and is not empty", "name a new folder"],
-    "pictures --out unknown.xyz": ["cannot make the run folder unknown.xyz", "--out"],
-    "pictures --out unknown.xyz/run": ["cannot make the run folder", "Not a directory"],
+    "pictures --out unknown.qqq": ["cannot make the run folder unknown.qqq", "--out"],
+    "pictures --out unknown.qqq/run": ["cannot make the run folder", "Not a directory"],
     "pictures --batch 1": ["'--batch'", "greater than or equal to 2", "kontrast train --help"],
     "pictures --stepz 3": ["No such option: --stepz", "--steps", "kontrast train --help"],
     "pictures --seed x": ["'--seed'", "valid integer"],
@@ -224,7 +224,7 @@ FINISHED = {
     "embed seen waves.npz": ["none of this run's fields (image)", "series, label"],
     "embed seen nowhere": ["nowhere does not exist"],
     "embed seen pictures --out empty --quiet": ["cannot write empty", "it is a folder"],
-    "embed seen pictures --out unknown.xyz/bank.parquet --quiet": ["cannot write unknown.xyz/bank.parquet"],
+    "embed seen pictures --out unknown.qqq/bank.parquet --quiet": ["cannot write unknown.qqq/bank.parquet"],
     "embed seen all_corrupt": ["none of its 2 rows can be used", "the first: row 0", "not a picture"],
     "evaluate seen waves.npz": ["none of this run's fields (image)"],
     "index seen waves.npz": ["none of this run's fields (image)"],
