@@ -21,7 +21,7 @@ from kontrast.runs.margins import with_margins, with_rule
 from kontrast.runs.model import Model, raw_bank
 from kontrast.runs.opened import opened
 
-_CALLER = 4  # frames from a warning here to the line that called `Run.evaluate`
+_CALLER = 3  # frames from a warning here to the line that called `Run.evaluate`
 
 
 def evaluate_on(folder: Folder, data: object, *, outside: bool, logger: Logger | None) -> list[dict[str, Any]]:
