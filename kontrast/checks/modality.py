@@ -14,8 +14,10 @@ from kontrast.checks.results import Broken, Doubt, Finding, run_check
 from kontrast.core import containers, factory, random_streams, registry
 from kontrast.core.containers import Data
 from kontrast.data.modality import Modality
+from kontrast.data.packed_row import arrays, length
 from kontrast.data.remark import Rows
 from kontrast.data.schema.fields import infer
+from kontrast.data.schema.fingerprint import content
 from kontrast.data.sources.open_source import open_frame
 from kontrast.data.view import Role
 
@@ -88,7 +90,7 @@ def _recognised(name: str, make: Callable[[], Modality]) -> str:
 def _packed(make: Callable[[], Modality]) -> str:
     modality = make()
     rows = _rows(modality)
-    forms = {(row.dtype, row.shape[1:]) for row in rows}
+    forms = {tuple((name, a.dtype, a.shape[1:]) for name, a in arrays(row).items()) for row in rows}
     if len(forms) > 1:
         raise Broken(f"rows are packed to {len(forms)} forms, such as {list(forms)[:2]}; expected one for all rows")
     batch = modality.collate(rows)
@@ -97,7 +99,8 @@ def _packed(make: Callable[[], Modality]) -> str:
     flat = sum(map(modality.is_flat, rows))
     if flat:
         raise Broken(f"is_flat says that {flat} of {CELLS} examples do not vary")
-    return f"{CELLS} examples, each an array of {rows[0].dtype}; {modality.dimensions(_lengths(rows))}"
+    kinds = " and ".join(f"{name or 'an array'} of {a.dtype}" for name, a in arrays(rows[0]).items())
+    return f"{CELLS} examples, each {kinds}; {modality.dimensions(_lengths(rows))}"
 
 
 def _restored(name: str, settings: Mapping[str, Any], make: Callable[[], Modality]) -> str:
@@ -107,7 +110,7 @@ def _restored(name: str, settings: Mapping[str, Any], make: Callable[[], Modalit
     other.restore(json.loads(written))
     rows = _rows(modality)
     batch = modality.collate(rows)
-    if not all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(rows, _rows(other), strict=True)):
+    if [content(row) for row in rows] != [content(row) for row in _rows(other)]:
         raise Broken("a restored modality packs rows differently")
     _equal("what a restored modality gives the encoder", other.preprocess(batch), modality.preprocess(batch))
     if dict(other.facts()) != dict(modality.facts()):
@@ -195,7 +198,7 @@ def _exported(make: Callable[[], Modality]) -> str:
 
 
 def _lengths(rows: list[Any]) -> Any:
-    return torch.tensor([len(row) for row in rows]).numpy()
+    return np.array([length(row) for row in rows])
 
 
 def _leaves(one: Data, other: Data) -> list[tuple[Tensor, Tensor]]:

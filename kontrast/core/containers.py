@@ -4,7 +4,7 @@ Moving to a device, saving and listing tensors go over the leaves. A container t
 has a method `take(rows)` that cuts it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 
 import torch
@@ -16,7 +16,7 @@ Data = Any  # a Tensor or a registered container
 
 @runtime_checkable
 class Container(Protocol):
-    """Data of B rows that cuts and repeats itself."""
+    """Data of B rows that cuts, repeats and joins itself; the first of its tensors has B entries."""
 
     def take(self, rows: Any) -> Self:
         """The rows that are asked for: a slice, an index or a mask."""
@@ -24,6 +24,10 @@ class Container(Protocol):
 
     def repeat(self, times: int) -> Self:
         """All rows `times` over, one after another."""
+        ...
+
+    def join(self, others: Sequence[Self]) -> Self:
+        """These rows and then those of others."""
         ...
 
 
@@ -42,6 +46,11 @@ def apply(change: Callable[[Tensor], Tensor], data: Data) -> Data:
     return pytree.tree_map_only(Tensor, change, data)
 
 
+def cloned(data: Data) -> Data:
+    """A copy that shares no memory."""
+    return apply(torch.clone, data)
+
+
 def take(data: Data, rows: Any) -> Data:
     """Some rows of data."""
     return data.take(rows) if _cuts_itself(data) else apply(lambda t: t[rows], data)
@@ -49,7 +58,10 @@ def take(data: Data, rows: Any) -> Data:
 
 def joined(parts: Iterable[Data]) -> Data:
     """Data of the same shape, one after another."""
-    flat = [pytree.tree_flatten(part) for part in parts]
+    first, *others = parts
+    if _cuts_itself(first):
+        return first.join(others)
+    flat = [pytree.tree_flatten(part) for part in (first, *others)]
     return pytree.tree_unflatten([torch.cat(leaves) for leaves in zip(*(p for p, _ in flat), strict=True)], flat[0][1])
 
 

@@ -5,8 +5,9 @@ import io
 import numpy as np
 import torch
 
-from kontrast.core import random_streams
+from kontrast.core import containers, random_streams
 from kontrast.core.atomic_files import atomic_write
+from kontrast.core.containers import Data
 from kontrast.doctor.case import Case
 from kontrast.doctor.examination import Examination, Finding
 from kontrast.doctor.sheet import sheet
@@ -32,7 +33,10 @@ class Views(Examination):
             batch = modality.batch(store, few, None)
             ids = torch.from_numpy(case.data.keys[few])
             seed = case.experiment.seed
-            drawn = [modality.augment(batch.clone(), random_streams.key(seed, 0, ids, n), ids) for n in range(_VIEWS)]
+            drawn = [
+                modality.augment(containers.cloned(batch), random_streams.key(seed, 0, ids, n), ids)
+                for n in range(_VIEWS)
+            ]
             if len(case.modalities) == 1 and all(_equal(drawn[0], other) for other in drawn[1:]):
                 words = f"{name}: all views of a row are the same, so one field alone teaches nothing. Augment more."
                 found.append(Finding("same views", "warning", words, {"field": name}))
@@ -52,7 +56,9 @@ class Views(Examination):
         return found
 
 
-def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    if one.shape != other.shape:
+def _equal(one: Data, other: Data) -> bool:
+    pairs = list(zip(containers.tensors(one), containers.tensors(other), strict=True))
+    if any(a.shape != b.shape for a, b in pairs):
         return False
-    return bool((torch.nan_to_num(one.float()) - torch.nan_to_num(other.float())).abs().max() <= _SAME)
+    apart = [(torch.nan_to_num(a.float()) - torch.nan_to_num(b.float())).abs() for a, b in pairs if a.numel()]
+    return all(bool(difference.max() <= _SAME) for difference in apart)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kontrast.core import containers
 from kontrast.core.errors import UserError, did_you_mean
 from kontrast.runs.model import Model
 
@@ -86,7 +87,7 @@ class Embedder(nn.Module):
         batch = self._packed(cells, folder)
         span = torch.iinfo(torch.int64)
         keys = torch.randint(span.min, span.max, (count + 1, len(batch)))
-        return [self.modality.augment(batch.clone(), key_B, keys[-1]) for key_B in keys[:-1]]
+        return [self.modality.augment(containers.cloned(batch), key_B, keys[-1]) for key_B in keys[:-1]]
 
     def _packed(self, cells: Sequence[Any], folder: str | Path) -> Tensor:
         return self.modality.collate([self.modality.pack(self.modality.read(cell, Path(folder))) for cell in cells])

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from kontrast.core.errors import UserError
+from kontrast.data.sources.graph_records import graph_record, is_graph
 from kontrast.data.tables.column_reader import plain
 from kontrast.data.tables.frame import ANYWHERE, Column, Frame
 
@@ -106,7 +107,7 @@ def _of_list(values: Sequence[Any], who: str) -> Column:
     import torch
 
     values = [v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v for v in values]
-    values = [_record(v) if _is_sound(v) else v for v in values]
+    values = [_record(v) if _is_sound(v) else graph_record(v) if is_graph(v) else v for v in values]
     arrays = [v for v in values if isinstance(v, np.ndarray)]
     if arrays and len(arrays) == len(values) and arrays[0].ndim and len({a.shape for a in arrays}) == 1:
         return np.stack(arrays)

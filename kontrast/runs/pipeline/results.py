@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kontrast.core import random_streams
+from kontrast.core import containers, random_streams
 from kontrast.data.dataset.dataset import Dataset
 from kontrast.data.schema import fingerprint
 from kontrast.evaluation.evaluate import evaluate
@@ -95,7 +95,8 @@ def _samples(model: Model, data: Dataset, rows: np.ndarray) -> dict[str, Any]:
         batch = modality.batch(data.stores[name], few, None)
         ids = torch.from_numpy(data.keys[few])
         drawn = [
-            modality.augment(batch.clone(), random_streams.key(model.experiment.seed, 0, ids, n), ids) for n in range(3)
+            modality.augment(containers.cloned(batch), random_streams.key(model.experiment.seed, 0, ids, n), ids)
+            for n in range(3)
         ]
         for k, row in enumerate(few):
             looks = [modality.look(view[k]) for view in drawn]

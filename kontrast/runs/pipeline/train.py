@@ -317,7 +317,7 @@ def _causes(model: Model, moment: StepRecord, first: Batches, own: Sequence[str]
         temperature=_temperature(model),
         batch=rows,
         twins=moment.twins / pairs,
-        varied=min(_varied(x) for data in views for x in containers.tensors(data)),
+        varied=min(max(map(_varied, containers.tensors(data))) for data in views),
         gradient=moment.gradient,
         short=too_short(moment.step),
         own=own,
@@ -331,7 +331,7 @@ def _temperature(model: Model) -> float:
 
 
 def _varied(x: torch.Tensor) -> float:
-    return float(torch.nan_to_num(x.float()).std(0).mean()) if len(x) > 1 else 0.0
+    return float(torch.nan_to_num(x.float()).std(0).mean()) if len(x) > 1 and x.numel() else 0.0
 
 
 def _saved(broken: NotFinite, folder: Folder, course: TrainState) -> UserError:

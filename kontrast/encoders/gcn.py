@@ -1,0 +1,51 @@
+"""Graph convolutional network: means over neighbours, weighted by degrees."""
+
+from torch import Tensor, nn
+
+from kontrast.encoders.message_passing import Hidden, Layer, Layers, MessagePassing, Pool, gathered
+from kontrast.modalities.graph.graphs import Graphs
+
+
+class GCN(MessagePassing):
+    """Graph convolutional network.
+
+    Take it for nodes of one large graph; edge features are not seen.
+
+    Args:
+        node_features: Features per node; from the data.
+        hidden: Width of a layer.
+        layers: Rounds of messages; the width is `hidden` times that.
+        pool: How the nodes of a graph become one vector: "sum" or "mean".
+
+    Equation:
+        h'_v = W sum_u h_u / sqrt(d_u d_v) over the neighbours and v itself, d the degree plus one.
+
+    Reference:
+        Kipf, Welling, "Semi-Supervised Classification with Graph Convolutional Networks", ICLR 2017, arXiv:1609.02907.
+
+    Example:
+        >>> import torch
+        >>> edges = torch.tensor([[0, 1], [1, 0]])
+        >>> graphs = Graphs(torch.tensor([2, 1]), torch.ones(3, 4), edges, torch.ones(2, 0))
+        >>> GCN(node_features=4, hidden=8, layers=2)(graphs).pooled.shape
+        torch.Size([2, 16])
+    """
+
+    def __init__(self, *, node_features: int, hidden: Hidden = 128, layers: Layers = 2, pool: Pool = "mean") -> None:
+        super().__init__(node_features=node_features, hidden=hidden, layers=layers, pool=pool)
+
+    def layer(self, width: int, out: int) -> Layer:
+        """Means over neighbours."""
+        return _Means(width, out)
+
+
+class _Means(Layer):
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, out)
+
+    def forward(self, h_NH: Tensor, graphs: Graphs) -> Tensor:
+        h_NH = self.linear(h_NH)
+        scale_N1 = (graphs.degree_N + 1).rsqrt()[:, None].to(h_NH.dtype)
+        scaled_NH = h_NH * scale_N1
+        return scale_N1 * (scaled_NH + gathered(scaled_NH[graphs.edges_E2[:, 0]], graphs))

@@ -1,0 +1,1 @@
+"""Graphs: nodes with features or labels, and edges between them; a row is a whole graph."""

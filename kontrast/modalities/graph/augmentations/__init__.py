@@ -1,0 +1,1 @@
+"""Changes of graphs, one per file."""
