@@ -23,6 +23,8 @@ class Interrupted(Exception):
         self.number = number
 
 
+_LISTED = 60  # names in a message
+
 # Controls, and what turns the direction of writing, hides, or ends a line: a name with these could move the cursor,
 # recolour the terminal, or read as another. Joiners are left, which emoji and several scripts need.
 _UNSEEN = re.compile(
@@ -36,10 +38,13 @@ def printable(words: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for a similar known name, else the list of known names."""
-    known = sorted(known)
+    """`; did you mean 'x'?` for a similar known name, else the known names, at most 60 of them."""
+    known = sorted(set(known))
     close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean '{close[0]}'?" if close else f"; there is: {', '.join(known) or 'nothing'}."
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    return f"; there is: {', '.join(known[:_LISTED]) or 'nothing'}{more}."
 
 
 def needs(module: str, extra: str) -> ModuleType:

@@ -27,8 +27,7 @@ class GIN(MessagePassing):
         arXiv:1905.12265, for edge features.
 
     Example:
-        >>> edges = torch.tensor([[0, 1], [1, 0]])
-        >>> graphs = Graphs(torch.tensor([2, 1]), torch.ones(3, 4), edges, torch.ones(2, 0))
+        >>> graphs = Graphs.of([2, 1], [(0, 1)], torch.ones(3, 4))
         >>> GIN(node_features=4, hidden=8, layers=2)(graphs).pooled.shape
         torch.Size([2, 16])
     """

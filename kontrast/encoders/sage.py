@@ -25,8 +25,7 @@ class SAGE(MessagePassing):
 
     Example:
         >>> import torch
-        >>> edges = torch.tensor([[0, 1], [1, 0]])
-        >>> graphs = Graphs(torch.tensor([2, 1]), torch.ones(3, 4), edges, torch.ones(2, 0))
+        >>> graphs = Graphs.of([2, 1], [(0, 1)], torch.ones(3, 4))
         >>> SAGE(node_features=4, hidden=8, layers=2)(graphs).pooled.shape
         torch.Size([2, 16])
     """

@@ -105,6 +105,8 @@ class Graph(Modality):
         if not items:
             raise UserError("graph: no row could be read; expected records of edges, or graph files.")
         self.nodes = Kinds.fitted([item.labels for item in items], [item.x_NF for item in items])
+        if self.nodes.width == 1 and self.nodes.labels:  # one label for all says nothing
+            self.nodes = Kinds([], [], [])
         self.ties = Kinds.fitted([item.tie_labels for item in items], [item.ties_EG for item in items])
 
     def pack(self, item: RawGraph) -> dict[str, np.ndarray]:
@@ -133,6 +135,7 @@ class Graph(Modality):
             torch.from_numpy(np.concatenate(parts["nodes"]).astype(np.float32, copy=False)),
             torch.from_numpy(np.concatenate(edges).astype(np.int64)),
             torch.from_numpy(np.concatenate(ties).astype(np.float32, copy=False)),
+            torch.zeros(len(sizes), 0),
         )
 
     def preprocess(self, batch: Graphs) -> Graphs:

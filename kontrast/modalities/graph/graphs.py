@@ -22,12 +22,35 @@ class Graphs:
         x_NF: (N, F) float, features of nodes.
         edges_E2: (E, 2) int64, from and to, as numbers of nodes; row after row, each edge in both directions.
         ties_EG: (E, G) float, features of edges.
+        rows_BR: (B, R) float, features of whole rows (the fingerprint of a molecule), which encoders do not see.
     """
 
     sizes_B: Tensor
     x_NF: Tensor
     edges_E2: Tensor
     ties_EG: Tensor
+    rows_BR: Tensor
+
+    @classmethod
+    def of(
+        cls, sizes: Sequence[int], edges: Sequence[tuple[int, int]], x_NF: Tensor, ties_EG: Tensor | None = None
+    ) -> "Graphs":
+        """Graphs of some sizes.
+
+        Args:
+            sizes: Nodes of each row.
+            edges: Pairs of nodes, numbered over all rows, each pair once.
+            x_NF: (N, F) features of nodes.
+            ties_EG: (pairs, G) features of edges; None for none.
+
+        Example:
+            >>> len(Graphs.of([2, 1], [(0, 1)], torch.ones(3, 4)).edges_E2)  # both directions
+            2
+        """
+        pairs = torch.tensor(edges, dtype=torch.int64).reshape(-1, 2)
+        ties = torch.zeros(len(pairs), 0) if ties_EG is None else ties_EG
+        empty = torch.zeros(len(sizes), 0)
+        return cls(torch.tensor(sizes), x_NF, torch.cat((pairs, pairs.flip(1))), torch.cat((ties, ties)), empty)
 
     def __len__(self) -> int:
         return len(self.sizes_B)
@@ -68,7 +91,8 @@ class Graphs:
         edges = _spans(edge_sizes, index)
         starts, new = self.sizes_B.cumsum(0) - self.sizes_B, sizes.cumsum(0) - sizes
         moved = (new - starts[index]).repeat_interleave(edge_sizes[index], output_size=len(edges))
-        return Graphs(sizes, self.x_NF[nodes], self.edges_E2[edges] + moved[:, None], self.ties_EG[edges])
+        ends = self.edges_E2[edges] + moved[:, None]
+        return Graphs(sizes, self.x_NF[nodes], ends, self.ties_EG[edges], self.rows_BR[index])
 
     def repeat(self, times: int) -> "Graphs":
         """All rows `times` over, one after another."""
@@ -80,10 +104,11 @@ class Graphs:
         for part in parts:
             edges.append(part.edges_E2 + at)
             at += len(part.x_NF)
-        cat = torch.cat
-        return Graphs(
-            cat([p.sizes_B for p in parts]), cat([p.x_NF for p in parts]), cat(edges), cat([p.ties_EG for p in parts])
+        sizes, x, ties, rows = (
+            torch.cat(tensors)
+            for tensors in zip(*((p.sizes_B, p.x_NF, p.ties_EG, p.rows_BR) for p in parts), strict=True)
         )
+        return Graphs(sizes, x, torch.cat(edges), ties, rows)
 
     def with_nodes(self, kept_N: Tensor) -> "Graphs":
         """The graphs without some nodes and the edges at them.
@@ -94,15 +119,19 @@ class Graphs:
         number = kept_N.cumsum(0) - 1
         there = kept_N[self.edges_E2].all(1)
         sizes = torch.zeros_like(self.sizes_B).index_add_(0, self.row_N, kept_N.long())
-        return Graphs(sizes, self.x_NF[kept_N], number[self.edges_E2[there]], self.ties_EG[there])
+        return Graphs(sizes, self.x_NF[kept_N], number[self.edges_E2[there]], self.ties_EG[there], self.rows_BR)
 
     def with_edges(self, kept_E: Tensor) -> "Graphs":
         """The graphs without some edges; both directions should be kept or left out together."""
-        return Graphs(self.sizes_B, self.x_NF, self.edges_E2[kept_E], self.ties_EG[kept_E])
+        return Graphs(self.sizes_B, self.x_NF, self.edges_E2[kept_E], self.ties_EG[kept_E], self.rows_BR)
 
     def with_features(self, x_NF: Tensor, ties_EG: Tensor | None = None) -> "Graphs":
         """The same graphs with other features."""
-        return Graphs(self.sizes_B, x_NF, self.edges_E2, self.ties_EG if ties_EG is None else ties_EG)
+        return Graphs(self.sizes_B, x_NF, self.edges_E2, self.ties_EG if ties_EG is None else ties_EG, self.rows_BR)
+
+    def with_rows(self, rows_BR: Tensor) -> "Graphs":
+        """The same graphs with features of whole rows."""
+        return Graphs(self.sizes_B, self.x_NF, self.edges_E2, self.ties_EG, rows_BR)
 
     def summed(self, values_NF: Tensor) -> Tensor:
         """(B, F) sums over the nodes of each row."""
@@ -120,6 +149,6 @@ def _spans(sizes: Tensor, index: Tensor) -> Tensor:
 
 pytree.register_pytree_node(
     Graphs,
-    lambda g: ([g.sizes_B, g.x_NF, g.edges_E2, g.ties_EG], None),
+    lambda g: ([g.sizes_B, g.x_NF, g.edges_E2, g.ties_EG, g.rows_BR], None),
     lambda parts, _: Graphs(*parts),
 )

@@ -35,8 +35,7 @@ class DropEdges(Augmentation):
         >>> import torch
         >>> from kontrast.data.augmentation import streams_of
         >>> from kontrast.modalities.graph.graphs import Graphs
-        >>> edges = torch.tensor([[0, 1], [1, 0], [1, 2], [2, 1]])
-        >>> x = Graphs(torch.tensor([3]), torch.zeros(3, 1), edges, torch.zeros(4, 0))
+        >>> x = Graphs.of([3], [(0, 1), (1, 2)], torch.zeros(3, 1))
         >>> len(DropEdges(share=1)(x, streams_of(torch.arange(1))).edges_E2)
         0
     """

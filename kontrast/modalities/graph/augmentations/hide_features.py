@@ -28,7 +28,7 @@ class HideFeatures(Augmentation):
         >>> import torch
         >>> from kontrast.data.augmentation import streams_of
         >>> from kontrast.modalities.graph.graphs import Graphs
-        >>> x = Graphs(torch.tensor([3]), torch.ones(3, 5), torch.zeros(0, 2).long(), torch.zeros(0, 0))
+        >>> x = Graphs.of([3], [], torch.ones(3, 5))
         >>> HideFeatures(share=1)(x, streams_of(torch.arange(1))).x_NF.sum()
         tensor(0.)
     """

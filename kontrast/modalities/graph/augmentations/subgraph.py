@@ -31,8 +31,7 @@ class Subgraph(Augmentation):
         >>> import torch
         >>> from kontrast.data.augmentation import streams_of
         >>> from kontrast.modalities.graph.graphs import Graphs
-        >>> edges = torch.tensor([[0, 1], [1, 0], [1, 2], [2, 1], [2, 3], [3, 2]])
-        >>> x = Graphs(torch.tensor([4]), torch.zeros(4, 1), edges, torch.zeros(6, 0))
+        >>> x = Graphs.of([4], [(0, 1), (1, 2), (2, 3)], torch.zeros(4, 1))
         >>> Subgraph(share=0.5)(x, streams_of(torch.arange(1))).sizes_B
         tensor([2])
     """

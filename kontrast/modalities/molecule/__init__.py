@@ -1,0 +1,1 @@
+"""Molecules: SMILES as graphs of atoms and bonds."""
