@@ -29,8 +29,8 @@ def dickey_fuller(x_NT: Tensor) -> Tensor:
         Said, Dickey, "Testing for unit roots in autoregressive-moving average models", Biometrika 1984.
 
     Example:
-        >>> back, away = torch.tensor([[0.0, 1.0, 0.5, -1.0, 0.2, 0.9, -0.6], [0.0, 1.0, 2.5, 3.0, 5.0, 8.0, 9.0]])
-        >>> bool(dickey_fuller(back[None]) < dickey_fuller(away[None]))
+        >>> t = torch.arange(20.0)
+        >>> bool(dickey_fuller((5 * t).sin()[None]) < 0 < dickey_fuller((t**1.5 + (5 * t).sin())[None]))
         True
     """
     x, lags = exact(x_NT), int(4 * (x_NT.shape[1] / 100) ** 0.25)

@@ -9,12 +9,14 @@ import torch
 from safetensors.torch import load, save
 
 from kontrast.checks.processes import single_task
-from kontrast.core import factory, random_streams, registry
+from kontrast.core import containers, factory, random_streams, registry
 from kontrast.core.clock import Clock
+from kontrast.core.containers import cloned
 from kontrast.core.errors import Unreadable, UserError
 from kontrast.core.ranks import Ranks
 from kontrast.data.augmentation import streams_of
 from kontrast.data.dataset.drawing import Drawing
+from kontrast.data.packed_row import arrays
 from kontrast.data.view import Batch, Role, View, ViewSpec
 from kontrast.encoders.encoder import Encoder
 from kontrast.tasks.preference.preference_task import PreferenceTask
@@ -23,19 +25,6 @@ from tests.support.learners import batches_of, encoders_of
 
 ROOMS = registry.rooms()
 IMAGES_ONLY, SERIES_ONLY = ("blur", "cutout"), ("jitter_scale", "permutation")
-SOUNDS = (
-    "gain",
-    "polarity",
-    "noise",
-    "band_filter",
-    "reverb",
-    "pitch",
-    "stretch",
-    "spec_augment",
-    "fade",
-    "resize_crop",
-)
-CLOUDS = ("point_rotation", "point_jitter", "point_drop", "point_crop", "point_scale")
 # Tasks of one kind of data; fields that a task predicts, and never encodes.
 ALONE = {name: ["series"] for name in ("cost", "cpc", "tfc", "tloss", "tnc", "ts2vec", "ts_tcc")}
 ALONE |= {"ctc": ["series", "text"], "next_item": ["history"], "vime": ["table"]}
@@ -43,6 +32,10 @@ ALONE |= {"pointcontrast": ["points"]}
 # Settings of the encoder that a task needs.
 ENCODER = {"cpc": {"causal": True}}
 PREDICTED = {"captioning": ["text"], "ctc": ["text"]}
+GRAPH = (
+    r'<svg [^>]*viewBox[^>]*><path d="(M\d+ \d+L\d+ \d+)*"[^>]*></path>'
+    r"(<circle [^>]*><title>\w+</title></circle>)+</svg>"
+)
 # What a page shows of one row: a picture of its own, a drawing, the words.
 SHOWN = {
     "image": r'<img alt="" src="data:image/png;base64,[A-Za-z0-9+/=]{40,}">',
@@ -51,6 +44,8 @@ SHOWN = {
     "points": r'<img alt="[\w, ]+" src="data:image/png;base64,[A-Za-z0-9+/=]{40,}">',
     "history": r"[\w\[\]]+( · [\w\[\]]+)*",
     "table": r"(\w+: [\w.+-]+<br>)+\w+: [\w.+-]+",
+    "graph": GRAPH,
+    "molecule": rf"{GRAPH}|<svg [^>]*viewBox[^>]*>.*<path .*</svg>",
     "audio": r'(<span class="sound">)?<img alt="[\w. ]+" src="data:image/png;base64,[A-Za-z0-9+/=]{40,}">'
     r'(<audio controls [^>]*src="data:audio/wav;base64,[A-Za-z0-9+/=]{40,}"></audio></span>)?',
     "video": r'<img alt="video of \d+ frames" src="data:image/webp;base64,[A-Za-z0-9+/=]{40,}">',
@@ -70,29 +65,38 @@ def fitted(kind, **settings):
     return modality, [modality.pack(item) for item in items]
 
 
+def same(one, other, **how):
+    """Whether views are equal, tensor by tensor."""
+    torch.testing.assert_close(containers.tensors(one), containers.tensors(other), equal_nan=True, **how)
+
+
+def differ(one, other):
+    """Whether a tensor of one view has another shape or other numbers than that of the other."""
+    pairs = zip(containers.tensors(one), containers.tensors(other), strict=True)
+    return any(a.shape != b.shape or not torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in pairs)
+
+
 @pytest.mark.quick
 @pytest.mark.parametrize("kind", ROOMS["modalities"])
 def test_a_modality_keeps_its_contract(kind):
     modality, packed = fitted(kind)
-    assert len({p.dtype for p in packed}) == 1
-    assert len({p.shape[1:] for p in packed}) == 1
+    assert len({tuple((name, a.dtype, a.shape[1:]) for name, a in arrays(p).items()) for p in packed}) == 1
     batch = modality.collate(packed)
     assert len(batch) == len(packed)
     ids = torch.arange(len(packed)) + 100
-    views = modality.augment(batch.clone(), random_streams.key(0, 0, ids, 0))
-    again = modality.augment(batch.clone(), random_streams.key(0, 0, ids, 0))
-    torch.testing.assert_close(views, again, equal_nan=True, rtol=0, atol=0)
-    other = modality.augment(batch.clone(), random_streams.key(0, 1, ids, 0))
-    assert not torch.equal(torch.nan_to_num(views.float()), torch.nan_to_num(other.float())[: len(views)])
-    raw = modality.raw(batch.clone())
+    views = modality.augment(cloned(batch), random_streams.key(0, 0, ids, 0))
+    again = modality.augment(cloned(batch), random_streams.key(0, 0, ids, 0))
+    same(views, again, rtol=0, atol=0)
+    assert differ(views, modality.augment(cloned(batch), random_streams.key(0, 1, ids, 0)))
+    raw = modality.raw(cloned(batch))
     assert raw.shape[0] == len(packed)
     assert torch.isfinite(raw).all()
-    shown = [modality.show(row) for row in packed[:2]] + [modality.look(view) for view in views[:2]]
+    shown = [modality.show(row) for row in packed[:2]] + [modality.look(containers.take(views, k)) for k in (0, 1)]
     assert all(re.fullmatch(SHOWN[kind], html) for html in shown), shown
     assert len({*shown[:2]}) == len({*shown[2:]}) == 2  # of two rows, two pictures
     twin = factory.build("modalities", kind, {})
     twin.restore(modality.state())
-    torch.testing.assert_close(twin.preprocess(batch.clone()), modality.preprocess(batch.clone()), equal_nan=True)
+    same(twin.preprocess(cloned(batch)), modality.preprocess(cloned(batch)))
     assert twin.facts() == modality.facts()
     registry.load("encoders", modality.encoder)
     with pytest.raises(Unreadable):
@@ -106,11 +110,12 @@ def test_a_modality_answers_every_role_and_its_encoder_takes_the_view(kind, role
     modality, packed = fitted(kind)
     batch = modality.collate(packed)
     keys, row = (random_streams.key(0, 0, torch.arange(len(packed)), view) for view in (0, -1))
-    seen = modality.augment(batch.clone(), keys, row, role)
-    assert (len(seen), seen.ndim) == (len(batch), modality.preprocess(batch.clone()).ndim)
-    again = modality.augment(batch.clone(), keys, row, role)
-    torch.testing.assert_close(seen, again, equal_nan=True, rtol=0, atol=0)
-    assert re.fullmatch(SHOWN[kind], modality.look(seen[0]))
+    seen = modality.augment(cloned(batch), keys, row, role)
+    plain = modality.preprocess(cloned(batch))
+    assert [t.ndim for t in containers.tensors(seen)] == [t.ndim for t in containers.tensors(plain)]
+    assert len(seen) == len(batch)
+    same(seen, modality.augment(cloned(batch), keys, row, role), rtol=0, atol=0)
+    assert re.fullmatch(SHOWN[kind], modality.look(containers.take(seen, 0)))
     encoder = factory.build("encoders", modality.encoder, {}, given=modality.facts()).eval()
     assert torch.isfinite(encoder(seen).pooled).all()
 
@@ -119,10 +124,9 @@ def test_a_modality_answers_every_role_and_its_encoder_takes_the_view(kind, role
 @pytest.mark.parametrize("name", ROOMS["augmentations"])
 @pytest.mark.parametrize("kind", ["image", "series"])
 def test_an_augmentation_changes_each_row_by_its_own_key_alone(name, kind):
-    if name in SOUNDS:
-        pytest.skip("for sounds; tests/modalities/audio/test_augmentations.py")
-    if name in CLOUDS:
-        pytest.skip("for points; tests/modalities/points/test_augmentations.py")
+    home = registry.locate("augmentations", name).module.split(".")[2]
+    if home not in ("image", "series"):
+        pytest.skip(f"tests/modalities/{home}/ has its own")
     modality, packed = fitted(kind)
     x = modality.preprocess(modality.collate(packed))
     change, keys = factory.build("augmentations", name, {}), random_streams.key(0, 0, torch.arange(len(x)), 0)
@@ -150,6 +154,7 @@ def built(name):
     if settings is None:
         pytest.skip("needs pretrained weights; tests/encoders/ has the real ones")
     sounds = dict.fromkeys(("spectrogram_transformer", "sample_cnn"), "audio")
+    nets = dict.fromkeys(("gcn", "gat", "sage"), "graph")
     other = {
         "causal_lm": "text",
         "dilated_cnn": "series",
@@ -158,6 +163,7 @@ def built(name):
         "ft_transformer": "table",
         "dgcnn": "points",
         **sounds,
+        **nets,
     }.get(name, "image")
     kind = next((k for k in ROOMS["modalities"] if registry.load("modalities", k).encoder == name), other)
     modality, packed = fitted(kind, **registry.load("encoders", name).wants(settings))
@@ -171,7 +177,7 @@ def built(name):
 def test_an_encoder_keeps_its_contract(name):
     encoder, modality, batch = built(name)
     assert isinstance(encoder, Encoder)
-    x = modality.preprocess(batch.clone())
+    x = modality.preprocess(cloned(batch))
     z = encoder(x).pooled
     assert z.shape == (len(batch), encoder.width)
     z.float().square().sum().backward()
@@ -179,7 +185,9 @@ def test_an_encoder_keeps_its_contract(name):
     assert any(g is not None and g.abs().sum() > 0 for g in grads)
     encoder.eval()
     with torch.no_grad():
-        torch.testing.assert_close(encoder(x).pooled[3:4], encoder(x[3:4]).pooled, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            encoder(x).pooled[3:4], encoder(containers.take(x, slice(3, 4))).pooled, rtol=1e-4, atol=1e-5
+        )
     states = load(save({k: v.contiguous() for k, v in encoder.state_dict().items()}))
     encoder.load_state_dict(states)
     assert 0 < encoder.pace <= 1
@@ -194,8 +202,9 @@ def test_views_that_are_drawn_together_are_those_drawn_one_by_one(kind):
     assert list(found.views) == list(draws)
     row = random_streams.key(3, 2, batch.keys["id"], -1)
     for number, view in enumerate(draws):
-        alone = modality.augment(batch.views["x"].data.clone(), random_streams.key(3, 2, batch.keys["id"], number), row)
-        torch.testing.assert_close(found.views[view].data, alone, equal_nan=True, rtol=0, atol=1e-5)
+        data = cloned(batch.views["x"].data)
+        alone = modality.augment(data, random_streams.key(3, 2, batch.keys["id"], number), row)
+        same(found.views[view].data, alone, rtol=0, atol=1e-5)
 
 
 def trial_of(name):

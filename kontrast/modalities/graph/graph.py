@@ -44,7 +44,7 @@ class Graph(Modality):
 
     A cell is a record of `edges`, pairs of node numbers, and where there are any `nodes` (their number), `labels`, `x`,
     `edge_labels` and `edge_features`; a networkx or torch_geometric graph; or the name of a graph file. Edges have no
-    direction. Nodes that carry nothing are told apart by their degree.
+    direction. Nodes that carry nothing get their degree as feature.
 
     Args:
         change: What a view changes. "one": one of the changes below, drawn per row and view (GraphCL); "all" of them;

@@ -66,7 +66,7 @@ def _from_file(name: str, folder: Path) -> Any:
         raise Unreadable(f"is a string; expected the name of a file ending in {', '.join(SUFFIXES)}")
     readers = {
         ".graphml": nx.read_graphml,
-        ".gml": lambda path: nx.read_gml(path, label=None),
+        ".gml": lambda path: nx.read_gml(path, label="id"),
         ".gexf": nx.read_gexf,
         ".net": nx.read_pajek,
         ".adjlist": nx.read_adjlist,
