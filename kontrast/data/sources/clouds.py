@@ -3,9 +3,8 @@
 import itertools
 from pathlib import Path
 
-import pyarrow as pa
-
 from kontrast.data.schema import file_tree
+from kontrast.data.sources import named_rows
 from kontrast.data.sources.images import SUFFIXES as PICTURES
 from kontrast.data.sources.source_reader import SourceReader
 from kontrast.data.tables.frame import Frame
@@ -42,8 +41,5 @@ class Clouds(SourceReader):
     def open(self, data: object, cache: Path | None) -> Frame:
         """The paths of the files, sorted; the files stay closed."""
         assert isinstance(data, Path)
-        folder = data if data.is_dir() else data.parent
-        paths = sorted(file_tree.walk(data, SUFFIXES)) if data.is_dir() else [data.name]
-        paths = paths or sorted(file_tree.walk(data, _ARRAYS))
-        points = pa.chunked_array([pa.array([file_tree.encode_name(path) for path in paths], pa.string())])
-        return Frame({"points": points, **file_tree.columns_of_folders(paths)}, data.name or str(data), folder)
+        arrays = data.is_dir() and next(file_tree.walk(data, SUFFIXES), None) is None
+        return named_rows.opened(data, _ARRAYS if arrays else SUFFIXES, "points")

@@ -18,8 +18,8 @@ def graph_record(graph: Any) -> dict[str, Any]:
     """Describes a graph by plain values.
 
     Args:
-        graph: For which `is_graph` holds. Of networkx, the attributes that all nodes have are used: the first of element,
-            atom, kind, type, label as label, numbers as features; likewise those of edges.
+        graph: For which `is_graph` holds. Of networkx, the attributes that all nodes have are used: the first of
+            element, atom, kind, type, label as label, numbers as features; likewise those of edges.
 
     Returns:
         `nodes` (their number), `edges` (pairs of node numbers), and where there are any `labels`, `x`, `edge_labels`

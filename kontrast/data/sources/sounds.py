@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import pyarrow as pa
-
-from kontrast.data.schema import file_tree
+from kontrast.data.sources import named_rows
 from kontrast.data.sources.source_reader import SourceReader
 from kontrast.data.tables.frame import Frame
 
@@ -24,16 +22,9 @@ class Sounds(SourceReader):
 
     def claims(self, data: object) -> bool:
         """A folder with a sound anywhere in it, or one sound file."""
-        if not isinstance(data, Path):
-            return False
-        if data.is_dir():
-            return next(file_tree.walk(data, SUFFIXES), None) is not None
-        return data.suffix.lower() in SUFFIXES and data.is_file()
+        return named_rows.holds(data, SUFFIXES)
 
     def open(self, data: object, cache: Path | None) -> Frame:
         """The paths of the sounds, sorted; the files stay closed."""
         assert isinstance(data, Path)
-        folder = data if data.is_dir() else data.parent
-        paths = sorted(file_tree.walk(data, SUFFIXES)) if data.is_dir() else [data.name]
-        audio = pa.chunked_array([pa.array([file_tree.encode_name(path) for path in paths], pa.string())])
-        return Frame({"audio": audio, **file_tree.columns_of_folders(paths)}, data.name or str(data), folder)
+        return named_rows.opened(data, SUFFIXES, "audio")

@@ -6,10 +6,10 @@ from typing import Any
 
 from kontrast.core.errors import Unreadable
 from kontrast.data.schema import file_tree
+from kontrast.data.sources.graph_files import SUFFIXES
 from kontrast.data.sources.graph_records import graph_record, is_graph
 from kontrast.modalities.graph.raw_graph import RawGraph, raw_graph
 
-SUFFIXES = (".graphml", ".gml", ".gexf", ".edgelist", ".edges", ".adjlist", ".net")
 EDGES = ("edges", "edge_index")
 _NODES = ("nodes", "num_nodes")
 _LABELS = ("labels", "node_labels", "node_label")
@@ -63,7 +63,7 @@ def _from_file(name: str, folder: Path) -> Any:
 
     suffix = Path(name).suffix.lower()
     if suffix not in SUFFIXES:
-        raise Unreadable(f"is a string; expected the name of a file ending in {', '.join(SUFFIXES)}")
+        raise Unreadable(f"is a string; expected the name of a file ending in {', '.join(sorted(SUFFIXES))}")
     readers = {
         ".graphml": nx.read_graphml,
         ".gml": lambda path: nx.read_gml(path, label="id"),

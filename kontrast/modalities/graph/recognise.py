@@ -6,7 +6,8 @@ import pyarrow.types as types
 
 from kontrast.data.schema.column import Claim, Column
 from kontrast.data.schema.named_files import named_files
-from kontrast.modalities.graph.read import EDGES, SUFFIXES
+from kontrast.data.sources.graph_files import SUFFIXES
+from kontrast.modalities.graph.read import EDGES
 
 
 def recognise(column: Column) -> Claim | None:

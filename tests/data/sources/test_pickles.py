@@ -7,6 +7,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+import networkx as nx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -123,6 +124,21 @@ def sounds(to):
     (to / "e.pkl").write_bytes(pickled())
 
 
+def graph_files(to):
+    for name in "abc":
+        nx.write_graphml(nx.path_graph(3), to / f"{name}.graphml")
+    (to / "d.graphml").write_bytes(pickled())
+
+
+def graph_archive(to):
+    np.savez(to / "x.npz", edge_index=np.array([[0, 1], [1, 0]], dtype=object), graph_id=np.array([0, 0]))
+
+
+def tu(to):
+    (to / "rings_A.txt").write_bytes(pickled())
+    (to / "rings_graph_indicator.txt").write_bytes(pickled())
+
+
 def clouds(to):
     for name in "abc":
         (to / f"{name}.xyz").write_text("0 0 0\n1 0 2\n0 1 1\n1 1 5\n")
@@ -167,7 +183,14 @@ PLANTED = {
     "images": [images],
     "sounds": [sounds],
     "clouds": [clouds],
+<<<<<<< HEAD
     "frames": [frames],
+=======
+    "graph_files": [graph_files],
+    "graph_archive": [graph_archive],
+    "tu": [tu],
+    "sdf": [plain("x.sdf")],
+>>>>>>> 3e8ffc5 (Folders of graph files and .sdf files are read; sources of files of one kind share their lines)
     "texts": [texts],
     "hub_dataset": [hub_dataset],
     "csv": [plain("x.csv"), plain("x.csv.gz")],
@@ -199,8 +222,13 @@ def test_no_source_loads_a_pickle(tmp_path, source, at):
     except UserError as refused:
         assert "\n" not in str(refused)  # noqa: PT017 - or it is read without the pickle
     else:  # the other rows are read, and the pickle is set aside or passed over
+<<<<<<< HEAD
         assert source in ("images", "frames", "sounds", "clouds", "texts", "tar_shards", "parquet", "arrow")
         aside = {"images": ["d.png"], "frames": ["d"], "sounds": ["d.wav"], "clouds": ["e.ply"]}
+=======
+        assert source in ("images", "sounds", "clouds", "graph_files", "texts", "tar_shards", "parquet", "arrow")
+        aside = {"images": ["d.png"], "sounds": ["d.wav"], "clouds": ["e.ply"], "graph_files": ["d.graphml"]}
+>>>>>>> 3e8ffc5 (Folders of graph files and .sdf files are read; sources of files of one kind share their lines)
         assert source not in aside or [name for _, name, *_ in read.quarantined] == aside[source]
 
 

@@ -44,3 +44,24 @@ def test_smiles_are_recognised_by_name_or_content_and_words_are_not():
     fields = infer(open_frame({"smiles": smiles, "x": smiles, "w": words, "c": codes}, cache=None), {}, None)
     assert (fields["smiles"].kind, fields["x"].kind) == ("molecule", "molecule")
     assert "molecule" not in (fields["w"].kind, fields["c"].kind)
+
+
+def test_an_sdf_file_is_a_row_per_molecule_with_its_properties(tmp_path):
+    from rdkit import Chem
+
+    with Chem.SDWriter(str(tmp_path / "drugs.sdf")) as written:
+        for k, smiles in enumerate(Molecule.examples(6)):
+            molecule = Chem.MolFromSmiles(smiles)
+            molecule.SetProp("activity", str(0.5 * k))
+            molecule.SetProp("name", f"drug {k}")
+            written.write(molecule)
+    text = (tmp_path / "drugs.sdf").read_text()
+    broken = text.replace("M  END", "M  END\nX", 1).replace("V2000", "V9000", 1)
+    (tmp_path / "drugs.sdf").write_text(broken)
+    frame = open_frame(tmp_path / "drugs.sdf", cache=None)
+    assert len(frame) == 6
+    assert frame.columns["activity"].to_pylist()[1:] == [0.5, 1.0, 1.5, 2.0, 2.5]
+    assert frame.columns["smiles"][0].as_py() == "record 0 of the file"
+    with pytest.raises(Unreadable):
+        Molecule().read("record 0 of the file", HERE)
+    assert len(Molecule().read(frame.columns["smiles"][3].as_py(), HERE).graph) > 6
