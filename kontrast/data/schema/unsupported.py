@@ -20,28 +20,16 @@ _SUFFIXES = {
 }
 _INSTEAD = {
     "audio": "wav, flac, ogg and mp3 files are read, one per row: in a folder, or named by a column",
-<<<<<<< HEAD
     "video": "convert each file to an animated picture, which is: ffmpeg -i CLIP.mp4 -vf fps=8,scale=-2:128 CLIP.webp",
-    "graphs": "an array of numbers a graph in an .npz, or its description as text, is read",
-=======
-    "video": "pictures of their frames are read",
     "graphs": "records of edges, graphml and gml files, TU folders, and edge_index with graph_id in an .npz are read",
->>>>>>> 3e8ffc5 (Folders of graph files and .sdf files are read; sources of files of one kind share their lines)
     "point clouds or meshes": "off, ply, obj, stl, glb, pts, xyz and las files are read, one per row",
     "molecules": "their SMILES in a column of a table, and .sdf files, are read",
     "volumes": "pictures of their slices are read",
     "ARFF or TSF tables": "the archives of series offer the same sets as .ts, and any table is read as CSV",
     "documents": "their words in .txt files or in a table are read",
 }
-<<<<<<< HEAD
-_CALLED = {
-    "audio": "audio in this form",
-    "video": "files of video",
-    "point clouds or meshes": "point clouds or meshes in this form",
-}
-=======
+_CALLED = {"video": "files of video"}
 _IN_OTHER_FORMS = ("audio", "point clouds or meshes", "graphs", "molecules")  # of which some are read
->>>>>>> 3e8ffc5 (Folders of graph files and .sdf files are read; sources of files of one kind share their lines)
 _AUDIO = (b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
 _FILES = 500  # files read per folder
 
@@ -83,5 +71,5 @@ def of_arrays(arrays: dict[str, np.ndarray]) -> str | None:
 
 def words(kind: str) -> str:
     """Says that a kind is not read yet, and what is read instead."""
-    called = f"{kind} in this form" if kind in _IN_OTHER_FORMS else kind
+    called = f"{kind} in this form" if kind in _IN_OTHER_FORMS else _CALLED.get(kind, kind)
     return f"{called}, which kontrast does not read yet; {_INSTEAD[kind]}"

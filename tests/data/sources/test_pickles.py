@@ -183,14 +183,11 @@ PLANTED = {
     "images": [images],
     "sounds": [sounds],
     "clouds": [clouds],
-<<<<<<< HEAD
     "frames": [frames],
-=======
     "graph_files": [graph_files],
     "graph_archive": [graph_archive],
     "tu": [tu],
     "sdf": [plain("x.sdf")],
->>>>>>> 3e8ffc5 (Folders of graph files and .sdf files are read; sources of files of one kind share their lines)
     "texts": [texts],
     "hub_dataset": [hub_dataset],
     "csv": [plain("x.csv"), plain("x.csv.gz")],
@@ -222,13 +219,9 @@ def test_no_source_loads_a_pickle(tmp_path, source, at):
     except UserError as refused:
         assert "\n" not in str(refused)  # noqa: PT017 - or it is read without the pickle
     else:  # the other rows are read, and the pickle is set aside or passed over
-<<<<<<< HEAD
-        assert source in ("images", "frames", "sounds", "clouds", "texts", "tar_shards", "parquet", "arrow")
         aside = {"images": ["d.png"], "frames": ["d"], "sounds": ["d.wav"], "clouds": ["e.ply"]}
-=======
-        assert source in ("images", "sounds", "clouds", "graph_files", "texts", "tar_shards", "parquet", "arrow")
-        aside = {"images": ["d.png"], "sounds": ["d.wav"], "clouds": ["e.ply"], "graph_files": ["d.graphml"]}
->>>>>>> 3e8ffc5 (Folders of graph files and .sdf files are read; sources of files of one kind share their lines)
+        aside |= {"graph_files": ["d.graphml"]}
+        assert source in (*aside, "texts", "tar_shards", "parquet", "arrow")
         assert source not in aside or [name for _, name, *_ in read.quarantined] == aside[source]
 
 
