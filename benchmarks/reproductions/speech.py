@@ -56,8 +56,8 @@ class Speech(Reproduction):
         """Seconds, recipe, transcripts, steps and seeds."""
         parser.add_argument("--seconds", type=float, default=60, help="of pre-training, and on transcripts alone")
         parser.add_argument("--recipe", help="of pre-training; default: the one that kontrast chooses")
-        parser.add_argument("--transcripts", type=int, default=300, help="sentences with their words")
-        parser.add_argument("--steps", type=int, default=300, help="of the network that reads features")
+        parser.add_argument("--transcripts", type=int, default=600, help="sentences with their words")
+        parser.add_argument("--steps", type=int, default=1000, help="of the network that reads features")
         parser.add_argument("--seeds", type=int, nargs="*", default=[0])
 
     def run(self, asked: argparse.Namespace) -> str:
