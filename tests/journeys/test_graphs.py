@@ -35,7 +35,7 @@ def graphs(n=90, seed=0):
 def test_graphs_go_all_the_way(tmp_path):
     data = tmp_path / "graphs.npz"
     np.savez(data, **graphs())
-    run = travels(data, tmp_path, steps=60, settings=SMALL)
+    run = travels(data, tmp_path, steps=60, settings=SMALL, recipe="graphcl")
     assert number(run, "linear accuracy") > 0.8
     same_whatever_the_batch(run, data)
     new = tmp_path / "new.npz"

@@ -51,9 +51,18 @@ PREFERENCES = ("bradley_terry", "bpr", "dpo", "simpo", "cpl", "click")  # tests/
 PAIRS = ("clip", "clap", "coca", "speech", "cosent", "angle", *PREFERENCES)  # of several fields: tested where these are
 SOUNDS = ("cola", "clmr", "byol_a")  # tests/recipes/test_sounds.py
 POINTS = ("crosspoint", "pointcontrast", "strl")  # tests/recipes/test_points.py
+GRAPHS = ("graphcl",)  # tests/journeys/test_graphs.py
 VIDEOS = ("cvrl",)  # tests/recipes/test_videos.py
 SERIES = ("cost", "cpc", "tfc", "tloss", "tnc", "ts2vec", "ts_tcc")  # tests/tasks/contrastive/, test_series_recipes.py
-OWN = (*SERIES, "simcse", "simcse_supervised", *SOUNDS, *POINTS, *VIDEOS)  # of one modality, with settings of their own
+OWN = (
+    *SERIES,
+    "simcse",
+    "simcse_supervised",
+    *SOUNDS,
+    *POINTS,
+    *GRAPHS,
+    *VIDEOS,
+)  # of one modality, with settings of their own
 TABLES = ("scarf", "subtab", "vime")  # tests/journeys/test_tables.py
 IMAGES = ("rotation", "simclr_rotation_labels", "genscl_mixed")
 HEADLESS = (
