@@ -22,6 +22,7 @@ from kontrast.layers.head import Head
 from kontrast.losses.between_views import between_views
 from kontrast.losses.relations.exclude_duplicates import ExcludeDuplicates
 from kontrast.losses.relations.same_key import SameKey
+from kontrast.tasks.parts import where_present
 from kontrast.tasks.steps_ahead import following, instants_of, steps_ahead
 from kontrast.tasks.task import Output, Task
 from kontrast.tasks.task_streams import TaskStreams
@@ -103,8 +104,8 @@ class TSTCC(Task):
             for _ in range(_LAYERS)
         )
         self.ahead = nn.Linear(hidden, steps * width)
-        # A norm over rows would see the passes of a step one by one; over features it sees each row alone.
-        self.head = Head(in_width=hidden, hidden=width // 2, width=width // 4, norm="layer")
+        # Contexts have much in common, which a norm over rows takes away; one over features leaves all cosines near 1.
+        self.head = Head(in_width=hidden, hidden=width // 2, width=width // 4, norm="batch")
         self.streams, self.draw = TaskStreams(), 0
 
     def begin(self, clock: Clock) -> None:
@@ -132,7 +133,8 @@ class TSTCC(Task):
             context = self.context(z, past)
             latents, there = following(z, at, ends, self.steps)
             predicted = self.ahead(context).unflatten(1, (self.steps, -1))
-            out[name] = Output(self.head(context), name)
+            projected = where_present(self.head, context, here, self.head.width, together=encoders.together)
+            out[name] = Output(projected, name)
             out[f"{name} predictions"] = Output(predicted, name, {"mask": there})
             out[f"{name} latents"] = Output(latents, name, {"mask": there})
         return out

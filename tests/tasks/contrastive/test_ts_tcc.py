@@ -103,7 +103,7 @@ def test_rows_without_the_field_change_nothing():
     lacking = batches_of(made, views(), {**known, "has x": here})
     alone = batches_of(made, {n: x[here] for n, x in views().items()}, {n: k[here] for n, k in known.items()})
     losses = [step(made, made, batches, Ranks(), seed=0) for batches in (lacking, alone)]
-    assert losses[0].loss == pytest.approx(losses[1].loss, rel=1e-9)
+    assert losses[0].loss == pytest.approx(losses[1].loss, rel=1e-6)  # rows put back among others are float32
     assert losses[0].anchors == losses[1].anchors
 
 
