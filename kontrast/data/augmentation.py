@@ -8,6 +8,7 @@ from torch import Tensor
 
 from kontrast.core import factory
 from kontrast.core.choice import Choice
+from kontrast.core.containers import Data
 from kontrast.core.random_streams import Streams
 from kontrast.data.view import Role
 
@@ -28,11 +29,11 @@ class Augmentation(ABC):
     """Roles of the views that it changes; weak, context and original views stay as the modality made them."""
 
     @abstractmethod
-    def __call__(self, x: Tensor, streams: Streams) -> Tensor:
+    def __call__(self, x: Data, streams: Streams) -> Data:
         """Returns the changed rows; shape, type and device stay, and `x` may be overwritten.
 
         Args:
-            x: Rows of a batch, (B, ...) float; NaN marks what is absent in a series.
+            x: Rows of a batch, (B, ...) float, in which NaN marks what is absent in a series; or B graphs.
             streams: Random streams: `view_B` for what differs between views, `row_B` for what all views of a row
                 share, `step_B` for what all rows of a step share.
         """
@@ -43,7 +44,7 @@ def augmentation_of(chosen: Choice | None) -> Augmentation | None:
     return None if chosen is None else factory.build("augmentations", chosen.name, chosen.settings)
 
 
-def applied(augmentation: Augmentation | None, x: Tensor, streams: Streams, role: Role = "global") -> Tensor:
+def applied(augmentation: Augmentation | None, x: Data, streams: Streams, role: Role = "global") -> Data:
     """The rows, changed where there is an augmentation for this role."""
     if augmentation is None or role not in augmentation.roles:
         return x

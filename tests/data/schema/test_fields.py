@@ -191,7 +191,7 @@ def test_point_clouds_are_no_time_series_and_walks_are():
     ("values", "called"),
     [
         ([f"films/{i}.MKV" for i in range(N)], "files of video"),
-        ([f"{i}.graphml.gz" for i in range(N)], "graphs"),
+        ([f"{i}.graphml.gz" for i in range(N)], "graphs in this form"),
         ([{"bytes": None, "path": "a.mp4"}] * N, "files of video"),
     ],
 )
