@@ -52,6 +52,7 @@ PAIRS = ("clip", "clap", "coca", "speech", "cosent", "angle", *PREFERENCES)  # o
 SOUNDS = ("cola", "clmr", "byol_a")  # tests/recipes/test_sounds.py
 POINTS = ("crosspoint", "pointcontrast", "strl")  # tests/recipes/test_points.py
 GRAPHS = ("graphcl",)  # tests/journeys/test_graphs.py
+HISTORIES = ("cl4srec", "sasrec")  # tests/runs/test_recommendations.py
 VIDEOS = ("cvrl",)  # tests/recipes/test_videos.py
 SERIES = ("cost", "cpc", "tfc", "tloss", "tnc", "ts2vec", "ts_tcc")  # tests/tasks/contrastive/, test_series_recipes.py
 OWN = (
@@ -62,6 +63,7 @@ OWN = (
     *POINTS,
     *GRAPHS,
     *VIDEOS,
+    *HISTORIES,
 )  # of one modality, with settings of their own
 TABLES = ("scarf", "subtab", "vime")  # tests/journeys/test_tables.py
 IMAGES = ("rotation", "simclr_rotation_labels", "genscl_mixed")

@@ -62,3 +62,10 @@ def test_what_cannot_be_recommended_is_said(run, tmp_path):
     other = kt.train(rows, steps=1, settings=FAST, out=tmp_path / "other", device="cpu")
     with pytest.raises(UserError, match="recommends no items: its tasks are simclr"):
         recommend(other, rows)
+
+
+def test_next_item_alone_trains_by_its_recipe(run, tmp_path):
+    small = {**FAST, "encoders.history.depth": 1, "plan.batch": 16}
+    alone = kt.train(run.path.parent / "plays.jsonl", recipe="sasrec", steps=3, settings=small, out=tmp_path / "run")
+    assert alone.experiment.names == "next_item"
+    assert len(recommend(alone, run.path.parent / "plays.jsonl", k=2)) == ITEMS
