@@ -10,6 +10,7 @@ from kontrast.checks.processes import MAIN, doubles
 from kontrast.core.embeddings import Embeddings
 from kontrast.core.errors import UserError
 from kontrast.core.ranks import Ranks
+from kontrast.encoders.encoder import Encoder
 from kontrast.encoders.encoder_info import EncoderInfo
 from kontrast.encoders.features import Features
 from kontrast.tasks.auxiliary.distillation import Distillation
@@ -20,8 +21,8 @@ WIDE, N = 5, 7
 KNOWN = torch.arange(N) != 3  # the teacher does not know one row
 
 
-class Net(nn.Module):
-    width, dense_width, gives_dense, recomputes = 4, None, True, False
+class Net(Encoder):
+    width = 4
 
     def __init__(self):
         super().__init__()
