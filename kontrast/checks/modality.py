@@ -177,8 +177,8 @@ def _shown(make: Callable[[], Modality]) -> str:
     cells, rows = modality.examples(CELLS), _rows(modality)
     view = modality.preprocess(modality.collate(rows))
     pages = [modality.show(rows[0]), modality.look(containers.take(view, 0))]
-    if not all(pages) or any("<script" in page for page in pages):
-        raise Broken("show or look gives nothing, or a script")
+    if not all(pages) or any("<script" in page or " style=" in page for page in pages):
+        raise Broken("show or look gives nothing, or a script or an inline style, which pages of reports do not allow")
     remarks = modality.remarks(Rows("field", HERE, cells, rows, _lengths(rows)))
     grave = [remark.words for remark in remarks if remark.level in ("warning", "error")]
     if grave:

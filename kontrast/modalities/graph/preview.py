@@ -24,7 +24,7 @@ def drawing(nodes: int, edges_E2: np.ndarray, codes_N: np.ndarray, labels: list[
     at = _laid_out(shown, edges)
     at = _EDGE + (at - at.min(0)) / np.maximum(np.ptp(at, 0).max(), 1e-9) * (_SIZE - 2 * _EDGE)
     lines = "".join(f"M{at[a, 0]:.0f} {at[a, 1]:.0f}L{at[b, 0]:.0f} {at[b, 1]:.0f}" for a, b in edges)
-    radius = 4 if shown < 40 else 2.5
+    radius = 4 if shown < 12 else 3 if shown < 30 else 2
     dots = "".join(
         f'<circle cx="{x:.0f}" cy="{y:.0f}" r="{radius}" fill="{_COLOURS[int(c) % len(_COLOURS)]}">'
         f"<title>{html.escape(labels[int(c)] if 0 <= c < len(labels) else 'node')}</title></circle>"
@@ -33,7 +33,7 @@ def drawing(nodes: int, edges_E2: np.ndarray, codes_N: np.ndarray, labels: list[
     words = f"{nodes:,} nodes, {len(edges_E2):,} edges"
     return (
         f'<svg role="img" aria-label="{words}" width="{_SIZE}" height="{_SIZE}" viewBox="0 0 {_SIZE} {_SIZE}">'
-        f'<path d="{lines}" stroke="#94a3b8" fill="none"></path>{dots}</svg>'
+        f'<path d="{lines}" stroke="#64748b" fill="none"></path>{dots}</svg>'
     )
 
 

@@ -1,5 +1,7 @@
 """SMILES become graphs of atoms and bonds, and fingerprints, by RDKit."""
 
+import html
+import re
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,10 @@ from kontrast.modalities.graph.raw_graph import RawGraph, raw_graph
 
 BITS, RADIUS = 2048, 2  # of Morgan fingerprints
 _LARGEST = 10_000  # characters of a SMILES
+_SHAPE = re.compile(r"<(?:path|text|ellipse)[^>]*/?>(?:[^<]*</text>)?")
+_STYLE = re.compile(r"style='([^']*)'")
+_KEPT = re.compile(r"(?<![\w-])(fill|stroke|stroke-width):([^;]*)")
+_CLASS = re.compile(r" class='[^']*'")
 
 
 def molecule(smiles: str) -> Any:
@@ -64,11 +70,16 @@ def fingerprint(found: Any) -> np.ndarray:
 
 
 def drawn(smiles: str, size: int = 140) -> str:
-    """An SVG of the formula."""
+    """An SVG of the formula, without inline styles, which pages of reports do not allow."""
     from rdkit.Chem.Draw import rdMolDraw2D
 
     canvas = rdMolDraw2D.MolDraw2DSVG(size, size)
+    canvas.drawOptions().clearBackground = False
     canvas.DrawMolecule(molecule(smiles))
     canvas.FinishDrawing()
-    words = canvas.GetDrawingText()
-    return words[words.index("<svg") :].replace("\n", " ").strip()
+    shapes = "".join(_SHAPE.findall(canvas.GetDrawingText()))
+    shapes = _CLASS.sub(
+        "", _STYLE.sub(lambda found: " ".join(f'{k}="{v}"' for k, v in _KEPT.findall(found[1])), shapes)
+    )
+    head = f'<svg role="img" aria-label="{html.escape(smiles[:200])}" width="{size}" height="{size}"'
+    return f'{head} viewBox="0 0 {size} {size}">{shapes}</svg>'
