@@ -42,7 +42,7 @@ def player(samples: np.ndarray, rate: int) -> str:
     data = base64.b64encode(file.getvalue()).decode()
     picture = drawing((logs.numpy() - _BLACK) / (_WHITE - _BLACK), f"sound of {seconds:.2f} s")
     return (
-        f'<span class="sound">{picture}<audio controls preload="none" style="width:160px;height:32px;display:block" '
+        f'<span class="sound">{picture}<audio controls preload="none" '
         f'src="data:audio/wav;base64,{data}"></audio></span>'
     )
 

@@ -77,7 +77,7 @@ def drawn(smiles: str, size: int = 140) -> str:
     canvas.drawOptions().clearBackground = False
     canvas.DrawMolecule(molecule(smiles))
     canvas.FinishDrawing()
-    shapes = "".join(_SHAPE.findall(canvas.GetDrawingText()))
+    shapes = "".join(_SHAPE.findall(canvas.GetDrawingText().replace("\n", " ")))
     shapes = _CLASS.sub(
         "", _STYLE.sub(lambda found: " ".join(f'{k}="{v}"' for k, v in _KEPT.findall(found[1])), shapes)
     )
