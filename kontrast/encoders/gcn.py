@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from kontrast.encoders.message_passing import Hidden, Layer, Layers, MessagePassing, Pool, gathered
+from kontrast.encoders.message_passing import Layer, MessagePassing, gathered
 from kontrast.modalities.graph.graphs import Graphs
 
 
@@ -29,9 +29,6 @@ class GCN(MessagePassing):
         >>> GCN(node_features=4, hidden=8, layers=2)(graphs).pooled.shape
         torch.Size([2, 16])
     """
-
-    def __init__(self, *, node_features: int, hidden: Hidden = 128, layers: Layers = 2, pool: Pool = "mean") -> None:
-        super().__init__(node_features=node_features, hidden=hidden, layers=layers, pool=pool)
 
     def layer(self, width: int, out: int) -> Layer:
         """Means over neighbours."""

@@ -27,7 +27,7 @@ class MessagePassing(Encoder, ABC):
     import takes 5 s of processor time in every process.
     """
 
-    def __init__(self, *, node_features: int, hidden: int, layers: int, pool: Pool) -> None:
+    def __init__(self, *, node_features: int, hidden: Hidden = 128, layers: Layers = 2, pool: Pool = "mean") -> None:
         super().__init__()
         self.pool: Pool = pool
         widths = [node_features] + [hidden] * layers

@@ -32,7 +32,8 @@ class GraphArchive(SourceReader):
         if not (isinstance(data, Path) and data.suffix.lower() == ".npz" and data.is_file()):
             return False
         try:
-            names = {name.removesuffix(".npy") for name in zipfile.ZipFile(data).namelist()}
+            with zipfile.ZipFile(data) as opened:
+                names = {name.removesuffix(".npy") for name in opened.namelist()}
         except (zipfile.BadZipFile, OSError):
             return False
         return "edge_index" in names and bool(names & set(_OWNER))

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import pyarrow as pa
-
 from kontrast.data.schema import file_tree
+from kontrast.data.sources import named_rows
 from kontrast.data.sources.source_reader import SourceReader
 from kontrast.data.tables.frame import Frame
 
@@ -30,6 +29,4 @@ class Images(SourceReader):
     def open(self, data: object, cache: Path | None) -> Frame:
         """Lists the paths of the pictures, sorted; opens no picture."""
         assert isinstance(data, Path)
-        paths = sorted(file_tree.walk(data, SUFFIXES))
-        image = pa.chunked_array([pa.array([file_tree.encode_name(path) for path in paths], pa.string())])
-        return Frame({"image": image, **file_tree.columns_of_folders(paths)}, data.name or str(data), data)
+        return named_rows.opened(data, SUFFIXES, "image")

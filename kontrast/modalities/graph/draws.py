@@ -9,18 +9,15 @@ from kontrast.modalities.graph.graphs import Graphs
 def of_nodes(graphs: Graphs, stream_B: Tensor, branch: int) -> Tensor:
     """(N,) uniform numbers in [0, 1), one per node."""
     keys_N = random_streams.fork(stream_B, branch).to(graphs.row_N.device)[graphs.row_N]
-    return _uniform(keys_N + (graphs.place_N + 1) * random_streams.GAMMA)
+    return random_streams.uniform(keys_N + graphs.place_N * random_streams.GAMMA, 1)[:, 0]
 
 
 def of_edges(graphs: Graphs, stream_B: Tensor, branch: int) -> Tensor:
     """(E,) uniform numbers in [0, 1), one per edge, the same in both directions."""
     one, other = graphs.place_N[graphs.edges_E2].sort(1).values.unbind(1)
     keys_E = random_streams.fork(stream_B, branch).to(one.device)[graphs.row_E]
-    return _uniform(random_streams.mix(keys_E + (one + 1) * random_streams.GAMMA) + (other + 1) * random_streams.GAMMA)
-
-
-def _uniform(keys: Tensor) -> Tensor:
-    return ((random_streams.mix(keys) >> 40) & 0xFFFFFF) * 2.0**-24
+    keys_E = random_streams.mix(keys_E + (one + 1) * random_streams.GAMMA)
+    return random_streams.uniform(keys_E + other * random_streams.GAMMA, 1)[:, 0]
 
 
 def largest_of_row(graphs: Graphs, values_N: Tensor) -> Tensor:

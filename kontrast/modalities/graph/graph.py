@@ -121,9 +121,9 @@ class Graph(Modality):
             "ties": self.ties.pack(item.tie_labels, item.ties_EG, "edge"),
         }
 
-    def collate(self, packed: Any) -> Graphs:
+    def collate(self, packed: Sequence[Any]) -> Graphs:
         """Graphs side by side, each edge in both directions."""
-        parts = packed if isinstance(packed, Mapping) else {name: [row[name] for row in packed] for name in packed[0]}
+        parts = {name: [row[name] for row in packed] for name in ("nodes", "edges", "ties")}
         sizes = np.array([len(nodes) for nodes in parts["nodes"]], np.int64)
         starts = np.cumsum(sizes) - sizes
         edges = [

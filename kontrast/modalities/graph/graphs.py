@@ -6,6 +6,7 @@ an edge.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -58,24 +59,24 @@ class Graphs:
     def __getitem__(self, rows: Any) -> "Graphs":
         return self.take(rows)
 
-    @property
+    @cached_property
     def row_N(self) -> Tensor:
         """(N,) int64, the row of each node."""
         rows = torch.arange(len(self.sizes_B), device=self.sizes_B.device)
         return rows.repeat_interleave(self.sizes_B, output_size=len(self.x_NF))
 
-    @property
+    @cached_property
     def place_N(self) -> Tensor:
         """(N,) int64, the place of each node among those of its row."""
         starts = self.sizes_B.cumsum(0) - self.sizes_B
         return torch.arange(len(self.x_NF), device=self.sizes_B.device) - starts[self.row_N]
 
-    @property
+    @cached_property
     def row_E(self) -> Tensor:
         """(E,) int64, the row of each edge."""
         return self.row_N[self.edges_E2[:, 0]]
 
-    @property
+    @cached_property
     def degree_N(self) -> Tensor:
         """(N,) float, edges of each node."""
         ones = torch.ones(len(self.edges_E2), device=self.x_NF.device)

@@ -75,10 +75,10 @@ class Kinds:
         return torch.cat(((codes == known).to(packed.dtype), packed[:, 1:]), 1)
 
     def state(self) -> dict[str, Any]:
-        """Plain values."""
+        """Returns what was learned, as plain values."""
         return {"labels": self.labels, "mean": self.mean, "scale": self.scale}
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> "Kinds":
-        """What `state` returned."""
+        """Restores what `state` returned."""
         return cls(list(state["labels"]), list(state["mean"]), list(state["scale"]))
