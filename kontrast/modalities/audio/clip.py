@@ -1,8 +1,6 @@
 """Decoding of sounds to samples with their rate: files, encoded bytes, and arrays with a rate."""
 
 import io
-import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ import numpy as np
 
 from kontrast.core.errors import Unreadable, needs
 from kontrast.data.schema import file_tree
+from kontrast.data.schema.named_file import named_file
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf"})
 RATE_NAMES = ("sampling_rate", "rate", "sample_rate", "sr")  # of a record beside `array`
@@ -18,7 +17,6 @@ LARGEST = 2_000_000_000  # bytes of a file
 _LONGEST = 500_000_000  # samples over all channels: what a compressed file may unpack to
 _SLOWEST, _FASTEST = 100, 1_000_000  # samples per second that a rate may say
 _LOUDEST = 2.0  # floats beyond this are no samples in -1..1, even after a lossy codec
-_SCHEME = re.compile(r"(file|https?|ftp|s3|gs|hf|data):", re.IGNORECASE)
 
 
 class Clip(np.ndarray):
@@ -64,7 +62,7 @@ def clip(cell: Any, folder: Path, rate: int | None = None) -> Clip:
     if isinstance(cell, tuple | list) and len(cell) == 2 and np.ndim(cell[0]) and not np.ndim(cell[1]):
         return _of_array(*cell)
     if isinstance(cell, str | Path):
-        return _of_file(folder, cell)
+        return _decoded(named_file(folder, cell, kind="sounds", largest=LARGEST))
     if isinstance(cell, bytes | bytearray | memoryview):
         if not cell:
             raise Unreadable("an empty file")
@@ -93,26 +91,6 @@ def rate_of(cell: Any, folder: Path) -> int | None:
         return int(needs("soundfile", "audio").info(source).samplerate)
     except (RuntimeError, OSError, TypeError, ValueError) as error:
         raise Unreadable(f"no sound whose head can be read: {error}") from error
-
-
-def _of_file(folder: Path, name: str | Path) -> Clip:
-    if scheme := _SCHEME.match(str(name)):
-        if scheme[1].lower() == "file":
-            raise Unreadable("an address, not a path: write it without file://")
-        raise Unreadable("a web address, not a file: download the sounds first")
-    path = file_tree.locate(folder, name)
-    try:
-        state = path.stat()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        said = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be opened: {error}"
-        raise Unreadable(said) from error
-    if not stat.S_ISREG(state.st_mode):
-        raise Unreadable("a folder or a device, not a file")
-    if not state.st_size:
-        raise Unreadable("an empty file")
-    if state.st_size > LARGEST:
-        raise Unreadable(f"a file of {state.st_size:,} bytes; expected at most {LARGEST:,}")
-    return _decoded(path)
 
 
 def _decoded(source: Path | io.BytesIO) -> Clip:

@@ -3,8 +3,6 @@
 Axis letters: N points, C columns of numbers.
 """
 
-import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kontrast.core.errors import Unreadable
-from kontrast.data.schema import file_tree
+from kontrast.data.schema.named_file import named_file
 from kontrast.modalities.points import las, meshes, number_files
 
 TEXTS = frozenset({".pts", ".xyz"})
@@ -21,7 +19,6 @@ ARRAYS = frozenset({".npy", ".npz"})
 SUFFIXES = meshes.SUFFIXES | TEXTS | LASERS
 """Suffixes that tell a cloud; .npy and .npz may hold anything."""
 LARGEST = 2_000_000_000  # bytes of a file
-_SCHEME = re.compile(r"(file|https?|ftp|s3|gs|hf|data):", re.IGNORECASE)
 _MAGIC = {b"ply": ".ply", b"OFF": ".off", b"COFF": ".off", b"NOFF": ".off", b"glTF": ".glb", b"LASF": ".las"}
 _COLUMNS = 64  # numbers of a point, at most
 
@@ -82,20 +79,7 @@ def is_cloud(data: bytes) -> bool:
 
 
 def _of_file(folder: Path, name: str | Path, drawn: int) -> Cloud:
-    if scheme := _SCHEME.match(str(name)):
-        if scheme[1].lower() == "file":
-            raise Unreadable("an address, not a path: write it without file://")
-        raise Unreadable("a web address, not a file: download the clouds first")
-    path = file_tree.locate(folder, name)
-    try:
-        state = path.stat()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        said = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be opened: {error}"
-        raise Unreadable(said) from error
-    if not stat.S_ISREG(state.st_mode):
-        raise Unreadable("a folder or a device, not a file")
-    if state.st_size > LARGEST:
-        raise Unreadable(f"a file of {state.st_size:,} bytes; expected at most {LARGEST:,}")
+    path = named_file(folder, name, kind="clouds", largest=LARGEST)
     return _decoded(path.read_bytes(), path.suffix.lower(), drawn)
 
 
