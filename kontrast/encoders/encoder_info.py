@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kontrast.core import registry
+from kontrast.core.errors import UserError
 from kontrast.data.modality import Modality
 
 
@@ -41,6 +42,22 @@ class EncoderInfo:
         """The modality of a field; None if it is not known."""
         name = self.modalities.get(field, "")
         return registry.load("modalities", name) if registry.fits("modalities", name) else None
+
+    def expect_axes(self, field: str, axes: str, task: str, hint: str = "") -> None:
+        """Refuses a field of another kind of data; one whose kind is not known is taken.
+
+        Args:
+            field: The field of a task.
+            axes: Axes of its views (`Modality.axes`).
+            task: What the task does with which data, as the message begins: "task 'tnc' contrasts windows of series".
+            hint: What the user can do instead, as the message ends.
+
+        Raises:
+            UserError: Views of the field have other axes.
+        """
+        modality = self.modality(field)
+        if modality and modality.axes != axes:
+            raise UserError(f"{task}; found '{field}', a field of {self.modalities[field]}.{hint}")
 
     def only(self, fields: list[str]) -> "EncoderInfo":
         """The same for some fields alone, in this order."""

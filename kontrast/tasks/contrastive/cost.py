@@ -82,12 +82,7 @@ class CoST(Task):
     ) -> None:
         super().__init__()
         (self.field,) = encoders.fields
-        modality = encoders.modality(self.field)
-        if modality and modality.axes != "BCT":
-            kind = encoders.modalities[self.field]
-            raise UserError(
-                f"task 'cost' contrasts trend and season of series; found '{self.field}', a field of {kind}."
-            )
+        encoders.expect_axes(self.field, "BCT", "task 'cost' contrasts trend and season of series")
         dense = encoders.dense.get(self.field) or encoders.widths[self.field]
         self.breadth, self.length = dense // 2, encoders.facts.get(self.field, {}).get("length") or 128
         if not self.breadth:

@@ -68,10 +68,8 @@ class CPC(Task):
     ) -> None:
         super().__init__()
         (self.field,) = encoders.fields
-        modality, width = encoders.modality(self.field), encoders.dense.get(self.field)
-        if modality and modality.axes != "BCT":
-            kind = encoders.modalities[self.field]
-            raise UserError(f"task 'cpc' predicts instants of series; found '{self.field}', a field of {kind}.")
+        width = encoders.dense.get(self.field)
+        encoders.expect_axes(self.field, "BCT", "task 'cpc' predicts instants of series")
         if width is None or not encoders.causal.get(self.field):
             raise UserError(
                 f"task 'cpc' predicts what follows, and the encoder of '{self.field}' sees it already; expected one "

@@ -86,13 +86,12 @@ class PointContrast(Task):
     ) -> None:
         super().__init__()
         (self.field,) = encoders.fields
-        modality = encoders.modality(self.field)
-        if modality and modality.axes != "BCP":
-            kind = encoders.modalities[self.field]
-            raise UserError(
-                f"task 'pointcontrast' contrasts points of clouds; found '{self.field}', a field of {kind}. For other "
-                "fields take --recipe densecl."
-            )
+        encoders.expect_axes(
+            self.field,
+            "BCP",
+            "task 'pointcontrast' contrasts points of clouds",
+            " For other fields take --recipe densecl.",
+        )
         features = encoders.dense.get(self.field) or 0
         if not features:
             raise UserError(

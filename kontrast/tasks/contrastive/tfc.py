@@ -8,7 +8,6 @@ from torch import Tensor
 
 from kontrast.core.clock import Clock
 from kontrast.core.embeddings import Embeddings, LossTerm
-from kontrast.core.errors import UserError
 from kontrast.core.factory import Range
 from kontrast.core.random_streams import fork, uniform
 from kontrast.core.ranks import Ranks
@@ -81,12 +80,7 @@ class TFC(Task):
     ) -> None:
         super().__init__()
         (self.field,) = encoders.fields
-        modality = encoders.modality(self.field)
-        if modality and modality.axes != "BCT":
-            kind = encoders.modalities[self.field]
-            raise UserError(
-                f"task 'tfc' contrasts time and frequency of series; found '{self.field}', a field of {kind}."
-            )
+        encoders.expect_axes(self.field, "BCT", "task 'tfc' contrasts time and frequency of series")
         self.middle = encoders.widths[self.field] // 2
         self.length = encoders.facts.get(self.field, {}).get("length") or 128
         rest = encoders.widths[self.field] - self.middle

@@ -10,7 +10,6 @@ from torch.nn.functional import softplus
 
 from kontrast.core.clock import Clock
 from kontrast.core.embeddings import Embeddings, LossTerm, exact
-from kontrast.core.errors import UserError
 from kontrast.core.factory import WHOLE, Range
 from kontrast.core.random_streams import drawn, share
 from kontrast.core.ranks import Ranks
@@ -64,10 +63,7 @@ class TLoss(OneField):
         width: int = 160,
     ) -> None:
         super().__init__(encoders, views=1, hidden=0, width=width)
-        modality = encoders.modality(self.field)
-        if modality and modality.axes != "BCT":
-            kind = encoders.modalities[self.field]
-            raise UserError(f"task 'tloss' contrasts parts of series; found '{self.field}', a field of {kind}.")
+        encoders.expect_axes(self.field, "BCT", "task 'tloss' contrasts parts of series")
         self.negatives, self.content = negatives, f"content {self.field}"
         self.each = 1 / negatives if negative_weight is None else negative_weight
         self.streams, self.draws = TaskStreams(), [1 << 23] * 3

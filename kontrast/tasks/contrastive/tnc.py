@@ -10,7 +10,6 @@ from torch.nn.functional import softplus
 
 from kontrast.core.clock import Clock
 from kontrast.core.embeddings import Embeddings, LossTerm, exact
-from kontrast.core.errors import UserError
 from kontrast.core.factory import WHOLE, Range
 from kontrast.core.random_streams import drawn, normal, share, uniform
 from kontrast.core.ranks import Ranks
@@ -77,10 +76,7 @@ class TNC(OneField):
         width: int = 64,
     ) -> None:
         super().__init__(encoders, views=1, hidden=0, width=width)
-        modality = encoders.modality(self.field)
-        if modality and modality.axes != "BCT":
-            kind = encoders.modalities[self.field]
-            raise UserError(f"task 'tnc' contrasts windows of series; found '{self.field}', a field of {kind}.")
+        encoders.expect_axes(self.field, "BCT", "task 'tnc' contrasts windows of series")
         length = encoders.facts.get(self.field, {}).get("length") or 128
         self.window, self.pairs, self.neighbourhood = window or max(2, length // 8), pairs, neighbourhood
         self.weight_near, self.dropout, self.streams = weight_near, dropout, TaskStreams()

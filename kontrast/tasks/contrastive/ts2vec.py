@@ -59,10 +59,7 @@ class TS2Vec(Task):
     def __init__(self, encoders: EncoderInfo, *, alpha: float = 0.5, hide: float = 0.5) -> None:
         super().__init__()
         (self.field,) = encoders.fields
-        modality = encoders.modality(self.field)
-        if modality and modality.axes != "BCT":
-            kind = encoders.modalities[self.field]
-            raise UserError(f"task 'ts2vec' contrasts instants of series; found '{self.field}', a field of {kind}.")
+        encoders.expect_axes(self.field, "BCT", "task 'ts2vec' contrasts instants of series")
         for name, value in (("alpha", alpha), ("hide", hide)):
             if not 0 <= value <= 1:
                 raise UserError(f"task 'ts2vec': {name}={value}; expected a number from 0 to 1.")

@@ -85,10 +85,8 @@ class TSTCC(Task):
     ) -> None:
         super().__init__()
         (self.field,) = encoders.fields
-        modality, width = encoders.modality(self.field), encoders.dense.get(self.field)
-        if modality and modality.axes != "BCT":
-            kind = encoders.modalities[self.field]
-            raise UserError(f"task 'ts_tcc' predicts instants of series; found '{self.field}', a field of {kind}.")
+        width = encoders.dense.get(self.field)
+        encoders.expect_axes(self.field, "BCT", "task 'ts_tcc' predicts instants of series")
         if width is None or width < 4:
             raise UserError(
                 f"task 'ts_tcc' needs a vector of 4 or more numbers per instant; the encoder of '{self.field}' gives "

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from kontrast.core.clock import Clock
 from kontrast.core.embeddings import Embeddings, LossTerm, exact
-from kontrast.core.errors import UserError
 from kontrast.core.random_streams import drawn, share
 from kontrast.core.ranks import Ranks
 from kontrast.data.view import Batch, View
@@ -51,10 +50,7 @@ class Rotation(Prediction):
 
     def __init__(self, encoders: EncoderInfo, *, hidden: int = 0) -> None:
         super().__init__(encoders, views=1, hidden=hidden, width=TURNS)
-        modality = encoders.modality(self.field)
-        if modality and modality.axes != "BCHW":
-            kind = encoders.modalities[self.field]
-            raise UserError(f"task 'rotation' turns images; found '{self.field}', a field of {kind}.")
+        encoders.expect_axes(self.field, "BCHW", "task 'rotation' turns images")
         self.streams = TaskStreams()
 
     def begin(self, clock: Clock) -> None:
